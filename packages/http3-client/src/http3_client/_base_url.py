@@ -1,0 +1,54 @@
+"""Where a relative URL leads: the path joined to ``base_url``, never another host.
+
+This is not RFC 3986 resolution: there ``/users`` would drop the path of the base. What an API client
+wants is its base as a prefix. So the path is appended, the base's query goes first, and dot segments are
+resolved after joining. ``//other/x`` is refused: a path that came from outside must not choose the host.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from http3_models import InvalidURL
+from http3_models._url import URL
+
+if TYPE_CHECKING:
+    from http3_models._types import URLTypes
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+_PARTS = re.compile(r"([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
+
+
+def locate(url: URLTypes, base: URL | None) -> URL:
+    """The absolute URL that a caller means by ``url``.
+
+    Raises InvalidURL for a relative one without base, for ``//host``, and for what is malformed; TypeError
+    for other types than str and URL.
+    """
+    if isinstance(url, URL) and url.is_absolute_url:
+        return url
+    if not isinstance(url, str | URL):
+        raise TypeError(f"url must be a str or URL, not {type(url).__name__}")
+    text = str(url)
+    if _SCHEME.match(text):
+        return URL(text)
+    if base is None:
+        raise InvalidURL(f"The URL {text!r} has no scheme, and the client has no base_url to join it to")
+    return _joined(text, base)
+
+
+def _joined(text: str, base: URL) -> URL:
+    if text.startswith("//"):
+        raise InvalidURL(f"The URL {text!r} names another host; give it with its scheme, or one slash only")
+    match = _PARTS.fullmatch(text)
+    assert match is not None  # the pattern matches every text
+    path, query, fragment = match.groups(default="")
+    if path:
+        path = f"{base.path.rstrip('/')}/{path.removeprefix('/')}"
+    return URL(_text(base, path or base.path, [base.query, query], fragment))
+
+
+def _text(base: URL, path: str, queries: list[str], fragment: str) -> str:
+    query = "&".join(part for part in queries if part)
+    return f"{base.scheme}://{base.authority}{path}{'?' + query if query else ''}{'#' + fragment if fragment else ''}"

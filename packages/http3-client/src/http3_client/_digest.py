@@ -1,0 +1,267 @@
+"""Digest access authentication, RFC 7616.
+
+The first request goes out without credentials, unless a challenge of its origin is known. A 401 with a
+Digest challenge is answered once; a second one only if the server says that merely the nonce was stale.
+The nonce is then kept, and its count goes up with each request, so later requests need no challenge.
+
+Header fields are parsed and values computed by pure functions; what is kept is one small record per
+origin, replaced whole, so threads may share a `DigestAuth`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from http3_models import LocalProtocolError
+
+from ._auth import Auth, _utf8
+
+if TYPE_CHECKING:
+    from http3_models import Headers, Origin
+
+    from ._auth import AnyRequest, Flow
+
+# RFC 7616 section 3.3; strongest first, which is the order they are chosen in.
+_HASHES = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}
+
+_KEPT_ORIGINS = 64
+"""Challenges kept per `DigestAuth`; credentials that serve more origins than this start anew at the oldest."""
+
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")\s*(?:,|$)', re.DOTALL)
+_SCHEME = re.compile(rf"[\s,]*({_TOKEN})(?:\s+|\s*(?=,|$))")
+_TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*\s*(?:,|$)")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+
+class Challenge:
+    """One Digest challenge of a server, and how often its nonce was used."""
+
+    __slots__ = ("_count", "_session", "algorithm", "nonce", "opaque", "qop", "realm", "userhash", "utf8")
+
+    def __init__(self, fields: dict[str, str], algorithm: str, qop: str | None) -> None:
+        self.realm = fields["realm"]
+        self.nonce = fields["nonce"]
+        self.opaque = fields.get("opaque")
+        self.algorithm = algorithm
+        self.qop = qop
+        self.userhash = fields.get("userhash", "").lower() == "true"
+        self.utf8 = fields.get("charset", "").upper() == "UTF-8"
+        self._count = itertools.count(1)  # atomic: two threads never get the same count
+        self._session = os.urandom(16).hex()
+
+    def __repr__(self) -> str:
+        return f"<Challenge {self.algorithm} qop={self.qop} realm={self.realm!r}>"
+
+    @property
+    def hash_name(self) -> str:
+        """The algorithm without -sess."""
+        return self.algorithm.removesuffix("-sess")
+
+    @property
+    def session(self) -> str | None:
+        """The cnonce that all requests share under -sess, so that A1 stays what it was (3.4.2); else None."""
+        return self._session if self.algorithm.endswith("-sess") else None
+
+    def next_count(self) -> int:
+        """How often the nonce was used, this time included."""
+        return next(self._count)
+
+    def renewed(self, nonce: str) -> Challenge:
+        """The same with another nonce (``nextnonce``)."""
+        fields = {"realm": self.realm, "nonce": nonce, "userhash": str(self.userhash)}
+        fields.update({"opaque": self.opaque} if self.opaque is not None else {})
+        fields.update({"charset": "UTF-8"} if self.utf8 else {})
+        return Challenge(fields, self.algorithm, self.qop)
+
+
+class DigestAuth(Auth):
+    """User name and password proven by a hash (RFC 7616): MD5, SHA-256, -sess, auth and auth-int.
+
+    One object may serve many requests, clients and threads, and should: it keeps the server's nonce. Where
+    a server insists on auth-int, the request's body must be in memory (LocalProtocolError otherwise); a
+    subclass with ``requires_request_body = True`` has it read.
+    """
+
+    def __init__(self, username: str | bytes, password: str | bytes) -> None:
+        self._username = _utf8("username", username)
+        self._password = _utf8("password", password)
+        self._challenges: dict[Origin, Challenge] = {}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}([redacted])"
+
+    def auth_flow(self, request: AnyRequest) -> Flow:
+        """Send with what is known, answer a challenge, and once more if only the nonce was stale."""
+        origin = request.url.origin
+        challenge = self._challenges.get(origin)
+        if challenge is not None:
+            self._authorize(request, challenge)
+        for answers in range(3):  # none yet, the challenge, a stale nonce
+            response = yield request
+            if response.status_code != 401:
+                self._keep_next_nonce(origin, response.headers)
+                return
+            found = find_challenge(response.headers)
+            if found is None:
+                return
+            challenge, stale = found
+            self._keep(origin, challenge)
+            if answers == 2 or (answers == 1 and not stale):
+                return  # the credentials were refused
+            self._authorize(request, challenge)
+
+    def _keep(self, origin: Origin, challenge: Challenge) -> None:
+        while len(self._challenges) >= _KEPT_ORIGINS and origin not in self._challenges:
+            self._challenges.pop(list(self._challenges)[0], None)
+        self._challenges[origin] = challenge
+
+    def _keep_next_nonce(self, origin: Origin, headers: Headers) -> None:
+        """Authentication-Info may name the nonce to go on with (3.5)."""
+        challenge, info = self._challenges.get(origin), headers.get("Authentication-Info")
+        if challenge is not None and info is not None:
+            nonce = dict(_parameters(info)).get("nextnonce")
+            if nonce:
+                self._keep(origin, challenge.renewed(nonce))
+
+    def _authorize(self, request: AnyRequest, challenge: Challenge) -> None:
+        body = None
+        if challenge.qop == "auth-int":
+            body = request._state.body.data
+            if body is None:
+                raise LocalProtocolError(
+                    "The server asks for Digest authentication with qop=auth-int, which hashes the body; "
+                    "that must be in memory for it (bytes, str, form or JSON)",
+                    request=request,
+                )
+        value = authorization(
+            challenge,
+            self._username,
+            self._password,
+            request.method,
+            request.url.full_path,
+            body=body,
+            cnonce=challenge.session or self._new_cnonce(),
+        )
+        request.headers["Authorization"] = value.encode("utf-8", "surrogateescape")
+
+    def _new_cnonce(self) -> str:
+        return os.urandom(16).hex()
+
+
+def authorization(
+    challenge: Challenge, username: bytes, password: bytes, method: str, uri: str, *, body: bytes | None, cnonce: str
+) -> str:
+    """The value of the Authorization header that answers a challenge, RFC 7616 section 3.4."""
+    digest = _hasher(challenge.hash_name)
+    realm = challenge.realm.encode("utf-8")
+    count = f"{challenge.next_count():08x}"
+    first = digest(username + b":" + realm + b":" + password)
+    if challenge.session is not None:
+        first = digest(f"{first}:{challenge.nonce}:{cnonce}".encode())
+    second = f"{method}:{uri}" + (f":{digest(body or b'')}" if challenge.qop == "auth-int" else "")
+    middle = f"{challenge.nonce}:{count}:{cnonce}:{challenge.qop}" if challenge.qop else challenge.nonce
+    fields = [
+        _user_field(challenge, username, digest),
+        f"realm={_quoted(challenge.realm)}",
+        f"nonce={_quoted(challenge.nonce)}",
+        f"uri={_quoted(uri)}",
+        f"algorithm={challenge.algorithm}",
+        f'response="{digest(f"{first}:{middle}:{digest(second.encode())}".encode())}"',
+    ]
+    if challenge.opaque is not None:
+        fields.append(f"opaque={_quoted(challenge.opaque)}")
+    if challenge.qop is not None:
+        fields += [f"qop={challenge.qop}", f"nc={count}", f'cnonce="{cnonce}"']
+    if challenge.userhash:
+        fields.append("userhash=true")
+    return "Digest " + ", ".join(fields)
+
+
+def _user_field(challenge: Challenge, username: bytes, digest: Callable[[bytes], str]) -> str:
+    if challenge.userhash:
+        return f'username="{digest(username + b":" + challenge.realm.encode("utf-8"))}"'
+    if username.isascii() or not challenge.utf8:
+        return f"username={_quoted(username.decode('utf-8', 'surrogateescape'))}"
+    # RFC 8187: percent-encoded, without quotes, only where the server said that it reads UTF-8.
+    return "username*=UTF-8''" + "".join(chr(byte) if _plain(byte) else f"%{byte:02X}" for byte in username)
+
+
+def _plain(byte: int) -> bool:
+    return byte < 128 and (chr(byte).isalnum() or chr(byte) in "!#$&+-.^_`|~")
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _hasher(name: str) -> Callable[[bytes], str]:
+    algorithm = _HASHES[name]
+
+    def digest(data: bytes) -> str:
+        return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
+
+    return digest
+
+
+def find_challenge(headers: Headers) -> tuple[Challenge, bool] | None:
+    """The strongest Digest challenge in WWW-Authenticate that we can answer, and whether it says stale."""
+    best: tuple[int, Challenge, bool] | None = None
+    for value in headers.getlist("WWW-Authenticate"):
+        for scheme, fields in _challenges(value):
+            if scheme.lower() != "digest" or not {"realm", "nonce"} <= fields.keys():
+                continue
+            algorithm = _known_algorithm(fields.get("algorithm", "MD5"))
+            qop = _chosen_qop(fields.get("qop"))
+            if algorithm is None or qop == "":
+                continue
+            rank = list(_HASHES).index(algorithm.removesuffix("-sess"))
+            if best is None or rank < best[0]:
+                best = (rank, Challenge(fields, algorithm, qop), fields.get("stale", "").lower() == "true")
+    return best[1:] if best is not None else None
+
+
+def _known_algorithm(name: str) -> str | None:
+    for known, function in _HASHES.items():
+        for spelling in (known, f"{known}-sess"):
+            if name.upper() == spelling.upper() and function in hashlib.algorithms_available:
+                return spelling
+    return None
+
+
+def _chosen_qop(offer: str | None) -> str | None:
+    """auth where offered, since auth-int needs the body; None without an offer (RFC 2069); "" for unknown ones."""
+    if offer is None:
+        return None
+    offered = {part.strip().lower() for part in offer.split(",")}
+    return next((qop for qop in ("auth", "auth-int") if qop in offered), "")
+
+
+def _challenges(value: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """The challenges of one field value (RFC 9110 section 11.6.1); what can't be read ends it."""
+    position = 0
+    while (scheme := _SCHEME.match(value, position)) is not None:
+        position = scheme.end()
+        fields = {}
+        for name, text, position in _fields(value, position):
+            fields[name] = text
+        if not fields and (token := _TOKEN68.match(value, position)) is not None:
+            position = token.end()
+        yield scheme[1], fields
+
+
+def _fields(value: str, position: int) -> Iterator[tuple[str, str, int]]:
+    while (match := _PARAMETER.match(value, position)) is not None:
+        text = match[2] if match[2] is not None else _ESCAPE.sub(r"\1", match[3])
+        position = match.end()
+        yield match[1].lower(), text, position
+
+
+def _parameters(value: str) -> Iterator[tuple[str, str]]:
+    for name, text, _ in _fields(value, 0):
+        yield name, text

@@ -1,0 +1,351 @@
+"""Configuration: immutable values, checked once when they are made.
+
+Whoever reads a value of this module may trust it: every number was checked, every path is a str, and
+nothing changes later. So one object can be shared by clients, threads and processes, serve as a key
+(the pool keys connections by `SSLConfig`), and be compared, pickled and copied. Each value's repr could
+be typed in, but for a password, which it hides.
+
+No value opens a file or makes an SSL context before one is asked for; `ssl` and `certifi` (35 ms
+together) are loaded only then.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final, TypeAlias, Union
+
+from ._values import UNSET, Unset, Value, count, count_or_none, ratio, seconds
+
+if TYPE_CHECKING:
+    import ssl
+
+USER_AGENT: Final = "python-http3/0.7.0"
+"""What the User-Agent header says unless the caller says otherwise."""
+
+DEFAULT_MAX_REDIRECTS: Final = 20
+"""Redirects followed in one chain; browsers use 20 as well."""
+
+if TYPE_CHECKING:
+    DEFAULT_CA_BUNDLE_PATH: str
+
+
+def __getattr__(name: str) -> str:
+    """``DEFAULT_CA_BUNDLE_PATH``: certifi's bundle, looked up when it is asked for (certifi takes 19 ms)."""
+    if name == "DEFAULT_CA_BUNDLE_PATH":
+        import certifi
+
+        return certifi.where()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+# The aliases are real unions at run time. `ssl.SSLContext` stands in them as a forward reference, so that
+# checkers see the class and nobody pays for importing ssl.
+PathTypes: TypeAlias = str | os.PathLike[str]
+
+CertTypes: TypeAlias = PathTypes | tuple[PathTypes, PathTypes] | tuple[PathTypes, PathTypes, str]
+"""A PEM file with certificate and key, or (certificate, key), or (certificate, key, password)."""
+
+VerifyTypes: TypeAlias = Union[bool, str, os.PathLike[str], "ssl.SSLContext"]
+"""True: certifi's authorities; False: no verification; a CA file or folder; or a context of your own."""
+
+Cert: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
+"""`CertTypes` once checked."""
+
+
+class TimeoutConfig(Value):
+    """How long each phase of a request may take, in seconds; None means no limit.
+
+    ``timeout`` is the default of what is not named: a number for all, a tuple (connect, read, write), another
+    `TimeoutConfig`, or None for no limit. What neither names is 5 s, and ``total_timeout`` None.
+
+    - ``connect_timeout``: name lookup, all addresses, TLS and ALPN together.
+    - ``read_timeout``: no byte of this response arrived.
+    - ``write_timeout``: no byte of the request was accepted.
+    - ``total_timeout``: the whole call to the end of the body, with redirects, auth rounds, replays and the
+      caller's own pauses.
+
+    Raises ValueError for 0, negative, NaN, infinite and bool values, TypeError for other types.
+    """
+
+    __slots__ = _fields = ("connect_timeout", "read_timeout", "write_timeout", "total_timeout")
+
+    connect_timeout: float | None
+    read_timeout: float | None
+    write_timeout: float | None
+    total_timeout: float | None
+
+    def __init__(
+        self,
+        timeout: TimeoutTypes | Unset | None = UNSET,
+        *,
+        connect_timeout: float | Unset | None = UNSET,
+        read_timeout: float | Unset | None = UNSET,
+        write_timeout: float | Unset | None = UNSET,
+        total_timeout: float | Unset | None = UNSET,
+    ) -> None:
+        given = (connect_timeout, read_timeout, write_timeout, total_timeout)
+        defaults = _timeout_defaults(timeout)
+        for name, value, default in zip(self._fields, given, defaults, strict=True):
+            object.__setattr__(self, name, default if value is UNSET else seconds(name, value))
+
+    def __repr__(self) -> str:
+        connect, read, write, total = self._values()
+        if not connect == read == write:
+            return super().__repr__()
+        tail = "" if total is None else f", total_timeout={total!r}"
+        return f"TimeoutConfig({connect!r}{tail})"
+
+
+TimeoutTypes: TypeAlias = float | tuple[float | None, float | None, float | None] | TimeoutConfig
+"""Seconds for everything, seconds for (connect, read, write), or a `TimeoutConfig`."""
+
+_TimeoutValues: TypeAlias = tuple[float | None, float | None, float | None, float | None]
+
+
+def _timeout_defaults(timeout: object) -> _TimeoutValues:
+    """(connect, read, write, total) of the argument ``timeout``."""
+    if isinstance(timeout, TimeoutConfig):
+        return (timeout.connect_timeout, timeout.read_timeout, timeout.write_timeout, timeout.total_timeout)
+    if timeout is UNSET:
+        return (5.0, 5.0, 5.0, None)
+    if isinstance(timeout, tuple):
+        if len(timeout) != 3:
+            raise ValueError(f"timeout as a tuple is (connect, read, write), not {timeout!r}")
+        connect, read, write = timeout
+        return (seconds("timeout", connect), seconds("timeout", read), seconds("timeout", write), None)
+    try:
+        every = seconds("timeout", timeout)
+    except TypeError as exc:
+        raise TypeError(
+            "timeout must be a number of seconds, (connect, read, write), a TimeoutConfig or None, "
+            f"not {type(timeout).__name__}"
+        ) from exc
+    return (every, every, every, None)
+
+
+class PoolLimits(Value):
+    """How many connections a pool opens and keeps; None means no limit.
+
+    Per host (origin, whatever the TLS settings):
+
+    - ``soft_limit`` (10): connections kept when idle; 0 keeps none.
+    - ``hard_limit`` (100): connections at the same time.
+    - ``pool_timeout`` (5 s): seconds a request waits in line for one, then PoolTimeout.
+    - ``keepalive_expiry`` (30 s): seconds an idle connection is kept.
+
+    Over all hosts:
+
+    - ``total_idle`` (100): idle connections kept; the longest idle is closed.
+    - ``total`` (None): connections at the same time.
+
+    A ``soft_limit`` that is not given is never more than ``hard_limit``. Raises ValueError for one given
+    that is, for negative numbers, bool, NaN, and 0 where nothing could be sent; TypeError for other types.
+    """
+
+    __slots__ = _fields = (
+        "soft_limit", "hard_limit", "pool_timeout", "keepalive_expiry", "total_idle", "total",
+    )  # fmt: skip
+
+    soft_limit: int | None
+    hard_limit: int | None
+    pool_timeout: float | None
+    keepalive_expiry: float | None
+    total_idle: int | None
+    total: int | None
+
+    def __init__(
+        self,
+        *,
+        soft_limit: int | Unset | None = UNSET,
+        hard_limit: int | None = 100,
+        pool_timeout: float | None = 5.0,
+        keepalive_expiry: float | None = 30.0,
+        total_idle: int | None = 100,
+        total: int | None = None,
+    ) -> None:
+        hard = count_or_none("hard_limit", hard_limit, 1)
+        self._fill(
+            soft_limit=_soft_limit(soft_limit, hard),
+            hard_limit=hard,
+            pool_timeout=seconds("pool_timeout", pool_timeout),
+            keepalive_expiry=seconds("keepalive_expiry", keepalive_expiry, zero=True),
+            total_idle=count_or_none("total_idle", total_idle, 0),
+            total=count_or_none("total", total, 1),
+        )
+
+
+def _soft_limit(value: object, hard: int | None) -> int | None:
+    if value is UNSET:
+        return 10 if hard is None else min(10, hard)
+    soft = count_or_none("soft_limit", value, 0)
+    if soft is not None and hard is not None and soft > hard:
+        raise ValueError(f"soft_limit ({soft}) must not be more than hard_limit ({hard})")
+    return soft
+
+
+class Limits(Value):
+    """Bounds on what a server may send; they keep a hostile one from filling memory or never ending.
+
+    | field               | unit    | default | past it                                               |
+    | ------------------- | ------- | ------- | ----------------------------------------------------- |
+    | `max_decoded`       | bytes   | None    | DecodedSizeExceeded, for a body read into memory      |
+    | `max_ratio`         | times   | 250     | DecodedSizeExceeded: decoded to encoded bytes         |
+    | `ratio_free_size`   | bytes   | 16 MiB  | decoded bytes below which the ratio is not looked at  |
+    | `max_codings`       | codings | 5       | DecodingError: content codings in a row               |
+    | `max_head_size`     | bytes   | 256 KiB | ResponseTooLarge: status line and header fields       |
+    | `max_head_fields`   | fields  | 512     | ResponseTooLarge: header fields                       |
+    | `max_informational` | heads   | 32      | RemoteProtocolError: 1xx responses before the answer  |
+    | `max_trailer_size`  | bytes   | 64 KiB  | ResponseTooLarge: trailer fields                      |
+    | `max_drained`       | bytes   | 64 KiB  | a redirect's body is not kept, its connection closed  |
+
+    Only ``max_decoded`` may be None (no limit); ``max_ratio=float("inf")`` turns the ratio off. Raises
+    ValueError for negative numbers, bool, NaN, and 0 where nothing could be received; TypeError for other
+    types.
+    """
+
+    __slots__ = _fields = (
+        "max_decoded", "max_ratio", "ratio_free_size", "max_codings", "max_head_size", "max_head_fields",
+        "max_informational", "max_trailer_size", "max_drained",
+    )  # fmt: skip
+
+    max_decoded: int | None
+    max_ratio: float
+    ratio_free_size: int
+    max_codings: int
+    max_head_size: int
+    max_head_fields: int
+    max_informational: int
+    max_trailer_size: int
+    max_drained: int
+
+    def __init__(
+        self,
+        *,
+        max_decoded: int | None = None,
+        max_ratio: float = 250.0,
+        ratio_free_size: int = 16 * 1024 * 1024,
+        max_codings: int = 5,
+        max_head_size: int = 256 * 1024,
+        max_head_fields: int = 512,
+        max_informational: int = 32,
+        max_trailer_size: int = 64 * 1024,
+        max_drained: int = 64 * 1024,
+    ) -> None:
+        self._fill(
+            max_decoded=count_or_none("max_decoded", max_decoded, 0),
+            max_ratio=ratio("max_ratio", max_ratio),
+            ratio_free_size=count("ratio_free_size", ratio_free_size, 0),
+            max_codings=count("max_codings", max_codings, 0),
+            max_head_size=count("max_head_size", max_head_size, 1),
+            max_head_fields=count("max_head_fields", max_head_fields, 1),
+            max_informational=count("max_informational", max_informational, 0),
+            max_trailer_size=count("max_trailer_size", max_trailer_size, 0),
+            max_drained=count("max_drained", max_drained, 0),
+        )
+
+
+class SSLConfig(Value):
+    """Whom to trust and how to present oneself in TLS.
+
+    - ``verify``: True (certifi's authorities), False (no verification: anybody can pose as the server), the
+      path of a CA file or folder, or an ``ssl.SSLContext``. Before a handshake the ALPN protocols are set on
+      your context; nothing else of it is changed.
+    - ``cert``: a client certificate: path of a PEM file, (certificate, key) or (certificate, key, password).
+      It is sent with ``verify=False`` too. With a context of your own call its ``load_cert_chain`` instead.
+    - ``trust_env``: with ``verify=True``, SSL_CERT_FILE and SSL_CERT_DIR replace certifi's authorities;
+      SSLKEYLOGFILE is honoured.
+
+    Paths are looked at when a context is made, not here. Raises TypeError for wrong types, ValueError for
+    a ``cert`` of wrong length or beside an ``ssl.SSLContext``.
+    """
+
+    __slots__ = _fields = ("cert", "verify", "trust_env")
+
+    cert: Cert | None
+    verify: bool | str | ssl.SSLContext
+    trust_env: bool
+
+    def __init__(
+        self, *, cert: CertTypes | None = None, verify: VerifyTypes = True, trust_env: bool = True
+    ) -> None:
+        checked = _checked_verify(verify)
+        if cert is not None and not isinstance(checked, bool | str):
+            raise ValueError(
+                "cert can't be combined with verify=<ssl.SSLContext>: a context of yours is used as it is; "
+                "call its load_cert_chain() instead"
+            )
+        if not isinstance(trust_env, bool):
+            raise TypeError(f"trust_env must be True or False, not {type(trust_env).__name__}")
+        self._fill(cert=_checked_cert(cert), verify=checked, trust_env=trust_env)
+
+    def __repr__(self) -> str:
+        cert = self.cert
+        shown = (*cert[:2], "[redacted]") if isinstance(cert, tuple) and len(cert) == 3 else cert
+        tail = "" if self.trust_env else ", trust_env=False"
+        return f"SSLConfig(cert={shown!r}, verify={self.verify!r}{tail})"
+
+    def with_overrides(self, verify: VerifyTypes | None = None, cert: CertTypes | None = None) -> SSLConfig:
+        """This configuration with what is given replaced; None keeps what is there."""
+        if verify is None and cert is None:
+            return self
+        return SSLConfig(
+            cert=self.cert if cert is None else cert,
+            verify=self.verify if verify is None else verify,
+            trust_env=self.trust_env,
+        )
+
+    def create_ssl_context(self) -> ssl.SSLContext:
+        """A new context for a client, yours to change; ``verify`` itself where that is a context.
+
+        Takes about 20 ms and blocks. Raises OSError for a path that is missing or can't be read,
+        ValueError for a file that does not hold what it should, or a wrong password.
+        """
+        from ._ssl import create_context
+
+        return create_context(self)
+
+    async def load_ssl_context(self) -> ssl.SSLContext:
+        """`create_ssl_context` as a coroutine, for programs written for 0.6.7. It never suspends."""
+        return self.create_ssl_context()
+
+
+def _checked_verify(verify: object) -> bool | str | ssl.SSLContext:
+    if isinstance(verify, bool | str):
+        return verify
+    if isinstance(verify, os.PathLike):
+        return _path("verify", verify)
+    loaded = sys.modules.get("ssl")  # who has a context has imported ssl; we need not
+    if loaded is not None and isinstance(verify, loaded.SSLContext):
+        context: ssl.SSLContext = verify
+        return context
+    raise TypeError(f"verify must be True, False, a path or an ssl.SSLContext, not {type(verify).__name__}")
+
+
+def _checked_cert(cert: object) -> Cert | None:
+    if cert is None:
+        return None
+    if not isinstance(cert, tuple):
+        return _path("cert", cert)
+    if len(cert) not in (2, 3):
+        raise ValueError("cert as a tuple is (certificate, key) or (certificate, key, password)")
+    pair = (_path("cert", cert[0]), _path("cert", cert[1]))
+    if len(cert) == 2:
+        return pair
+    password = cert[2]
+    if not isinstance(password, str):
+        raise TypeError(f"the password in cert must be a str, not {type(password).__name__}")
+    return (*pair, password)
+
+
+def _path(name: str, value: object) -> str:
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(path, str):
+        raise TypeError(f"{name} must be a path (str or os.PathLike[str]), not {type(value).__name__}")
+    return path
+
+
+DEFAULT_TIMEOUT_CONFIG: Final = TimeoutConfig()
+DEFAULT_POOL_LIMITS: Final = PoolLimits()
+DEFAULT_LIMITS: Final = Limits()
+DEFAULT_SSL_CONFIG: Final = SSLConfig()

@@ -1,0 +1,159 @@
+"""From what a caller passes as ``data``, ``files`` and ``json`` to the body that a transport reads.
+
+given                              body              length    can be sent again
+nothing                            EmptyBody         0         yes
+str, bytes, form, JSON, list       BytesBody         known     yes
+binary file, seekable              FileBody          known     yes, from where it stood at first
+binary file, a pipe say            FileBody          unknown   no
+iterator                           IteratorBody      unknown   no
+asynchronous iterator              AsyncIteratorBody unknown   no
+files                              MultipartBody     if every part's is, and likewise
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+from ._bodies import (
+    EMPTY_BODY,
+    AsyncIteratorBody,
+    BinaryFile,
+    BytesBody,
+    EmptyBody,
+    FileBody,
+    IteratorBody,
+    LeftBehindBody,
+    as_bytes,
+)
+from ._query import encode_pairs, text_of
+
+if TYPE_CHECKING:
+    from ._records import RequestBody
+
+__all__ = [
+    "EMPTY_BODY", "AsyncIteratorBody", "BytesBody", "EmptyBody", "FileBody", "IteratorBody", "LeftBehindBody",
+    "encode_request",
+]  # fmt: skip
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+def encode_request(
+    *, data: object = None, files: object = None, json: object = None, asynchronous: bool = False
+) -> tuple[RequestBody, str | None]:
+    """The body for these arguments, and the Content-Type that goes with it, None for none.
+
+    ``data``: a mapping or a list of pairs (a form), str (UTF-8), bytes, bytearray, memoryview, a list of
+    bytes, a binary file, an iterable of bytes; with ``asynchronous`` also an asynchronous one. str and bytes
+    get no Content-Type, as in requests: only the caller knows what they are. ``files``: see `_multipart`.
+    Empty mappings and lists count as not given.
+
+    Raises TypeError, naming the argument, for what does not fit, ValueError for NaN in JSON, and
+    LocalProtocolError for what must not stand in a part's header.
+    """
+    if json is not None:
+        if data is not None or files is not None:
+            raise TypeError(f"json can't be combined with {'data' if data is not None else 'files'}")
+        return BytesBody(_encode_json(json)), "application/json"
+    if files:
+        from ._multipart import encode_multipart
+
+        if data is not None and not isinstance(data, Mapping):
+            raise TypeError(f"data must be a dict where files are given, not {type(data).__name__}")
+        return encode_multipart(data or {}, files)
+    if data is None:
+        return EMPTY_BODY, None
+    return _encode_data(data, asynchronous)
+
+
+def _encode_data(data: object, asynchronous: bool) -> tuple[RequestBody, str | None]:
+    if isinstance(data, str):
+        return BytesBody(data.encode()), None
+    if isinstance(data, bytes | bytearray | memoryview):
+        return BytesBody(bytes(data)), None
+    if isinstance(data, Mapping):
+        return _encode_form(form_pairs(data))
+    if isinstance(data, list | tuple):
+        return _encode_list(data)
+    if isinstance(data, AsyncIterable) and (asynchronous or not isinstance(data, Iterable)):
+        if not asynchronous:  # before files: asynchronous ones have a read(), too
+            raise TypeError(
+                f"data: {type(data).__name__} is an asynchronous iterable, which only AsyncClient can send"
+            )
+        return AsyncIteratorBody(data), None
+    if callable(getattr(data, "read", None)):
+        return FileBody(cast(BinaryFile, data)), None
+    if isinstance(data, Iterable):
+        return IteratorBody(data), None
+    raise TypeError(
+        f"data must be a dict, str, bytes, a binary file or an iterable of bytes, not {type(data).__name__}"
+    )
+
+
+def _encode_list(items: list[Any] | tuple[Any, ...]) -> tuple[RequestBody, str | None]:
+    """Pairs are a form, as in requests; bytes are one body, whose length is known then."""
+    if all(isinstance(item, tuple) for item in items):
+        return _encode_form(_expand(items))
+    return BytesBody(b"".join([as_bytes(item, "data: an item of a list") for item in items])), None
+
+
+def _encode_form(pairs: list[tuple[str, str | bytes]]) -> tuple[RequestBody, str | None]:
+    if not pairs:
+        return EMPTY_BODY, None
+    return BytesBody(encode_pairs([(name, _utf8(name, value)) for name, value in pairs]).encode()), FORM_TYPE
+
+
+def _utf8(name: str, value: str | bytes) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError as exc:
+        raise ValueError(f"data[{name!r}] holds bytes that are no UTF-8, which a form can't carry") from exc
+
+
+def form_pairs(data: Mapping[Any, Any]) -> list[tuple[str, str | bytes]]:
+    """The fields of a form: a list repeats its field, None is omitted, True and False are in lower case.
+
+    Bytes stay bytes: multipart carries any. Raises TypeError that names ``data`` and the field.
+    """
+    multi_items: Callable[[], Iterable[tuple[Any, Any]]] = getattr(data, "multi_items", data.items)
+    return _expand(multi_items())
+
+
+def _expand(items: Iterable[tuple[Any, ...]]) -> list[tuple[str, str | bytes]]:
+    pairs: list[tuple[str, str | bytes]] = []
+    for item in items:
+        if len(item) != 2:
+            raise TypeError(f"data must hold pairs of name and value, not {len(item)} items")
+        name, value = item
+        if not isinstance(name, str):
+            raise TypeError(f"data must have names of type str, not {type(name).__name__}")
+        values = value if isinstance(value, list | tuple | set | frozenset) else (value,)
+        label = f"data[{name!r}]"
+        pairs += [
+            (name, one if isinstance(one, bytes) else text_of(one, label))
+            for one in values
+            if one is not None
+        ]
+    return pairs
+
+
+def _encode_json(value: object) -> bytes:
+    try:
+        return _json_encoder()(value).encode()
+    except UnicodeEncodeError as exc:
+        raise ValueError(f"json: a lone surrogate can't be sent as UTF-8 ({exc.reason})") from exc
+    except ValueError as exc:
+        raise ValueError(f"json: {exc}") from exc
+    except TypeError as exc:
+        raise TypeError(f"json: {exc}") from exc
+
+
+@cache
+def _json_encoder() -> Callable[[object], str]:
+    from json import JSONEncoder
+
+    return JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode

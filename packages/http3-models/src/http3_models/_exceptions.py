@@ -1,0 +1,265 @@
+"""Every exception that http3 raises, under one root.
+
+Http3Error
+  RequestError                    .request .delivery .timings
+    TransportError
+      Timeout                     ConnectTimeout ReadTimeout WriteTimeout PoolTimeout TotalTimeout
+      NetworkError                ConnectError (TLSError AddressRefused) ReadError WriteError NotConnected
+      ProtocolError               LocalProtocolError RemoteProtocolError (ResponseTooLarge)
+      UnsupportedProtocol         also an InvalidURL
+    DecodingError                 DecodedSizeExceeded
+    RedirectError                 TooManyRedirects RedirectLoop RedirectBodyUnavailable; .response
+  HttpError                       .response .request; from raise_for_status()
+  StreamException                 StreamConsumed ResponseNotRead ResponseClosed
+  InvalidURL                      also a ValueError
+  CookieConflict
+  ClientClosed                    also a RuntimeError
+
+Names in parentheses are subclasses. The tree is ordered by whose fault it is: the network and the
+peer (TransportError), the answer (DecodingError, RedirectError, HttpError), or the caller
+(StreamException, InvalidURL, ClientClosed). Exceptions of the libraries below are translated, one
+place per boundary, and stay visible as ``__cause__``.
+
+Exceptions travel: they pickle and deep-copy (process pools, Celery). What holds a connection stays
+behind, and a cause becomes text.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._records import Timings
+    from ._request import AsyncRequest, Request
+    from ._response import AsyncResponse, Response
+
+
+class Delivery(str, enum.Enum):
+    """How far a failed request got; what a caller needs to know before trying again."""
+
+    NOT_SENT = "not_sent"
+    """No byte of it was given to the kernel (HTTP/2: nor its HEADERS frame)."""
+
+    REFUSED = "refused"
+    """The server said that it did not process it (GOAWAY below its id, or REFUSED_STREAM)."""
+
+    MAYBE_PROCESSED = "maybe_processed"
+    """Anything else: the server may have acted on it."""
+
+    __str__ = str.__str__
+
+
+class _CauseText(Exception):
+    """Stands in for a cause that was left behind when its exception was pickled."""
+
+
+def _rebuild(cls: type[Http3Error], args: tuple[Any, ...], state: dict[str, Any]) -> Http3Error:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update({key: value for key, value in state.items() if key != "cause"})
+    if state.get("cause"):
+        error.__cause__ = _CauseText(state["cause"])
+    return error
+
+
+class Http3Error(Exception):
+    """Root of all exceptions of http3."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        cause = self.__cause__ or (None if self.__suppress_context__ else self.__context__)
+        text = f"{type(cause).__name__}: {cause}" if cause is not None else None
+        if isinstance(cause, _CauseText):
+            text = str(cause)
+        return (_rebuild, (type(self), self.args, {**self.__dict__, "cause": text}))
+
+
+class RequestError(Http3Error):
+    """A request that did not end in a whole response.
+
+    ``delivery`` (`Delivery` or None) tells how far it got; ``timings`` (`Timings` or None) what each
+    phase took until then, in seconds.
+    """
+
+    delivery: Delivery | None
+    timings: Timings | None
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        request: Request | AsyncRequest | None = None,
+        delivery: Delivery | None = None,
+        timings: Timings | None = None,
+    ) -> None:
+        super().__init__(message)
+        self._request = request
+        self.delivery = delivery
+        self.timings = timings
+
+    @property
+    def request(self) -> Request | AsyncRequest:
+        """The request that failed. Raises RuntimeError where none is known."""
+        if self._request is None:
+            raise RuntimeError("this exception belongs to no request")
+        return self._request
+
+    @request.setter
+    def request(self, request: Request | AsyncRequest) -> None:
+        self._request = request
+
+
+class TransportError(RequestError):
+    """The network or the protocol failed on the way."""
+
+
+class Timeout(TransportError):
+    """A limit of `TimeoutConfig` or `PoolLimits` ran out."""
+
+
+class ConnectTimeout(Timeout):
+    """Name lookup, connecting and TLS together took longer than ``connect_timeout``."""
+
+
+class ReadTimeout(Timeout):
+    """No byte of the response arrived for ``read_timeout``."""
+
+
+class WriteTimeout(Timeout):
+    """No byte of the request was accepted for ``write_timeout``."""
+
+
+class PoolTimeout(Timeout):
+    """No connection came free within ``pool_timeout``."""
+
+
+class TotalTimeout(Timeout):
+    """The whole call, redirects and body included, took longer than ``total_timeout``."""
+
+
+class NetworkError(TransportError):
+    """Connecting, reading or writing failed."""
+
+
+class ConnectError(NetworkError):
+    """No connection: the name does not resolve, or every address refused."""
+
+
+class TLSError(ConnectError):
+    """The TLS handshake failed: certificate, host name or protocol."""
+
+
+class AddressRefused(ConnectError):
+    """The address is one that the caller's policy forbids."""
+
+
+class ReadError(NetworkError):
+    """The connection broke while a response was read."""
+
+
+class WriteError(NetworkError):
+    """The connection broke while a request was sent."""
+
+
+class NotConnected(NetworkError):
+    """The connection was closed before it could be used."""
+
+
+class ProtocolError(TransportError):
+    """A violation of HTTP."""
+
+
+class LocalProtocolError(ProtocolError):
+    """The request would not be valid HTTP; nothing of it was sent."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The server's answer is not valid HTTP, or was cut."""
+
+
+class ResponseTooLarge(RemoteProtocolError):
+    """A part of the response (head, trailers, a chunk's extension) passed its bound in `Limits`."""
+
+
+class DecodingError(RequestError):
+    """The body does not fit its Content-Encoding: broken, or cut."""
+
+
+class DecodedSizeExceeded(DecodingError):
+    """The decoded body passed ``max_decoded`` or the ratio bound of `Limits`."""
+
+
+class RedirectError(RequestError):
+    """A redirect that was not followed. ``response`` is the one that asked for it."""
+
+    def __init__(self, message: str = "", *, response: Response | AsyncResponse | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self._response = response
+
+    @property
+    def response(self) -> Response | AsyncResponse:
+        """The redirecting response. Raises RuntimeError where none is known."""
+        if self._response is None:
+            raise RuntimeError("this exception belongs to no response")
+        return self._response
+
+    @response.setter
+    def response(self, response: Response | AsyncResponse) -> None:
+        self._response = response
+
+
+class TooManyRedirects(RedirectError):
+    """The chain is longer than ``max_redirects``."""
+
+
+class RedirectLoop(RedirectError):
+    """The next request would be identical to one already sent in this chain."""
+
+
+class RedirectBodyUnavailable(RedirectError):
+    """The body would have to be sent again, and can't be (an iterator, say)."""
+
+
+class HttpError(Http3Error):
+    """A response of class 4xx or 5xx, raised by ``response.raise_for_status()``."""
+
+    def __init__(self, message: str = "", *, response: Response | AsyncResponse) -> None:
+        super().__init__(message)
+        self.response = response
+
+    @property
+    def request(self) -> Request | AsyncRequest:
+        """The request that was answered. Raises RuntimeError where none is known."""
+        return self.response.request
+
+
+class StreamException(Http3Error):
+    """The body was asked for in a state in which it can't be had."""
+
+
+class StreamConsumed(StreamException):
+    """The body was streamed already; it comes only once."""
+
+
+class ResponseNotRead(StreamException):
+    """``content`` of a streamed response was asked for before ``read()``."""
+
+
+class ResponseClosed(StreamException):
+    """The response was closed before its body was read."""
+
+
+class InvalidURL(Http3Error, ValueError):
+    """The URL is malformed; the message says what is wrong where."""
+
+
+class UnsupportedProtocol(TransportError, InvalidURL):
+    """The URL's scheme is neither http nor https."""
+
+
+class CookieConflict(Http3Error):
+    """Several cookies have this name; give domain or path."""
+
+
+class ClientClosed(Http3Error, RuntimeError):
+    """The client was closed."""

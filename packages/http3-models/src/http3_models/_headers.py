@@ -1,0 +1,358 @@
+"""`Headers`, a case-insensitive, ordered multi-dict of header fields (RFC 9110 section 5).
+
+Fields are kept as pairs of bytes, names as they were written: that is what HTTP/1.1 sends. Looking up goes
+through an index by lower-case name, built when first asked for and dropped by each change; so a parser
+hands over its list for nothing, and reading ten fields costs one pass.
+
+Text and bytes: str values are stored as UTF-8, or in the encoding that was set. Bytes are read as ASCII
+or UTF-8 if all fields allow it, else as ISO-8859-1; setting `encoding` settles it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, TypeAlias, TypeVar, Union, overload
+
+from ._exceptions import LocalProtocolError
+
+Text: TypeAlias = str | bytes
+
+HeaderFields: TypeAlias = Union[
+    "Headers", Mapping[str, Text], Mapping[bytes, Text], Mapping[Text, Text], Iterable[tuple[Text, Text]]
+]
+"""What `Headers` takes."""
+
+HeaderTypes: TypeAlias = (
+    HeaderFields
+    | Mapping[str, Text | None]
+    | Mapping[bytes, Text | None]
+    | Iterable[tuple[Text, Text | None]]
+)
+"""What ``headers=`` of clients and requests takes; there, None as value removes a default."""
+
+T = TypeVar("T")
+Pair: TypeAlias = tuple[bytes, bytes]
+
+SECRET_HEADERS = frozenset(
+    {
+        "api-key",
+        "authorization",
+        "cookie",
+        "proxy-authorization",
+        "set-cookie",
+        "x-amz-security-token",
+        "x-api-key",
+        "x-auth-token",
+        "x-csrf-token",
+    }
+)
+"""Names whose values no repr and no message shows."""
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL_NAMES = {b"\r": "a carriage return", b"\n": "a line feed", b"\x00": "a NUL"}
+
+_MAX_KNOWN = 1024
+"""Spellings remembered by `_lower`. Programs use some dozens; the bound is for those that make names up."""
+
+_known: dict[str, bytes] = {}
+
+
+def _lower(name: str) -> bytes:
+    """The key of a name: lower case, as bytes. Remembered, for the few names that are asked for all day."""
+    key = _known.get(name)
+    if key is None:
+        key = name.lower().encode("utf-8", "surrogateescape")
+        if len(_known) < _MAX_KNOWN and len(name) <= 64:
+            _known[name] = key
+    return key
+
+
+class Headers(MutableMapping[str, str]):
+    """Header fields, in order; names compare without case and may occur several times.
+
+    ``headers``: a mapping, pairs, Headers, or None; names and values are str or bytes. As a mapping it shows
+    each name once, in lower case, its values joined by ", "; `getlist`, `raw` and `wire` show the fields.
+    ``encoding``: how bytes become text; by default worked out, see `encoding`.
+
+    Whitespace around a value is no part of it (RFC 9110 section 5.5) and is stripped. Raises TypeError that
+    names the header for other types. Whether all of it may be sent is asked by `check`.
+    """
+
+    __slots__ = ("_checked", "_encoding", "_index", "_pairs", "version")
+
+    _pairs: list[Pair]
+    _index: dict[bytes, list[bytes]] | None
+    _encoding: str | None
+    _checked: int
+
+    version: int
+    """Grows with each change; for caches of what was derived from the fields."""
+
+    def __init__(self, headers: HeaderFields | None = None, encoding: str | None = None) -> None:
+        self._encoding = None
+        self._index = None
+        self._checked = -1
+        self.version = 0
+        if encoding is not None:
+            self.encoding = encoding
+        elif isinstance(headers, Headers):
+            self._encoding = headers._encoding
+        self._pairs = self._pairs_of(headers)
+
+    @classmethod
+    def _from_raw(cls, pairs: list[Pair]) -> Headers:
+        """Headers of pairs that a parser has validated; the list is taken over, not copied."""
+        self = cls.__new__(cls)
+        self._pairs = pairs
+        self._index = self._encoding = None
+        self._checked = -1
+        self.version = 0
+        return self
+
+    # Reading
+
+    @property
+    def raw(self) -> list[Pair]:
+        """The fields as pairs of bytes, names in lower case; a new list."""
+        return [(name.lower(), value) for name, value in self._pairs]
+
+    @property
+    def wire(self) -> list[Pair]:
+        """The fields as pairs of bytes, names as written; a new list."""
+        return self._pairs.copy()
+
+    @property
+    def encoding(self) -> str:
+        """How bytes are read: as set, else "ascii" or "utf-8" if all fields allow it, else "iso-8859-1".
+
+        Setting it raises LookupError for an unknown name.
+        """
+        if self._encoding is not None:
+            return self._encoding
+        everything = b"".join([part for pair in self._pairs for part in pair])
+        if everything.isascii():
+            return "ascii"
+        try:
+            everything.decode()
+        except UnicodeDecodeError:
+            return "iso-8859-1"
+        return "utf-8"
+
+    @encoding.setter
+    def encoding(self, encoding: str) -> None:
+        b"".decode(encoding)  # raises LookupError
+        self._encoding = encoding
+
+    def getlist(self, name: Text, split_commas: bool = False) -> list[str]:
+        """The values of a name, one for each field; a new list, empty where there are none.
+
+        ``split_commas``: each member of a comma-separated list by itself. Commas in quoted strings are not
+        looked at: don't use it where members may be quoted, nor for Set-Cookie.
+        """
+        values = [self._decode(value) for value in self._lists().get(_key(name), ())]
+        if not split_commas:
+            return values
+        return [member for value in values for each in value.split(",") if (member := each.strip())]
+
+    @overload
+    def get(self, name: Text, default: None = None) -> str | None: ...
+    @overload
+    def get(self, name: Text, default: str) -> str: ...
+    @overload
+    def get(self, name: Text, default: T) -> str | T: ...
+    def get(self, name: Text, default: object = None) -> object:
+        """The values of a name, joined by ", "; ``default`` where there are none."""
+        values = self._lists().get(_key(name))
+        return default if values is None else self._joined(values)
+
+    def __getitem__(self, name: Text) -> str:
+        values = self._lists().get(_key(name))
+        if values is None:
+            raise KeyError(name)
+        return self._joined(values)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, (str, bytes)) and _key(name) in self._lists()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([self._decode(name) for name in self._lists()])
+
+    def __len__(self) -> int:
+        return len(self._lists())
+
+    # Changing
+
+    def __setitem__(self, name: Text, value: Text) -> None:
+        """Replace all fields of this name by one, where the first of them stood; else append it."""
+        pair = self._pair(name, value)
+        key = pair[0].lower()
+        if key not in self._lists():
+            self._pairs.append(pair)
+        else:
+            at = next(at for at, (found, _) in enumerate(self._pairs) if found.lower() == key)
+            self._pairs[at] = pair
+            self._pairs[at + 1 :] = [each for each in self._pairs[at + 1 :] if each[0].lower() != key]
+        self._changed()
+
+    def __delitem__(self, name: Text) -> None:
+        """Remove all fields of this name. Raises KeyError where there are none."""
+        key = _key(name)
+        if key not in self._lists():
+            raise KeyError(name)
+        self._pairs = [pair for pair in self._pairs if pair[0].lower() != key]
+        self._changed()
+
+    def add(self, name: Text, value: Text) -> None:
+        """Append a field, beside those of the same name."""
+        self._pairs.append(self._pair(name, value))
+        self._changed()
+
+    def update(self, headers: HeaderFields | None = None, /, **fields: Text) -> None:  # type: ignore[override]
+        """Replace the fields of each name given by those given, all of them where a name is repeated."""
+        added = self._pairs_of(headers) + self._pairs_of(fields)
+        names = {name.lower() for name, _ in added}
+        first: dict[bytes, list[Pair]] = {}
+        for pair in added:
+            first.setdefault(pair[0].lower(), []).append(pair)
+        merged: list[Pair] = []
+        for pair in self._pairs:
+            key = pair[0].lower()
+            if key not in names:
+                merged.append(pair)
+            else:
+                merged.extend(first.pop(key, ()))
+        for pairs in first.values():
+            merged.extend(pairs)
+        self._pairs = merged
+        self._changed()
+
+    def copy(self) -> Headers:
+        """Headers of their own with the same fields."""
+        copied = type(self)._from_raw(self._pairs.copy())
+        copied._encoding = self._encoding
+        return copied
+
+    def check(self) -> None:
+        """Raise LocalProtocolError, naming the header, unless all of it may be sent.
+
+        Names must be tokens, values must have no control characters but tab (RFC 9110, sections 5.1 and 5.5).
+        """
+        if self._checked == self.version:
+            return
+        for name, value in self._pairs:
+            if not _TOKEN.fullmatch(name):
+                shown = name.decode("ascii", "backslashreplace")
+                raise LocalProtocolError(
+                    f"Header name {shown!r} is not a token (letters, digits and !#$%&'*+-.^_`|~)"
+                )
+            if found := _CONTROL.search(value):
+                what = _CONTROL_NAMES.get(found[0], "a control character")
+                raise LocalProtocolError(
+                    f"Header {name.decode()!r} has {what} in its value; nothing was sent"
+                )
+        self._checked = self.version
+
+    # Comparing and showing
+
+    def __eq__(self, other: object) -> bool:
+        """Equal if each name has the same values in the same order; the order of names does not matter."""
+        if not isinstance(other, Headers):
+            if isinstance(other, (str, bytes)) or not isinstance(other, Iterable):
+                return NotImplemented
+            try:
+                other = Headers(other)
+            except (TypeError, ValueError):
+                return False
+        return self._lists() == other._lists()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        pairs = [(self._decode(name.lower()), self._shown(name, value)) for name, value in self._pairs]
+        fields = repr(dict(pairs) if len(self) == len(pairs) else pairs)
+        encoding = self.encoding
+        return (
+            f"{type(self).__name__}({fields})"
+            if encoding == "ascii"
+            else (f"{type(self).__name__}({fields}, encoding={encoding!r})")
+        )
+
+    def __copy__(self) -> Headers:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self._pairs, self._encoding))
+
+    # Bytes and text
+
+    def _changed(self) -> None:
+        self._index = None
+        self.version += 1
+
+    def _lists(self) -> dict[bytes, list[bytes]]:
+        """The index: values by lower-case name."""
+        index = self._index
+        if index is None:
+            index = {}
+            for name, value in self._pairs:
+                key = name.lower()
+                if key in index:
+                    index[key].append(value)
+                else:
+                    index[key] = [value]
+            self._index = index
+        return index
+
+    def _joined(self, values: list[bytes]) -> str:
+        return self._decode(values[0] if len(values) == 1 else b", ".join(values))
+
+    def _decode(self, data: bytes) -> str:
+        if self._encoding is None and data.isascii():
+            return data.decode("ascii")
+        return data.decode(self.encoding, "replace")
+
+    def _shown(self, name: bytes, value: bytes) -> str:
+        return "[secure]" if name.lower().decode("latin-1") in SECRET_HEADERS else self._decode(value)
+
+    def _pairs_of(self, headers: object) -> list[Pair]:
+        if headers is None:
+            return []
+        if isinstance(headers, Headers):
+            return headers._pairs.copy()
+        if isinstance(headers, Mapping):
+            return [self._pair(name, value) for name, value in headers.items()]
+        if isinstance(headers, (str, bytes)) or not isinstance(headers, Iterable):
+            raise TypeError(f"headers must be a mapping, pairs or Headers, not {type(headers).__name__}")
+        return [self._pair(*_two(item)) for item in headers]
+
+    def _pair(self, name: object, value: object) -> Pair:
+        """A field as bytes."""
+        encoding = self._encoding or "utf-8"
+        if not isinstance(name, (str, bytes)):
+            raise TypeError(f"a header's name must be str or bytes, not {type(name).__name__}")
+        if not isinstance(value, (str, bytes)):
+            raise TypeError(f"header {name!r} must be str or bytes, not {type(value).__name__}")
+        try:
+            name_bytes = name if isinstance(name, bytes) else name.encode()
+            value_bytes = value if isinstance(value, bytes) else value.encode(encoding)
+        except UnicodeEncodeError as exc:
+            raise ValueError(f"header {name!r} can't be encoded as {exc.encoding}") from exc
+        return name_bytes, value_bytes.strip(b" \t")
+
+
+def _key(name: object) -> bytes:
+    """What a name is indexed by."""
+    if isinstance(name, str):
+        return _lower(name)
+    if isinstance(name, bytes):
+        return name.lower()
+    raise TypeError(f"a header's name must be str or bytes, not {type(name).__name__}")
+
+
+def _two(item: object) -> tuple[object, object]:
+    """Name and value of a pair; a str of two characters is none."""
+    if isinstance(item, (tuple, list)) and len(item) == 2:
+        return item[0], item[1]
+    raise TypeError(f"headers must hold pairs of name and value, not {type(item).__name__}")

@@ -1,0 +1,177 @@
+"""What callers iterate over: a response's bytes, text or lines, in pieces.
+
+A *source* has one coroutine, ``next()``, that gives the next piece, or None at the end and ever after.
+Sources stack: `Chunks` (the body itself, see `_reading`), `Rechunked` (pieces of one size), `TextPieces`,
+`Lines`. `PieceIterator` and `AsyncPieceIterator` turn a source into what a ``for`` loop takes. All are plain
+classes, not generators: they may be left unfinished, and nothing of theirs runs later.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from ._exceptions import RequestError
+from ._text import LineDecoder
+
+if TYPE_CHECKING:
+    from ._records import Run
+    from ._text import TextDecoder
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Source(Protocol[T_co]):
+    """Gives something piece by piece."""
+
+    async def next(self) -> T_co | None:
+        """The next piece; None at the end, and ever after."""
+
+
+class Owner(Protocol):
+    """What the iterators know of a response (or request): it signs the errors of its body."""
+
+    def _blame(self, error: RequestError) -> None:
+        """Add request and timings to ``error``."""
+
+
+class MemoryPieces:
+    """A source of one piece: what is in memory already."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    async def next(self) -> bytes | None:
+        data, self._data = self._data, b""
+        return data or None
+
+
+class Rechunked:
+    """The same bytes in pieces of exactly ``size`` bytes; the last may be shorter."""
+
+    __slots__ = ("_held", "_size", "_source")
+
+    def __init__(self, source: Source[bytes], size: int) -> None:
+        self._source: Source[bytes] | None = source
+        self._size = size
+        self._held = bytearray()  # taking from its front moves nothing
+
+    async def next(self) -> bytes | None:
+        held, size = self._held, self._size
+        while self._source is not None and len(held) < size:
+            piece = await self._source.next()
+            if piece is None:
+                self._source = None
+            elif len(piece) == size and not held:
+                return piece
+            else:
+                held += piece
+        if not held:
+            return None
+        taken = bytes(memoryview(held)[:size])
+        del held[:size]
+        return taken
+
+
+def rechunked(source: Source[bytes], size: int | None) -> Source[bytes]:
+    """``source`` itself for None; raises TypeError or ValueError where ``size`` is no positive int."""
+    if size is None:
+        return source
+    if not isinstance(size, int) or isinstance(size, bool):
+        raise TypeError(f"chunk_size must be an int or None, not {type(size).__name__}")
+    if size < 1:
+        raise ValueError(f"chunk_size must be at least 1, not {size}")
+    return Rechunked(source, size)
+
+
+class TextPieces:
+    """Bytes turned into text; no piece is empty."""
+
+    __slots__ = ("_decoder", "_source")
+
+    def __init__(self, source: Source[bytes], decoder: TextDecoder) -> None:
+        self._source: Source[bytes] | None = source
+        self._decoder = decoder
+
+    async def next(self) -> str | None:
+        while self._source is not None:
+            data = await self._source.next()
+            if data is None:
+                self._source = None
+                text = self._decoder.finish()
+            else:
+                text = self._decoder.decode(data)
+            if text:
+                return text
+        return None
+
+
+class Lines:
+    """Text turned into lines."""
+
+    __slots__ = ("_decoder", "_ready", "_source")
+
+    def __init__(self, source: Source[str]) -> None:
+        self._source: Source[str] | None = source
+        self._decoder = LineDecoder()
+        self._ready: deque[str] = deque()
+
+    async def next(self) -> str | None:
+        while not self._ready and self._source is not None:
+            text = await self._source.next()
+            if text is None:
+                self._source = None
+                self._ready.extend(self._decoder.finish())
+            else:
+                self._ready.extend(self._decoder.decode(text))
+        return self._ready.popleft() if self._ready else None
+
+
+class PieceIterator(Generic[T]):
+    """Iterates over a source with ``run``. ``owner`` is the response: alive as long as its iterator is."""
+
+    __slots__ = ("_owner", "_run", "_source")
+
+    def __init__(self, source: Source[T], run: Run, owner: Owner) -> None:
+        self._source = source
+        self._run = run
+        self._owner = owner
+
+    def __iter__(self) -> PieceIterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        try:
+            item = self._run(self._source.next())
+        except RequestError as exc:
+            self._owner._blame(exc)
+            raise
+        if item is None:
+            raise StopIteration
+        return item
+
+
+class AsyncPieceIterator(Generic[T]):
+    """Iterates asynchronously over a source. ``owner`` is the response, alive as long as its iterator is."""
+
+    __slots__ = ("_owner", "_source")
+
+    def __init__(self, source: Source[T], owner: Owner) -> None:
+        self._source = source
+        self._owner = owner
+
+    def __aiter__(self) -> AsyncPieceIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            item = await self._source.next()
+        except RequestError as exc:
+            self._owner._blame(exc)
+            raise
+        if item is None:
+            raise StopAsyncIteration
+        return item

@@ -1,0 +1,63 @@
+"""The Link header (RFC 8288): where the next page is, and other relations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import re
+
+_PARAMETER = r"""\s*+;\s*+([^\s=;,]*+)\s*+(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;,]*+)))?+"""
+"""``; name=token`` or ``; name="quoted"``. Possessive: no input makes it look twice at a character."""
+
+_pattern: re.Pattern[str] | None = None
+
+
+def _parameter_pattern() -> re.Pattern[str]:
+    """Compiled at first use: most programs never see a Link header."""
+    global _pattern
+    if _pattern is None:
+        import re
+
+        _pattern = re.compile(_PARAMETER, re.DOTALL)
+    return _pattern
+
+
+def parse_links(value: str) -> dict[str, dict[str, str]]:
+    """A Link header's value (several joined by commas) as relation -> {"url": ..., parameters ...}.
+
+    A link with several relations stands under each of them, one without under its URL. URLs are given as
+    they were sent, relative or not. What is malformed is passed over.
+    """
+    links: dict[str, dict[str, str]] = {}
+    position = value.find("<")
+    while position >= 0:
+        end = value.find(">", position)
+        if end < 0:
+            break
+        link = {"url": value[position + 1 : end].strip()}
+        end = _read_parameters(value, end + 1, link)
+        for relation in link.get("rel", "").split() or [link["url"]]:
+            links[relation] = link
+        comma = value.find(",", end)
+        position = value.find("<", comma) if comma >= 0 else -1
+    return links
+
+
+def _read_parameters(value: str, position: int, link: dict[str, str]) -> int:
+    """Put the parameters that begin at ``position`` into ``link``; the first of a name counts."""
+    pattern = _parameter_pattern()
+    while match := pattern.match(value, position):
+        name, quoted, token = match.groups()
+        text = token or "" if quoted is None else _unescape(quoted)
+        if name:
+            link.setdefault(name.lower(), text)
+        position = match.end()
+    return position
+
+
+def _unescape(quoted: str) -> str:
+    if "\\" not in quoted:
+        return quoted
+    characters = iter(quoted)
+    return "".join([next(characters, "") if char == "\\" else char for char in characters])

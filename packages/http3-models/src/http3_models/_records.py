@@ -1,0 +1,269 @@
+"""The currency of the engine: one record for a request, one for a response.
+
+The four public classes (`Request`, `AsyncRequest`, `Response`, `AsyncResponse`) are views that hold
+one of these; wrapping copies nothing. Client logic, pool and protocol engines pass the records and
+know nothing of views, so one engine serves the sync and the async client.
+
+Bodies are objects with ``async read_chunk()``. In a sync client no await inside it ever suspends, so
+`drive` runs such a coroutine to its end without an event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from ._exceptions import TotalTimeout
+
+if TYPE_CHECKING:
+    from ._config import CertTypes, Limits, TimeoutConfig, VerifyTypes
+    from ._cookies import Cookies
+    from ._headers import Headers
+    from ._url import URL
+
+T = TypeVar("T")
+
+
+class Timings(NamedTuple):
+    """Seconds spent in each phase of one exchange; None where a phase did not happen."""
+
+    pool: float | None = None
+    dns: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    send: float | None = None
+    wait: float | None = None
+    receive: float | None = None
+
+
+class PhaseTimes:
+    """The running record behind `Timings`; filled in by the transport, one per exchange.
+
+    ``started`` is the moment the transport took the request over, on the clock ``now``.
+    """
+
+    __slots__ = (*Timings._fields, "now", "started")
+
+    now: Callable[[], float] | None
+    started: float
+
+    pool: float | None
+    dns: float | None
+    connect: float | None
+    tls: float | None
+    send: float | None
+    wait: float | None
+    receive: float | None
+
+    def __init__(self) -> None:
+        self.pool = self.dns = self.connect = self.tls = self.send = self.wait = self.receive = None
+        self.now = None
+        self.started = 0.0
+
+    def begin(self, now: Callable[[], float]) -> float:
+        """Start the clock; returns the moment."""
+        self.now = now
+        self.started = moment = now()
+        return moment
+
+    def elapsed(self) -> float | None:
+        """Seconds since `begin`; None before it."""
+        return None if self.now is None else self.now() - self.started
+
+    def freeze(self) -> Timings:
+        """What is known now, as a value."""
+        return Timings(self.pool, self.dns, self.connect, self.tls, self.send, self.wait, self.receive)
+
+
+class Deadline:
+    """The moment by which a whole call must be over.
+
+    It travels with the request through redirects, auth rounds, replays and the reading of the body.
+    ``limit`` is ``total_timeout`` in seconds; ``now`` the dispatcher's clock.
+    """
+
+    __slots__ = ("limit", "moment", "now")
+
+    def __init__(self, limit: float, now: Callable[[], float]) -> None:
+        self.limit = limit
+        self.now = now
+        self.moment = now() + limit
+
+    def remaining(self) -> float:
+        """Seconds left; zero or less once it has passed."""
+        return self.moment - self.now()
+
+    def within(self, limit: float | None) -> float:
+        """The seconds an operation may take now that is itself limited to ``limit`` (None: unlimited).
+
+        Raises TotalTimeout if nothing is left.
+        """
+        left = self.remaining()
+        if left <= 0:
+            raise TotalTimeout(f"The call took longer than its total_timeout of {self.limit:g} s")
+        return left if limit is None or left < limit else limit
+
+
+class ConnectionInfo(NamedTuple):
+    """The connection a response came over; None where a fact does not apply or isn't known.
+
+    Addresses are ``(host, port)``; ``peer_certificate`` is the server's certificate in DER form.
+    """
+
+    peer_address: tuple[str, int] | None = None
+    local_address: tuple[str, int] | None = None
+    tls_version: str | None = None
+    peer_certificate: bytes | None = None
+
+
+class RequestBody(Protocol):
+    """A body to send. `_content` holds the implementations."""
+
+    @property
+    def length(self) -> int | None:
+        """Bytes in all, or None where unknown (chunked coding)."""
+
+    @property
+    def data(self) -> bytes | None:
+        """The whole body where it is in memory; then nobody needs `read_chunk`."""
+
+    @property
+    def can_send_again(self) -> bool:
+        """True if it was not begun yet, or `rewind` will bring it back to its first byte."""
+
+    async def read_chunk(self) -> bytes:
+        """The next bytes, never empty before the end; b"" at the end.
+
+        Raises StreamConsumed when begun a second time without being replayable.
+        """
+
+    def rewind(self) -> None:
+        """Start anew from the first byte. Raises StreamConsumed if that's impossible."""
+
+
+class ResponseBody(Protocol):
+    """A body on its way in, as sent (content codings not yet undone)."""
+
+    @property
+    def trailers(self) -> Headers | None:
+        """Trailer fields, once the end was reached and there were any."""
+
+    async def read_chunk(self) -> bytes:
+        """The next bytes, as soon as there are any; b"" at the end, and ever after.
+
+        Raises RequestError subclasses; after an error or `abort` the body is over for good.
+        """
+
+    async def close(self) -> None:
+        """Give up what was not read. Idempotent, and harmless after the end."""
+
+    def abort(self) -> None:
+        """`close` without waiting for anything; for cancellation and finalisers."""
+
+
+class RequestState:
+    """A request on its way: what the public request classes show, and what travels with it.
+
+    ``headers`` are complete: just what will be sent, apart from what HTTP/2 itself rewrites.
+    ``hand_cookie`` is a Cookie header the caller wrote (None: none); ``cookies`` are those given for this
+    request only. ``timeout`` is settled by the client; ``verify`` and ``cert`` are None where the
+    dispatcher's own apply. ``phases`` is new for every exchange.
+    """
+
+    __slots__ = (
+        "body", "cert", "cookies", "deadline", "hand_cookie", "headers", "method", "phases", "timeout", "url", "verify",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        method: str,
+        url: URL,
+        headers: Headers,
+        body: RequestBody,
+        *,
+        cookies: Cookies | None = None,
+        hand_cookie: str | None = None,
+        timeout: TimeoutConfig | None = None,
+        deadline: Deadline | None = None,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes | None = None,
+    ) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+        self.cookies = cookies
+        self.hand_cookie = hand_cookie
+        self.timeout = timeout
+        self.deadline = deadline
+        self.verify = verify
+        self.cert = cert
+        self.phases = PhaseTimes()
+
+
+class ResponseState:
+    """A response: its head, and the body object that brings the rest.
+
+    ``content`` is the decoded body once it was read whole. ``next_request`` is the redirect not
+    followed. ``elapsed`` is in seconds, from the call to the head.
+    """
+
+    __slots__ = (
+        "body", "connection", "content", "default_encoding", "elapsed", "headers", "history", "limits",
+        "next_request", "protocol", "reason_phrase", "request", "status_code", "trailers",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        status_code: int,
+        reason_phrase: str,
+        protocol: str,
+        headers: Headers,
+        body: ResponseBody | None,
+        request: RequestState | None = None,
+        connection: ConnectionInfo | None = None,
+    ) -> None:
+        self.status_code = status_code
+        self.reason_phrase = reason_phrase
+        self.protocol = protocol
+        self.headers = headers
+        self.body = body
+        self.request = request
+        self.connection = connection
+        self.history: list[ResponseState] = []
+        self.elapsed: float | None = None
+        self.content: bytes | None = None
+        self.trailers: Headers | None = None
+        self.next_request: RequestState | None = None
+        self.default_encoding: str | Callable[[bytes], str] | None = None
+        self.limits: Limits | None = None
+
+
+class Exchange(Protocol):
+    """What the engine asks of a dispatcher of ours: records in, records out."""
+
+    async def exchange(self, request: RequestState) -> ResponseState:
+        """Send the request, return the response with its body still to be read."""
+
+    async def close(self) -> None:
+        """Close idle connections now and busy ones when their response ends. Idempotent."""
+
+
+class Run(Protocol):
+    """How a sync view drives a coroutine of the engine: `drive`, or a runner's ``run``."""
+
+    def __call__(self, coroutine: Coroutine[Any, Any, T], /) -> T: ...
+
+
+def drive(coroutine: Coroutine[Any, Any, T], /) -> T:
+    """Run a coroutine that never suspends to its end and return its result.
+
+    Raises RuntimeError if it does suspend: then something in it needs an event loop.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise RuntimeError("this needs an event loop, and ran where there is none")

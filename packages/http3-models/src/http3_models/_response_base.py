@@ -1,0 +1,372 @@
+"""What both kinds of response show: values only, nothing here waits or reads from a connection.
+
+A response is a view of a `ResponseState`. Several views may share one; what a caller sets (``encoding``)
+belongs to the view. The reading verbs are in `_response`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from ._exceptions import HttpError, RequestError, ResponseNotRead
+from ._headers import Headers
+from ._iterators import MemoryPieces, TextPieces, rechunked
+from ._reading import CLOSED, CONSUMED, Chunks, MemoryBody, check_unread, is_closed, is_consumed, read_all
+from ._records import ConnectionInfo, ResponseState, Timings, drive
+from ._status import codes
+from ._text import (
+    TextDecoder,
+    apparent_encoding,
+    charset_of,
+    decode_json,
+    decode_text,
+    stream_encoding,
+    text_encoding,
+    usable_encoding,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from ._cookies import Cookies
+    from ._iterators import Source
+    from ._records import ResponseBody
+    from ._request import AsyncRequest, Request
+    from ._url import URL
+
+RequestT = TypeVar("RequestT", "Request", "AsyncRequest")
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class BaseResponse(Generic[RequestT]):
+    """The part of `Response` and `AsyncResponse` that needs no I/O."""
+
+    __slots__ = (
+        "__weakref__", "_cookies", "_encoding", "_history", "_request", "_send_next", "_state", "_text",
+    )  # fmt: skip
+
+    _state: ResponseState
+    _encoding: str | None  # set by the caller
+    _text: str | None
+    _cookies: Cookies | None
+    _request: RequestT | None
+    _history: list[Self] | None
+    _send_next: Callable[[], Any] | None  # given by the client where there is a redirect to follow
+
+    def _attach(self, state: ResponseState) -> None:
+        self._state = state
+        self._encoding = self._text = self._cookies = self._request = self._history = self._send_next = None
+
+    @classmethod
+    def _sibling(cls, state: ResponseState) -> Self:
+        """A view of the same kind on another record."""
+        raise NotImplementedError("BaseResponse is not meant to be used by itself")
+
+    def _view_of_request(self) -> RequestT | None:
+        raise NotImplementedError("BaseResponse is not meant to be used by itself")
+
+    # The head.
+
+    @property
+    def status_code(self) -> int:
+        """100 to 999."""
+        return self._state.status_code
+
+    @property
+    def reason_phrase(self) -> str:
+        """What the server sent (HTTP/1.1), else the registered phrase; may be empty."""
+        return self._state.reason_phrase
+
+    @property
+    def protocol(self) -> str:
+        """"HTTP/1.1" or "HTTP/2"."""
+        return self._state.protocol
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields, as sent: Content-Encoding and Content-Length speak of the undecoded body."""
+        return self._state.headers
+
+    @property
+    def trailers(self) -> Headers:
+        """Fields that came after the body (RFC 9110 6.5); empty until its end, and mostly afterwards."""
+        trailers = self._state.trailers
+        return Headers() if trailers is None else trailers
+
+    @property
+    def url(self) -> URL:
+        """Where it came from. Raises RuntimeError if no request is known."""
+        return self.request.url
+
+    @property
+    def request(self) -> RequestT:
+        """The request that was answered: the last one, after redirects. Raises RuntimeError if none is known."""
+        if self._request is None:
+            self._request = self._view_of_request()
+            if self._request is None:
+                raise RuntimeError("this response belongs to no request")
+        return self._request
+
+    @property
+    def history(self) -> list[Self]:
+        """The responses of the redirects that were followed, first to last."""
+        if self._history is None:
+            self._history = [self._sibling(state) for state in self._state.history]
+        return self._history
+
+    @property
+    def cookies(self) -> Cookies:
+        """The cookies that this response set."""
+        if self._cookies is None:
+            from ._cookies import Cookies
+
+            self._cookies = Cookies()
+            if self._state.request is not None:
+                self._cookies.extract_cookies(self)
+        return self._cookies
+
+    @property
+    def links(self) -> dict[str, dict[str, str]]:
+        """The Link header (RFC 8288): relation -> {"url": ..., "rel": ..., ...}; empty without one."""
+        values = self._state.headers.getlist("link")
+        if not values:
+            return {}
+        from ._links import parse_links
+
+        return parse_links(", ".join(values))
+
+    @property
+    def elapsed(self) -> timedelta:
+        """From the call to the head of this response; zero where nobody measured."""
+        from datetime import timedelta
+
+        return timedelta(seconds=self._state.elapsed or 0)
+
+    @property
+    def timings(self) -> Timings:
+        """Seconds per phase (pool, dns, connect, tls, send, wait, receive); None where one did not happen."""
+        request = self._state.request
+        return Timings() if request is None else request.phases.freeze()
+
+    @property
+    def connection(self) -> ConnectionInfo:
+        """Addresses, TLS version and certificate of the connection; None in each where not known."""
+        return self._state.connection or ConnectionInfo()
+
+    # The status.
+
+    @property
+    def is_redirect(self) -> bool:
+        """301, 302, 303, 307 or 308 with a Location."""
+        state = self._state
+        return state.status_code in _REDIRECTS and "location" in state.headers
+
+    @property
+    def is_success(self) -> bool:
+        """2xx."""
+        return 200 <= self._state.status_code < 300
+
+    @property
+    def is_client_error(self) -> bool:
+        """4xx."""
+        return 400 <= self._state.status_code < 500
+
+    @property
+    def is_server_error(self) -> bool:
+        """5xx."""
+        return 500 <= self._state.status_code < 600
+
+    @property
+    def is_error(self) -> bool:
+        """4xx or 5xx."""
+        return 400 <= self._state.status_code < 600
+
+    @property
+    def ok(self) -> bool:
+        """Below 400."""
+        return self._state.status_code < 400
+
+    def raise_for_status(self) -> Self:
+        """Raise HttpError for 4xx and 5xx; else return the response itself."""
+        if not self.is_error:
+            return self
+        request = self._state.request
+        asked = f" for {request.method} {_shown(request.url)}" if request is not None else ""
+        raise HttpError(f"{self._status_line()}{asked}", response=self._self())
+
+    def _self(self) -> Any:
+        """Itself, for `HttpError`, which knows the two subclasses only."""
+        return self
+
+    # The body, as far as it is in memory.
+
+    @property
+    def content(self) -> bytes:
+        """The decoded body. Raises ResponseNotRead before `read`, StreamConsumed or ResponseClosed where it is
+        gone, and DecodingError for content that was given to the constructor and is not what its
+        Content-Encoding says."""
+        content = self._state.content
+        return self._unread_content() if content is None else content
+
+    def _unread_content(self) -> bytes:
+        state = self._state
+        if state.body is None or isinstance(state.body, MemoryBody):
+            try:
+                return drive(read_all(state))  # it is all there, so nothing suspends
+            except RequestError as exc:
+                self._blame(exc)
+                raise
+        check_unread(state)
+        raise ResponseNotRead("The body was not read yet; call read() first, or leave out stream=True")
+
+    @property
+    def text(self) -> str:
+        """The body as text, in `encoding`; what is broken becomes U+FFFD, a leading byte-order mark goes.
+
+        Raises as `content` does, and LookupError where ``default_encoding`` names no text encoding.
+        """
+        if self._text is None:
+            content = self.content
+            self._text = decode_text(content, self.encoding) if content else ""
+        return self._text
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of `text`: what was set here, else the byte-order mark, the charset of Content-Type,
+        ``default_encoding``, and without that UTF-8 if the body is valid UTF-8, else windows-1252.
+
+        Before the body was read: what `iter_text` uses. Setting it raises LookupError for a name that is none
+        of a text encoding; None goes back to the rule.
+        """
+        if self._encoding is not None:
+            return self._encoding
+        state = self._state
+        content_type = state.headers.get("content-type")
+        if state.content is None and not isinstance(state.body, MemoryBody):
+            return stream_encoding(content_type, state.default_encoding)
+        return text_encoding(self.content, content_type, state.default_encoding)
+
+    @encoding.setter
+    def encoding(self, name: str | None) -> None:
+        encoding = usable_encoding(name) if name is not None else None
+        if encoding is None and name is not None:
+            raise LookupError(f"encoding: {name!r} is no text encoding that Python knows")
+        self._encoding = encoding
+        self._text = None
+
+    @property
+    def charset_encoding(self) -> str | None:
+        """The encoding that Content-Type names; None if it names none, or none that is known."""
+        return charset_of(self._state.headers.get("content-type"))
+
+    @property
+    def apparent_encoding(self) -> str:
+        """What charset-normalizer takes the encoding for. Raises ImportError without it (extra ``charset``)."""
+        return apparent_encoding(self.content)
+
+    def _parse_json(self, options: dict[str, Any]) -> Any:
+        from json import loads
+
+        encoding = self._encoding or self.charset_encoding
+        content = self.content
+        text = content.decode(encoding).removeprefix("\ufeff") if encoding else decode_json(content)
+        return loads(text, **options)
+
+    @property
+    def is_closed(self) -> bool:
+        """True if nothing more comes over the connection: the body was read to its end, or given up."""
+        return is_closed(self._state)
+
+    @property
+    def is_stream_consumed(self) -> bool:
+        """True once reading the body has begun."""
+        return is_consumed(self._state)
+
+    # Sources for the reading verbs.
+
+    def _decoded(self, chunk_size: int | None) -> Source[bytes]:
+        state = self._state
+        in_memory = state.content is not None or isinstance(state.body, MemoryBody)
+        source = MemoryPieces(self.content) if in_memory else Chunks(state, decode=True)
+        return rechunked(source, chunk_size)
+
+    def _as_sent(self, chunk_size: int | None) -> Source[bytes]:
+        return rechunked(Chunks(self._state, decode=False), chunk_size)
+
+    def _text_pieces(self) -> Source[str]:
+        state = self._state
+        if self._encoding is not None:
+            return TextPieces(self._decoded(None), TextDecoder(self._encoding, sniff=False))
+        encoding = stream_encoding(state.headers.get("content-type"), state.default_encoding)
+        return TextPieces(self._decoded(None), TextDecoder(encoding))
+
+    def _blame(self, error: RequestError) -> None:
+        """Tell a failure of the body which request it belongs to, and what the phases took."""
+        request = self._state.request
+        if request is None:
+            return
+        if error._request is None:
+            error.request = self.request
+        if error.timings is None:
+            error.timings = request.phases.freeze()
+
+    # As a value.
+
+    def _status_line(self) -> str:
+        return f"{self._state.status_code} {self._state.reason_phrase}".rstrip()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} [{self._status_line()}]>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), _packed(self)))
+
+
+def _shown(url: URL) -> str:
+    from ._url import redacted
+
+    return redacted(url)
+
+
+def reason_phrase(status_code: int) -> str:
+    """The registered phrase of a status code; "" where there is none."""
+    return codes.get_reason_phrase(status_code)
+
+
+# Pickling and copying: everything but the connection, the way to the next request, and an unread body.
+
+_COPIED = ("status_code", "reason_phrase", "protocol", "headers", "content", "trailers", "elapsed", "connection", "limits")
+
+
+def _packed(response: BaseResponse[Any]) -> dict[str, Any]:
+    state = response._state
+    packed = {name: getattr(state, name) for name in _COPIED}
+    packed["memory"] = state.body.data if isinstance(state.body, MemoryBody) else None
+    packed["closed"] = state.body is CLOSED
+    packed["request"] = None if state.request is None else response.request
+    packed["history"] = list(response.history)
+    packed["encoding"] = response._encoding
+    default = state.default_encoding
+    if callable(default):  # functions seldom travel; what it says does
+        default = default(state.content) if state.content is not None else None
+    packed["default_encoding"] = default
+    return packed
+
+
+def _rebuild(cls: type[BaseResponse[Any]], packed: dict[str, Any]) -> BaseResponse[Any]:
+    body: ResponseBody = CLOSED if packed["closed"] else CONSUMED
+    if packed["memory"] is not None:
+        body = MemoryBody(packed["memory"])
+    state = ResponseState(
+        packed["status_code"], packed["reason_phrase"], packed["protocol"], packed["headers"], body
+    )
+    for name in _COPIED:
+        setattr(state, name, packed[name])
+    state.default_encoding = packed["default_encoding"]
+    state.request = None if packed["request"] is None else packed["request"]._state
+    state.history = [earlier._state for earlier in packed["history"]]
+    response = cls._sibling(state)
+    response._encoding = packed["encoding"]
+    return response

@@ -1,0 +1,289 @@
+"""From the bytes of a body to text: which encoding, and how to decode piece by piece.
+
+The order for a whole body: byte-order mark, charset of Content-Type, then the caller's default or, without
+one, UTF-8 if the body is valid UTF-8, else windows-1252 (what browsers do with western pages). A stream
+can't look ahead, so there it is UTF-8 with replacement characters at the end of that row. JSON has its
+own rule (RFC 8259 8.1). A leading byte-order mark is never part of the text.
+
+Names of encodings come from the network here, so they are looked up with care: see `usable_encoding`.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+from functools import lru_cache
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is its beginning
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+_NO_CHARSETS = frozenset({"unicode-escape", "raw-unicode-escape", "mbcs", "oem"})
+"""Encodings of Python's source code and of this machine, which no server means."""
+
+_PROBE = b"\xff\xfe\x80"
+"""Decoded once with every encoding before it is used: some are none of text (zlib: LookupError), some can't
+replace what is broken (punycode, idna: UnicodeError)."""
+
+_MAX_NAME = 40
+"""Longest name of an encoding that is looked up; the longest that Python knows has 24 characters."""
+
+
+def detect_bom(data: bytes) -> str | None:
+    """The encoding that a byte-order mark at the start of ``data`` names; None without one."""
+    if data[:1] not in (b"\xef", b"\xff", b"\xfe", b"\x00"):
+        return None
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return encoding
+    return None
+
+
+def usable_encoding(name: str) -> str | None:
+    """Python's name for a text encoding; None if it knows none by that name.
+
+    What is no encoding of text counts as unknown, such as ``zlib``: a body must not be unpacked again
+    because of its charset.
+    """
+    return _lookup(name) if len(name) <= _MAX_NAME else None
+
+
+@lru_cache(maxsize=128)
+def _lookup(name: str) -> str | None:
+    try:
+        info = codecs.lookup(name)
+        _PROBE.decode(name, "replace")
+    except (LookupError, ValueError):
+        return None
+    return None if info.name in _NO_CHARSETS or info.incrementaldecoder is None else info.name
+
+
+def charset_of(content_type: str | None) -> str | None:
+    """The encoding that the charset parameter of a Content-Type names; None if absent or unknown."""
+    if not content_type or "charset" not in content_type.lower():
+        return None
+    for name, value in _parameters(content_type):
+        if name == "charset":
+            return usable_encoding(value)
+    return None
+
+
+def _parameters(value: str) -> list[tuple[str, str]]:
+    """The parameters behind the first semicolon (RFC 9110 5.6.6), names lower-cased, values unquoted."""
+    parameters = []
+    for part in _split_unquoted(value)[1:]:
+        name, equals, text = part.partition("=")
+        if equals:
+            parameters.append((name.strip().lower(), _unquote(text.strip())))
+    return parameters
+
+
+def _split_unquoted(value: str) -> list[str]:
+    """Split at semicolons that stand outside of quoted strings."""
+    if '"' not in value:
+        return value.split(";")
+    parts, start, quoted, escaped = [], 0, False, False
+    for index, char in enumerate(value):
+        if escaped:
+            escaped = False
+        elif char == "\\" and quoted:
+            escaped = True
+        elif char == '"':
+            quoted = not quoted
+        elif char == ";" and not quoted:
+            parts.append(value[start:index])
+            start = index + 1
+    parts.append(value[start:])
+    return parts
+
+
+def _unquote(text: str) -> str:
+    """Undo a quoted string; apostrophes, which some servers take for quotes, are dropped as well."""
+    if len(text) < 2 or text[0] != text[-1] or text[0] not in "\"'":
+        return text
+    text = text[1:-1]
+    if "\\" not in text:
+        return text
+    chars = iter(text)
+    return "".join([next(chars, "") if char == "\\" else char for char in chars])
+
+
+DefaultEncoding = str | Callable[[bytes], str] | None
+"""``default_encoding``: a name, "auto" (charset-normalizer), a callable ``bytes -> name``, or None."""
+
+
+def text_encoding(data: bytes, content_type: str | None, default: DefaultEncoding = None) -> str:
+    """The encoding of a whole body.
+
+    Raises LookupError if ``default`` is or returns no name that Python knows, ImportError for "auto" without
+    charset-normalizer.
+    """
+    return detect_bom(data) or charset_of(content_type) or _default_encoding(data, default)
+
+
+def stream_encoding(content_type: str | None, default: DefaultEncoding = None) -> str:
+    """The encoding of a body of which nothing was seen yet; a byte-order mark will go before it.
+
+    Callables and "auto" need the whole body and are passed over. Raises LookupError as `text_encoding`.
+    """
+    charset = charset_of(content_type)
+    if charset is not None:
+        return charset
+    if isinstance(default, str) and default != "auto":
+        return _known(default)
+    return "utf-8"
+
+
+def _default_encoding(data: bytes, default: DefaultEncoding) -> str:
+    if default is None:
+        return "utf-8" if _is_utf8(data) else "windows-1252"
+    if default == "auto":
+        return apparent_encoding(data)
+    return _known(default if isinstance(default, str) else default(data))
+
+
+def _known(name: str) -> str:
+    encoding = usable_encoding(name)
+    if encoding is None:
+        raise LookupError(f"default_encoding: {name!r} is no text encoding that Python knows")
+    return encoding
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def apparent_encoding(data: bytes) -> str:
+    """What charset-normalizer takes the encoding of ``data`` for; UTF-8 if it finds none.
+
+    Raises ImportError without charset-normalizer (the extra ``charset``).
+    """
+    try:
+        from charset_normalizer import from_bytes
+    except ImportError as exc:
+        raise ImportError(
+            "Detecting an encoding needs charset-normalizer; install it with: pip install 'http3[charset]'"
+        ) from exc
+    best = from_bytes(data).best()
+    return best.encoding if best is not None else "utf-8"
+
+
+def decode_text(data: bytes, encoding: str) -> str:
+    """``data`` as text, what is broken replaced by U+FFFD, without a leading byte-order mark."""
+    return data.decode(encoding, "replace").removeprefix("\ufeff")
+
+
+def detect_json_encoding(data: bytes) -> str:
+    """UTF-8, -16 or -32 (RFC 8259 8.1, RFC 4627 3): by mark, else by where the NULs of the first characters,
+    of which the very first is ASCII, stand."""
+    bom = detect_bom(data)
+    if bom is not None:
+        return bom
+    head = data[:4]
+    if 0 not in head:
+        return "utf-8"
+    if head[0] == 0:
+        return "utf-32-be" if head[1:2] == b"\0" else "utf-16-be"
+    if head[1] != 0:
+        return "utf-8"  # a NUL within UTF-8 is for the JSON parser to refuse
+    return "utf-32-le" if head[2:] == b"\0\0" else "utf-16-le"
+
+
+def decode_json(data: bytes) -> str:
+    """The text of a JSON body. Raises UnicodeDecodeError, a ValueError, for broken bytes."""
+    return data.decode(detect_json_encoding(data)).removeprefix("\ufeff")
+
+
+class TextDecoder:
+    """Text piece by piece. A character cut between two pieces comes with the second.
+
+    ``encoding`` is what `stream_encoding` says; a byte-order mark goes before it unless ``sniff`` is False
+    (for an encoding that the caller insists on).
+    """
+
+    __slots__ = ("_decoder", "_encoding", "_head", "_started")
+
+    def __init__(self, encoding: str, *, sniff: bool = True) -> None:
+        self._encoding = encoding
+        self._head = b""
+        self._started = False
+        self._decoder = None if sniff else _incremental(encoding)
+
+    def decode(self, data: bytes) -> str:
+        """The text of the next bytes, as far as it is complete; may be empty."""
+        if self._decoder is None:
+            data = self._head + data
+            if _may_grow_to_bom(data):
+                self._head = data
+                return ""
+            self._decoder, self._head = _incremental(detect_bom(data) or self._encoding), b""
+        return self._without_mark(self._decoder.decode(data))
+
+    def finish(self) -> str:
+        """The rest, at the end of the body; a character cut there becomes U+FFFD."""
+        if self._decoder is None:
+            self._decoder = _incremental(detect_bom(self._head) or self._encoding)
+        return self._without_mark(self._decoder.decode(self._head, True))
+
+    def _without_mark(self, text: str) -> str:
+        if self._started or not text:
+            return text
+        self._started = True
+        return text.removeprefix("\ufeff")
+
+
+def _incremental(encoding: str) -> codecs.IncrementalDecoder:
+    return codecs.getincrementaldecoder(encoding)("replace")
+
+
+def _may_grow_to_bom(data: bytes) -> bool:
+    """True while further bytes decide which mark, if any, this is."""
+    return len(data) < 4 and any(mark.startswith(data) and mark != data for mark, _ in _BOMS)
+
+
+class LineDecoder:
+    """Lines, without their ends, from text in pieces. Ends are ``\\n``, ``\\r\\n`` and ``\\r`` only.
+
+    A line is given as soon as its end is there. Time is linear, also for one long line in many pieces.
+    """
+
+    __slots__ = ("_after_cr", "_parts")
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._after_cr = False
+
+    def decode(self, text: str) -> list[str]:
+        """The lines that ``text`` completes."""
+        if self._after_cr and text:
+            text = text.removeprefix("\n")  # the second half of a \r\n that was cut
+            self._after_cr = False
+        if not text:
+            return []
+        if "\r" in text:
+            self._after_cr = text[-1] == "\r"
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        lines = text.split("\n")
+        rest = lines.pop()
+        if lines and self._parts:
+            self._parts.append(lines[0])
+            lines[0] = "".join(self._parts)
+            self._parts = []
+        if rest:
+            self._parts.append(rest)
+        return lines
+
+    def finish(self) -> list[str]:
+        """The last line if it has no end: a list of one or none."""
+        parts, self._parts = self._parts, []
+        return ["".join(parts)] if parts else []

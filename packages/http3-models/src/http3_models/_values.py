@@ -1,0 +1,124 @@
+"""What configuration values have in common: immutability, comparison, and the checks of their numbers."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Final, NoReturn, Self, TypeVar
+
+_INFINITE: Final = float("inf")
+
+
+class Unset(enum.Enum):
+    """The type of `UNSET`; an enum, so that type checkers narrow ``is UNSET``."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+"""Stands for "not given", where None has a meaning of its own (no limit)."""
+
+
+class Value:
+    """Equality, hash, repr, copying and pickling from a tuple of fields, which are keyword arguments."""
+
+    __slots__ = ()
+    _fields: tuple[str, ...] = ()
+
+    def _fill(self, **fields: object) -> None:
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple([getattr(self, name) for name in self._fields])
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def __repr__(self) -> str:
+        fields = ", ".join([f"{name}={_shown(getattr(self, name))}" for name in self._fields])
+        return f"{type(self).__name__}({fields})"
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(
+            f"{type(self).__name__} is immutable; make a new one instead of setting {name!r}"
+        )
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is immutable; {name!r} can't be deleted")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), dict(zip(self._fields, self._values(), strict=True))))
+
+
+V = TypeVar("V", bound=Value)
+
+
+def _rebuild(cls: type[V], fields: dict[str, Any]) -> V:
+    return cls(**fields)
+
+
+def _shown(value: object) -> str:
+    return "float('inf')" if value == _INFINITE else repr(value)
+
+
+# Checks: each returns the value as it is stored. bool is an int to Python, but `timeout=True` is a mistake.
+
+
+def seconds(name: str, value: object, *, zero: bool = False) -> float | None:
+    """A duration: positive and finite (``zero``: 0 as well), or None for no limit."""
+    if value is None:
+        return None
+    number = _number(name, value, "None for no limit, or a number of seconds")
+    if not (0 <= number < _INFINITE) or (number == 0 and not zero):
+        hint = "; None means no limit" if number == _INFINITE else ""
+        least = "0 or more" if zero else "more than 0"
+        raise ValueError(f"{name} must be {least} seconds, not {value!r}{hint}")
+    return number
+
+
+def _number(name: str, value: object, expected: str) -> float:
+    if value is True or value is False:
+        raise ValueError(f"{name} must be {expected}, not {value!r}")
+    if not isinstance(value, int | float):
+        raise TypeError(f"{name} must be {expected}, not {type(value).__name__}")
+    try:
+        return float(value)
+    except OverflowError as exc:
+        raise ValueError(f"{name} is too large: {value!r}") from exc
+
+
+def count(name: str, value: object, least: int) -> int:
+    if value is True or value is False:
+        raise ValueError(f"{name} must be a whole number, not {value!r}")
+    if not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, not {value!r}")
+    return int(value)
+
+
+def count_or_none(name: str, value: object, least: int) -> int | None:
+    return None if value is None else count(name, value, least)
+
+
+def ratio(name: str, value: object) -> float:
+    number = _number(name, value, "a number")
+    if not number > 0:
+        raise ValueError(f"{name} must be more than 0, not {value!r}")
+    return number

@@ -1,0 +1,56 @@
+"""http3-transport: connection pool, HTTP/1.1 and HTTP/2, over blocking sockets, asyncio and trio.
+
+Nothing is imported before it is used: asking for a name loads the module that holds it, so a program
+that makes one kind of request pays for no other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._asgi import ASGIDispatch as ASGIDispatch
+    from ._backends._asyncio import AsyncioBackend as AsyncioBackend
+    from ._backends._blocking import BlockingBackend as BlockingBackend
+    from ._backends._trio import TrioBackend as TrioBackend
+    from ._connection import HTTPConnection as HTTPConnection
+    from ._pool import ConnectionPool as ConnectionPool
+    from ._wsgi import WSGIDispatch as WSGIDispatch
+
+__version__ = "0.7.0"
+
+__all__ = [
+    "ASGIDispatch",
+    "AsyncioBackend",
+    "BlockingBackend",
+    "ConnectionPool",
+    "HTTPConnection",
+    "TrioBackend",
+    "WSGIDispatch",
+    "__version__",
+]
+
+_HOMES = {
+    "ASGIDispatch": "_asgi",
+    "AsyncioBackend": "_backends._asyncio",
+    "BlockingBackend": "_backends._blocking",
+    "ConnectionPool": "_pool",
+    "HTTPConnection": "_connection",
+    "TrioBackend": "_backends._trio",
+    "WSGIDispatch": "_wsgi",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Not importlib: it is not needed for a name that is known to exist, and costs more than this.
+    module = __import__(f"{__name__}.{home}", fromlist=[name])
+    value: object = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

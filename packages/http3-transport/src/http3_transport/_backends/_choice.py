@@ -1,0 +1,33 @@
+"""Which backend serves a pool: the one that was given, or that of the async library that runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from .._foreign import ForeignBackend
+from ._detect import running_backend
+
+if TYPE_CHECKING:
+    from http3_models._interfaces import ConcurrencyBackend
+
+    from .._interfaces import Backend
+
+
+def choose_backend(backend: ConcurrencyBackend | None) -> Backend:
+    """The backend to use now; to be called at the first await, not at construction.
+
+    Raises RuntimeError if none was given and no supported async library runs.
+    """
+    if backend is None:
+        return running_backend()
+    if is_native(backend):
+        return cast("Backend", backend)
+    return ForeignBackend(backend)
+
+
+def is_native(backend: ConcurrencyBackend) -> bool:
+    """True for our own backends, unless a subclass overrides ``connect``: then that is what it is for."""
+    for cls in type(backend).__mro__:
+        if "connect" in cls.__dict__:
+            return cls.__module__.partition(".")[0] == "http3_transport"
+    return False

@@ -1,0 +1,99 @@
+"""The documented `ConcurrencyBackend.connect`, written on top of what our backends offer beyond it.
+
+Our own pool does not come this way: it uses streams. This is for code that calls ``backend.connect``
+itself, or overrides it and calls ``super().connect``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from http3_models._exceptions import ConnectTimeout, ReadTimeout, WriteTimeout
+from http3_models._interfaces import BaseReader, BaseWriter, Protocol, TimeoutFlag
+
+from .._connecting import open_stream, remaining
+from .._interfaces import Backend, Clock, OperationTimeout, Stream
+
+if TYPE_CHECKING:
+    import ssl
+
+    from http3_models._config import TimeoutConfig
+
+
+class StreamReader(BaseReader):
+    """The reading half of a `Stream`."""
+
+    __slots__ = ("_stream", "_timeout")
+
+    def __init__(self, stream: Stream, timeout: TimeoutConfig) -> None:
+        self._stream = stream
+        self._timeout = timeout
+
+    async def read(
+        self, n: int, timeout: TimeoutConfig | None = None, flag: TimeoutFlag | None = None
+    ) -> bytes:
+        limit = (timeout or self._timeout).read_timeout
+        if flag is not None and not flag.raise_on_read_timeout:
+            limit = None
+        try:
+            return await self._stream.read(n, limit)
+        except OperationTimeout as exc:
+            raise ReadTimeout(f"No byte arrived for {limit} s (read_timeout)") from exc
+
+
+class StreamWriter(BaseWriter):
+    """The writing half of a `Stream`."""
+
+    __slots__ = ("_queued", "_stream", "_timeout")
+
+    def __init__(self, stream: Stream, timeout: TimeoutConfig) -> None:
+        self._stream = stream
+        self._timeout = timeout
+        self._queued = b""
+
+    def write_no_block(self, data: bytes) -> None:
+        self._queued += data
+        self._queued = self._queued[self._stream.write_nowait(self._queued) :]
+
+    async def write(self, data: bytes, timeout: TimeoutConfig | None = None) -> None:
+        data, self._queued = self._queued + data, b""
+        limit = (timeout or self._timeout).write_timeout
+        try:
+            await self._stream.write(data, limit)
+        except OperationTimeout as exc:
+            raise WriteTimeout(f"No byte was accepted for {limit} s (write_timeout)") from exc
+
+    async def close(self) -> None:
+        self._stream.close()
+
+
+async def connect_halves(
+    backend: Backend,
+    hostname: str,
+    port: int,
+    ssl_context: ssl.SSLContext | None,
+    timeout: TimeoutConfig,
+    now: Clock,
+) -> tuple[BaseReader, BaseWriter, Protocol]:
+    """`ConcurrencyBackend.connect` over any `Backend`."""
+    limit = timeout.connect_timeout
+    start = now()
+    try:
+        stream = await open_stream(backend, hostname, port, limit, now=now)
+        if ssl_context is not None:
+            stream = await _start_tls(stream, ssl_context, hostname, remaining(limit, start, now()), now)
+    except OperationTimeout as exc:
+        raise ConnectTimeout(
+            f"No connection to {hostname}:{port} within {limit} s (connect_timeout)"
+        ) from exc
+    protocol = Protocol.HTTP_2 if stream.alpn_protocol == "h2" else Protocol.HTTP_11
+    return StreamReader(stream, timeout), StreamWriter(stream, timeout), protocol
+
+
+async def _start_tls(
+    stream: Stream, context: ssl.SSLContext, hostname: str, timeout: float | None, now: Clock
+) -> Stream:
+    # Not at the top: who speaks plain http loads no ssl.
+    from .._tls import start_tls
+
+    return await start_tls(stream, context, hostname, timeout, now=now)

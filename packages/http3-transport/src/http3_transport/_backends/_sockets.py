@@ -1,0 +1,303 @@
+"""Sockets as all backends make them, and the stream that blocking and trio share.
+
+Every socket is non-blocking, non-inheritable and has TCP_NODELAY. `SocketStream` talks to the kernel
+itself and leaves one thing to its subclasses: how to wait until the socket is readable or writable.
+It is sparing with system calls. A read tries ``recv`` at once only where the last read brought data
+(more is likely there); after a write it waits first, because the answer can't have come yet. A write
+tries ``send`` at once, since the kernel's buffer nearly always has room.
+
+Two rules keep file descriptors safe. One that somebody waits on is not closed: `abort` shuts the
+socket down, which wakes whoever waits, and the last one out closes it. And in a process forked from
+the one that made the socket, only the descriptor is closed: a shutdown would hit the parent.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol as TypingProtocol
+
+from http3_models._records import ConnectionInfo
+
+from .._interfaces import Address
+
+# One send() of more would only be cut by the kernel; slices keep views of very large bodies cheap.
+SEND_SIZE = 1 << 20
+
+_IN_PROGRESS = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR, getattr(errno, "WSAEWOULDBLOCK", 10035))
+
+
+def make_socket(address: Address) -> socket.socket:
+    """A TCP socket for this address, not connected yet. Raises OSError (no such family, no descriptors)."""
+    sock = socket.socket(address[0], socket.SOCK_STREAM)
+    try:
+        prepare(sock)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def prepare(sock: socket.socket) -> None:
+    """Set what every socket of ours has. Raises OSError."""
+    sock.setblocking(False)
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def start_connect(sock: socket.socket, address: Address) -> bool:
+    """Begin to connect: True if that is done already, False if it goes on. Raises OSError."""
+    code = sock.connect_ex(address[1])
+    if code in _IN_PROGRESS:
+        return False
+    if code:
+        raise connect_error(code, address)
+    return True
+
+
+def finish_connect(sock: socket.socket, address: Address) -> None:
+    """Raise the OSError with which a connect ended, if it failed. For a socket that became writable."""
+    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise connect_error(code, address)
+
+
+def connect_error(code: int, address: Address) -> OSError:
+    """An OSError (of the right subclass) that names the address."""
+    host, port = address[1][:2]
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return OSError(code, f"{os.strerror(code)} ({where})")
+
+
+def closed_error() -> OSError:
+    """What an operation on a closed or aborted stream raises."""
+    return ConnectionAbortedError(errno.ECONNABORTED, "The connection was closed on this side")
+
+
+def connection_info(sock: socket.socket) -> ConnectionInfo:
+    """The addresses of both ends, None for what is not known (any more)."""
+    return ConnectionInfo(_endpoint(sock.getpeername), _endpoint(sock.getsockname))
+
+
+def _endpoint(ask: Callable[[], object]) -> tuple[str, int] | None:
+    try:
+        name = ask()
+    except OSError:
+        return None
+    # A path or "" for a UNIX socket, which has no host and port.
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
+
+
+class Poller(TypingProtocol):
+    """What `select.poll` objects can do."""
+
+    def poll(self, timeout: float | None = None, /) -> Sequence[object]:
+        """Wait at most that many milliseconds; something true as soon as the socket is ready."""
+
+
+class SelectPoller:
+    """`select.select` in the shape of a poll object, for where there is no poll (Windows)."""
+
+    __slots__ = ("_readers", "_writers")
+
+    def __init__(self, sock: socket.socket, read: bool, write: bool) -> None:
+        self._readers = [sock] if read else []
+        self._writers = [sock] if write else []
+
+    def poll(self, timeout: float | None = None, /) -> Sequence[object]:
+        # Windows reports a failed connect only in the third set.
+        seconds = None if timeout is None else timeout / 1000
+        ready = select.select(self._readers, self._writers, self._writers, seconds)
+        return [*ready[0], *ready[1], *ready[2]]
+
+
+def make_poller(sock: socket.socket, *, read: bool = False, write: bool = False) -> Poller:
+    """A poll object for one socket. Only one thread at a time may use it."""
+    if not hasattr(select, "poll"):
+        return SelectPoller(sock, read, write)
+    poller = select.poll()
+    poller.register(sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
+    return poller
+
+
+class SocketStream:
+    """A `Stream` over a connected non-blocking socket; the subclass knows how to wait."""
+
+    __slots__ = (
+        "_closed",
+        "_info",
+        "_process",
+        "_readable",
+        "_reading",
+        "_socket",
+        "_wait_first",
+        "_writing",
+    )
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._info: ConnectionInfo | None = None
+        self._process = os.getpid()
+        self._readable = make_poller(sock, read=True)
+        self._closed = False
+        self._reading = False
+        self._writing = False
+        self._wait_first = True
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"to {self.info.peer_address}"
+        return f"<{type(self).__name__} {state}>"
+
+    @property
+    def info(self) -> ConnectionInfo:
+        if self._info is None:
+            self._info = connection_info(self._socket)
+        return self._info
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        return None
+
+    @property
+    def is_truncated(self) -> bool:
+        return False
+
+    # What a subclass gives. Each wait raises OperationTimeout after ``timeout`` seconds.
+
+    async def _wait_readable(self, timeout: float | None) -> None:
+        raise NotImplementedError
+
+    async def _wait_writable(self, timeout: float | None) -> None:
+        raise NotImplementedError
+
+    async def _wait_either(self, timeout: float | None) -> None:
+        """Until readable or writable."""
+        raise NotImplementedError
+
+    async def _turn(self) -> None:
+        """Called before a read that may not have to wait: the moment to let others run."""
+
+    def _wake(self) -> None:
+        """Called before the socket is closed on this side: wake who waits for it."""
+
+    # Each operation raises its flag first and looks at ``_closed`` then: from there on the descriptor is
+    # safe to wait on, see _let_go.
+
+    async def read(self, max_bytes: int, timeout: float | None) -> bytes:
+        try:
+            self._reading = True
+            self._check_open()
+            if self._wait_first:
+                await self._wait_readable(timeout)
+            else:
+                await self._turn()
+            while True:
+                data = self._receive(max_bytes)
+                if data is not None:
+                    return data
+                await self._wait_readable(timeout)
+        finally:
+            self._reading = False
+            if self._closed:
+                self._let_go()
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        try:
+            self._reading = True
+            self._check_open()
+            return self._receive(max_bytes) if self._readable.poll(0) else None
+        finally:
+            self._reading = False
+            if self._closed:
+                self._let_go()
+
+    async def write(self, data: bytes | memoryview, timeout: float | None) -> None:
+        try:
+            self._writing = True
+            sent = self._send(data)
+            if sent < len(data):
+                view = memoryview(data)
+                while sent < len(view):
+                    await self._wait_writable(timeout)
+                    sent += self._send(view[sent : sent + SEND_SIZE])
+        finally:
+            self._writing = False
+            if self._closed:
+                self._let_go()
+
+    async def write_until_readable(self, data: bytes | memoryview, timeout: float | None) -> int:
+        try:
+            self._writing = True
+            self._check_open()
+            sent = 0
+            view = memoryview(data)
+            while sent < len(view) and not self._readable.poll(0):
+                taken = self._send(view[sent : sent + SEND_SIZE])
+                sent += taken
+                if not taken:
+                    await self._wait_either(timeout)
+            return sent
+        finally:
+            self._writing = False
+            if self._closed:
+                self._let_go()
+
+    def write_nowait(self, data: bytes | memoryview) -> int:
+        try:
+            self._writing = True
+            return self._send(data)
+        finally:
+            self._writing = False
+            if self._closed:
+                self._let_go()
+
+    def close(self) -> None:
+        self.abort()
+
+    def abort(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if os.getpid() == self._process and (self._reading or self._writing):
+            with suppress(OSError):  # not connected any more: then nobody is left waiting
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._wake()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Close the socket if nobody is at it.
+
+        `abort` sets ``_closed`` and then looks at the flags; an operation lowers its flag and then looks
+        at ``_closed``. In whatever order threads run, the last of them comes here and finds no flag up.
+        """
+        # In a forked child a flag may be up that belongs to a thread which only the parent has.
+        if not (self._reading or self._writing) or os.getpid() != self._process:
+            self._socket.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise closed_error()
+
+    def _receive(self, max_bytes: int) -> bytes | None:
+        try:
+            data = self._socket.recv(max_bytes)
+        except BlockingIOError:
+            self._wait_first = True
+            return None
+        if self._closed:  # what looks like the end of the stream is our own shutdown
+            raise closed_error()
+        self._wait_first = len(data) < max_bytes  # less than asked for: the kernel has no more right now
+        return data
+
+    def _send(self, data: bytes | memoryview) -> int:
+        if self._closed:
+            raise closed_error()
+        self._wait_first = True
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0

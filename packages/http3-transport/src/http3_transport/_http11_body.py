@@ -1,0 +1,234 @@
+"""Response bodies of HTTP/1.1, one class for each framing of RFC 9112 section 6.3.
+
+Bodies of known length and those that end with the connection are counted here, outside h11: it would
+cost a copy and an event for every piece. Chunked bodies are h11's. Whatever ends a body also decides, in
+one place (`_Body._finish`, `_Body._fail`), what becomes of the connection, and gives the lease back.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import h11
+
+from http3_models._exceptions import (
+    Delivery,
+    ReadError,
+    RemoteProtocolError,
+    RequestError,
+    ResponseTooLarge,
+    TotalTimeout,
+)
+from http3_models._headers import Headers
+from http3_models._url import redacted
+
+from ._errors import network_error, protocol_error, timeout_error, total_timeout
+from ._interfaces import OperationTimeout
+
+if TYPE_CHECKING:
+    from http3_models._records import RequestState
+
+    from ._http11 import HTTP11Engine
+    from ._interfaces import Lease
+
+READ_SIZE = 256 * 1024
+"""Bytes asked of the kernel at a time for a body: beyond this the gain per system call is lost in noise."""
+
+
+class EndedBody:
+    """A body that was over with the head: none at all, or all of it arrived with the head's packet."""
+
+    __slots__ = ("_data",)
+
+    trailers: Headers | None = None
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    async def read_chunk(self) -> bytes:
+        """The whole body; then b""."""
+        data, self._data = self._data, b""
+        return data
+
+    async def close(self) -> None:
+        """Nothing is left to give up."""
+
+    def abort(self) -> None:
+        """Nothing is left to give up."""
+
+
+class _Body:
+    """What the framings share: the connection's lease, and how it ends."""
+
+    __slots__ = ("_engine", "_lease", "_over", "_request", "_reusable", "_started", "trailers")
+
+    def __init__(self, engine: HTTP11Engine, request: RequestState, lease: Lease, reusable: bool) -> None:
+        self._engine = engine
+        self._request = request
+        self._lease = lease
+        self._reusable = reusable
+        self._over = False
+        self._started = engine.now()
+        self.trailers: Headers | None = None
+
+    async def _receive(self, max_bytes: int) -> bytes:
+        request = self._request
+        timeout = request.timeout.read_timeout if request.timeout is not None else None
+        if request.deadline is not None:
+            timeout = request.deadline.within(timeout)
+        return await self._engine.stream.read(max_bytes, timeout)
+
+    def _finish(self, *, reusable: bool) -> None:
+        """The body is whole."""
+        self._over = True
+        self._request.phases.receive = self._engine.now() - self._started
+        self._engine.complete(reusable=reusable and self._reusable)
+        self._lease.release()
+
+    def _fail(self, exc: BaseException) -> RequestError | None:
+        """The body will never be whole; the exception of ours that says so, if ``exc`` is not to pass as it is."""
+        self.abort()
+        request = self._request
+        delivery = Delivery.MAYBE_PROCESSED
+        if isinstance(exc, OperationTimeout):
+            limit = request.timeout.read_timeout if request.timeout is not None else None
+            return timeout_error(request, "read", limit, delivery)
+        if isinstance(exc, TotalTimeout):
+            return total_timeout(request, exc, delivery)
+        if isinstance(exc, h11.RemoteProtocolError):
+            kind = ResponseTooLarge if exc.error_status_hint == 431 else RemoteProtocolError
+            return protocol_error(kind, request, exc, delivery)
+        if isinstance(exc, OSError):
+            return network_error(ReadError, request, exc, delivery)
+        return None
+
+    def _cut(self, how: str) -> RemoteProtocolError:
+        return protocol_error(
+            RemoteProtocolError, self._request, f"The body was cut: {how}", Delivery.MAYBE_PROCESSED
+        )
+
+    async def read_chunk(self) -> bytes:
+        """The next bytes; b"" at the end."""
+        if self._over:
+            return self._after_end()
+        try:
+            return await self._read()
+        except BaseException as exc:
+            error = self._fail(exc)
+            if error is None:
+                raise
+            raise error from exc
+
+    async def _read(self) -> bytes:
+        raise NotImplementedError("each framing reads in its own way")
+
+    def _after_end(self) -> bytes:
+        if self._engine.was_aborted and self._request.phases.receive is None:
+            # Never b"": that would pass a cut body off as a whole one.
+            raise network_error(ReadError, self._request, "The body was given up", Delivery.MAYBE_PROCESSED)
+        return b""
+
+    async def close(self) -> None:
+        """Give up the rest; what is unread would stand before the next answer, so the connection goes."""
+        self.abort()
+
+    def abort(self) -> None:
+        """As `close`."""
+        if not self._over:
+            self._over = True
+            self._engine.abort()
+            self._lease.release()
+
+    def __del__(self) -> None:
+        if not self._over:
+            self._over = True
+            self._lease.abandon(self._engine.abort)
+            url = redacted(self._request.url)
+            warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)
+
+
+class LengthBody(_Body):
+    """Content-Length bytes, counted."""
+
+    __slots__ = ("_pending", "_remaining")
+
+    def __init__(
+        self, engine: HTTP11Engine, request: RequestState, lease: Lease, reusable: bool, pending: bytes, length: int
+    ) -> None:
+        super().__init__(engine, request, lease, reusable)
+        self._pending = pending
+        self._remaining = length - len(pending)
+
+    async def _read(self) -> bytes:
+        if self._pending:
+            data, self._pending = self._pending, b""
+            return data
+        data = await self._receive(min(self._remaining, READ_SIZE))
+        if not data:
+            raise self._cut(f"the server closed the connection {self._remaining} bytes before its end")
+        self._remaining -= len(data)
+        if not self._remaining:
+            self._finish(reusable=True)
+        return data
+
+
+class ClosingBody(_Body):
+    """A body that ends with the connection; over TLS only a close_notify tells the end from a cut."""
+
+    __slots__ = ("_pending",)
+
+    def __init__(self, engine: HTTP11Engine, request: RequestState, lease: Lease, pending: bytes) -> None:
+        super().__init__(engine, request, lease, reusable=False)
+        self._pending = pending
+
+    async def _read(self) -> bytes:
+        if self._pending:
+            data, self._pending = self._pending, b""
+            return data
+        data = await self._receive(READ_SIZE)
+        if not data:
+            if self._engine.stream.is_truncated:
+                raise self._cut("the TLS connection ended without a close_notify alert")
+            self._finish(reusable=False)
+        return data
+
+
+class ChunkedBody(_Body):
+    """Chunked transfer coding (RFC 9112 section 7.1), read by h11; trailers are kept."""
+
+    __slots__ = ("_parser",)
+
+    def __init__(
+        self, engine: HTTP11Engine, request: RequestState, lease: Lease, reusable: bool, parser: h11.Connection
+    ) -> None:
+        super().__init__(engine, request, lease, reusable)
+        self._parser = parser
+
+    async def _read(self) -> bytes:
+        parser = self._parser
+        while True:
+            event = parser.next_event()
+            if event is h11.NEED_DATA:
+                parser.receive_data(await self._receive(READ_SIZE))
+            elif isinstance(event, h11.Data):
+                if event.data:
+                    return bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                self._keep_trailers(event)
+                self._finish(reusable=not parser.trailing_data[0])
+                return b""
+            else:
+                raise self._cut(f"unexpected {type(event).__name__}")
+
+    def _keep_trailers(self, event: h11.EndOfMessage) -> None:
+        fields = list(event.headers)
+        if sum(len(name) + len(value) for name, value in fields) > self._engine.limits.max_trailer_size:
+            raise protocol_error(
+                ResponseTooLarge,
+                self._request,
+                f"The trailers are larger than max_trailer_size ({self._engine.limits.max_trailer_size} bytes)",
+                Delivery.MAYBE_PROCESSED,
+            )
+        if fields:
+            self.trailers = Headers._from_raw(fields)

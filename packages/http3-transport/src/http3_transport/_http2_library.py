@@ -1,0 +1,135 @@
+"""h2 as we want it: without work done in vain, and with errors where RFC 9113 puts them.
+
+`TamedConnection` replaces one private method of h2, `_receive_frame`, for three reasons:
+
+- h2 renders ``repr(frame)`` for its logger on every frame, which costs more than all else together.
+- h2 takes a GOAWAY for the end of the connection; by section 6.8 the streams below its number go on.
+- h2 answers a malformed response with a connection error; by section 8.1.1 it is its stream's error.
+
+Events are collected one by one in `happened`, so a bad frame does not take with it what came before it
+in the same packet. Where a version of h2 lacks what is replaced here, plain h2 serves: slower, and a GOAWAY
+or a malformed response then ends every exchange of the connection, but nothing is delivered wrongly.
+"""
+
+from __future__ import annotations
+
+from h2.config import H2Configuration
+from h2.connection import ConnectionState, H2Connection
+from h2.errors import ErrorCodes
+from h2.events import ConnectionTerminated, Event
+from h2.exceptions import InvalidBodyLengthError, ProtocolError, StreamClosedError, StreamIDTooLowError
+from h2.settings import SettingCodes, Settings
+from h2.stream import StreamClosedBy
+from hpack.exceptions import HPACKError
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame
+
+INITIAL_STREAM_WINDOW = 128 * 1024
+"""Bytes that a server may send on a stream before anybody reads them."""
+
+HARD_HEAD_FACTOR = 4
+"""A head beyond its bound fails its own stream; beyond this multiple, unpacked no further, the connection."""
+
+
+class MalformedMessage(Event):
+    """h2 found the message on a stream to break the rules; its connection goes on."""
+
+    def __init__(self, stream_id: int, text: str, frame: Frame) -> None:
+        self.stream_id = stream_id
+        self.text = text
+        is_data = isinstance(frame, DataFrame)
+        self.flow_controlled_length = frame.flow_controlled_length if isinstance(frame, DataFrame) else 0
+        self.only_ends = is_data and not frame.data and "END_STREAM" in frame.flags
+
+
+class TamedConnection(H2Connection):
+    """An `H2Connection` of the client's side; see the module."""
+
+    MAX_CLOSED_STREAMS = 4096
+    """Ids of closed streams that are remembered, for frames still on their way; h2's own bound is 65536."""
+
+    def __init__(self, config: H2Configuration) -> None:
+        super().__init__(config)
+        self.happened: list[Event] = []
+
+    def _receive_frame(self, frame: Frame) -> list[Event]:
+        if isinstance(frame, GoAwayFrame):
+            self.happened.append(goaway_event(frame))
+            return []
+        try:
+            answers, events = self._frame_dispatch_table[frame.__class__](frame)
+        except (StreamClosedError, StreamIDTooLowError) as exc:
+            # A frame that was on its way when the stream was reset; any other is a connection error.
+            if not self._stream_is_closed_by_reset(exc.stream_id):
+                raise
+            answers, events = [], list(getattr(exc, "_events", ()))
+        except ProtocolError as exc:
+            if not self._is_stream_error(frame, exc):
+                raise
+            answers, events = self._ended(frame.stream_id), [MalformedMessage(frame.stream_id, str(exc), frame)]
+        if answers:
+            self._prepare_for_sending(answers)
+        self.happened.extend(events)
+        return []
+
+    def _is_stream_error(self, frame: Frame, exc: ProtocolError) -> bool:
+        """Whether a message broke the rules, and not the framing, the compression or the windows."""
+        return (
+            type(exc) in (ProtocolError, InvalidBodyLengthError)
+            and not isinstance(exc.__cause__, HPACKError)
+            and isinstance(frame, (HeadersFrame, DataFrame))
+            and frame.stream_id in self.streams
+            and self.state_machine.state is not ConnectionState.CLOSED
+        )
+
+    def _ended(self, stream_id: int) -> list[Frame]:
+        """Close a stream whose message is malformed."""
+        try:
+            return self.streams[stream_id].reset_stream(ErrorCodes.PROTOCOL_ERROR)
+        except StreamClosedError:
+            # Its state machine closed it, without saying how; late frames are judged by that.
+            self.streams[stream_id].state_machine.stream_closed_by = StreamClosedBy.SEND_RST_STREAM
+            frame = RstStreamFrame(stream_id)
+            frame.error_code = ErrorCodes.PROTOCOL_ERROR
+            return [frame]
+
+
+def goaway_event(frame: GoAwayFrame) -> ConnectionTerminated:
+    """What h2 would tell about a GOAWAY, without its consequences."""
+    event = ConnectionTerminated()
+    event.error_code = frame.error_code
+    event.last_stream_id = frame.last_stream_id
+    event.additional_data = frame.additional_data or None
+    return event
+
+
+def can_be_tamed() -> bool:
+    """Whether this h2 has all that `TamedConnection` stands on."""
+    plain = H2Connection(H2Configuration(client_side=True))
+    names = ("_receive_frame", "_frame_dispatch_table", "_prepare_for_sending", "_stream_is_closed_by_reset")
+    return all(hasattr(plain, name) for name in names)
+
+
+TAMED = can_be_tamed()
+
+
+def new_connection(max_head_size: int) -> H2Connection:
+    """An h2 connection with our settings, nothing sent yet. Checking of headers is ours, in both directions."""
+    config = H2Configuration(
+        client_side=True,
+        header_encoding=None,
+        validate_outbound_headers=False,
+        normalize_outbound_headers=False,
+        validate_inbound_headers=False,
+        normalize_inbound_headers=False,
+    )
+    connection = TamedConnection(config) if TAMED else H2Connection(config)
+    connection.local_settings = Settings(
+        client=True,
+        initial_values={
+            SettingCodes.ENABLE_PUSH: 0,
+            SettingCodes.INITIAL_WINDOW_SIZE: INITIAL_STREAM_WINDOW,
+            SettingCodes.MAX_HEADER_LIST_SIZE: max_head_size,
+        },
+    )
+    connection.decoder.max_header_list_size = max_head_size * HARD_HEAD_FACTOR
+    return connection

@@ -1,0 +1,175 @@
+"""The seams inside the transport: what a backend gives, and what the pool asks of a connection.
+
+Three small protocols hide the world: a `Stream` carries bytes, a `Waiter` lets one coroutine wait for
+another, a `Backend` makes both. Everything above them is written once and runs over blocking sockets,
+asyncio and trio alike. `http3_transport.testing` holds the suites that every implementation must pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from http3_models._records import ConnectionInfo, RequestState, ResponseState
+
+Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
+"""A resolved address: the socket family (``AF_INET``, ``AF_INET6``) and what ``socket.connect`` takes."""
+
+
+class OperationTimeout(Exception):
+    """An operation of a `Stream` or `Backend` took longer than the seconds it was given."""
+
+
+class Stream(Protocol):
+    """A byte stream over one socket, with or without TLS.
+
+    Failures are OSError, limits that ran out OperationTimeout; both are translated by the layer above.
+    ``timeout`` is in seconds, None for no limit. One reader and one writer may be active at a time, also
+    from two threads. A read or write that is cancelled or times out loses no byte on the way in.
+    """
+
+    @property
+    def info(self) -> ConnectionInfo:
+        """Addresses and TLS facts, gathered when first asked for."""
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        """What ALPN picked ("h2", "http/1.1"), None without TLS or without agreement."""
+
+    @property
+    def is_truncated(self) -> bool:
+        """True once reading met the end of a TLS stream without a close_notify alert (RFC 8446 6.1)."""
+
+    async def read(self, max_bytes: int, timeout: float | None) -> bytes:
+        """Between 1 and ``max_bytes`` bytes as soon as there are any; b"" at the end of the stream."""
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        """What can be had without waiting: bytes, b"" at the end of the stream, None for nothing yet."""
+
+    async def write(self, data: bytes | memoryview, timeout: float | None) -> None:
+        """Send all of ``data``; ``timeout`` limits each wait without a byte accepted."""
+
+    async def write_until_readable(self, data: bytes | memoryview, timeout: float | None) -> int:
+        """Like `write`, but stop as soon as the peer has sent something (or closed).
+
+        Returns how many bytes were taken; less than all only if there is something to read. Over TLS
+        whole records are taken.
+        """
+
+    def write_nowait(self, data: bytes | memoryview) -> int:
+        """Send what the kernel takes at once; returns the number of bytes taken (over TLS: all or none is
+        acceptable, what is encrypted and not yet sent leaves before the next write)."""
+
+    def close(self) -> None:
+        """Close in good order (TLS: send close_notify if that does not block), waiting for nothing."""
+
+    def abort(self) -> None:
+        """Drop the socket at once. Idempotent; a pending read or write ends with an OSError."""
+
+
+class Waiter(Protocol):
+    """A one-shot flag that one coroutine waits for. Made by the backend, where it is going to be awaited."""
+
+    def set(self) -> None:
+        """Raise the flag and wake the one that waits. Idempotent; from any thread, never blocks."""
+
+    @property
+    def is_set(self) -> bool:
+        """True once `set` was called."""
+
+    async def wait(self, timeout: float | None) -> bool:
+        """Wait until the flag is up: True; False when ``timeout`` seconds passed first."""
+
+
+class Backend(Protocol):
+    """What our own backends offer beyond the public `ConcurrencyBackend`.
+
+    Nothing here is tied to a loop at construction: the running one is looked up at each call.
+    """
+
+    def scope(self) -> object:
+        """What connections made now belong to: the running event loop (asyncio), the run (trio), or one
+        constant (blocking). Raises RuntimeError where none runs."""
+
+    def scope_has_ended(self, scope: object) -> bool:
+        """True if that scope's loop is closed; its connections can only be dropped."""
+
+    async def resolve(self, host: str, port: int, timeout: float | None) -> Sequence[Address]:
+        """Addresses of a host name or literal, in the resolver's order. Raises OSError."""
+
+    async def connect_address(self, address: Address, timeout: float | None) -> Stream:
+        """Open one address. Every socket: TCP_NODELAY, non-inheritable. Raises OSError."""
+
+    async def connect_first(
+        self, addresses: Sequence[Address], timeout: float | None, stagger: float
+    ) -> Stream:
+        """Race several addresses (RFC 8305): the next starts after ``stagger`` seconds, or at once when one
+        fails; the first that connects wins, the others are closed. Raises the last OSError if all fail."""
+
+    def waiter(self) -> Waiter:
+        """A new flag."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Do nothing for a while."""
+
+
+class Lease(Protocol):
+    """The right to one exchange on a connection; owned by the pool, carried by the response body."""
+
+    answered: bool
+    """Set by the engine with the first byte of an answer: from then on the request is never sent again."""
+
+    def release(self) -> None:
+        """The exchange is over, in whatever way: the connection tells what it is good for. Idempotent, never
+        waits; from any thread."""
+
+    def abandon(self, cleanup: Callable[[], None]) -> None:
+        """`release` for finalisers, which may run anywhere, also under our own locks: takes no lock and
+        closes nothing. The pool calls ``cleanup`` (which resets a stream, drops a socket) and releases at
+        its next step."""
+
+
+class Engine(Protocol):
+    """One HTTP connection after its handshake, whatever the version: what the pool and `HTTPConnection`
+    need to know of it."""
+
+    protocol: str
+    """"HTTP/1.1" or "HTTP/2"."""
+
+    @property
+    def stream(self) -> Stream:
+        """What it speaks over; for letting go of another process's or a dead loop's socket."""
+
+    async def exchange(self, request: RequestState, lease: Lease) -> ResponseState:
+        """Send one request and return its response; the body, or a failure here, releases the lease.
+
+        Raises TransportError subclasses with `delivery` set.
+        """
+
+    @property
+    def is_closed(self) -> bool:
+        """True once it can take no further request, ever."""
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no exchange is under way."""
+
+    @property
+    def stream_limit(self) -> int:
+        """How many exchanges it may carry at a time, as far as known now (HTTP/1.1: 1; HTTP/2: the lower of
+        our bound and the peer's SETTINGS_MAX_CONCURRENT_STREAMS; 0 once it takes no new ones). The pool counts
+        its leases against it."""
+
+    def check(self) -> bool:
+        """A last look before an idle connection is reused: reads what is there without waiting. False: it
+        was closed by the peer or broke the protocol, and is closed now."""
+
+    def close(self) -> None:
+        """Close in good order without waiting. For idle connections."""
+
+    def abort(self) -> None:
+        """Drop the socket; every exchange under way fails."""
+
+
+Clock = Callable[[], float]
+"""Seconds, monotonic."""

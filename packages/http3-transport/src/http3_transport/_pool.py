@@ -1,0 +1,447 @@
+"""The connection pool: carries out what `_pool_state` decides.
+
+`ConnectionPool.exchange` is the way of every request: take a ticket, wait in line if need be, open or check
+the connection, hand the request to its engine, and send it once more where that is proven safe.
+
+A pool belongs to one event loop and one process at a time. What it knows lives in `_Books`; for another
+loop (once the first has ended) or after a fork it starts with new ones, locks included, and only drops the
+sockets of the old.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from http3_models._config import (
+    DEFAULT_LIMITS,
+    DEFAULT_POOL_LIMITS,
+    DEFAULT_TIMEOUT_CONFIG,
+    SSLConfig,
+    TimeoutConfig,
+)
+from http3_models._exceptions import (
+    ClientClosed,
+    Delivery,
+    LocalProtocolError,
+    RequestError,
+    Timeout,
+    TotalTimeout,
+)
+from http3_models._interfaces import AsyncDispatcher
+from http3_models._response import AsyncResponse
+
+from ._backends._choice import choose_backend
+from ._connection import HTTP_VERSIONS, HTTPConnection, Opening, check_http_versions, check_scheme
+from ._errors import timeout_error, total_timeout
+from ._pool_state import Entry, PoolState, Ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from http3_models._config import CertTypes, Limits, PoolLimits, TimeoutTypes, VerifyTypes
+    from http3_models._interfaces import ConcurrencyBackend
+    from http3_models._records import RequestState, ResponseState
+    from http3_models._request import AsyncRequest
+    from http3_models._url import Origin
+
+    from ._interfaces import Backend, Clock
+
+WAIT_SLICE = 0.5
+"""Seconds after which somebody in line looks for connections that finalisers gave back."""
+
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""RFC 9110 section 9.2.2."""
+
+_process_generation = 0
+
+
+def _count_fork() -> None:
+    global _process_generation
+    _process_generation += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
+
+
+class ConnectionPool(AsyncDispatcher):
+    """Sends requests over pooled connections, HTTP/1.1 and HTTP/2. The default dispatcher of both clients.
+
+    ``verify``, ``cert`` and ``timeout`` are the defaults for requests that name none. ``pool_limits`` bounds
+    the connections, ``limits`` what a peer can grow. ``http_versions`` is what may be negotiated.
+    ``backend`` None stands for the async library that runs at the first await. ``trust_env`` reads SSL_CERT_FILE,
+    SSL_CERT_DIR and SSLKEYLOGFILE. ``replay`` sends a request a second time where that is safe.
+    ``now`` is the clock, in seconds.
+    """
+
+    __module__ = "http3_transport"
+
+    def __init__(
+        self,
+        *,
+        verify: VerifyTypes = True,
+        cert: CertTypes | None = None,
+        timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
+        pool_limits: PoolLimits = DEFAULT_POOL_LIMITS,
+        backend: ConcurrencyBackend | None = None,
+        http_versions: tuple[str, ...] = HTTP_VERSIONS,
+        trust_env: bool = True,
+        replay: bool = True,
+        limits: Limits | None = None,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        self.pool_limits = pool_limits
+        self.timeout = TimeoutConfig(timeout)
+        self.replay = replay
+        self.now = now
+        self._config = SSLConfig(verify=verify, cert=cert, trust_env=trust_env)
+        self._given_backend = backend
+        self._http_versions = check_http_versions(http_versions)
+        self._limits = DEFAULT_LIMITS if limits is None else limits
+        self._closed = False
+        self._books: _Books | None = None
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return "<ConnectionPool closed>"
+        return f"<ConnectionPool {len(self.active_connections)} active, {len(self.keepalive_connections)} idle>"
+
+    @property
+    def active_connections(self) -> list[HTTPConnection]:
+        """Connections with a request under way."""
+        return [] if self._books is None else self._books.connections(idle=False)
+
+    @property
+    def keepalive_connections(self) -> list[HTTPConnection]:
+        """Idle connections, the one that is idle for the longest time first."""
+        return [] if self._books is None else self._books.connections(idle=True)
+
+    async def send(
+        self,
+        request: AsyncRequest,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes | None = None,
+        timeout: TimeoutTypes | None = None,
+    ) -> AsyncResponse:
+        """Send a request; the response's body is still to be read. Raises TransportError subclasses."""
+        state = request._state
+        state.verify = verify
+        state.cert = cert
+        if timeout is not None:
+            state.timeout = TimeoutConfig(timeout)
+        return AsyncResponse._of(await self.exchange(state))
+
+    async def exchange(self, request: RequestState) -> ResponseState:
+        """Records in, records out; see `Exchange`."""
+        books = self._open_books()
+        request.phases.begin(self.now)
+        if request.timeout is None:
+            request.timeout = self.timeout
+        check_scheme(request.url)
+        origin = request.url.origin
+        ticket = Ticket(self._key(request, origin), origin, self._known_protocol(origin))
+        lease = await self._lease(books, request, ticket)
+        try:
+            return await lease.connection.engine.exchange(request, lease)
+        except RequestError as exc:
+            if not (self.replay and may_send_again(request, exc, lease)):
+                raise
+            first = exc
+        return await self._send_again(books, request, ticket, first)
+
+    async def close(self) -> None:
+        """Close idle connections at once, busy ones when their response ends. Idempotent.
+
+        Who waits in line gets ClientClosed, and so does every later request.
+        """
+        self._closed = True
+        books = self._books
+        if books is not None:
+            if books.is_foreign():
+                books.drop()
+            else:
+                books.close()
+
+    # The steps of a request.
+
+    def _open_books(self) -> _Books:
+        """The books for this process and this loop. Raises ClientClosed, or RuntimeError for a second loop."""
+        if self._closed:
+            raise ClientClosed("This client is closed; make a new one")
+        books = self._books
+        if books is not None and books.generation == _process_generation:
+            if books.is_here():
+                if books.abandoned:
+                    books.settle()
+                return books
+            if not books.backend.scope_has_ended(books.scope):
+                raise RuntimeError("an AsyncClient serves one event loop at a time, and its first one still runs")
+        if books is not None:
+            books.drop()
+        self._books = books = _Books(choose_backend(self._given_backend), self.pool_limits, self.now)
+        return books
+
+    def _key(self, request: RequestState, origin: Origin) -> Hashable:
+        """Equal keys share connections: the origin, with the TLS configuration where it is not the pool's."""
+        if not origin.is_ssl or (request.verify is None and request.cert is None):
+            return origin
+        return (origin, self._ssl_config(request))
+
+    def _ssl_config(self, request: RequestState) -> SSLConfig:
+        if request.verify is None and request.cert is None:
+            return self._config
+        return self._config.with_overrides(verify=request.verify, cert=request.cert)
+
+    def _known_protocol(self, origin: Origin) -> bool | None:
+        """Whether connections to the origin will multiplex; None where only the handshake tells."""
+        if "HTTP/2" not in self._http_versions:
+            return False
+        if "HTTP/1.1" not in self._http_versions:
+            return True
+        return None if origin.is_ssl else False
+
+    async def _lease(self, books: _Books, request: RequestState, ticket: Ticket) -> PoolLease:
+        """A connection for the ticket: waited for, opened, or reused after a last look."""
+        books.join(ticket)
+        while True:
+            if ticket.entry is None:
+                await self._wait(books, request, ticket)
+            entry = ticket.entry
+            assert entry is not None
+            if entry.connection is None:
+                return PoolLease(books, entry, await self._open(books, entry, request), reused=False)
+            connection = books.connection(entry)
+            if entry.leases > 1 or self._usable(entry, connection):
+                return PoolLease(books, entry, connection, reused=True)
+            ticket.entry = None
+            books.replace(entry, ticket)
+
+    def _usable(self, entry: Entry, connection: HTTPConnection) -> bool:
+        expiry = self.pool_limits.keepalive_expiry
+        if expiry is not None and entry.idle_since and self.now() - entry.idle_since > expiry:
+            return False
+        return connection.engine.check()
+
+    async def _open(self, books: _Books, entry: Entry, request: RequestState) -> HTTPConnection:
+        connection = HTTPConnection(
+            request.url.origin, timeout=self.timeout, http_versions=self._http_versions, limits=self._limits, now=self.now
+        )
+        opening = Opening(books.backend, self._http_versions, self._limits, self.now)
+        try:
+            await connection.open(opening, request, self._ssl_config(request))
+        except BaseException:
+            books.failed(entry)
+            raise
+        books.opened(entry, connection)
+        return connection
+
+    async def _wait(self, books: _Books, request: RequestState, ticket: Ticket) -> None:
+        """Wait in line. Raises PoolTimeout, TotalTimeout or ClientClosed."""
+        limit = self.pool_limits.pool_timeout
+        started = self.now()
+        try:
+            while not books.take_place(ticket):
+                left = None if limit is None else limit - (self.now() - started)
+                if request.deadline is not None:
+                    left = request.deadline.within(left)
+                if left is not None and left <= 0:
+                    raise timeout_error(request, "pool", limit, Delivery.NOT_SENT)
+                waiter = ticket.waiter
+                assert waiter is not None
+                await waiter.wait(WAIT_SLICE if left is None else min(left, WAIT_SLICE))
+                if self._closed and ticket.entry is None:
+                    raise ClientClosed("The client was closed while this request waited for a connection")
+        except TotalTimeout as exc:
+            books.leave(ticket)
+            if exc.delivery is not None:
+                raise
+            raise total_timeout(request, exc, Delivery.NOT_SENT) from exc
+        except BaseException:
+            books.leave(ticket)
+            raise
+        finally:
+            request.phases.pool = self.now() - started
+
+    async def _send_again(
+        self, books: _Books, request: RequestState, ticket: Ticket, first: RequestError
+    ) -> ResponseState:
+        """The one replay, on a connection opened for it (or, for HTTP/2, after the failure)."""
+        request.body.rewind()
+        fresh = Ticket(ticket.key, ticket.origin, ticket.multiplexes, newer_than=books.state.serial)
+        try:
+            lease = await self._lease(books, request, fresh)
+            return await lease.connection.engine.exchange(request, lease)
+        except RequestError as second:
+            if first.delivery is Delivery.MAYBE_PROCESSED:
+                # The second try may not even have been sent; the first one still counts.
+                second.delivery = Delivery.MAYBE_PROCESSED
+            raise second from first
+
+
+def may_send_again(request: RequestState, error: RequestError, lease: PoolLease) -> bool:
+    """The replay rule: once, and only where the request was certainly not processed, or is idempotent and met
+    a connection that the server was closing."""
+    if isinstance(error, (Timeout, LocalProtocolError)) or not request.body.can_send_again:
+        return False
+    if error.delivery in (Delivery.NOT_SENT, Delivery.REFUSED):
+        return True
+    return lease.reused and not lease.answered and request.method in IDEMPOTENT
+
+
+class PoolLease:
+    """See `Lease` in `_interfaces`."""
+
+    __slots__ = ("_books", "_entry", "_held", "answered", "connection", "reused")
+
+    def __init__(self, books: _Books, entry: Entry, connection: HTTPConnection, *, reused: bool) -> None:
+        self._books = books
+        self._entry = entry
+        self._held = True
+        self.connection = connection
+        self.reused = reused
+        self.answered = False
+
+    def release(self) -> None:
+        """Give the connection back."""
+        if self._held:
+            self._held = False
+            self._books.released(self._entry)
+
+    def abandon(self, cleanup: Callable[[], None]) -> None:
+        """Give it back from a finaliser."""
+        if self._held:
+            self._held = False
+            self._books.abandoned.append((self._entry, cleanup))
+
+
+class _Books:
+    """The pool's state with its lock, for one process and one event loop.
+
+    Each method is one change under the lock; what the change discards is closed after it.
+    """
+
+    def __init__(self, backend: Backend, limits: PoolLimits, now: Clock) -> None:
+        self.backend = backend
+        self.scope = backend.scope()
+        self.generation = _process_generation
+        self.state = PoolState(limits)
+        self.abandoned: deque[tuple[Entry, Callable[[], None]]] = deque()
+        self._now = now
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def connections(self, *, idle: bool) -> list[HTTPConnection]:
+        with self._lock:
+            found = self.state.connections(idle=idle)
+        return [connection for connection in found if isinstance(connection, HTTPConnection)]
+
+    def connection(self, entry: Entry) -> HTTPConnection:
+        connection = entry.connection
+        assert isinstance(connection, HTTPConnection)
+        return connection
+
+    def join(self, ticket: Ticket) -> None:
+        with self._lock:
+            self.state.join(ticket)
+        self._close_discarded()
+
+    def take_place(self, ticket: Ticket) -> bool:
+        """True if the ticket was served meanwhile; else it gets a new waiter to wait with."""
+        if self.abandoned:
+            self.settle()
+        with self._lock:
+            if ticket.entry is not None:
+                return True
+            if ticket.waiter is None or ticket.waiter.is_set:
+                ticket.waiter = self.backend.waiter()
+            return False
+
+    def replace(self, entry: Entry, ticket: Ticket) -> None:
+        """The connection turned out to be dead: put the ticket first in line again."""
+        with self._lock:
+            self.state.closed(entry)
+            self.state.join(ticket, first=True)
+        self._close_discarded()
+
+    def leave(self, ticket: Ticket) -> None:
+        """The request gives up: its place, or what it was given at the last moment."""
+        with self._lock:
+            entry = ticket.entry
+            if entry is None:
+                self.state.leave(ticket)
+            elif entry.connection is None:
+                self.state.failed(entry)
+            else:
+                self.state.released(entry, self._now())
+        self._close_discarded()
+
+    def opened(self, entry: Entry, connection: HTTPConnection) -> None:
+        with self._lock:
+            self.state.opened(entry, connection)
+        self._close_discarded()
+
+    def failed(self, entry: Entry) -> None:
+        with self._lock:
+            self.state.failed(entry)
+        self._close_discarded()
+
+    def released(self, entry: Entry) -> None:
+        with self._lock:
+            self.state.released(entry, self._now())
+            if self._closed and not entry.leases:
+                self.state.closed(entry)
+        self._close_discarded()
+
+    def settle(self) -> None:
+        """Do what finalisers left to be done."""
+        while self.abandoned:
+            try:
+                entry, cleanup = self.abandoned.popleft()
+            except IndexError:
+                return
+            cleanup()
+            self.released(entry)
+
+    def close(self) -> None:
+        self.settle()
+        with self._lock:
+            self._closed = True
+            self.state.close_idle()
+            waiters = [ticket.waiter for ticket in self.state.waiting()]
+        for waiter in waiters:
+            if waiter is not None:
+                waiter.set()
+        self._close_discarded()
+
+    def is_here(self) -> bool:
+        """True in the event loop that these connections belong to."""
+        try:
+            return self.backend.scope() is self.scope
+        except RuntimeError:  # another library's loop runs
+            return False
+
+    def is_foreign(self) -> bool:
+        """True if these connections belong to another process, or to a loop that has ended."""
+        return self.generation != _process_generation or self.backend.scope_has_ended(self.scope)
+
+    def drop(self) -> None:
+        """Let go of the sockets of another loop or process, touching nothing else. The lock may be held by a
+        thread that does not exist here: it is left alone."""
+        for idle in (True, False):
+            for connection in self.state.connections(idle=idle):
+                if isinstance(connection, HTTPConnection):
+                    connection.drop()
+
+    def _close_discarded(self) -> None:
+        discarded = self.state.discarded
+        while discarded:
+            try:
+                connection = discarded.pop()
+            except IndexError:
+                return
+            if isinstance(connection, HTTPConnection):
+                connection.engine.close()

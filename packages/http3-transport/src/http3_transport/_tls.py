@@ -1,0 +1,402 @@
+"""TLS, once, for all backends: `ssl.SSLObject` over two memory buffers, and no I/O of its own.
+
+`TLSState` turns ciphertext into plaintext and back; `TLSStream` carries the ciphertext over any plain
+`Stream` and is a `Stream` itself. Why not SSLSocket and asyncio's ``ssl=``: kernel timeouts do not fire
+on an SSLSocket, one thread reading while another writes breaks it, and asyncio hides a connection cut
+without a close_notify alert.
+
+How it is thought out:
+
+- The SSL object is touched under a `threading.Lock` only, which is never held during I/O. A read may run
+  in one thread while another writes.
+- Ciphertext leaves in the order in which it was made. The one who sends takes it from the outgoing
+  buffer; what a plain stream did not take is kept and goes first next time. A reader may find that the
+  protocol itself wants to answer (a key update, a renegotiation, a request for a certificate): it sends
+  that if nobody is sending, else the sender does before it is through.
+- There is no await between receiving ciphertext and feeding it, so cancelling loses nothing.
+- The end: with a close_notify before it, or cut (``is_truncated``). That is told apart here, not by
+  OpenSSL, which a context may have told to ignore it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import ssl
+import threading
+import time
+from contextlib import suppress
+
+from http3_models._records import ConnectionInfo
+
+from ._interfaces import Clock, OperationTimeout, Stream
+
+# One TLS record. Reading more at a time was 40 to 80 % dearer: it falls out of the cache in between.
+READ_SIZE = 16 * 1024
+
+# Plaintext that is encrypted before it is sent. Larger means fewer system calls and more memory.
+WRITE_SIZE = 64 * 1024
+
+CLOSED_IN_HANDSHAKE = "The peer closed the connection during the TLS handshake"
+
+
+def _closed_error() -> OSError:
+    return ConnectionAbortedError(errno.ECONNABORTED, "The connection was closed on this side")
+
+
+class TLSState:
+    """The client's side of one TLS connection: bytes in, bytes out."""
+
+    __slots__ = ("_incoming", "_lock", "_object", "_outgoing", "got_close_notify")
+
+    def __init__(self, context: ssl.SSLContext, server_hostname: str) -> None:
+        self._lock = threading.Lock()
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        # As bytes: a str goes through Python's IDNA 2003 codec, and the name is in ASCII already.
+        name = server_hostname.encode("ascii")
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self.got_close_notify = False
+
+    def handshake(self, received: bytes) -> tuple[bool, bytes]:
+        """Go on with what was received. Returns whether it is done, and what is to be sent.
+
+        Raises ssl.SSLError; an alert for the peer may be in `take_outgoing` then.
+        """
+        with self._lock:
+            self._incoming.write(received)
+            try:
+                self._object.do_handshake()
+            except ssl.SSLWantReadError:
+                return False, self._outgoing.read()
+            return True, self._outgoing.read()
+
+    def decrypt(self, received: bytes, max_bytes: int) -> bytes | None:
+        """Take in ciphertext (maybe none) and return plaintext: b"" after close_notify, None for none yet.
+
+        Raises ssl.SSLError where the peer broke the protocol.
+        """
+        with self._lock:
+            if received:
+                self._incoming.write(received)
+            elif not self._incoming.pending and not self._object.pending():
+                return None  # the cheap way to know that there is nothing; an exception is the dear one
+            try:
+                data = self._object.read(max_bytes)
+            except ssl.SSLWantReadError:
+                return None
+            except ssl.SSLZeroReturnError:
+                data = b""
+            if not data:
+                self.got_close_notify = True
+            return data
+
+    def encrypt(self, data: memoryview) -> bytes:
+        """Ciphertext for ``data``, after what else waits to be sent. Raises OSError."""
+        with self._lock:
+            sent = 0
+            while sent < len(data):
+                try:
+                    sent += self._object.write(data[sent : sent + READ_SIZE])
+                except (ssl.SSLWantReadError, ssl.SSLZeroReturnError, ssl.SSLEOFError) as exc:
+                    raise OSError(errno.EPROTO, "The TLS connection can't be written to now") from exc
+            return self._outgoing.read()
+
+    def take_outgoing(self) -> bytes:
+        """What the protocol itself wants to be sent."""
+        if not self._outgoing.pending:
+            return b""
+        with self._lock:
+            return self._outgoing.read()
+
+    @property
+    def wants_to_send(self) -> bool:
+        """Whether `take_outgoing` has something."""
+        return self._outgoing.pending > 0
+
+    def close_notify(self) -> bytes:
+        """The closing alert, after what else waits to be sent."""
+        with self._lock:
+            # It would wait for the peer's answer, and we don't; or the connection is broken anyway.
+            with suppress(ssl.SSLError, ValueError):
+                self._object.unwrap()
+            return self._outgoing.read()
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        return self._object.selected_alpn_protocol()
+
+    def facts(self) -> tuple[str | None, bytes | None]:
+        """The version, and the server's certificate in DER form."""
+        with self._lock:
+            return self._object.version(), self._object.getpeercert(binary_form=True)
+
+
+class TLSStream:
+    """A `Stream` with TLS over another `Stream`. Made by `start_tls`."""
+
+    __slots__ = (
+        "_alpn", "_at_end", "_broken", "_closed", "_early", "_info", "_process", "_sending", "_sending_lock",
+        "_state", "_stream", "_truncated", "_unsent",
+    )  # fmt: skip
+
+    def __init__(self, stream: Stream, state: TLSState) -> None:
+        self._stream = stream
+        self._state = state
+        self._process = os.getpid()
+        self._alpn = state.alpn_protocol
+        self._info: ConnectionInfo | None = None
+        self._at_end = False
+        self._truncated = False
+        self._closed = False
+        self._broken = False
+        self._early = b""  # plaintext met by write_until_readable
+        self._unsent = b""  # ciphertext that goes first
+        self._sending = False
+        self._sending_lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        state = (
+            "closed"
+            if self._closed
+            else "truncated"
+            if self._truncated
+            else "at its end"
+            if self._at_end
+            else "open"
+        )
+        return f"<TLSStream {state} over {self._stream!r}>"
+
+    @property
+    def info(self) -> ConnectionInfo:
+        if self._info is None:
+            version, certificate = self._state.facts()
+            self._info = self._stream.info._replace(tls_version=version, peer_certificate=certificate)
+        return self._info
+
+    @property
+    def alpn_protocol(self) -> str | None:
+        return self._alpn
+
+    @property
+    def is_truncated(self) -> bool:
+        return self._truncated
+
+    # Reading.
+
+    async def read(self, max_bytes: int, timeout: float | None) -> bytes:
+        data = self._leftover(max_bytes)
+        while data is None:
+            data = self._feed(await self._stream.read(READ_SIZE, timeout), max_bytes)
+        return data
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        data = self._leftover(max_bytes)
+        while data is None:
+            received = self._stream.read_nowait(READ_SIZE)
+            if received is None:
+                return None
+            data = self._feed(received, max_bytes)
+        return data
+
+    def _leftover(self, max_bytes: int) -> bytes | None:
+        """Plaintext that needs no further ciphertext; b"" at the end."""
+        if self._closed:
+            raise _closed_error()
+        if self._early:
+            data, self._early = self._early[:max_bytes], self._early[max_bytes:]
+            return data
+        if self._at_end:
+            return b""
+        return self._decrypt(b"", max_bytes)
+
+    def _feed(self, received: bytes, max_bytes: int) -> bytes | None:
+        if received:
+            return self._decrypt(received, max_bytes)
+        # Whatever came before was decrypted before, and was no close_notify.
+        self._at_end = self._truncated = True
+        return b""
+
+    def _decrypt(self, received: bytes, max_bytes: int) -> bytes | None:
+        state = self._state
+        try:
+            data = state.decrypt(received, max_bytes)
+        finally:
+            if state.wants_to_send:  # an answer of the protocol, or the alert that goes with an error
+                self._answer()
+        if state.got_close_notify:
+            self._at_end = True
+        return data
+
+    # Writing. One sends at a time: the writer (who has raised ``_sending``), or a reader that has something
+    # to answer and found nobody sending. A reader sends without waiting and under ``_sending_lock``; a
+    # writer passes that lock once, so it starts behind such a reader, and ahead of all later ones.
+
+    async def write(self, data: bytes | memoryview, timeout: float | None) -> None:
+        self._begin_sending()
+        try:
+            view = memoryview(data)
+            for start in range(0, len(view), WRITE_SIZE):
+                ciphertext = self._encrypt(view[start : start + WRITE_SIZE])
+                self._broken = True  # unless the write returns: then it is not known how much went out
+                await self._stream.write(ciphertext, timeout)
+                self._broken = False
+        finally:
+            self._end_sending()
+
+    async def write_until_readable(self, data: bytes | memoryview, timeout: float | None) -> int:
+        self._begin_sending()
+        try:
+            view = memoryview(data)
+            sent = 0
+            while sent < len(view) and not self._has_plaintext():
+                piece = view[sent : sent + WRITE_SIZE]
+                sent += len(piece)
+                self._unsent = self._encrypt(piece)
+                if not await self._send_until_readable(timeout):
+                    break
+            return sent
+        finally:
+            self._end_sending()
+
+    async def _send_until_readable(self, timeout: float | None) -> bool:
+        """Send ``_unsent``: True once it is out, False if there is plaintext before that."""
+        while self._unsent:
+            self._broken = True
+            taken = await self._stream.write_until_readable(self._unsent, timeout)
+            self._broken = False
+            self._unsent = self._unsent[taken:]
+            if self._unsent and self._has_plaintext():
+                return False
+        return True
+
+    def _has_plaintext(self) -> bool:
+        """Whether a read would give something (or the end). Records without plaintext are swallowed."""
+        if not self._early and not self._at_end:
+            self._early = self.read_nowait(READ_SIZE) or b""
+        return bool(self._early) or self._at_end
+
+    def write_nowait(self, data: bytes | memoryview) -> int:
+        self._begin_sending()
+        try:
+            if self._unsent and not self._flush():
+                return 0
+            self._unsent = self._encrypt(memoryview(data))
+            self._flush()
+            return len(data)
+        finally:
+            self._end_sending()
+
+    def _begin_sending(self) -> None:
+        if self._closed:
+            raise _closed_error()
+        if self._broken:
+            raise OSError(
+                errno.EPIPE, "The TLS connection can't be written to: an earlier write was interrupted"
+            )
+        self._sending = True
+        with self._sending_lock:
+            pass
+
+    def _end_sending(self) -> None:
+        self._sending = False
+        if self._state.wants_to_send:
+            self._answer()
+
+    def _answer(self) -> None:
+        """Send what the protocol wants to be sent, if nobody else is at it and as far as it does not wait."""
+        with self._sending_lock:
+            if not self._sending and not self._broken and not self._closed:
+                with suppress(OSError):  # what the connection suffers from shows at the next read or write
+                    self._flush()
+
+    def _encrypt(self, data: memoryview) -> bytes:
+        unsent, self._unsent = self._unsent, b""
+        ciphertext = self._state.encrypt(data)
+        return unsent + ciphertext if unsent else ciphertext
+
+    def _flush(self) -> bool:
+        """Send without waiting; True if all is out."""
+        unsent = self._unsent + self._state.take_outgoing()
+        self._unsent = unsent
+        if unsent:
+            self._unsent = unsent[self._stream.write_nowait(unsent) :]
+        return not self._unsent
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        # In a forked child the connection is the parent's, and so is what its keys may say.
+        if not self._sending and not self._broken and os.getpid() == self._process:
+            with suppress(OSError):  # the peer is gone: it needs no farewell
+                self._unsent += self._state.close_notify()
+                self._flush()
+        self._closed = True
+        self._stream.close()
+
+    def abort(self) -> None:
+        self._closed = True
+        self._stream.abort()
+
+
+async def start_tls(
+    stream: Stream,
+    context: ssl.SSLContext,
+    server_hostname: str,
+    timeout: float | None,
+    *,
+    now: Clock = time.monotonic,
+) -> TLSStream:
+    """Do a TLS handshake as the client over a connected stream.
+
+    The certificate is checked as ``context`` says, against ``server_hostname`` (a name in ASCII, or an IP
+    address). ``timeout`` limits the whole of it, in seconds. If it fails, the stream is closed. Raises
+    ssl.SSLError, another OSError (the connection broke), or OperationTimeout.
+    """
+    deadline = None if timeout is None else now() + timeout
+    try:
+        state = make_state(context, server_hostname)
+        received = b""
+        while True:
+            done, outgoing = handshake_step(stream, state, received)
+            if outgoing:
+                await stream.write(outgoing, seconds_left(deadline, now))
+            if done:
+                return TLSStream(stream, state)
+            received = await stream.read(READ_SIZE, seconds_left(deadline, now))
+            if not received:
+                raise ConnectionResetError(errno.ECONNRESET, CLOSED_IN_HANDSHAKE)
+    except BaseException:
+        stream.close()
+        raise
+
+
+def make_state(context: ssl.SSLContext, server_hostname: str) -> TLSState:
+    """A `TLSState` for this peer. Raises OSError where the name can't be one."""
+    name = server_hostname.strip("[]").partition("%")[0].removesuffix(".")
+    try:
+        return TLSState(context, name)
+    except ValueError as exc:  # includes UnicodeError
+        raise OSError(errno.EINVAL, f"TLS can't be started with the host {server_hostname!r}: {exc}") from exc
+
+
+def handshake_step(stream: Stream, state: TLSState, received: bytes) -> tuple[bool, bytes]:
+    """One step of the handshake; when it fails, the peer is told why if that does not wait."""
+    try:
+        return state.handshake(received)
+    except OSError as exc:
+        with suppress(OSError):
+            stream.write_nowait(state.take_outgoing())
+        if isinstance(exc, ssl.SSLZeroReturnError | ssl.SSLEOFError):
+            raise ConnectionResetError(errno.ECONNRESET, CLOSED_IN_HANDSHAKE) from exc
+        raise
+
+
+def seconds_left(deadline: float | None, now: Clock) -> float | None:
+    """Seconds until the deadline. Raises OperationTimeout if it has passed."""
+    if deadline is None:
+        return None
+    left = deadline - now()
+    if left <= 0:
+        raise OperationTimeout
+    return left

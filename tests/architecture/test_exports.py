@@ -1,0 +1,119 @@
+"""What the packages export is decided here, not by accident."""
+
+from __future__ import annotations
+
+import pytest
+
+import http3
+import http3.config
+import http3.exceptions
+import http3.models
+import http3_client
+import http3_models
+import http3_transport
+
+FUNCTIONS = {"delete", "get", "head", "options", "patch", "post", "put", "request"}
+CLIENTS = {"AsyncClient", "Client"}
+AUTH = {"Auth", "AuthBase", "BasicAuth", "BearerAuth", "DigestAuth", "HTTPBasicAuth"}
+MODELS = {
+    "URL", "Origin", "QueryParams", "Headers", "Cookies", "Request", "AsyncRequest", "Response",
+    "AsyncResponse", "StatusCode", "codes", "Timings", "ConnectionInfo", "Delivery",
+}  # fmt: skip
+CONFIG = {
+    "TimeoutConfig", "PoolLimits", "SSLConfig", "Limits", "USER_AGENT", "DEFAULT_TIMEOUT_CONFIG",
+    "DEFAULT_POOL_LIMITS", "DEFAULT_MAX_REDIRECTS", "DEFAULT_SSL_CONFIG", "DEFAULT_CA_BUNDLE_PATH",
+    "DEFAULT_LIMITS",
+}  # fmt: skip
+EXCEPTIONS = {
+    "Http3Error", "RequestError", "TransportError", "Timeout", "ConnectTimeout", "ReadTimeout",
+    "WriteTimeout", "PoolTimeout", "TotalTimeout", "NetworkError", "ConnectError", "TLSError",
+    "AddressRefused", "ReadError", "WriteError", "NotConnected", "ProtocolError", "LocalProtocolError",
+    "RemoteProtocolError", "ResponseTooLarge", "UnsupportedProtocol", "DecodingError",
+    "DecodedSizeExceeded", "RedirectError", "TooManyRedirects", "RedirectLoop", "RedirectBodyUnavailable",
+    "HttpError", "StreamException", "StreamConsumed", "ResponseNotRead", "ResponseClosed", "InvalidURL",
+    "CookieConflict", "ClientClosed",
+}  # fmt: skip
+INTERFACES = {
+    "Dispatcher", "AsyncDispatcher", "MockDispatcher", "ConcurrencyBackend", "BaseReader", "BaseWriter",
+    "BasePoolSemaphore", "Protocol",
+}  # fmt: skip
+TYPES = {
+    "URLTypes", "QueryParamTypes", "HeaderTypes", "CookieTypes", "AuthTypes", "CertTypes", "VerifyTypes",
+    "TimeoutTypes", "RequestData", "AsyncRequestData", "RequestFiles", "ResponseContent",
+    "AsyncResponseContent",
+}  # fmt: skip
+TRANSPORT = {
+    "ASGIDispatch", "AsyncioBackend", "BlockingBackend", "ConnectionPool", "HTTPConnection",
+    "TrioBackend", "WSGIDispatch",
+}  # fmt: skip
+
+OF_MODELS = MODELS | CONFIG | EXCEPTIONS | INTERFACES | TYPES
+OF_CLIENT = FUNCTIONS | CLIENTS | AUTH
+VERSION = {"__version__"}
+
+
+def test_http3_models() -> None:
+    assert set(http3_models.__all__) == OF_MODELS | VERSION
+
+
+def test_http3_transport() -> None:
+    assert set(http3_transport.__all__) == TRANSPORT | VERSION
+
+
+def test_http3_client() -> None:
+    assert set(http3_client.__all__) == OF_CLIENT | VERSION
+
+
+def test_http3_re_exports_all_of_it() -> None:
+    assert set(http3.__all__) == OF_MODELS | OF_CLIENT | TRANSPORT | VERSION
+
+
+@pytest.mark.parametrize(
+    ("package", "wanted"),
+    [(http3.exceptions, EXCEPTIONS), (http3.config, CONFIG), (http3.models, MODELS | AUTH | INTERFACES)],
+)
+def test_the_modules_of_0_6_7(package: object, wanted: set[str]) -> None:
+    missing = {name for name in wanted if not hasattr(package, name)}
+    assert not missing - {"MockDispatcher"}
+
+
+@pytest.mark.parametrize("package", [http3_models, http3_transport, http3_client, http3])
+def test_every_name_is_there_and_listed_once(package: object) -> None:
+    names: list[str] = package.__all__  # type: ignore[attr-defined]
+    assert len(names) == len(set(names))
+    for name in names:
+        assert getattr(package, name) is not None
+    assert set(names) <= set(dir(package))
+
+
+@pytest.mark.parametrize("package", [http3_models, http3_transport, http3_client])
+def test_public_classes_and_functions_belong_to_their_package(package: object) -> None:
+    for name in package.__all__:  # type: ignore[attr-defined]
+        value = getattr(package, name)
+        if isinstance(value, type) or name in FUNCTIONS:
+            assert value.__module__ == package.__name__, name  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", sorted(OF_MODELS | OF_CLIENT | TRANSPORT))
+def test_http3_gives_the_very_same_things(name: str) -> None:
+    homes = [package for package in (http3_models, http3_transport, http3_client) if name in package.__all__]
+    assert len(homes) == 1
+    assert getattr(http3, name) is getattr(homes[0], name)
+
+
+@pytest.mark.parametrize("name", sorted(EXCEPTIONS))
+def test_one_root_for_all_exceptions(name: str) -> None:
+    assert issubclass(getattr(http3, name), http3.Http3Error)
+
+
+def test_every_documented_class_has_a_docstring() -> None:
+    for name in http3.__all__:
+        value = getattr(http3, name)
+        if isinstance(value, type) or name in FUNCTIONS:
+            assert value.__doc__, name
+
+
+@pytest.mark.parametrize("package", [http3_models, http3_transport, http3_client, http3])
+def test_unknown_names_are_attribute_errors(package: object) -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = package.no_such_name  # type: ignore[attr-defined]

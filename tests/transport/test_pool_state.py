@@ -1,0 +1,386 @@
+"""The pool's books: who gets which connection, under which limits, in which order."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from http3_models._config import PoolLimits
+from http3_models._url import Origin
+from http3_transport._pool_state import Entry, PoolState, Ticket
+
+ONE = Origin("https://one.example")
+TWO = Origin("https://two.example")
+
+
+class FakeConnection:
+    """A connection as the books see it."""
+
+    def __init__(self, stream_limit: int = 1) -> None:
+        self.stream_limit = stream_limit
+        self.multiplexes = stream_limit > 1
+
+
+class FakeWaiter:
+    """Counts how often it was set."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self) -> None:
+        self.is_set = True
+
+    async def wait(self, timeout: float | None) -> bool:
+        return self.is_set
+
+
+def ask(state: PoolState, origin: Origin = ONE, multiplexes: bool | None = False, newer_than: int = 0) -> Ticket:
+    ticket = Ticket(origin, origin, multiplexes, newer_than)
+    state.join(ticket)
+    if ticket.entry is None:
+        ticket.waiter = FakeWaiter()
+    return ticket
+
+
+def entry_of(ticket: Ticket) -> Entry:
+    assert ticket.entry is not None
+    return ticket.entry
+
+
+def opened(state: PoolState, ticket: Ticket, stream_limit: int = 1) -> FakeConnection:
+    connection = FakeConnection(stream_limit)
+    state.opened(entry_of(ticket), connection)
+    return connection
+
+
+def test_the_connection_used_last_is_reused_first() -> None:
+    state = PoolState(PoolLimits())
+    first, second = ask(state), ask(state)
+    opened(state, first)
+    warm = opened(state, second)
+    state.released(entry_of(first), now=1.0)
+    state.released(entry_of(second), now=2.0)
+    assert entry_of(ask(state)).connection is warm
+
+
+def test_the_hard_limit_counts_per_origin_and_serves_first_come_first_served() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    holder = ask(state)
+    connection = opened(state, holder)
+    early, late = ask(state), ask(state)
+    assert early.entry is None
+    assert late.entry is None
+    assert ask(state, TWO).entry is not None
+    state.released(entry_of(holder), now=1.0)
+    assert entry_of(early).connection is connection
+    assert early.waiter is not None
+    assert early.waiter.is_set
+    assert late.entry is None
+
+
+def test_one_who_comes_later_does_not_overtake() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    holder = ask(state)
+    opened(state, holder)
+    waiting = ask(state)
+    newcomer = ask(state)
+    state.closed(entry_of(holder))
+    assert waiting.entry is not None
+    assert newcomer.entry is None
+
+
+def test_a_failed_opening_gives_its_slot_to_the_next() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    unlucky, waiting = ask(state), ask(state)
+    state.failed(entry_of(unlucky))
+    assert waiting.entry is not None
+    assert state.slots == 1
+
+
+def test_an_unknown_protocol_lets_one_handshake_go_ahead() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=None)
+    others = [ask(state, multiplexes=None) for _ in range(3)]
+    assert [ticket.entry for ticket in others] == [None, None, None]
+    shared = opened(state, pioneer, stream_limit=100)
+    assert [entry_of(ticket).connection for ticket in others] == [shared] * 3
+    assert state.slots == 1
+
+
+def test_when_it_turns_out_to_be_http1_all_open_at_once() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=None)
+    others = [ask(state, multiplexes=None) for _ in range(3)]
+    opened(state, pioneer)
+    assert [entry_of(ticket).connection for ticket in others] == [None] * 3
+    assert state.slots == 4
+
+
+def test_after_a_failed_handshake_the_next_tries() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=None)
+    second, third = ask(state, multiplexes=None), ask(state, multiplexes=None)
+    state.failed(entry_of(pioneer))
+    assert second.entry is not None
+    assert third.entry is None
+
+
+def test_what_was_negotiated_is_remembered_when_the_last_connection_is_gone() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=None)
+    opened(state, pioneer)
+    state.closed(entry_of(pioneer))
+    assert state._routes == {}
+    assert ask(state, multiplexes=None).entry is not None
+    assert ask(state, multiplexes=None).entry is not None
+
+
+def test_more_requests_than_streams_open_another_connection_one_at_a_time() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=True)
+    opened(state, pioneer, stream_limit=2)
+    shared = ask(state, multiplexes=True)
+    second = ask(state, multiplexes=True)
+    third = ask(state, multiplexes=True)
+    assert entry_of(shared) is entry_of(pioneer)
+    assert entry_of(second).connection is None
+    assert third.entry is None
+    another = opened(state, second, stream_limit=2)
+    assert entry_of(third).connection is another
+
+
+def test_a_full_connection_serves_again_when_a_stream_ends() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    pioneer = ask(state, multiplexes=True)
+    connection = opened(state, pioneer, stream_limit=2)
+    ask(state, multiplexes=True)
+    waiting = ask(state, multiplexes=True)
+    assert waiting.entry is None
+    state.released(entry_of(pioneer), now=1.0)
+    assert entry_of(waiting).connection is connection
+
+
+def test_a_lowered_stream_limit_is_respected_until_enough_have_ended() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    first = ask(state, multiplexes=True)
+    connection = opened(state, first, stream_limit=10)
+    others = [ask(state, multiplexes=True) for _ in range(3)]
+    connection.stream_limit = 2
+    waiting = ask(state, multiplexes=True)
+    assert waiting.entry is None
+    for ticket in others[:2]:
+        state.released(entry_of(ticket), now=1.0)
+    assert waiting.entry is None
+    state.released(entry_of(others[2]), now=1.0)
+    assert entry_of(waiting).connection is connection
+
+
+def test_a_connection_that_takes_no_more_goes_with_its_last_lease() -> None:
+    state = PoolState(PoolLimits())
+    first = ask(state, multiplexes=True)
+    connection = opened(state, first, stream_limit=10)
+    second = ask(state, multiplexes=True)
+    connection.stream_limit = 0
+    state.released(entry_of(first), now=1.0)
+    assert state.discarded == []
+    state.released(entry_of(second), now=1.0)
+    assert state.discarded == [connection]
+    assert state.slots == 0
+
+
+def test_a_replay_gets_a_connection_opened_for_it() -> None:
+    state = PoolState(PoolLimits(hard_limit=2))
+    first, second = ask(state), ask(state)
+    opened(state, first)
+    opened(state, second)
+    state.released(entry_of(first), now=1.0)
+    fresh = ask(state, newer_than=state.serial)
+    assert entry_of(fresh).connection is None
+    assert len(state.discarded) == 1
+    assert state.slots == 2
+
+
+def test_a_replay_shares_an_http2_connection_only_if_that_is_newer() -> None:
+    state = PoolState(PoolLimits())
+    first = ask(state, multiplexes=True)
+    opened(state, first, stream_limit=10)
+    failed_at = state.serial
+    fresh = ask(state, multiplexes=True, newer_than=failed_at)
+    newer = opened(state, fresh, stream_limit=10)
+    assert entry_of(ask(state, multiplexes=True, newer_than=failed_at)).connection is newer
+
+
+def test_idle_connections_beyond_the_soft_limit_are_closed_oldest_first() -> None:
+    state = PoolState(PoolLimits(soft_limit=1))
+    tickets = [ask(state), ask(state)]
+    connections = [opened(state, ticket) for ticket in tickets]
+    state.released(entry_of(tickets[0]), now=1.0)
+    state.released(entry_of(tickets[1]), now=2.0)
+    assert state.discarded == [connections[0]]
+    assert state.connections(idle=True) == [connections[1]]
+
+
+def test_total_idle_closes_the_longest_idle_of_all_hosts() -> None:
+    state = PoolState(PoolLimits(total_idle=1))
+    tickets = [ask(state, ONE), ask(state, TWO)]
+    connections = [opened(state, ticket) for ticket in tickets]
+    state.released(entry_of(tickets[0]), now=1.0)
+    state.released(entry_of(tickets[1]), now=2.0)
+    assert state.discarded == [connections[0]]
+
+
+def test_total_closes_an_idle_connection_of_another_host_to_make_room() -> None:
+    state = PoolState(PoolLimits(total=1))
+    ticket = ask(state, ONE)
+    connection = opened(state, ticket)
+    state.released(entry_of(ticket), now=1.0)
+    assert ask(state, TWO).entry is not None
+    assert state.discarded == [connection]
+    assert state.slots == 1
+
+
+@pytest.mark.parametrize("how", ["released", "closed"])
+def test_total_makes_other_hosts_wait_until_something_frees_up(how: str) -> None:
+    state = PoolState(PoolLimits(total=1))
+    ticket = ask(state, ONE)
+    opened(state, ticket)
+    waiting = ask(state, TWO)
+    assert waiting.entry is None
+    if how == "released":
+        state.released(entry_of(ticket), now=1.0)
+    else:
+        state.closed(entry_of(ticket))
+    assert waiting.entry is not None
+    assert state.slots == 1
+
+
+def test_what_is_idle_for_too_long_goes_with_the_next_release() -> None:
+    state = PoolState(PoolLimits(keepalive_expiry=30))
+    old, new = ask(state, ONE), ask(state, TWO)
+    connection = opened(state, old)
+    opened(state, new)
+    state.released(entry_of(old), now=0.0)
+    state.released(entry_of(new), now=31.0)
+    assert state.discarded == [connection]
+
+
+def test_leaving_the_line_leaves_no_trace() -> None:
+    state = PoolState(PoolLimits(total=1))
+    holder = ask(state, ONE)
+    opened(state, holder)
+    waiting = ask(state, TWO)
+    state.leave(waiting)
+    state.closed(entry_of(holder))
+    assert waiting.entry is None
+    assert (state._routes, state._hosts, state._starved, state.slots) == ({}, {}, {}, 0)
+
+
+def test_a_dead_connection_is_replaced_ahead_of_the_line() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    holder = ask(state)
+    opened(state, holder)
+    state.released(entry_of(holder), now=1.0)
+    served = ask(state)
+    dead = entry_of(served)
+    served.entry = None
+    state.closed(dead)
+    state.join(served, first=True)
+    assert entry_of(served).connection is None
+    assert state.slots == 1
+
+
+class PoolMachine(RuleBasedStateMachine):
+    """Random lives of a pool: limits hold, nobody starves, and in the end nothing is left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits = PoolLimits(soft_limit=1, hard_limit=3, total_idle=2, total=4)
+        self.state = PoolState(self.limits)
+        self.clock = 0.0
+        self.waiting: list[Ticket] = []
+        self.opening: list[Ticket] = []
+        self.leased: list[Ticket] = []
+
+    def sort(self) -> None:
+        for ticket in [ticket for ticket in self.waiting if ticket.entry is not None]:
+            self.waiting.remove(ticket)
+            (self.opening if entry_of(ticket).connection is None else self.leased).append(ticket)
+
+    @rule(origin=st.sampled_from([ONE, TWO]), tls=st.integers(0, 1), known=st.sampled_from([None, False, True]))
+    def request(self, origin: Origin, tls: int, known: bool | None) -> None:
+        ticket = Ticket((origin, tls), origin, known)
+        self.state.join(ticket)
+        ticket.waiter = FakeWaiter()
+        self.waiting.append(ticket)
+        self.sort()
+
+    @precondition(lambda self: self.opening)
+    @rule(data=st.data(), limit=st.sampled_from([0, 1, 3]))
+    def handshake(self, data: st.DataObject, limit: int) -> None:
+        ticket = self.opening.pop(data.draw(st.integers(0, len(self.opening) - 1)))
+        if limit:
+            self.state.opened(entry_of(ticket), FakeConnection(limit))
+            self.leased.append(ticket)
+        else:
+            self.state.failed(entry_of(ticket))
+        self.sort()
+
+    @precondition(lambda self: self.leased)
+    @rule(data=st.data(), dies=st.booleans())
+    def finish(self, data: st.DataObject, dies: bool) -> None:
+        ticket = self.leased.pop(data.draw(st.integers(0, len(self.leased) - 1)))
+        connection = entry_of(ticket).connection
+        assert isinstance(connection, FakeConnection)
+        if dies:
+            connection.stream_limit = 0
+        self.clock += 1
+        self.state.released(entry_of(ticket), self.clock)
+        self.sort()
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def give_up(self, data: st.DataObject) -> None:
+        ticket = self.waiting.pop(data.draw(st.integers(0, len(self.waiting) - 1)))
+        self.state.leave(ticket)
+
+    @invariant()
+    def limits_hold(self) -> None:
+        state = self.state
+        assert state.slots == len(state._entries) <= 4
+        for host in state._hosts.values():
+            assert host.slots <= 3
+            assert len(host.idle) <= 1
+        assert len(state._idle) <= 2
+        for entry in state._entries:
+            assert (entry.leases == 0) == (entry in state._idle) or entry.connection is None
+
+    @invariant()
+    def whoever_waits_has_a_reason(self) -> None:
+        for ticket in self.waiting:
+            route = ticket.route
+            assert route is not None
+            host_is_full = route.host.slots - len(route.host.idle) >= 3
+            pool_is_full = self.state.slots - len(self.state._idle) >= 4
+            handshake = route.opening and route.multiplexes is not False
+            assert host_is_full or pool_is_full or handshake, f"{ticket} waits for nothing"
+
+    def teardown(self) -> None:
+        while self.opening or self.leased or self.waiting:
+            for ticket in self.opening:
+                self.state.failed(entry_of(ticket))
+            self.opening = []
+            self.sort()
+            for ticket in self.leased:
+                self.state.released(entry_of(ticket), self.clock)
+            self.leased = []
+            self.sort()
+            if self.waiting and not self.opening and not self.leased:
+                raise AssertionError(f"nobody will ever serve {self.waiting}")
+        self.state.close_idle()
+        assert (self.state._routes, self.state._hosts, self.state.slots) == ({}, {}, 0)
+
+
+TestPoolMachine = PoolMachine.TestCase
+TestPoolMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
