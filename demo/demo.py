@@ -196,7 +196,7 @@ async def asynchronous(base: str, ca: str) -> None:
             responses = await asyncio.gather(*[client.get("/hello") for _ in range(100)])
             took = time.monotonic() - start
             bodies = [await response.json() for response in responses]
-            addresses = {response.connection.local_address for response in responses if response.connection}
+            addresses = {response.connection.local_address for response in responses}
         tell(f"{versions[0]}: {len(responses)} answers in {took:.2f} s, connections: {len(addresses)}")
         check(all(body["hello"] == "world" for body in bodies), "all hundred answers are right")
         check(all(response.protocol == versions[0] for response in responses), f"all spoke {versions[0]}")

@@ -100,7 +100,8 @@ def compiled(block: Block) -> CodeType:
             wrap(node, expected.pop(node.end_lineno))
     assert not expected, f"{block.path}: no expression ends on line {[block.line + n - 1 for n in expected]}"
     ast.increment_lineno(ast.fix_missing_locations(tree), block.line - 1)
-    return compile(tree, str(block.path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    code: CodeType = compile(tree, str(block.path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    return code
 
 
 def run(path: Path) -> int:

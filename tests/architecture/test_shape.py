@@ -55,25 +55,6 @@ def test_files_open_with_what_they_are_for(source: Module) -> None:
 
 
 @every_module
-def test_public_things_are_documented(source: Module) -> None:
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            assert ast.get_docstring(node), f"{source.path}:{node.lineno}: class {node.name} has no docstring"
-            for item in node.body:
-                if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef) and not item.name.startswith("_"):
-                    documented = ast.get_docstring(item) or _repeats(item)
-                    assert documented, (
-                        f"{source.path}:{item.lineno}: {node.name}.{item.name} has no docstring"
-                    )
-
-
-def _repeats(item: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Setters and overloads say nothing that their first form does not."""
-    decorators = [ast.unparse(decorator) for decorator in item.decorator_list]
-    return any(name.endswith((".setter", "overload", "override")) for name in decorators)
-
-
-@every_module
 def test_everything_is_annotated_lazily(source: Module) -> None:
     first = source.tree.body[1:2]
     assert first

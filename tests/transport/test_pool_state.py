@@ -36,7 +36,9 @@ class FakeWaiter:
         return self.is_set
 
 
-def ask(state: PoolState, origin: Origin = ONE, multiplexes: bool | None = False, newer_than: int = 0) -> Ticket:
+def ask(
+    state: PoolState, origin: Origin = ONE, multiplexes: bool | None = False, newer_than: int = 0
+) -> Ticket:
     ticket = Ticket(origin, origin, multiplexes, newer_than)
     state.join(ticket)
     if ticket.entry is None:
@@ -308,7 +310,9 @@ class PoolMachine(RuleBasedStateMachine):
             self.waiting.remove(ticket)
             (self.opening if entry_of(ticket).connection is None else self.leased).append(ticket)
 
-    @rule(origin=st.sampled_from([ONE, TWO]), tls=st.integers(0, 1), known=st.sampled_from([None, False, True]))
+    @rule(
+        origin=st.sampled_from([ONE, TWO]), tls=st.integers(0, 1), known=st.sampled_from([None, False, True])
+    )
     def request(self, origin: Origin, tls: int, known: bool | None) -> None:
         ticket = Ticket((origin, tls), origin, known)
         self.state.join(ticket)

@@ -43,7 +43,7 @@ def _is_awaited(app: Callable[..., Any]) -> bool:
     while isinstance(app, functools.partial):
         app = app.func
     app = inspect.unwrap(app)
-    call = None if inspect.isclass(app) else getattr(app, "__call__", None)  # noqa: B004: the method itself
+    call = None if inspect.isclass(app) else getattr(app, "__call__", None)  # noqa: B004 (the method itself)
     return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call)
 
 

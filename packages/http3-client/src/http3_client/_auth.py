@@ -20,10 +20,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 if TYPE_CHECKING:
     from http3_models import AsyncRequest, AsyncResponse, Request, Response
+    from http3_models._types import AuthFlow
 
     AnyRequest: TypeAlias = Request | AsyncRequest
     AnyResponse: TypeAlias = Response | AsyncResponse
@@ -130,6 +131,22 @@ class CallableAuth(Auth):
         yield self._function(request)
 
 
+class FlowAuth(Auth):
+    """Wraps what has ``auth_flow`` without being an `Auth`."""
+
+    def __init__(self, wrapped: AuthFlow) -> None:
+        self._wrapped = wrapped
+        self.requires_request_body = bool(getattr(wrapped, "requires_request_body", False))
+        self.requires_response_body = bool(getattr(wrapped, "requires_response_body", False))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._wrapped!r})"
+
+    def auth_flow(self, request: AnyRequest) -> Flow:
+        """The flow of what is wrapped."""
+        return self._wrapped.auth_flow(request)
+
+
 def basic_credentials(username: str | bytes, password: str | bytes) -> str:
     """The value of an Authorization header, RFC 7617."""
     user, secret = _utf8("username", username), _utf8("password", password)
@@ -150,6 +167,8 @@ def as_auth(auth: object) -> Auth | None:
     """Whatever ``auth=`` was given, as an `Auth`; None stays None. Raises TypeError for what it can't be."""
     if auth is None or isinstance(auth, Auth):
         return auth
+    if callable(getattr(auth, "auth_flow", None)) and not isinstance(auth, type):
+        return FlowAuth(cast("AuthFlow", auth))
     if isinstance(auth, tuple):
         if len(auth) != 2:
             raise TypeError("auth as a tuple is (user, password)")

@@ -51,4 +51,5 @@ def _joined(text: str, base: URL) -> URL:
 
 def _text(base: URL, path: str, queries: list[str], fragment: str) -> str:
     query = "&".join(part for part in queries if part)
-    return f"{base.scheme}://{base.authority}{path}{'?' + query if query else ''}{'#' + fragment if fragment else ''}"
+    tail = (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
+    return f"{base.scheme}://{base.authority}{path}{tail}"

@@ -14,7 +14,7 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from http3_models import LocalProtocolError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _HASHES = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}
 
 _KEPT_ORIGINS = 64
-"""Challenges kept per `DigestAuth`; credentials that serve more origins than this start anew at the oldest."""
+"""Challenges kept per `DigestAuth`; of more origins the one that was first is forgotten."""
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")\s*(?:,|$)', re.DOTALL)
@@ -118,14 +118,14 @@ class DigestAuth(Auth):
 
     def _keep(self, origin: Origin, challenge: Challenge) -> None:
         while len(self._challenges) >= _KEPT_ORIGINS and origin not in self._challenges:
-            self._challenges.pop(list(self._challenges)[0], None)
+            self._challenges.pop(next(iter(list(self._challenges))), None)
         self._challenges[origin] = challenge
 
     def _keep_next_nonce(self, origin: Origin, headers: Headers) -> None:
         """Authentication-Info may name the nonce to go on with (3.5)."""
         challenge, info = self._challenges.get(origin), headers.get("Authentication-Info")
         if challenge is not None and info is not None:
-            nonce = dict(_parameters(info)).get("nextnonce")
+            nonce = _fields(info, 0)[0].get("nextnonce")
             if nonce:
                 self._keep(origin, challenge.renewed(nonce))
 
@@ -155,7 +155,14 @@ class DigestAuth(Auth):
 
 
 def authorization(
-    challenge: Challenge, username: bytes, password: bytes, method: str, uri: str, *, body: bytes | None, cnonce: str
+    challenge: Challenge,
+    username: bytes,
+    password: bytes,
+    method: str,
+    uri: str,
+    *,
+    body: bytes | None,
+    cnonce: str,
 ) -> str:
     """The value of the Authorization header that answers a challenge, RFC 7616 section 3.4."""
     digest = _hasher(challenge.hash_name)
@@ -235,33 +242,29 @@ def _known_algorithm(name: str) -> str | None:
 
 
 def _chosen_qop(offer: str | None) -> str | None:
-    """auth where offered, since auth-int needs the body; None without an offer (RFC 2069); "" for unknown ones."""
+    """auth where offered, since auth-int needs the body; None: no offer (RFC 2069); "": none we know."""
     if offer is None:
         return None
     offered = {part.strip().lower() for part in offer.split(",")}
     return next((qop for qop in ("auth", "auth-int") if qop in offered), "")
 
 
-def _challenges(value: str) -> Iterator[tuple[str, dict[str, str]]]:
+def _challenges(value: str) -> list[tuple[str, dict[str, str]]]:
     """The challenges of one field value (RFC 9110 section 11.6.1); what can't be read ends it."""
+    found = []
     position = 0
     while (scheme := _SCHEME.match(value, position)) is not None:
-        position = scheme.end()
-        fields = {}
-        for name, text, position in _fields(value, position):
-            fields[name] = text
+        fields, position = _fields(value, scheme.end())
         if not fields and (token := _TOKEN68.match(value, position)) is not None:
             position = token.end()
-        yield scheme[1], fields
+        found.append((scheme[1], fields))
+    return found
 
 
-def _fields(value: str, position: int) -> Iterator[tuple[str, str, int]]:
+def _fields(value: str, position: int) -> tuple[dict[str, str], int]:
+    """The parameters from ``position`` on, names in lower case, and where they end."""
+    fields = {}
     while (match := _PARAMETER.match(value, position)) is not None:
-        text = match[2] if match[2] is not None else _ESCAPE.sub(r"\1", match[3])
+        fields[match[1].lower()] = match[2] if match[2] is not None else _ESCAPE.sub(r"\1", match[3])
         position = match.end()
-        yield match[1].lower(), text, position
-
-
-def _parameters(value: str) -> Iterator[tuple[str, str]]:
-    for name, text, _ in _fields(value, 0):
-        yield name, text
+    return fields, position

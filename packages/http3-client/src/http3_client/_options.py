@@ -29,7 +29,7 @@ class Function(Protocol):
     """A function as `def` makes it."""
 
     __code__: CodeType
-    __kwdefaults__: dict[str, Any]
+    __kwdefaults__: dict[str, Any] | None
     __annotations__: dict[str, Any]
 
     @property
@@ -43,7 +43,7 @@ class CommonOptions(TypedDict, total=False):
     """What every verb takes beside the URL, in both clients and in the request functions; but for ``data``."""
 
     files: RequestFiles | None
-    """Files to send as multipart/form-data: name -> file, bytes or (filename, file[, type[, headers]]). Default: none."""
+    """multipart/form-data: name -> file, bytes or (filename, file[, type[, headers]]). Default: none."""
 
     json: object
     """Anything that JSON can express, sent as the body. Default: None, no body."""
@@ -55,7 +55,7 @@ class CommonOptions(TypedDict, total=False):
     """Added to the client's; a name replaces, a value of None removes a header. Default: none."""
 
     cookies: CookieTypes | None
-    """Cookies for this request and its redirects on the same origin. Default: none."""
+    """For this request and its redirects on the same origin. Default: none."""
 
     stream: bool
     """True: return after the head and read the body on demand. Default: False, the body is read whole."""
@@ -115,8 +115,10 @@ def spelled_out(request: Function, **changed: object) -> Callable[[F], F]:
             request.__globals__,
         )
         stub.__kwdefaults__ = defaults
-        stub.__annotations__ = {name: kind for name, kind in request.__annotations__.items() if name != "method"}
-        setattr(verb, "__wrapped__", stub)  # noqa: B010: not an attribute that checkers know
+        stub.__annotations__ = {
+            name: kind for name, kind in request.__annotations__.items() if name != "method"
+        }
+        setattr(verb, "__wrapped__", stub)  # noqa: B010 (not an attribute that checkers know)
         return verb
 
     return decorate

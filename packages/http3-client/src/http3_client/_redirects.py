@@ -12,8 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from http3_models import InvalidURL, RedirectBodyUnavailable, RedirectError, RedirectLoop, TooManyRedirects
-from http3_models import UnsupportedProtocol
+from http3_models import (
+    InvalidURL,
+    RedirectBodyUnavailable,
+    RedirectError,
+    RedirectLoop,
+    TooManyRedirects,
+    UnsupportedProtocol,
+)
 from http3_models._content import EmptyBody
 from http3_models._records import RequestState
 from http3_models._url import URL, redacted
@@ -56,7 +62,9 @@ class Chain:
         """One more redirect is about to be followed. Raises TooManyRedirects."""
         self._count += 1
         if self._count > self._limit:
-            raise TooManyRedirects(f"More than {self._limit} redirects (max_redirects), at {redacted(request.url)}")
+            raise TooManyRedirects(
+                f"More than {self._limit} redirects (max_redirects), at {redacted(request.url)}"
+            )
 
     def remember(self, sent: RequestState) -> None:
         """A request that went out; so that its twin is recognised."""
@@ -82,7 +90,7 @@ def is_redirect(response: ResponseState) -> bool:
 
 
 def same_origin(old: URL, new: URL) -> bool:
-    """Whether credentials for ``old`` may go to ``new``: the same origin, or its upgrade to https on default ports."""
+    """Whether credentials for ``old`` may go to ``new``: the same origin, or (default ports) its https."""
     if old.origin == new.origin:
         return True
     return old.host == new.host and (old.scheme, old.port, new.scheme, new.port) == ("http", 80, "https", 443)
@@ -135,7 +143,9 @@ def _settled(url: URL, base: URL) -> URL:
 def check_scheme(url: URL) -> None:
     """Raises UnsupportedProtocol for what is neither http nor https."""
     if url.scheme not in ("http", "https"):
-        raise UnsupportedProtocol(f"The scheme of {redacted(url)} is {url.scheme!r}; only http and https are supported")
+        raise UnsupportedProtocol(
+            f"The scheme of {redacted(url)} is {url.scheme!r}; only http and https are supported"
+        )
 
 
 def _location(response: ResponseState, base: URL) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Coroutine
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from http3_models._records import drive
@@ -72,20 +73,20 @@ class JSPIRunner:
         Raises RuntimeError where the runtime or the way in (a synchronous JavaScript call) does not allow it.
         """
         try:
-            from pyodide.ffi import can_run_sync, run_sync
+            ffi = import_module("pyodide.ffi")
         except ImportError as exc:
             coroutine.close()
             raise RuntimeError(
                 "A sync Client can't wait here: there are no threads, and this Python has no "
                 "pyodide.ffi.run_sync. Use AsyncClient, or pass a runner= that can wait"
             ) from exc
-        if not can_run_sync():
+        if not ffi.can_run_sync():
             coroutine.close()
             raise RuntimeError(
                 "A sync Client can't wait here: the JavaScript runtime has no promise integration (JSPI), or "
                 "Python was not entered by an async call (callPromising, runPythonAsync). Use AsyncClient"
             )
-        result: T = run_sync(coroutine)
+        result: T = ffi.run_sync(coroutine)
         return result
 
     def retain(self) -> None:
@@ -121,7 +122,7 @@ class _Job:
     async def _work(self) -> None:
         try:
             self.result = await self.coroutine
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 (raised again by who waits)
             # Also CancelledError and SystemExit: all of it belongs to the thread that waits.
             self.error = exc
         finally:

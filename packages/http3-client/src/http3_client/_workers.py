@@ -88,7 +88,7 @@ def new_flag() -> Flag:
 class _Talk:
     """One conversation between a thread and the coroutine that started it."""
 
-    __slots__ = ("_over", "_error", "_flag", "_lock", "_result", "_wanted", "_work", "on_late")
+    __slots__ = ("_error", "_flag", "_lock", "_over", "_result", "_wanted", "_work", "on_late")
 
     def __init__(self, work: Callable[[], Any], on_late: Callable[[Any], None]) -> None:
         import threading
@@ -106,7 +106,7 @@ class _Talk:
         """The thread's whole life."""
         try:
             self._result = self._work()
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 (raised again by who waits)
             self._error = exc
         with self._lock:
             late = self._over

@@ -1,1 +1,201 @@
+"""http3-models: the values of an HTTP client, without any I/O.
+
+URL, headers, cookies, requests, responses, configuration, exceptions, and the interfaces for swapping
+parts. Importing it loads no `ssl`, `socket`, `asyncio` or `threading`: who only needs the values, a server
+or a type stub, pays for values only. What is costly and seldom needed is loaded when it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._config import (
+    DEFAULT_LIMITS,
+    DEFAULT_MAX_REDIRECTS,
+    DEFAULT_POOL_LIMITS,
+    DEFAULT_SSL_CONFIG,
+    DEFAULT_TIMEOUT_CONFIG,
+    USER_AGENT,
+    CertTypes,
+    Limits,
+    PoolLimits,
+    SSLConfig,
+    TimeoutConfig,
+    TimeoutTypes,
+    VerifyTypes,
+)
+from ._cookies import Cookies, CookieTypes
+from ._exceptions import (
+    AddressRefused,
+    ClientClosed,
+    ConnectError,
+    ConnectTimeout,
+    CookieConflict,
+    DecodedSizeExceeded,
+    DecodingError,
+    Delivery,
+    Http3Error,
+    HttpError,
+    InvalidURL,
+    LocalProtocolError,
+    NetworkError,
+    NotConnected,
+    PoolTimeout,
+    ProtocolError,
+    ReadError,
+    ReadTimeout,
+    RedirectBodyUnavailable,
+    RedirectError,
+    RedirectLoop,
+    RemoteProtocolError,
+    RequestError,
+    ResponseClosed,
+    ResponseNotRead,
+    ResponseTooLarge,
+    StreamConsumed,
+    StreamException,
+    Timeout,
+    TLSError,
+    TooManyRedirects,
+    TotalTimeout,
+    TransportError,
+    UnsupportedProtocol,
+    WriteError,
+    WriteTimeout,
+)
+from ._headers import Headers, HeaderTypes
+from ._interfaces import (
+    AsyncDispatcher,
+    BasePoolSemaphore,
+    BaseReader,
+    BaseWriter,
+    ConcurrencyBackend,
+    Dispatcher,
+    Protocol,
+    TimeoutFlag,
+)
+from ._mock import MockDispatcher
+from ._query import QueryParams, QueryParamTypes
+from ._records import ConnectionInfo, Timings
+from ._request import AsyncRequest, Request
+from ._response import AsyncResponse, Response
+from ._status import StatusCode, codes
+from ._types import (
+    AsyncRequestData,
+    AsyncResponseContent,
+    AuthTypes,
+    RequestData,
+    RequestFiles,
+    ResponseContent,
+    URLTypes,
+)
+from ._url import URL, Origin
+
+if TYPE_CHECKING:
+    from ._config import DEFAULT_CA_BUNDLE_PATH as DEFAULT_CA_BUNDLE_PATH
+
 __version__ = "0.7.0"
+
+__all__ = [
+    "DEFAULT_CA_BUNDLE_PATH",
+    "DEFAULT_LIMITS",
+    "DEFAULT_MAX_REDIRECTS",
+    "DEFAULT_POOL_LIMITS",
+    "DEFAULT_SSL_CONFIG",
+    "DEFAULT_TIMEOUT_CONFIG",
+    "URL",
+    "USER_AGENT",
+    "AddressRefused",
+    "AsyncDispatcher",
+    "AsyncRequest",
+    "AsyncRequestData",
+    "AsyncResponse",
+    "AsyncResponseContent",
+    "AuthTypes",
+    "BasePoolSemaphore",
+    "BaseReader",
+    "BaseWriter",
+    "CertTypes",
+    "ClientClosed",
+    "ConcurrencyBackend",
+    "ConnectError",
+    "ConnectTimeout",
+    "ConnectionInfo",
+    "CookieConflict",
+    "CookieTypes",
+    "Cookies",
+    "DecodedSizeExceeded",
+    "DecodingError",
+    "Delivery",
+    "Dispatcher",
+    "HeaderTypes",
+    "Headers",
+    "Http3Error",
+    "HttpError",
+    "InvalidURL",
+    "Limits",
+    "LocalProtocolError",
+    "MockDispatcher",
+    "NetworkError",
+    "NotConnected",
+    "Origin",
+    "PoolLimits",
+    "PoolTimeout",
+    "Protocol",
+    "ProtocolError",
+    "QueryParamTypes",
+    "QueryParams",
+    "ReadError",
+    "ReadTimeout",
+    "RedirectBodyUnavailable",
+    "RedirectError",
+    "RedirectLoop",
+    "RemoteProtocolError",
+    "Request",
+    "RequestData",
+    "RequestError",
+    "RequestFiles",
+    "Response",
+    "ResponseClosed",
+    "ResponseContent",
+    "ResponseNotRead",
+    "ResponseTooLarge",
+    "SSLConfig",
+    "StatusCode",
+    "StreamConsumed",
+    "StreamException",
+    "TLSError",
+    "Timeout",
+    "TimeoutConfig",
+    "TimeoutFlag",
+    "TimeoutTypes",
+    "Timings",
+    "TooManyRedirects",
+    "TotalTimeout",
+    "TransportError",
+    "URLTypes",
+    "UnsupportedProtocol",
+    "VerifyTypes",
+    "WriteError",
+    "WriteTimeout",
+    "__version__",
+    "codes",
+]
+
+# A class says that it lives where people import it from, so that pickles and tracebacks survive when it
+# moves between our modules.
+for _class in [globals().get(name) for name in __all__]:
+    if isinstance(_class, type) and _class.__module__.startswith(f"{__name__}._"):
+        _class.__module__ = __name__
+
+
+def __getattr__(name: str) -> object:
+    if name == "DEFAULT_CA_BUNDLE_PATH":  # asks certifi, which takes 19 ms to load
+        from . import _config
+
+        return _config.DEFAULT_CA_BUNDLE_PATH
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -164,14 +164,17 @@ class FileBody:
 def _extent(file: BinaryFile) -> tuple[int | None, int | None]:
     """Where a file stands and how many bytes are left; None where it can't seek or does not know.
 
-    Files of /proc and devices say that they end at 0 and yet have content: their length is unknown.
+    Files of /proc have no end to seek to, or say that they end at 0 and yet have content.
     """
     seekable = getattr(file, "seekable", None)
     if not (seekable() if seekable else hasattr(file, "seek") and hasattr(file, "tell")):
         return None, None
     sized = cast(io.BufferedIOBase, file)
     offset = sized.tell()
-    sized.seek(0, io.SEEK_END)
+    try:
+        sized.seek(0, io.SEEK_END)
+    except OSError:
+        return offset, None
     length: int | None = max(0, sized.tell() - offset)
     sized.seek(offset)
     if not length:

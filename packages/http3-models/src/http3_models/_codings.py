@@ -198,18 +198,25 @@ class DeflateStage(Stage):
     def _inflate(self, engine: zlib._Decompress, data: bytes) -> bytes:
         try:
             piece = engine.decompress(data, PIECE_SIZE)
-        except zlib.error:
-            if not self._kept:
-                raise
-            data, self._kept = self._kept, b""
+        except zlib.error as wrong:
             engine = self._engine = zlib.decompressobj(-15)
-            piece = engine.decompress(data, PIECE_SIZE)
+            piece = self._read_again(engine, wrong)
         if piece or len(self._kept) > _DEFLATE_GUESS_SIZE:
             self._kept = b""
         self._ended = engine.eof
         self._tail = engine.unused_data if engine.eof else engine.unconsumed_tail
         self._more = not engine.eof and len(piece) == PIECE_SIZE
         return piece
+
+    def _read_again(self, engine: zlib._Decompress, wrong: zlib.error) -> bytes:
+        """Read the kept beginning as raw. If that fails as well, what was wrong with it as zlib says more."""
+        data, self._kept = self._kept, b""
+        if not data:
+            raise wrong
+        try:
+            return engine.decompress(data, PIECE_SIZE)
+        except zlib.error as exc:
+            raise wrong from exc
 
 
 class _BrotliEngine(Protocol):

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> str:
     """``DEFAULT_CA_BUNDLE_PATH``: certifi's bundle, looked up when it is asked for (certifi takes 19 ms)."""
     if name == "DEFAULT_CA_BUNDLE_PATH":
-        import certifi
+        from ._ssl import default_ca_bundle
 
-        return certifi.where()
+        return default_ca_bundle()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -110,7 +110,7 @@ class JarView(http.cookiejar.CookieJar):
 
     def __init__(self, store: CookieStore, now: Callable[[], float]) -> None:
         self._store = store
-        self._now = now
+        self._clock = now  # the base class has a `_now` of its own
         super().__init__()
 
     @property
@@ -126,13 +126,18 @@ class JarView(http.cookiejar.CookieJar):
         """The base class starts with an empty dict, which is not needed."""
 
     def __iter__(self) -> Iterator[http.cookiejar.Cookie]:
-        return iter([to_jar_cookie(cookie) for cookie in self._store.live(self._now())])
+        return iter([to_jar_cookie(cookie) for cookie in self._store.live(self._clock())])
 
     def __len__(self) -> int:
-        return len(self._store.live(self._now()))
+        return len(self._store.live(self._clock()))
 
-    def __bool__(self) -> bool:
-        return len(self) > 0
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._store.live(self._clock())}>"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[type[JarView], tuple[CookieStore, Callable[[], float]]]:
+        return (JarView, (self._store, self._clock))
 
     def set_cookie(self, cookie: http.cookiejar.Cookie) -> None:
         """Store a cookie, as one the caller set. Raises ValueError for one that can't be sent."""
@@ -165,7 +170,7 @@ class JarView(http.cookiejar.CookieJar):
 
     def clear_expired_cookies(self) -> None:
         """Remove the cookies whose time is over."""
-        now = self._now()
+        now = self._clock()
         for cookie in self._store:
             if cookie.is_expired(now):
                 self._store.drop(cookie)

@@ -71,6 +71,14 @@ class CookieStore:
         twin._size, twin._tick = self._size, self._tick
         return twin
 
+    def __getstate__(self) -> tuple[object, ...]:
+        """For pickle and deep copies: all but the mirror, whose jar is the caller's and can't be pickled."""
+        return (self._domains, self._size, self._tick)
+
+    def __setstate__(self, state: tuple[dict[str, dict[tuple[str, str, bool], Cookie]], int, int]) -> None:
+        self._domains, self._size, self._tick = state
+        self.mirror = None
+
     # Taking in
 
     def receive(self, field: SetCookie, host: str, path: str, is_secure: bool, now: float) -> Cookie | None:

@@ -38,8 +38,8 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
 
     ``cookies``: a mapping or pairs, whose cookies belong to no domain yet; another `Cookies`, which is
     copied; or a ``http.cookiejar.CookieJar``, which is read and from then on written to with each change (so
-    ``MozillaCookieJar.save()`` saves what servers set). ``now``: the clock that expiry is measured with, unix
-    seconds.
+    ``MozillaCookieJar.save()`` saves what servers set), but not by copies. ``now``: the clock that expiry is
+    measured with, unix seconds.
 
     What servers set is kept and sent as RFC 6265bis says. A cookie without a domain goes to the hosts that
     the caller asks directly (with a ``base_url``: to its host), never to another origin that a redirect leads

@@ -19,7 +19,7 @@ from ._exceptions import LocalProtocolError
 Text: TypeAlias = str | bytes
 
 HeaderFields: TypeAlias = Union[
-    "Headers", Mapping[str, Text], Mapping[bytes, Text], Mapping[Text, Text], Iterable[tuple[Text, Text]]
+    "Headers", Mapping[str, Text], Mapping[bytes, Text], Iterable[tuple[Text, Text]]
 ]
 """What `Headers` takes."""
 
@@ -58,12 +58,15 @@ _MAX_KNOWN = 1024
 
 _known: dict[str, bytes] = {}
 
+_tokens: set[bytes] = set()
+"""Names that `Headers.check` found good before; bounded as the other."""
+
 
 def _lower(name: str) -> bytes:
     """The key of a name: lower case, as bytes. Remembered, for the few names that are asked for all day."""
     key = _known.get(name)
     if key is None:
-        key = name.lower().encode("utf-8", "surrogateescape")
+        key = name.encode("utf-8", "surrogatepass").lower()  # ASCII only: \u212a is no k
         if len(_known) < _MAX_KNOWN and len(name) <= 64:
             _known[name] = key
     return key
@@ -142,7 +145,7 @@ class Headers(MutableMapping[str, str]):
 
     @encoding.setter
     def encoding(self, encoding: str) -> None:
-        b"".decode(encoding)  # raises LookupError
+        "a".encode(encoding)  # raises LookupError
         self._encoding = encoding
 
     def getlist(self, name: Text, split_commas: bool = False) -> list[str]:
@@ -241,17 +244,13 @@ class Headers(MutableMapping[str, str]):
         """
         if self._checked == self.version:
             return
-        for name, value in self._pairs:
-            if not _TOKEN.fullmatch(name):
-                shown = name.decode("ascii", "backslashreplace")
-                raise LocalProtocolError(
-                    f"Header name {shown!r} is not a token (letters, digits and !#$%&'*+-.^_`|~)"
-                )
-            if found := _CONTROL.search(value):
-                what = _CONTROL_NAMES.get(found[0], "a control character")
-                raise LocalProtocolError(
-                    f"Header {name.decode()!r} has {what} in its value; nothing was sent"
-                )
+        for name, _ in self._pairs:
+            if name not in _tokens:
+                _check_name(name)
+        if found := _CONTROL.search(b"".join([value for _, value in self._pairs])):
+            name = next(name for name, value in self._pairs if _CONTROL.search(value)).decode()
+            what = _CONTROL_NAMES.get(found[0], "a control character")
+            raise LocalProtocolError(f"Header {name!r} has {what} in its value; nothing was sent")
         self._checked = self.version
 
     # Comparing and showing
@@ -340,6 +339,16 @@ class Headers(MutableMapping[str, str]):
         except UnicodeEncodeError as exc:
             raise ValueError(f"header {name!r} can't be encoded as {exc.encoding}") from exc
         return name_bytes, value_bytes.strip(b" \t")
+
+
+def _check_name(name: bytes) -> None:
+    if not _TOKEN.fullmatch(name):
+        shown = name.decode("ascii", "backslashreplace")
+        raise LocalProtocolError(
+            f"Header name {shown!r} is not a token (letters, digits and !#$%&'*+-.^_`|~); nothing was sent"
+        )
+    if len(_tokens) < _MAX_KNOWN and len(name) <= 64:
+        _tokens.add(name)
 
 
 def _key(name: object) -> bytes:

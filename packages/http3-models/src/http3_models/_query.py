@@ -7,19 +7,21 @@ characters is escaped. Values become text in one place, `text_of`, so that ``par
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, Union
 
 from ._percent import decode, encode_form
 
 PrimitiveValue: TypeAlias = str | int | float | bool | None
+_Value: TypeAlias = PrimitiveValue | Iterable[PrimitiveValue]
+_Pair: TypeAlias = tuple[str, _Value]
 QueryParamTypes: TypeAlias = Union[
-    "QueryParams",
-    Mapping[str, PrimitiveValue | Iterable[PrimitiveValue]],
-    Iterable[tuple[str, PrimitiveValue | Iterable[PrimitiveValue]]],
-    str,
+    "QueryParams", Mapping[str, _Value], Sequence[_Pair], Iterator[_Pair], ItemsView[str, _Value], str
 ]
-"""What ``params=`` takes."""
+"""What ``params=`` takes.
+
+Not Iterable, which would take in dict: mypy could not tell any more what a literal dict is meant to be.
+"""
 
 
 def encode_pairs(pairs: Iterable[tuple[str, str]]) -> str:
@@ -31,26 +33,6 @@ def decode_pairs(text: str) -> list[tuple[str, str]]:
     """The pairs of a query or form. Blank values are kept; what is no UTF-8 becomes U+FFFD."""
     pieces = (piece.replace("+", " ").partition("=") for piece in text.split("&") if piece)
     return [(_decoded(name), _decoded(value)) for name, _, value in pieces]
-
-
-def text_pairs(items: Iterable[object], argument: str) -> list[tuple[str, str]]:
-    """Pairs as written by a caller (of ``params=`` or ``data=``, named by ``argument``) as pairs of text.
-
-    A list repeats its name, None is left out. Raises TypeError that names argument and key.
-    """
-    pairs: list[tuple[str, str]] = []
-    for item in items:
-        if not isinstance(item, (tuple, list)) or len(item) != 2:
-            raise TypeError(f"{argument} must hold pairs of name and value, not {item!r:.40}")
-        name, value = item
-        if not isinstance(name, str):
-            raise TypeError(f"{argument} must have names of type str, not {type(name).__name__}")
-        label = f"{argument}[{name!r}]"
-        if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping)):
-            pairs.extend((name, text_of(each, label)) for each in value if each is not None)
-        elif value is not None:
-            pairs.append((name, text_of(value, label)))
-    return pairs
 
 
 def text_of(value: object, label: str) -> str:
@@ -159,10 +141,24 @@ def _pairs_of(params: object) -> tuple[tuple[str, str], ...]:
     if isinstance(params, str):
         return tuple(decode_pairs(params))
     if isinstance(params, Mapping):
-        return tuple(text_pairs(params.items(), "params"))
+        return tuple(_text_pairs(params.items()))
     if isinstance(params, Iterable) and not isinstance(params, (bytes, bytearray)):
-        return tuple(text_pairs(params, "params"))
+        return tuple(_text_pairs(params))
     raise TypeError(f"params must be a str, a mapping, pairs or QueryParams, not {type(params).__name__}")
+
+
+def _text_pairs(items: Iterable[object]) -> Iterator[tuple[str, str]]:
+    """Pairs as a caller wrote them as pairs of text: a list repeats its name, None is left out."""
+    for item in items:
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            raise TypeError(f"params must hold pairs of name and value, not {type(item).__name__}")
+        name, value = item
+        if not isinstance(name, str):
+            raise TypeError(f"params must have names of type str, not {type(name).__name__}")
+        several = isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping))
+        for each in value if several else (value,):
+            if each is not None:
+                yield str.__str__(name), text_of(each, f"params[{name!r}]")
 
 
 def _decoded(text: str) -> str:

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING
 from ._config import DEFAULT_LIMITS
 from ._decoders import SizeGuard, accept_encoding, make_decoder
 from ._exceptions import ResponseClosed, StreamConsumed, StreamException
+from ._iterators import collect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._decoders import Decoder
     from ._headers import Headers
-    from ._iterators import Source
     from ._records import ResponseBody, ResponseState
 
 
@@ -309,25 +309,9 @@ async def read_all(state: ResponseState) -> bytes:
     if content:
         following = await source.next()
         if following is not None:
-            content = await _collect(source, content, following)
+            content = await collect(source, content, following)
     state.content = content
     return content
-
-
-async def _collect(source: Source[bytes], *begun: bytes) -> bytes:
-    """Everything in one piece.
-
-    BytesIO grows in place and hands out its buffer: a 64 MiB body takes 1.1 times its size, not twice as
-    much as a list and a join would.
-    """
-    from io import BytesIO
-
-    buffer = BytesIO()
-    for piece in begun:
-        buffer.write(piece)
-    while (more := await source.next()) is not None:
-        buffer.write(more)
-    return buffer.getvalue()
 
 
 async def drain(state: ResponseState) -> bool:

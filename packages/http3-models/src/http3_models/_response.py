@@ -1,4 +1,7 @@
-"""`Response` and `AsyncResponse`: the reading verbs, and the making of a response by hand."""
+"""`Response` and `AsyncResponse`: what they add to `BaseResponse` is how to read the body.
+
+Both drive the same coroutines of `_reading`; the one with a ``run`` function, the other by awaiting them.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,21 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import _reading
 from ._exceptions import RequestError
-from ._headers import Headers
 from ._iterators import AsyncPieceIterator, Lines, PieceIterator
-from ._reading import MemoryBody, abandon, read_all, settle
-from ._records import ResponseState, drive
+from ._reading import read_all
+from ._records import drive
 from ._request import AsyncRequest, Request
-from ._response_base import BaseResponse, reason_phrase as registered_phrase
+from ._response_base import BaseResponse
+from ._response_content import fill, handmade_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from datetime import timedelta
     from types import TracebackType
 
-    from ._records import Run
-    from ._types import AsyncResponseContent, HeaderTypes, ResponseContent
+    from ._headers import HeaderFields
+    from ._records import ResponseState, Run
+    from ._types import AsyncResponseContent, ResponseContent
 
 
 class Response(BaseResponse[Request]):
@@ -44,7 +48,7 @@ class Response(BaseResponse[Request]):
         *,
         reason_phrase: str | None = None,
         protocol: str | None = None,
-        headers: HeaderTypes | None = None,
+        headers: HeaderFields | None = None,
         content: ResponseContent | None = None,
         text: str | None = None,
         html: str | None = None,
@@ -56,8 +60,8 @@ class Response(BaseResponse[Request]):
     ) -> None:
         if hasattr(content, "__aiter__"):
             raise TypeError("content of a Response can't be an async iterator; AsyncResponse takes one")
-        state = _head(status_code, reason_phrase, protocol, headers, elapsed)
-        _fill(state, content, text, html, json, on_close)
+        state = handmade_state(status_code, reason_phrase, protocol, headers, elapsed)
+        fill(state, content, text, html, json, on_close)
         state.request = None if request is None else request._state
         state.history = [earlier._state for earlier in history or ()]
         self._attach(state)
@@ -96,7 +100,7 @@ class Response(BaseResponse[Request]):
             raise
 
     def stream(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """The decoded body, piece by piece: as it comes, or in pieces of ``chunk_size`` bytes but for the last.
+        """The decoded body, piece by piece: as it comes, or ``chunk_size`` bytes each but for the last.
 
         Raises StreamConsumed where it was streamed before, ResponseClosed after `close`; the iterator raises
         RequestError subclasses.
@@ -164,7 +168,7 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         *,
         reason_phrase: str | None = None,
         protocol: str | None = None,
-        headers: HeaderTypes | None = None,
+        headers: HeaderFields | None = None,
         content: AsyncResponseContent | None = None,
         text: str | None = None,
         html: str | None = None,
@@ -174,8 +178,8 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         history: list[AsyncResponse] | None = None,
         elapsed: timedelta | float | None = None,
     ) -> None:
-        state = _head(status_code, reason_phrase, protocol, headers, elapsed)
-        _fill(state, content, text, html, json, on_close)
+        state = handmade_state(status_code, reason_phrase, protocol, headers, elapsed)
+        fill(state, content, text, html, json, on_close)
         state.request = None if request is None else request._state
         state.history = [earlier._state for earlier in history or ()]
         self._attach(state)
@@ -212,7 +216,7 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
             raise
 
     def stream(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """The decoded body, piece by piece: as it comes, or in pieces of ``chunk_size`` bytes but for the last.
+        """The decoded body, piece by piece: as it comes, or ``chunk_size`` bytes each but for the last.
 
         Raises StreamConsumed where it was streamed before, ResponseClosed after `close`; the iterator raises
         RequestError subclasses.
@@ -263,116 +267,3 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         traceback: TracebackType | None = None,
     ) -> None:
         await self.close()
-
-
-# Making a response by hand.
-
-
-def _head(
-    status_code: int,
-    reason_phrase: str | None,
-    protocol: str | None,
-    headers: HeaderTypes | None,
-    elapsed: timedelta | float | None,
-) -> ResponseState:
-    if not isinstance(status_code, int) or isinstance(status_code, bool):
-        raise TypeError(f"status_code must be an int, not {type(status_code).__name__}")
-    if not 100 <= status_code <= 999:
-        raise ValueError(f"status_code must be between 100 and 999, not {int(status_code)}")
-    state = ResponseState(
-        int(status_code),
-        registered_phrase(status_code) if reason_phrase is None else reason_phrase,
-        "HTTP/1.1" if protocol is None else str(protocol),
-        Headers(headers),
-        None,
-    )
-    if elapsed is not None:
-        state.elapsed = float(elapsed) if isinstance(elapsed, int | float) else elapsed.total_seconds()
-    return state
-
-
-def _fill(
-    state: ResponseState,
-    content: AsyncResponseContent | None,
-    text: str | None,
-    html: str | None,
-    json: object,
-    on_close: Callable[[], object] | None,
-) -> None:
-    """Give ``state`` its body and, for text, html and json, its Content-Type."""
-    given = {"content": content, "text": text, "html": html, "json": json}
-    names = [name for name, value in given.items() if value is not None]
-    if len(names) > 1:
-        raise TypeError(f"a response has one body: {' and '.join(names)} can't be given together")
-    if text is not None:
-        content, content_type = text.encode(), "text/plain; charset=utf-8"
-    elif html is not None:
-        content, content_type = html.encode(), "text/html; charset=utf-8"
-    elif json is not None:
-        content, content_type = encode_json(json), "application/json"
-    else:
-        content_type = None
-    if content_type is not None and "content-type" not in state.headers:
-        state.headers["Content-Type"] = content_type
-    state.body = _body_of(content, on_close)
-
-
-def _body_of(content: AsyncResponseContent | None, on_close: Callable[[], object] | None) -> ResponseBody | None:
-    if content is None and on_close is None:
-        return None
-    if content is None or isinstance(content, bytes | bytearray | memoryview):
-        return MemoryBody(bytes(content or b""), on_close)
-    if isinstance(content, str) or not (hasattr(content, "__iter__") or hasattr(content, "__aiter__")):
-        raise TypeError(f"content must be bytes or an iterable of bytes, not {type(content).__name__}")
-    return IterableBody(content, on_close)
-
-
-class IterableBody:
-    """A body that comes from an iterable of the user's, sync or async. ``on_close`` is called once, at its
-    end or by `close`."""
-
-    __slots__ = ("_iterator", "_on_close")
-
-    trailers: Headers | None = None
-
-    def __init__(
-        self, content: Iterable[bytes] | AsyncIterable[bytes], on_close: Callable[[], object] | None
-    ) -> None:
-        self._iterator: Iterator[bytes] | AsyncIterator[bytes] | None = (
-            aiter(content) if isinstance(content, AsyncIterable) else iter(content)
-        )
-        self._on_close = on_close
-
-    async def read_chunk(self) -> bytes:
-        while (iterator := self._iterator) is not None:
-            try:
-                chunk = await anext(iterator) if isinstance(iterator, AsyncIterator) else next(iterator)
-            except (StopIteration, StopAsyncIteration):
-                await self._finish()
-                break
-            if not isinstance(chunk, bytes | bytearray | memoryview):
-                raise TypeError(f"content must give bytes, and gave {type(chunk).__name__}")
-            if chunk:
-                return bytes(chunk)
-        return b""
-
-    async def _finish(self) -> None:
-        self._iterator = None
-        on_close, self._on_close = self._on_close, None
-        if on_close is not None:
-            await settle(on_close())
-
-    async def close(self) -> None:
-        # An async generator that is dropped half-way runs its clean-up whenever the loop finds time.
-        aclose = getattr(self._iterator, "aclose", None)
-        try:
-            if aclose is not None:
-                await aclose()
-        finally:
-            await self._finish()
-
-    def abort(self) -> None:
-        self._iterator = None
-        on_close, self._on_close = self._on_close, None
-        if on_close is not None:
-            abandon(on_close())

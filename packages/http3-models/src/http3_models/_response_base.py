@@ -13,7 +13,6 @@ from ._headers import Headers
 from ._iterators import MemoryPieces, TextPieces, rechunked
 from ._reading import CLOSED, CONSUMED, Chunks, MemoryBody, check_unread, is_closed, is_consumed, read_all
 from ._records import ConnectionInfo, ResponseState, Timings, drive
-from ._status import codes
 from ._text import (
     TextDecoder,
     apparent_encoding,
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from ._cookies import Cookies
     from ._iterators import Source
-    from ._records import ResponseBody
+    from ._records import RequestState, ResponseBody
     from ._request import AsyncRequest, Request
     from ._url import URL
 
@@ -81,7 +80,7 @@ class BaseResponse(Generic[RequestT]):
 
     @property
     def protocol(self) -> str:
-        """"HTTP/1.1" or "HTTP/2"."""
+        """ "HTTP/1.1" or "HTTP/2"."""
         return self._state.protocol
 
     @property
@@ -102,7 +101,7 @@ class BaseResponse(Generic[RequestT]):
 
     @property
     def request(self) -> RequestT:
-        """The request that was answered: the last one, after redirects. Raises RuntimeError if none is known."""
+        """The request that was answered (the last, after redirects). Raises RuntimeError if none is known."""
         if self._request is None:
             self._request = self._view_of_request()
             if self._request is None:
@@ -124,7 +123,7 @@ class BaseResponse(Generic[RequestT]):
 
             self._cookies = Cookies()
             if self._state.request is not None:
-                self._cookies.extract_cookies(self)
+                self._cookies.extract(self._state.request.url, self._state.headers)
         return self._cookies
 
     @property
@@ -204,9 +203,11 @@ class BaseResponse(Generic[RequestT]):
 
     @property
     def content(self) -> bytes:
-        """The decoded body. Raises ResponseNotRead before `read`, StreamConsumed or ResponseClosed where it is
-        gone, and DecodingError for content that was given to the constructor and is not what its
-        Content-Encoding says."""
+        """The decoded body.
+
+        Raises ResponseNotRead before `read`, StreamConsumed or ResponseClosed where it is gone, DecodingError
+        where it was given to the constructor and is not what Content-Encoding says.
+        """
         content = self._state.content
         return self._unread_content() if content is None else content
 
@@ -263,7 +264,7 @@ class BaseResponse(Generic[RequestT]):
 
     @property
     def apparent_encoding(self) -> str:
-        """What charset-normalizer takes the encoding for. Raises ImportError without it (extra ``charset``)."""
+        """What charset-normalizer makes of the content. Raises ImportError without it (extra ``charset``)."""
         return apparent_encoding(self.content)
 
     def _parse_json(self, options: dict[str, Any]) -> Any:
@@ -330,14 +331,38 @@ def _shown(url: URL) -> str:
     return redacted(url)
 
 
-def reason_phrase(status_code: int) -> str:
-    """The registered phrase of a status code; "" where there is none."""
-    return codes.get_reason_phrase(status_code)
+def reissued(state: ResponseState, request: RequestState) -> ResponseState:
+    """A record of its own for a response that is made once and given out often, as a mock's may be."""
+    body = state.body
+    if isinstance(body, MemoryBody):
+        body = MemoryBody(body.data, body.on_close)
+    record = ResponseState(
+        state.status_code,
+        state.reason_phrase,
+        state.protocol,
+        state.headers.copy(),
+        body,
+        request,
+        state.connection,
+    )
+    record.elapsed = state.elapsed
+    record.history = state.history.copy()
+    return record
 
 
 # Pickling and copying: everything but the connection, the way to the next request, and an unread body.
 
-_COPIED = ("status_code", "reason_phrase", "protocol", "headers", "content", "trailers", "elapsed", "connection", "limits")
+_COPIED = (
+    "status_code",
+    "reason_phrase",
+    "protocol",
+    "headers",
+    "content",
+    "trailers",
+    "elapsed",
+    "connection",
+    "limits",
+)
 
 
 def _packed(response: BaseResponse[Any]) -> dict[str, Any]:

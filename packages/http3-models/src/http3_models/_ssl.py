@@ -92,9 +92,14 @@ def _files(config: SSLConfig) -> _Files:
     if cafile or folders:
         name = "SSL_CERT_FILE" if cafile else "SSL_CERT_DIR"
         return _Files(name, cafile or None, _existing(folders), keylog)
+    return _Files("certifi", default_ca_bundle(), (), keylog)
+
+
+def default_ca_bundle() -> str:
+    """The path of certifi's bundle of authorities."""
     import certifi
 
-    return _Files("certifi", certifi.where(), (), keylog)
+    return certifi.where()
 
 
 def _variable(name: str) -> str:
@@ -204,11 +209,7 @@ def _first_unreadable(paths: tuple[str, ...]) -> str:
 
 
 def _log_keys(context: ssl.SSLContext, path: str) -> None:
-    import ssl
-
     try:
         context.keylog_filename = path
-    except ssl.SSLError as exc:
-        raise OSError(f"SSLKEYLOGFILE can't be written: {path!r} ({exc})") from exc
     except OSError as exc:
         raise OSError(exc.errno, f"SSLKEYLOGFILE can't be written: {exc.strerror}", path) from exc

@@ -16,7 +16,7 @@ class StatusCode(IntEnum):
     phrase: str
     """The reason phrase of the registry."""
 
-    def __new__(cls, value: int, phrase: str) -> Self:
+    def __new__(cls, value: int, phrase: str = "") -> Self:  # the default is for checkers: StatusCode(404)
         code = int.__new__(cls, value)
         code._value_ = value
         code.phrase = phrase

@@ -199,7 +199,7 @@ class URL:
 
     def resolve_with(self, base: str | URL) -> URL:
         """``base.join(self)``."""
-        return URL(base).join(self)
+        return URL(base, allow_relative=True).join(self)
 
     def _with_params(self, params: QueryParamTypes) -> URL:
         added = str(QueryParams(params))

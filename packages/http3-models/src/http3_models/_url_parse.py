@@ -182,7 +182,8 @@ def settle(parts: Parts) -> Parts:
         path = "/." + path  # RFC 3986 section 3.3: else it would be read as an authority
     elif not scheme and ":" in path.partition("/")[0]:
         path = "./" + path  # RFC 3986 section 4.2: else its first segment would be read as a scheme
-    return parts._replace(port=port, path=path)
+    unchanged = path == parts.path and port == parts.port
+    return parts if unchanged else parts._replace(port=port, path=path)
 
 
 def authority(parts: Parts, *, userinfo: bool = True) -> str:

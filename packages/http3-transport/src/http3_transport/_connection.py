@@ -28,18 +28,20 @@ from http3_models._ssl import context_for
 from http3_models._url import URL, Origin
 
 from ._backends._choice import choose_backend
+from ._connecting import open_stream
 from ._errors import network_error, protocol_error, reason, timeout_error, total_timeout
 from ._foreign import ForeignBackend
 from ._interfaces import OperationTimeout
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from http3_models._config import CertTypes, Limits, TimeoutTypes, VerifyTypes
     from http3_models._interfaces import ConcurrencyBackend
     from http3_models._records import RequestState, ResponseState
 
-    from ._interfaces import Backend, Clock, Engine, Lease, Stream
+    from ._interfaces import Backend, Clock, Engine, Stream
 
 HTTP_VERSIONS = ("HTTP/1.1", "HTTP/2")
 """What may be asked for with ``http_versions``; the default of it."""
@@ -47,14 +49,14 @@ HTTP_VERSIONS = ("HTTP/1.1", "HTTP/2")
 _ALPN_NAMES = {"HTTP/2": "h2", "HTTP/1.1": "http/1.1"}
 
 
-def check_http_versions(http_versions: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+def check_http_versions(http_versions: object) -> tuple[str, ...]:
     """The versions as a tuple. Raises TypeError or ValueError for anything that is not in `HTTP_VERSIONS`."""
-    if isinstance(http_versions, str) or not all(isinstance(item, str) for item in http_versions):
-        raise TypeError("http_versions must be a sequence of strings, such as ('HTTP/1.1', 'HTTP/2')")
-    unknown = [item for item in http_versions if item not in HTTP_VERSIONS]
-    if unknown or not http_versions:
+    if not isinstance(http_versions, (tuple, list)):
+        raise TypeError("http_versions must be a tuple of strings, such as ('HTTP/1.1', 'HTTP/2')")
+    known = [version for version in HTTP_VERSIONS if version in http_versions]
+    if not known or len(known) < len(http_versions):
         raise ValueError(f"http_versions must name some of {HTTP_VERSIONS}, not {tuple(http_versions)!r}")
-    return tuple(http_versions)
+    return tuple(known)
 
 
 def alpn_protocols(http_versions: tuple[str, ...]) -> tuple[str, ...]:
@@ -101,30 +103,34 @@ async def _connected(
     backend = opening.backend
     if isinstance(backend, ForeignBackend):
         return await backend.open(origin, context, request)
-    from ._connecting import connect
-
-    stream = await connect(backend, origin.host, origin.port, ends, opening.now, request.phases)
+    left = None if ends is None else ends - opening.now()
+    stream = await open_stream(
+        backend, origin.host, origin.port, left, phases=request.phases, now=opening.now
+    )
     if context is None:
         return stream, None
     return await _secured(opening, stream, context, origin, request, ends)
 
 
 async def _secured(
-    opening: Opening, stream: Stream, context: object, origin: Origin, request: RequestState, ends: float | None
+    opening: Opening,
+    stream: Stream,
+    context: ssl.SSLContext,
+    origin: Origin,
+    request: RequestState,
+    ends: float | None,
 ) -> tuple[Stream, str | None]:
     from ._tls import start_tls
 
     started = opening.now()
+    left = None if ends is None else ends - started
     try:
-        secured = await start_tls(stream, context, origin.host, None if ends is None else ends - started)
+        secured = await start_tls(stream, context, origin.host, left, now=opening.now)
     except OSError as exc:
-        stream.abort()
         what = f"The TLS handshake with {origin.host} port {origin.port} failed: {reason(exc)}"
         raise network_error(TLSError, request, what, Delivery.NOT_SENT) from exc
-    except BaseException:
-        stream.abort()
-        raise
-    request.phases.tls = opening.now() - started
+    finally:
+        request.phases.tls = opening.now() - started
     return secured, secured.alpn_protocol
 
 
@@ -242,7 +248,9 @@ class HTTPConnection(AsyncDispatcher):
         if self.is_closed:
             raise network_error(NotConnected, request, "This connection is closed", Delivery.NOT_SENT)
         if self._engine is None:
-            await self.open(Opening(choose_backend(self._backend), self._http_versions, self._limits, self.now), request)
+            await self.open(
+                Opening(choose_backend(self._backend), self._http_versions, self._limits, self.now), request
+            )
         engine = self.engine
         if self._leases >= engine.stream_limit:
             what = "This connection carries as many requests as it can"

@@ -87,7 +87,9 @@ class ForeignBackend:
         """Not used: the user's ``connect`` does all of it."""
         self._not_used()
 
-    async def connect_first(self, addresses: Sequence[Address], timeout: float | None, stagger: float) -> Stream:
+    async def connect_first(
+        self, addresses: Sequence[Address], timeout: float | None, stagger: float
+    ) -> Stream:
         """Not used: the user's ``connect`` does all of it."""
         self._not_used()
 

@@ -55,7 +55,21 @@ CONTINUE_WAIT = 1.0
 class HTTP11Engine:
     """See `Engine` in `_interfaces`."""
 
-    __slots__ = ("_early", "_idle", "_informational", "_lease", "_phase", "_sent", "_stream_closed", "limits", "now", "stream", "was_aborted")
+    __slots__ = (
+        "_began",
+        "_early",
+        "_idle",
+        "_informational",
+        "_lease",
+        "_phase",
+        "_received",
+        "_sent",
+        "_stream_closed",
+        "limits",
+        "now",
+        "stream",
+        "was_aborted",
+    )
 
     protocol = "HTTP/1.1"
 
@@ -68,7 +82,8 @@ class HTTP11Engine:
         self._idle = True
         self._sent = False
         self._phase = "write"
-        self._informational = 0
+        self._began = 0.0
+        self._informational = self._received = 0
         self._early: h11.Response | None = None
         self._lease: Lease | None = None
 
@@ -128,7 +143,7 @@ class HTTP11Engine:
         """Send the request, read the response's head."""
         self._idle = self._sent = False
         self._phase = "write"
-        self._informational = 0
+        self._informational = self._received = 0
         self._early = None
         self._lease = lease
         try:
@@ -149,9 +164,9 @@ class HTTP11Engine:
         parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=self.limits.max_head_size)
         head = compose_head(parser, request)
         phases = request.phases
-        started = self.now()
+        self._began = self.now()
         data = request.body.data
-        if data is not None and len(data) <= SMALL_BODY and b"expect" not in request.headers:
+        if data is not None and len(data) <= SMALL_BODY and "expect" not in request.headers:
             check_length(request, len(data))
             self._sent = True
             await self.stream.write(head + data if data else head, self._limit(request))
@@ -159,7 +174,8 @@ class HTTP11Engine:
             self._sent = True
             await self._upload(request, parser, head)
         sent = self.now()
-        phases.send = sent - started
+        phases.send = sent - self._began
+        self._began = sent
         self._phase = "read"
         event = self._early or await self._final_head(request, parser)
         phases.wait = self.now() - sent
@@ -178,6 +194,12 @@ class HTTP11Engine:
 
     def _translated(self, exc: BaseException, request: RequestState) -> RequestError | None:
         delivery = Delivery.MAYBE_PROCESSED if self._sent else Delivery.NOT_SENT
+        if self._sent:
+            phases, spent = request.phases, self.now() - self._began
+            if self._phase == "write":
+                phases.send = spent
+            else:
+                phases.wait = spent
         if isinstance(exc, OperationTimeout):
             return timeout_error(request, self._phase, self._phase_limit(request), delivery)
         if isinstance(exc, TotalTimeout):
@@ -253,7 +275,9 @@ class HTTP11Engine:
         """Give the server `CONTINUE_WAIT` seconds to say 100 or its final word."""
         limit = self._limit(request)
         try:
-            data = await self.stream.read(HEAD_READ_SIZE, CONTINUE_WAIT if limit is None else min(limit, CONTINUE_WAIT))
+            data = await self.stream.read(
+                HEAD_READ_SIZE, CONTINUE_WAIT if limit is None else min(limit, CONTINUE_WAIT)
+            )
         except OperationTimeout:
             return False
         self._feed(parser, data)
@@ -289,6 +313,7 @@ class HTTP11Engine:
 
     def _feed(self, parser: h11.Connection, data: bytes) -> None:
         parser.receive_data(data)
+        self._received += len(data)
         if data and self._lease is not None:
             self._lease.answered = True
 
@@ -314,9 +339,7 @@ class HTTP11Engine:
     def _respond(
         self, request: RequestState, lease: Lease, parser: h11.Connection, event: h11.Response
     ) -> ResponseState:
-        if len(event.headers) > self.limits.max_head_fields:
-            what = f"More than max_head_fields ({self.limits.max_head_fields}) header fields"
-            raise protocol_error(ResponseTooLarge, request, what, Delivery.MAYBE_PROCESSED)
+        self._check_size(request, parser, event)
         headers = Headers._from_raw(list(event.headers))
         reusable = self._early is None and stays_open(request.headers, event.http_version, headers)
         body = self._body(request, lease, parser, event.status_code, headers, reusable)
@@ -329,6 +352,20 @@ class HTTP11Engine:
             request,
             self.stream.info,
         )
+
+    def _check_size(self, request: RequestState, parser: h11.Connection, event: h11.Response) -> None:
+        """Hold the head to its bounds: h11 only minds one that is not complete yet."""
+        limits = self.limits
+        what = None
+        if len(event.headers) > limits.max_head_fields:
+            what = f"The response has more than max_head_fields ({limits.max_head_fields}) header fields"
+        elif (
+            self._received > limits.max_head_size
+            and self._received - len(parser.trailing_data[0]) > limits.max_head_size
+        ):
+            what = f"The response's head is larger than max_head_size ({limits.max_head_size} bytes)"
+        if what is not None:
+            raise protocol_error(ResponseTooLarge, request, what, Delivery.MAYBE_PROCESSED)
 
     def _body(
         self,
@@ -400,7 +437,7 @@ def compose_head(parser: h11.Connection, request: RequestState) -> bytes:
 
 
 def check_length(request: RequestState, sent: int, *, so_far: bool = False) -> None:
-    """Compare the body's bytes with its Content-Length. Raises h11.LocalProtocolError, as h11 itself would."""
+    """Compare the body's bytes with its Content-Length. Raises h11.LocalProtocolError, like h11 itself."""
     declared = request.headers.get("content-length")
     if declared is None or "transfer-encoding" in request.headers:
         return

@@ -87,7 +87,7 @@ class _Body:
         self._lease.release()
 
     def _fail(self, exc: BaseException) -> RequestError | None:
-        """The body will never be whole; the exception of ours that says so, if ``exc`` is not to pass as it is."""
+        """The body will never be whole. The exception that says so; None if ``exc`` is to pass as it is."""
         self.abort()
         request = self._request
         delivery = Delivery.MAYBE_PROCESSED
@@ -154,7 +154,13 @@ class LengthBody(_Body):
     __slots__ = ("_pending", "_remaining")
 
     def __init__(
-        self, engine: HTTP11Engine, request: RequestState, lease: Lease, reusable: bool, pending: bytes, length: int
+        self,
+        engine: HTTP11Engine,
+        request: RequestState,
+        lease: Lease,
+        reusable: bool,
+        pending: bytes,
+        length: int,
     ) -> None:
         super().__init__(engine, request, lease, reusable)
         self._pending = pending
@@ -200,7 +206,12 @@ class ChunkedBody(_Body):
     __slots__ = ("_parser",)
 
     def __init__(
-        self, engine: HTTP11Engine, request: RequestState, lease: Lease, reusable: bool, parser: h11.Connection
+        self,
+        engine: HTTP11Engine,
+        request: RequestState,
+        lease: Lease,
+        reusable: bool,
+        parser: h11.Connection,
     ) -> None:
         super().__init__(engine, request, lease, reusable)
         self._parser = parser
@@ -223,11 +234,12 @@ class ChunkedBody(_Body):
 
     def _keep_trailers(self, event: h11.EndOfMessage) -> None:
         fields = list(event.headers)
-        if sum(len(name) + len(value) for name, value in fields) > self._engine.limits.max_trailer_size:
+        bound = self._engine.limits.max_trailer_size
+        if sum(len(name) + len(value) for name, value in fields) > bound:
             raise protocol_error(
                 ResponseTooLarge,
                 self._request,
-                f"The trailers are larger than max_trailer_size ({self._engine.limits.max_trailer_size} bytes)",
+                f"The trailers are larger than max_trailer_size ({bound} bytes)",
                 Delivery.MAYBE_PROCESSED,
             )
         if fields:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 Field = tuple[bytes, bytes]
 
-CONNECTION_FIELDS = frozenset([b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"])
+CONNECTION_FIELDS = frozenset(
+    [b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"]
+)
 """Fields that speak of an HTTP/1.1 connection: not sent, and malformed where received (section 8.2.2)."""
 
 SECRET_FIELDS = frozenset([b"authorization", b"proxy-authorization"])

@@ -37,6 +37,7 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import DenialOfServiceError, H2Error, NoAvailableStreamIDError, TooManyStreamsError
+
 from http3_models._config import Limits
 from http3_models._exceptions import Delivery, RemoteProtocolError, ResponseTooLarge, TransportError
 
@@ -73,6 +74,7 @@ MAX_ENCODER_TABLE = 64 * 1024
 PADDING_STEP = 16 * 1024
 """Credit for padding goes back in steps of this size."""
 
+
 class HTTP2State:
     """The connection. What changed for waiting streams is collected in ``news`` until the engine asks."""
 
@@ -87,7 +89,7 @@ class HTTP2State:
         self._max_streams = max_streams
         self._remote_limit = max_streams
         self._first_bytes = b""
-        self._unsent: list[bytes] = []
+        self._unsent: list[bytes | memoryview] = []
         self._put = 0
         self._answers = 0
         self._owed = 0
@@ -129,7 +131,7 @@ class HTTP2State:
     def take_output(self) -> bytes:
         """Everything that is to be sent. The caller owes it to the connection: all of it, in this order."""
         pieces = self._unsent
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        data = b"".join(pieces)
         self._unsent = []
         self._answers = 0
         return data
@@ -141,10 +143,12 @@ class HTTP2State:
             self._put += len(data)
 
     def delivery(self, stream: HTTP2Stream) -> Delivery:
-        """How far the request on this stream got."""
+        """How far the request on this stream got, now that it has failed."""
         if stream.failure is not None and stream.failure.refused:
             return Delivery.REFUSED
-        return Delivery.NOT_SENT if stream.first_byte >= self.handed else Delivery.MAYBE_PROCESSED
+        # While the connection lives, what is queued will still leave.
+        unsent = self.broken is not None and stream.first_byte >= self.handed
+        return Delivery.NOT_SENT if unsent else Delivery.MAYBE_PROCESSED
 
     # Requests.
 
@@ -173,7 +177,10 @@ class HTTP2State:
         """Bytes of body that may be sent now."""
         if stream.reset or stream.request_sent or self.broken is not None:
             return 0
-        return max(0, self._h2.local_flow_control_window(stream.stream_id))
+        try:
+            return max(0, self._h2.local_flow_control_window(stream.stream_id))
+        except H2Error:
+            return 0  # closed on the wire
 
     def send_data(self, stream: HTTP2Stream, data: memoryview, *, end: bool) -> int:
         """Queue as much of ``data`` as the windows allow; with ``end`` and all of it, the request is over.
@@ -185,16 +192,25 @@ class HTTP2State:
         size = len(data)
         count = min(size, self.credit(stream))
         last = end and count == size
-        frame_size = self._h2.max_outbound_frame_size
-        for start in range(0, count, frame_size):
-            stop = min(start + frame_size, count)
-            self._h2.send_data(stream.stream_id, data[start:stop], end_stream=last and stop == count)
+        # The frame that ends the stream is left to h2, whose books are then right.
+        rest = (count - 1) // self._h2.max_outbound_frame_size * self._h2.max_outbound_frame_size if last else count
+        if rest > 0:
+            self._send_frames(stream.stream_id, data[:rest])
         if last:
-            if not count:
-                self._h2.end_stream(stream.stream_id)
+            self._h2.send_data(stream.stream_id, data[max(rest, 0) : count], end_stream=True)
             stream.request_sent = True
         self._collect()
         return count
+
+    def _send_frames(self, stream_id: int, data: memoryview) -> None:
+        if isinstance(self._h2, TamedConnection):
+            pieces = self._h2.data_frames(stream_id, data)
+            self._unsent += pieces
+            self._put += sum(map(len, pieces))
+            return
+        frame_size = self._h2.max_outbound_frame_size
+        for start in range(0, len(data), frame_size):
+            self._h2.send_data(stream_id, data[start : start + frame_size])
 
     # Readers.
 
@@ -246,10 +262,14 @@ class HTTP2State:
         try:
             events = self._h2.receive_data(data)
         except DenialOfServiceError as exc:
-            failure = Failure(ResponseTooLarge, f"The server's header list is beyond all bounds: {exc}", cause=exc)
+            failure = Failure(
+                ResponseTooLarge, f"The server's header list is beyond all bounds: {exc}", cause=exc
+            )
         except Exception as exc:
             # Besides its own errors, h2 lets slip KeyError, ValueError and the like on absurd frames.
-            failure = Failure(RemoteProtocolError, f"The server broke HTTP/2: {exc or type(exc).__name__}", cause=exc)
+            failure = Failure(
+                RemoteProtocolError, f"The server broke HTTP/2: {exc or type(exc).__name__}", cause=exc
+            )
         if isinstance(self._h2, TamedConnection):
             events = self._h2.happened
             self._h2.happened = []
@@ -263,7 +283,11 @@ class HTTP2State:
         if failure is not None:
             self.lose(failure)
         elif self._answers > MAX_UNSENT:
-            self.lose(Failure(RemoteProtocolError, "The server floods the connection with frames that want an answer"))
+            self.lose(
+                Failure(
+                    RemoteProtocolError, "The server floods the connection with frames that want an answer"
+                )
+            )
 
     def _is_greeting(self, data: bytes) -> bool:
         """Whether the connection begins with a SETTINGS frame (section 3.4); else the peer speaks no HTTP/2."""
@@ -314,7 +338,9 @@ class HTTP2State:
         stream.informational += 1
         self.news.add(stream)
         if status == 101:
-            self._fail(stream, RemoteProtocolError, "The server switched protocols (101), which HTTP/2 does not know")
+            self._fail(
+                stream, RemoteProtocolError, "The server switched protocols (101), which HTTP/2 does not know"
+            )
         elif stream.informational > self._limits.max_informational:
             text = f"More than max_informational ({self._limits.max_informational}) 1xx responses"
             self._fail(stream, RemoteProtocolError, text)
@@ -388,7 +414,11 @@ class HTTP2State:
             return  # a whole response, and the rest of the request is not wanted (section 8.1)
         code = error_name(event.error_code)
         refused = event.error_code == ErrorCodes.REFUSED_STREAM
-        who = "The server reset the stream" if event.remote_reset else "The server broke the rules of the stream"
+        who = (
+            "The server reset the stream"
+            if event.remote_reset
+            else "The server broke the rules of the stream"
+        )
         stream.failure = Failure(RemoteProtocolError, f"{who} ({code})", refused)
 
     def _on_malformed(self, event: MalformedMessage) -> None:
@@ -410,7 +440,9 @@ class HTTP2State:
         last = event.last_stream_id or 0
         for stream in self.streams.values():
             if stream.stream_id > last and not stream.ended and stream.failure is None:
-                stream.failure = Failure(RemoteProtocolError, f"{self.last_error} before this request", refused=True)
+                stream.failure = Failure(
+                    RemoteProtocolError, f"{self.last_error} before this request", refused=True
+                )
                 stream.reset = True
                 self.news.add(stream)
 
@@ -465,6 +497,7 @@ def error_name(code: int | None) -> str:
         return f"code {code:#x}"
 
 
+# Any: each handler takes the class of event it is listed for.
 _HANDLERS: dict[type[Event], Callable[[HTTP2State, Any], None]] = {
     ConnectionTerminated: HTTP2State._on_goaway,
     DataReceived: HTTP2State._on_data,

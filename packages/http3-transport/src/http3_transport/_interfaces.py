@@ -157,8 +157,8 @@ class Engine(Protocol):
     @property
     def stream_limit(self) -> int:
         """How many exchanges it may carry at a time, as far as known now (HTTP/1.1: 1; HTTP/2: the lower of
-        our bound and the peer's SETTINGS_MAX_CONCURRENT_STREAMS; 0 once it takes no new ones). The pool counts
-        its leases against it."""
+        our bound and the peer's SETTINGS_MAX_CONCURRENT_STREAMS; 0 once it takes no new ones). The pool
+        counts its leases against it."""
 
     def check(self) -> bool:
         """A last look before an idle connection is reused: reads what is there without waiting. False: it

@@ -73,9 +73,9 @@ class ConnectionPool(AsyncDispatcher):
 
     ``verify``, ``cert`` and ``timeout`` are the defaults for requests that name none. ``pool_limits`` bounds
     the connections, ``limits`` what a peer can grow. ``http_versions`` is what may be negotiated.
-    ``backend`` None stands for the async library that runs at the first await. ``trust_env`` reads SSL_CERT_FILE,
-    SSL_CERT_DIR and SSLKEYLOGFILE. ``replay`` sends a request a second time where that is safe.
-    ``now`` is the clock, in seconds.
+    ``backend`` None stands for the async library that runs at the first await. ``trust_env`` reads
+    SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE. ``replay`` sends a request a second time where that is
+    safe. ``now`` is the clock, in seconds.
     """
 
     __module__ = "http3_transport"
@@ -108,7 +108,9 @@ class ConnectionPool(AsyncDispatcher):
     def __repr__(self) -> str:
         if self._closed:
             return "<ConnectionPool closed>"
-        return f"<ConnectionPool {len(self.active_connections)} active, {len(self.keepalive_connections)} idle>"
+        return (
+            f"<ConnectionPool {len(self.active_connections)} active, {len(self.keepalive_connections)} idle>"
+        )
 
     @property
     def active_connections(self) -> list[HTTPConnection]:
@@ -169,7 +171,7 @@ class ConnectionPool(AsyncDispatcher):
     # The steps of a request.
 
     def _open_books(self) -> _Books:
-        """The books for this process and this loop. Raises ClientClosed, or RuntimeError for a second loop."""
+        """The books for this process and loop. Raises ClientClosed, or RuntimeError for a second loop."""
         if self._closed:
             raise ClientClosed("This client is closed; make a new one")
         books = self._books
@@ -179,7 +181,9 @@ class ConnectionPool(AsyncDispatcher):
                     books.settle()
                 return books
             if not books.backend.scope_has_ended(books.scope):
-                raise RuntimeError("an AsyncClient serves one event loop at a time, and its first one still runs")
+                raise RuntimeError(
+                    "an AsyncClient serves one event loop at a time, and its first one still runs"
+                )
         if books is not None:
             books.drop()
         self._books = books = _Books(choose_backend(self._given_backend), self.pool_limits, self.now)
@@ -228,7 +232,11 @@ class ConnectionPool(AsyncDispatcher):
 
     async def _open(self, books: _Books, entry: Entry, request: RequestState) -> HTTPConnection:
         connection = HTTPConnection(
-            request.url.origin, timeout=self.timeout, http_versions=self._http_versions, limits=self._limits, now=self.now
+            request.url.origin,
+            timeout=self.timeout,
+            http_versions=self._http_versions,
+            limits=self._limits,
+            now=self.now,
         )
         opening = Opening(books.backend, self._http_versions, self._limits, self.now)
         try:
@@ -245,7 +253,8 @@ class ConnectionPool(AsyncDispatcher):
         started = self.now()
         try:
             while not books.take_place(ticket):
-                left = None if limit is None else limit - (self.now() - started)
+                request.phases.pool = self.now() - started
+                left = None if limit is None else limit - request.phases.pool
                 if request.deadline is not None:
                     left = request.deadline.within(left)
                 if left is not None and left <= 0:

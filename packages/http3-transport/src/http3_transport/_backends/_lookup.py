@@ -12,7 +12,6 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from typing import cast
 
 from .._interfaces import Address, OperationTimeout, Waiter
 
@@ -153,4 +152,4 @@ def _address(
     family: int, name: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 ) -> Address | None:
     """One answer of getaddrinfo; None where this Python was built without the family (IPv6)."""
-    return None if isinstance(name[0], int) else cast(Address, (family, name))
+    return None if isinstance(name[0], int) else (family, name)

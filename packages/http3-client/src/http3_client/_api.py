@@ -1,0 +1,122 @@
+"""The request functions: one request each, over a client that lives as long as its response."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Unpack
+
+from ._client import Client
+from ._options import RequestOptions, spelled_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from http3_models import Response
+    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
+    from http3_models._types import (
+        AuthTypes,
+        CookieTypes,
+        HeaderTypes,
+        QueryParamTypes,
+        RequestData,
+        RequestFiles,
+        URLTypes,
+    )
+
+
+def request(
+    method: str,
+    url: URLTypes,
+    *,
+    data: RequestData | None = None,
+    files: RequestFiles | None = None,
+    json: object = None,
+    params: QueryParamTypes | None = None,
+    headers: HeaderTypes | None = None,
+    cookies: CookieTypes | None = None,
+    stream: bool = False,
+    auth: AuthTypes | None = None,
+    allow_redirects: bool = True,
+    cert: CertTypes | None = None,
+    verify: VerifyTypes | None = None,
+    timeout: TimeoutTypes | None = None,
+) -> Response:
+    """Send one request and return its response, after redirects. See `Client.request` for the arguments.
+
+    No connection and no cookie is kept for another call: for several requests use a `Client`. With
+    ``stream=True`` the connection is open until the response was read or closed.
+    """
+    with Client() as client:
+        response = client.request(
+            method,
+            url,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            stream=stream,
+            auth=auth,
+            allow_redirects=allow_redirects,
+            cert=cert,
+            verify=verify,
+            timeout=timeout,
+        )
+    return _kept_going(client, response)
+
+
+def _kept_going(client: Client, response: Response) -> Response:
+    """``response.next()`` works although the client is closed: it is opened once more for that step."""
+    if response._send_next is not None:
+        response._send_next = partial(_step, client, response._send_next)
+    return response
+
+
+def _step(client: Client, send_next: Callable[[], Response]) -> Response:
+    client._engine.reopen()
+    with client:
+        return _kept_going(client, send_next())
+
+
+@spelled_out(request)
+def get(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    """Send a GET request; the options are those of `request`."""
+    return request("GET", url, **options)
+
+
+@spelled_out(request)
+def options(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    """Send an OPTIONS request; the options are those of `request`."""
+    return request("OPTIONS", url, **options)
+
+
+@spelled_out(request, allow_redirects=False)
+def head(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    """Send a HEAD request; as `request`, but redirects are followed only if asked for."""
+    options.setdefault("allow_redirects", False)
+    return request("HEAD", url, **options)
+
+
+@spelled_out(request)
+def post(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    """Send a POST request; the options are those of `request`."""
+    return request("POST", url, **options)
+
+
+@spelled_out(request)
+def put(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    """Send a PUT request; the options are those of `request`."""
+    return request("PUT", url, **options)
+
+
+@spelled_out(request)
+def patch(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    """Send a PATCH request; the options are those of `request`."""
+    return request("PATCH", url, **options)
+
+
+@spelled_out(request)
+def delete(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    """Send a DELETE request; the options are those of `request`."""
+    return request("DELETE", url, **options)

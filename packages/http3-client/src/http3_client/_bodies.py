@@ -1,0 +1,91 @@
+"""Bodies of responses with something around them, and what becomes of those nobody will look at.
+
+`DeadlineBody` holds any body to the call's ``total_timeout``, also one of a dispatcher that knows nothing
+of it. `finish` ends an earlier response of a chain: read to its end where that is near, else closed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from http3_models import RequestError
+from http3_models._reading import MemoryBody, close, drain
+from http3_models._records import Deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from http3_models import Headers
+    from http3_models._records import ResponseBody, ResponseState
+
+_DRAIN_SECONDS = 5.0
+"""How long a body that nobody wants may keep us, whatever the read timeout: a new connection is cheaper."""
+
+
+class DeadlineBody:
+    """A body that is over, with TotalTimeout, once the deadline has passed."""
+
+    __slots__ = ("_body", "_deadline")
+
+    def __init__(self, body: ResponseBody, deadline: Deadline) -> None:
+        self._body = body
+        self._deadline = deadline
+
+    @property
+    def trailers(self) -> Headers | None:
+        return self._body.trailers
+
+    async def read_chunk(self) -> bytes:
+        self._deadline.within(None)
+        chunk = await self._body.read_chunk()
+        self._deadline.within(None)
+        return chunk
+
+    async def close(self) -> None:
+        await self._body.close()
+
+    def abort(self) -> None:
+        self._body.abort()
+
+
+def is_streaming(response: ResponseState) -> bool:
+    """True if there is a body that is still to come."""
+    return (
+        response.body is not None and not isinstance(response.body, MemoryBody) and response.content is None
+    )
+
+
+def hold_to(response: ResponseState, deadline: Deadline) -> None:
+    """Hold the response's body to the deadline."""
+    if response.body is not None and is_streaming(response):
+        response.body = DeadlineBody(response.body, deadline)
+
+
+async def finish(response: ResponseState, now: Callable[[], float]) -> None:
+    """End a response that another request follows, so that its connection can be used again.
+
+    A failure of its body is nobody's concern any more, but for the call's own deadline: TotalTimeout.
+    """
+    if response.content is None:
+        if is_streaming(response) and _is_too_long(response):
+            await close(response)
+        else:
+            await _drain(response, now)
+    if isinstance(response.body, MemoryBody):
+        await response.body.close()  # calls on_close; its bytes stay
+
+
+async def _drain(response: ResponseState, now: Callable[[], float]) -> None:
+    hold_to(response, Deadline(_DRAIN_SECONDS, now))
+    try:
+        await drain(response)
+    except RequestError:
+        request = response.request
+        if request is not None and request.deadline is not None:
+            request.deadline.within(None)
+
+
+def _is_too_long(response: ResponseState) -> bool:
+    length = response.headers.get("content-length", "")
+    most = response.limits.max_drained if response.limits is not None else 0
+    return length.isascii() and length.isdigit() and int(length[:20]) > most

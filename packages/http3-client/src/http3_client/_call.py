@@ -1,0 +1,297 @@
+"""One call of a client: hop after hop, until there is a response to hand over.
+
+The names follow the way of a request:
+
+    run                  the loop over redirects; then the body is read, unless it is to be streamed
+      _hop               one request of the chain, with or without auth
+        _authenticate    the auth flow: an exchange each time it yields
+          _exchange      hooks, the dispatcher, what the response says of cookies
+      _follow            end the redirecting response, ask `_redirects` for the next request
+
+Rules kept here: whatever fails, the response at hand is closed; no user code (auth, hooks, bodies) runs under
+a lock; what auth and hooks do to a request stays on that hop, since the next one starts from the headers
+as they were before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from http3_models import AsyncRequest, RedirectError, Request
+from http3_models._bodies import BytesBody
+from http3_models._cookies import join_cookie_headers
+from http3_models._reading import MemoryBody, abandon, close, read_all
+from http3_models._records import RequestState, ResponseState
+from http3_models._request_head import check_state
+
+from ._bodies import finish, hold_to
+from ._redirects import Chain, is_redirect, next_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from http3_models import Headers
+
+    from ._auth import AnyRequest, AnyResponse, Auth, Flow
+    from ._dispatching import Dispatching
+    from ._settings import Hook, Settings
+
+
+class Views:
+    """How records are shown to hooks and auth flows: by the classes of the client that is used."""
+
+    __slots__ = ("asynchronous", "request", "response")
+
+    def __init__(
+        self,
+        request: Callable[[RequestState], AnyRequest],
+        response: Callable[[ResponseState], AnyResponse],
+        *,
+        asynchronous: bool,
+    ) -> None:
+        self.request = request
+        self.response = response
+        self.asynchronous = asynchronous
+
+
+class Call:
+    """What one call has to remember between its hops. ``sent`` is the request that went out last."""
+
+    __slots__ = (
+        "_auth", "_chain", "_checked", "_dispatching", "_plain", "_settings", "_started", "_views", "sent",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        request: RequestState,
+        auth: Auth | None,
+        *,
+        settings: Settings,
+        dispatching: Dispatching,
+        views: Views,
+        checked: bool,
+    ) -> None:
+        self.sent = request
+        self._checked = request if checked else None  # a request that is as `build_state` made it
+        self._auth = auth
+        self._settings = settings
+        self._dispatching = dispatching
+        self._views = views
+        self._started = dispatching.now()
+        self._plain = request.headers  # of this hop, as they were before auth and hooks
+        self._chain: Chain | None = None  # begun by the first redirect
+
+    async def run(self, *, stream: bool, allow_redirects: bool) -> ResponseState:
+        """Send the request and, if asked to, what redirects lead to."""
+        self._set_cookies(self.sent)
+        response = await self._hop(self.sent)
+        if allow_redirects:
+            while is_redirect(response):
+                response = await self._follow(response)
+        return response if stream else await _read(response)
+
+    async def step(self, response: ResponseState, dispatching: Dispatching, *, stream: bool) -> ResponseState:
+        """Follow one redirect: what ``response.next()`` does."""
+        self._dispatching = dispatching
+        following = await self._follow(response)
+        return following if stream else await _read(following)
+
+    # The steps of a hop.
+
+    def _set_cookies(self, request: RequestState) -> None:
+        """By hand, then of this request, then of the store; of several with one name the first."""
+        settings, url = self._settings, request.url
+        stays = self._chain is None or self._chain.stays
+        stored = settings.cookies.header_for(url, direct=stays, base_url=settings.base_url)
+        if stored is None and request.cookies is None and request.hand_cookie is None:
+            return
+        own = None if request.cookies is None else request.cookies.header_for(url)
+        header = join_cookie_headers(request.hand_cookie, own, stored)
+        if header is not None:
+            request.headers["Cookie"] = header
+
+    async def _hop(self, request: RequestState) -> ResponseState:
+        self._plain = request.headers
+        if self._auth is None or (self._chain is not None and not self._chain.stays):
+            return await self._exchange(request)
+        return await self._authenticate(request, self._auth)
+
+    async def _authenticate(self, request: RequestState, auth: Auth) -> ResponseState:
+        """Let the flow change a copy of the request, and send what it yields until it has enough."""
+        work = own_copy(request)
+        if auth.requires_request_body:
+            await _load(work)
+        flow = auth.auth_flow(self._views.request(work))
+        response: ResponseState | None = None
+        earlier: list[ResponseState] = []
+        try:
+            wanted = _yielded(auth, _first(auth, flow))
+            while True:
+                # Each exchange has a record of its own: the flow goes on changing the one it has.
+                response = await self._exchange(own_copy(wanted, request))
+                if auth.requires_response_body:
+                    await read_all(response)
+                try:
+                    following = flow.send(self._views.response(response))
+                except StopIteration:
+                    break
+                wanted = _yielded(auth, following)
+                await finish(response, self._dispatching.now)
+                earlier.append(response)
+                if wanted is work and "set-cookie" in response.headers:
+                    self._renew_cookies(work)
+        except BaseException as exc:
+            await _dispose(response, exc)
+            raise
+        finally:
+            flow.close()
+        response.history = earlier
+        return response
+
+    def _renew_cookies(self, request: RequestState) -> None:
+        """A challenge may have set a cookie that its answer must show; but what auth wrote stays."""
+        if request.headers.getlist("cookie") == self._plain.getlist("cookie"):
+            self._set_cookies(request)
+
+    async def _exchange(self, request: RequestState) -> ResponseState:
+        settings = self._settings
+        before, after = settings.hooks["request"], settings.hooks["response"]
+        if before:
+            request = own_copy(request)
+            view = self._views.request(request)
+            for hook in before:
+                await self._call_hook(hook, view)
+            request = view._state
+        self.sent = request
+        if request is not self._checked:
+            check_state(request)
+        deadline = request.deadline
+        if deadline is not None:
+            deadline.within(None)
+        request.body.rewind()
+        response = await self._dispatching.exchange(request)
+        response.request = request
+        response.elapsed = self._dispatching.now() - self._started
+        response.limits = settings.limits
+        response.default_encoding = settings.default_encoding
+        try:
+            if deadline is not None:
+                hold_to(response, deadline)
+                deadline.within(None)
+            settings.cookies.extract(request.url, response.headers)
+            if after:
+                await self._call_after(after, response)
+        except BaseException as exc:
+            await _dispose(response, exc)
+            raise
+        return response
+
+    async def _call_after(self, hooks: list[Hook], response: ResponseState) -> None:
+        view = self._views.response(response)
+        for hook in hooks:
+            await self._call_hook(hook, view)
+
+    async def _call_hook(self, hook: Hook, view: AnyRequest | AnyResponse) -> None:
+        result = hook(view)
+        if hasattr(result, "__await__"):
+            if not self._views.asynchronous:
+                abandon(result)
+                raise TypeError(f"hooks of Client can't be async, and {hook!r} is; AsyncClient takes both")
+            await result
+
+    # From one hop to the next.
+
+    async def _follow(self, response: ResponseState) -> ResponseState:
+        sent = response.request
+        assert sent is not None
+        await finish(response, self._dispatching.now)
+        try:
+            request = self._next_request(sent, response)
+        except RedirectError as exc:
+            exc.response = self._views.response(response)
+            raise
+        following = await self._hop(request)
+        following.history = [*response.history, response, *following.history]
+        return following
+
+    def _next_request(self, sent: RequestState, response: ResponseState) -> RequestState:
+        chain = self._chain
+        if chain is None:
+            self._chain = chain = Chain(self._settings.max_redirects, self._settings.secret_headers)
+        chain.remember(sent)
+        chain.count(sent)
+        if sent.headers is not self._plain:
+            chain.add_secrets(_changed(self._plain, sent.headers))
+        request = next_request(sent, self._plain, response, chain)
+        self._set_cookies(request)
+        chain.admit(request)
+        return request
+
+
+async def _read(response: ResponseState) -> ResponseState:
+    """The whole body, into memory. A failure closes the response."""
+    await read_all(response)
+    if isinstance(response.body, MemoryBody):
+        await response.body.close()  # calls on_close; the bytes stay
+    return response
+
+
+async def _dispose(response: ResponseState | None, exc: BaseException) -> None:
+    """Close a response that won't be handed over. A cancellation must not wait for anything."""
+    if response is None or response.body is None:
+        return
+    if isinstance(exc, Exception):
+        await close(response)
+    else:
+        response.body.abort()
+
+
+def own_copy(request: RequestState, call: RequestState | None = None) -> RequestState:
+    """A record with headers of its own; what the call settled is taken from ``call``, if given."""
+    settled = request if call is None else call
+    return RequestState(
+        request.method,
+        request.url,
+        request.headers.copy(),
+        request.body,
+        cookies=request.cookies,
+        hand_cookie=request.hand_cookie,
+        timeout=settled.timeout,
+        deadline=settled.deadline,
+        verify=settled.verify,
+        cert=settled.cert,
+    )
+
+
+async def _load(request: RequestState) -> None:
+    """Have the body in memory."""
+    body = request.body
+    if body.data is None:
+        body.rewind()
+        chunks = []
+        while chunk := await body.read_chunk():
+            chunks.append(chunk)
+        request.body = BytesBody(b"".join(chunks))
+
+
+def _first(auth: Auth, flow: Flow) -> object:
+    try:
+        return next(flow)
+    except StopIteration:
+        raise TypeError(f"auth_flow of {auth!r} must yield a request, and ended without") from None
+    except TypeError as exc:
+        if not hasattr(flow, "send"):
+            raise TypeError(f"auth_flow of {auth!r} must be a generator, not {type(flow).__name__}") from exc
+        raise
+
+
+def _yielded(auth: Auth, request: object) -> RequestState:
+    if isinstance(request, Request | AsyncRequest):
+        return request._state
+    abandon(request)
+    raise TypeError(f"{auth!r} must return a request, not {type(request).__name__}")
+
+
+def _changed(before: Headers, after: Headers) -> set[str]:
+    """The lower-case names of headers that were added, changed or removed."""
+    return {name for name in {*before, *after} if before.getlist(name) != after.getlist(name)}

@@ -1,0 +1,317 @@
+"""`Client`: the synchronous face of the engine. It builds, drives and shows; the rest is in `_engine`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from http3_models import (
+    DEFAULT_MAX_REDIRECTS,
+    DEFAULT_POOL_LIMITS,
+    DEFAULT_TIMEOUT_CONFIG,
+    Request,
+    Response,
+)
+from http3_models._records import drive
+from http3_models._url import redacted
+
+from ._call import Call, Views, own_copy
+from ._construction import make_engine
+from ._opening import HTTP_VERSIONS
+from ._options import RequestOptions, spelled_out
+from ._redirects import is_redirect
+from ._settings import HasSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+
+    from http3_models import AsyncDispatcher, ConcurrencyBackend, Dispatcher, Limits, PoolLimits
+    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
+    from http3_models._records import ResponseState, Run
+    from http3_models._types import (
+        AuthTypes,
+        CookieTypes,
+        HeaderTypes,
+        QueryParamTypes,
+        RequestData,
+        RequestFiles,
+        URLTypes,
+    )
+
+    from ._runners import Runner
+    from ._settings import Encoding, Hook
+
+
+class Client(HasSettings):
+    """An HTTP client that blocks: connections, cookies and defaults that its requests share.
+
+    Threads may share it, and it works inside a running event loop too. Nothing is opened before the first
+    request; close it, or use it with ``with``.
+
+    - ``auth``: (user, password), a callable ``request -> request``, or an `Auth`.
+    - ``cookies``: a dict, `Cookies` or CookieJar to begin with. What servers set is kept and sent again.
+    - ``verify``: True (certifi), False, a CA file or folder, or an ``ssl.SSLContext``.
+    - ``cert``: a client certificate: path, (certificate, key) or (certificate, key, password).
+    - ``timeout``: seconds, (connect, read, write), or a `TimeoutConfig`; default 5 s a phase, None: no limit.
+    - ``pool_limits``: `PoolLimits`, connections per host: 10 kept idle, 100 in all, 5 s in line by default.
+    - ``max_redirects``: followed in one chain, 20 by default; then TooManyRedirects.
+    - ``base_url``: what relative URLs are joined to; its path is a prefix: ``/v1`` + ``/users``.
+    - ``dispatch``: a `Dispatcher` or an `AsyncDispatcher` that sends the requests, in place of connections of
+      our own. It is closed with the client.
+    - ``app``: a WSGI or ASGI application that answers the requests; relative URLs are on ``http://localhost``.
+    - ``raise_app_exceptions``: False turns an exception of ``app`` into a response with status 500.
+    - ``backend``: a `ConcurrencyBackend`; blocking sockets by default.
+    - ``headers``, ``params``: sent with every request; a request's own replace them by name.
+    - ``http_versions``: what may be negotiated; ``("HTTP/2",)`` on http:// is HTTP/2 with prior knowledge.
+    - ``trust_env``: heed SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE.
+    - ``default_encoding``: of text without charset: a name, a callable ``bytes -> name``, or "auto".
+    - ``hooks``: ``{"request": [f], "response": [f]}``, called for every exchange of a
+      chain.
+    - ``replay``: send a request once more where a broken connection proves that it is safe.
+    - ``secret_headers``: names of headers, beside the usual ones, that never cross to another origin.
+    - ``runner``: what drives the engine, an object with ``run(coroutine)``, where the default won't do.
+    - ``limits``: `Limits`, bounds on what a server may send.
+
+    Raises TypeError and ValueError that name the argument, InvalidURL for ``base_url``, and ImportError if
+    http3-transport is needed and not installed.
+    """
+
+    __slots__ = ("__weakref__", "_engine", "_run")
+
+    def __init__(
+        self,
+        auth: AuthTypes | None = None,
+        cookies: CookieTypes | None = None,
+        verify: VerifyTypes = True,
+        cert: CertTypes | None = None,
+        timeout: TimeoutTypes | None = DEFAULT_TIMEOUT_CONFIG,
+        pool_limits: PoolLimits = DEFAULT_POOL_LIMITS,
+        max_redirects: int = DEFAULT_MAX_REDIRECTS,
+        base_url: URLTypes | None = None,
+        dispatch: Dispatcher | AsyncDispatcher | None = None,
+        app: Callable[..., Any] | None = None,
+        raise_app_exceptions: bool = True,
+        backend: ConcurrencyBackend | None = None,
+        *,
+        headers: HeaderTypes | None = None,
+        params: QueryParamTypes | None = None,
+        http_versions: tuple[str, ...] = HTTP_VERSIONS,
+        trust_env: bool = True,
+        default_encoding: Encoding = None,
+        hooks: Mapping[str, Iterable[Hook]] | None = None,
+        replay: bool = True,
+        secret_headers: Iterable[str] = (),
+        runner: Runner | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._run = _run_of(runner)
+        self._engine = make_engine(
+            Views(Request._of, partial(Response._of, run=self._run), asynchronous=False),
+            auth=auth,
+            cookies=cookies,
+            verify=verify,
+            cert=cert,
+            timeout=timeout,
+            pool_limits=pool_limits,
+            max_redirects=max_redirects,
+            base_url=base_url,
+            dispatch=dispatch,
+            app=app,
+            raise_app_exceptions=raise_app_exceptions,
+            backend=backend,
+            headers=headers,
+            params=params,
+            http_versions=http_versions,
+            trust_env=trust_env,
+            default_encoding=default_encoding,
+            hooks=hooks,
+            replay=replay,
+            secret_headers=secret_headers,
+            limits=limits,
+        )
+
+    def __repr__(self) -> str:
+        base = "" if self.base_url is None else f" {redacted(self.base_url)}"
+        return f"<Client{base} {'closed' if self.is_closed else 'open'}>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Client can't be pickled or copied, since it holds connections; make another")
+
+    @property
+    def is_closed(self) -> bool:
+        """True after `close`."""
+        return self._engine.is_closed
+
+    def request(
+        self,
+        method: str,
+        url: URLTypes,
+        *,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: object = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        stream: bool = False,
+        auth: AuthTypes | None = None,
+        allow_redirects: bool = True,
+        cert: CertTypes | None = None,
+        verify: VerifyTypes | None = None,
+        timeout: TimeoutTypes | None = None,
+    ) -> Response:
+        """Send a request and return its response, after redirects.
+
+        The body is ``data`` (dict for a form, str, bytes, binary file, iterator of bytes),
+        ``files`` (multipart, beside a dict as ``data``) or ``json``.
+        ``params`` are appended to the query.
+        ``headers`` win over the client's, None removes one. ``cookies`` go with this request and its redirects
+        on the same origin. ``stream=True`` returns after the head. ``auth``, ``cert``, ``verify`` and
+        ``timeout`` (seconds) stand in for the client's, which None means.
+
+        Raises RequestError subclasses (Timeout, NetworkError, ProtocolError, DecodingError, RedirectError),
+        InvalidURL, ClientClosed; TypeError and ValueError that name the argument.
+        """
+        request = self._engine.build(
+            method, url, data=data, files=files, json=json, params=params, headers=headers, cookies=cookies
+        )
+        state, call = self._run(
+            self._engine.send(
+                request,
+                stream=stream,
+                auth=auth,
+                allow_redirects=allow_redirects,
+                verify=verify,
+                cert=cert,
+                timeout=timeout,
+                checked=True,
+            )
+        )
+        return self._shown(state, call, stream, allow_redirects)
+
+    def build_request(
+        self,
+        method: str,
+        url: URLTypes,
+        *,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: object = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+    ) -> Request:
+        """The request that `request` would send, for `send`, which adds the client's cookies and auth."""
+        return Request._of(
+            self._engine.build(
+                method,
+                url,
+                data=data,
+                files=files,
+                json=json,
+                params=params,
+                headers=headers,
+                cookies=cookies,
+            )
+        )
+
+    def send(
+        self,
+        request: Request,
+        *,
+        stream: bool = False,
+        auth: AuthTypes | None = None,
+        allow_redirects: bool = True,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes | None = None,
+        timeout: TimeoutTypes | None = None,
+    ) -> Response:
+        """Send a `Request` made by hand or by `build_request`. It stays as it is.
+
+        The client's cookies and auth are added, its headers and params are not. Raises as `request`.
+        """
+        if not isinstance(request, Request):
+            raise TypeError(f"request must be a Request, not {type(request).__name__}")
+        state, call = self._run(
+            self._engine.send(
+                own_copy(request._state),
+                stream=stream,
+                auth=auth,
+                allow_redirects=allow_redirects,
+                verify=verify,
+                cert=cert,
+                timeout=timeout,
+            )
+        )
+        return self._shown(state, call, stream, allow_redirects)
+
+    @spelled_out(request)
+    def get(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+        """Send a GET request; the options are those of `request`."""
+        return self.request("GET", url, **options)
+
+    @spelled_out(request)
+    def options(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+        """Send an OPTIONS request; the options are those of `request`."""
+        return self.request("OPTIONS", url, **options)
+
+    @spelled_out(request, allow_redirects=False)
+    def head(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+        """Send a HEAD request; as `request`, but redirects are followed only if asked for."""
+        options.setdefault("allow_redirects", False)
+        return self.request("HEAD", url, **options)
+
+    @spelled_out(request)
+    def post(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+        """Send a POST request; the options are those of `request`."""
+        return self.request("POST", url, **options)
+
+    @spelled_out(request)
+    def put(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+        """Send a PUT request; the options are those of `request`."""
+        return self.request("PUT", url, **options)
+
+    @spelled_out(request)
+    def patch(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+        """Send a PATCH request; the options are those of `request`."""
+        return self.request("PATCH", url, **options)
+
+    @spelled_out(request)
+    def delete(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+        """Send a DELETE request; the options are those of `request`."""
+        return self.request("DELETE", url, **options)
+
+    def close(self) -> None:
+        """Close idle connections now, busy ones when their response ends. Idempotent."""
+        self._run(self._engine.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
+
+    def _shown(self, state: ResponseState, call: Call, stream: bool, followed: bool) -> Response:
+        response = Response._of(state, self._run)
+        if not followed and is_redirect(state):
+            response._send_next = partial(self._step, state, call, stream)
+        return response
+
+    def _step(self, state: ResponseState, call: Call, stream: bool) -> Response:
+        following = self._run(self._engine.step(call, state, stream=stream))
+        return self._shown(following, call, stream, False)
+
+
+def _run_of(runner: Runner | None) -> Run:
+    """How to drive the engine: by default nothing in it suspends, see `_dispatching.Bridged`."""
+    if runner is None:
+        return drive
+    if not callable(getattr(runner, "run", None)):
+        raise TypeError(f"runner must have a method run(coroutine), and {type(runner).__name__} has none")
+    return runner.run

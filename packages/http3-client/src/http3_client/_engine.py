@@ -1,0 +1,212 @@
+"""The engine of a client: written once, as coroutines, for `Client` and `AsyncClient`.
+
+It holds the settings and what requests are sent through, builds the record of a request from arguments
+and settings, and makes a `Call` of it. It knows neither threads nor loops: an async client awaits it, a
+sync client drives it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from http3_models import ClientClosed, RequestError, SSLConfig
+from http3_models._records import Deadline, RequestState
+from http3_models._request import build_state
+
+from ._auth import BasicAuth, as_auth
+from ._base_url import locate
+from ._call import Call
+from ._redirects import check_scheme
+from ._settings import as_flag, as_timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from http3_models import URL
+    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
+    from http3_models._records import ResponseState
+    from http3_models._types import (
+        AsyncRequestData,
+        AuthTypes,
+        CookieTypes,
+        HeaderTypes,
+        QueryParamTypes,
+        RequestFiles,
+        URLTypes,
+    )
+
+    from ._auth import Auth
+    from ._call import Views
+    from ._dispatching import Dispatching
+    from ._settings import Settings
+
+
+class Engine:
+    """What both clients have.
+
+    ``verify`` and ``cert`` are what a dispatcher that is not ours is told where a request says nothing;
+    None for our own pool, which knows them.
+    """
+
+    __slots__ = (
+        "_cert",
+        "_dispatching",
+        "_fallback_base",
+        "_open",
+        "_verify",
+        "_views",
+        "is_closed",
+        "settings",
+    )
+
+    def __init__(
+        self,
+        settings: Settings,
+        views: Views,
+        open_dispatching: Callable[[], Dispatching],
+        *,
+        fallback_base: URL | None,
+        verify: VerifyTypes | None,
+        cert: CertTypes | None,
+    ) -> None:
+        self.settings = settings
+        self.is_closed = False
+        self._views = views
+        self._open = open_dispatching
+        self._dispatching: Dispatching | None = None
+        self._fallback_base = fallback_base
+        self._verify = verify
+        self._cert = cert
+
+    def build(
+        self,
+        method: str,
+        url: URLTypes,
+        *,
+        data: AsyncRequestData | None,
+        files: RequestFiles | None,
+        json: object,
+        params: QueryParamTypes | None,
+        headers: HeaderTypes | None,
+        cookies: CookieTypes | None,
+    ) -> RequestState:
+        """The request that these arguments and the settings make."""
+        settings = self.settings
+        return build_state(
+            method,
+            locate(url, settings.base_url or self._fallback_base),
+            params=settings.params.merge(params) if settings.params else params,
+            headers=headers,
+            cookies=cookies,
+            data=data,
+            files=files,
+            json=json,
+            asynchronous=self._views.asynchronous,
+            default_headers=settings.headers,
+            default_removed=settings.removed,
+        )
+
+    async def send(
+        self,
+        request: RequestState,
+        *,
+        stream: bool,
+        auth: AuthTypes | None,
+        allow_redirects: bool,
+        verify: VerifyTypes | None,
+        cert: CertTypes | None,
+        timeout: TimeoutTypes | None,
+        checked: bool = False,
+    ) -> tuple[ResponseState, Call]:
+        """Send a request of our own (its record is changed); the response, and the call for its ``next()``.
+
+        ``checked``: it is as `build` made it.
+        """
+        as_flag("stream", stream)
+        as_flag("allow_redirects", allow_redirects)
+        dispatching = self._opened()
+        chosen = self._choose_auth(request, as_auth(auth))
+        self._settle(request, dispatching, verify, cert, timeout)
+        call = Call(
+            request,
+            chosen,
+            settings=self.settings,
+            dispatching=dispatching,
+            views=self._views,
+            checked=checked,
+        )
+        try:
+            check_scheme(request.url)
+            return await call.run(stream=stream, allow_redirects=allow_redirects), call
+        except RequestError as exc:
+            self._sign(exc, call)
+            raise
+
+    async def step(self, call: Call, response: ResponseState, *, stream: bool) -> ResponseState:
+        """``response.next()``."""
+        dispatching = self._opened()
+        try:
+            return await call.step(response, dispatching, stream=stream)
+        except RequestError as exc:
+            self._sign(exc, call)
+            raise
+
+    async def close(self) -> None:
+        """Close what requests are sent through. Idempotent."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        dispatching = self._dispatching
+        if dispatching is not None:
+            await dispatching.close()
+
+    def reopen(self) -> None:
+        """Start anew after `close`: the client of a request function is wanted again by ``next()``."""
+        self._dispatching = None
+        self.is_closed = False
+
+    def _opened(self) -> Dispatching:
+        if self.is_closed:
+            raise ClientClosed("This client is closed; make a new one")
+        dispatching = self._dispatching
+        if dispatching is None:
+            # Two threads may come here at once. What the slower one opened has done nothing yet.
+            opened = self._open()
+            self._dispatching = dispatching = self._dispatching or opened
+        return dispatching
+
+    def _choose_auth(self, request: RequestState, auth: Auth | None) -> Auth | None:
+        """Of the request, else (unless a header was written by hand) of the client, else of the URL."""
+        url = request.url
+        if url.userinfo:
+            request.url = url.copy_with(userinfo="")
+        if auth is not None:
+            return auth
+        if "authorization" in request.headers:
+            return None
+        if self.settings.auth is None and url.userinfo:
+            return BasicAuth(url.username, url.password)
+        return self.settings.auth
+
+    def _settle(
+        self,
+        request: RequestState,
+        dispatching: Dispatching,
+        verify: VerifyTypes | None,
+        cert: CertTypes | None,
+        timeout: TimeoutTypes | None,
+    ) -> None:
+        if verify is not None or cert is not None:
+            SSLConfig(verify=True if verify is None else verify, cert=cert)  # for its complaints
+        request.verify = self._verify if verify is None else verify
+        request.cert = self._cert if cert is None else cert
+        request.timeout = limits = self.settings.timeout if timeout is None else as_timeout(timeout)
+        total = limits.total_timeout
+        request.deadline = None if total is None else Deadline(total, dispatching.now)
+
+    def _sign(self, exc: RequestError, call: Call) -> None:
+        """Tell an error which request it belongs to, and what its phases took."""
+        if exc._request is None:
+            exc.request = self._views.request(call.sent)
+        if exc.timings is None:
+            exc.timings = call.sent.phases.freeze()

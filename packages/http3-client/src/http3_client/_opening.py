@@ -1,0 +1,122 @@
+"""What a client sends through: decided when it is made, opened by its first request.
+
+Making a client must cost next to nothing: no SSL context, no socket, no event loop. So the arguments are
+checked at once and a function is kept that opens the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from http3_models import PoolLimits, SSLConfig
+
+from ._apps import app_kind
+from ._dispatching import Bridged, Dispatching, adapted
+
+if TYPE_CHECKING:
+    from http3_models._config import CertTypes, Limits, TimeoutConfig, VerifyTypes
+
+HTTP_VERSIONS = ("HTTP/1.1", "HTTP/2")
+
+
+class PoolOptions:
+    """What the client's own `ConnectionPool` will be made with."""
+
+    __slots__ = ("arguments", "backend")
+
+    def __init__(
+        self,
+        *,
+        verify: VerifyTypes,
+        cert: CertTypes | None,
+        timeout: TimeoutConfig,
+        pool_limits: PoolLimits,
+        backend: Any,
+        http_versions: tuple[str, ...],
+        trust_env: bool,
+        replay: bool,
+        limits: Limits,
+    ) -> None:
+        SSLConfig(verify=verify, cert=cert, trust_env=trust_env)  # for its complaints
+        if not isinstance(pool_limits, PoolLimits):
+            raise TypeError(f"pool_limits must be a PoolLimits, not {type(pool_limits).__name__}")
+        self.backend = backend
+        self.arguments: dict[str, Any] = {
+            "verify": verify,
+            "cert": cert,
+            "timeout": timeout,
+            "pool_limits": pool_limits,
+            "http_versions": _checked_versions(http_versions),
+            "trust_env": trust_env,
+            "replay": replay,
+            "limits": limits,
+        }
+
+
+def opener(
+    dispatch: object, app: Any, raise_app_exceptions: bool, pool: PoolOptions, *, asynchronous: bool
+) -> Callable[[], Dispatching]:
+    """A function that opens what the client sends through.
+
+    Raises TypeError for what can't be a dispatcher, an app or a backend, and ImportError if it takes
+    http3-transport and that is not installed.
+    """
+    if dispatch is not None:
+        if app is not None:
+            raise TypeError("dispatch and app can't be given together: requests go to one of them")
+        ready = adapted(dispatch, asynchronous=asynchronous)
+        return lambda: ready
+    _require_transport()
+    if app is not None:
+        return _app_opener(app, raise_app_exceptions, asynchronous=asynchronous)
+    return lambda: _open_pool(pool, asynchronous=asynchronous)
+
+
+def _require_transport() -> None:
+    try:
+        import http3_transport  # noqa: F401 (only to know that it is there)
+    except ImportError as exc:
+        raise ImportError(
+            "Without dispatch= a client needs http3-transport: pip install http3-client[transport]"
+        ) from exc
+
+
+def _app_opener(app: Any, raise_app_exceptions: bool, *, asynchronous: bool) -> Callable[[], Dispatching]:
+    is_asgi = app_kind(app) == "asgi"
+
+    def open_app() -> Dispatching:
+        if is_asgi:
+            from http3_transport import ASGIDispatch
+
+            return adapted(
+                ASGIDispatch(app, raise_app_exceptions=raise_app_exceptions), asynchronous=asynchronous
+            )
+        from http3_transport import WSGIDispatch
+
+        return adapted(
+            WSGIDispatch(app, raise_app_exceptions=raise_app_exceptions), asynchronous=asynchronous
+        )
+
+    return open_app
+
+
+def _open_pool(pool: PoolOptions, *, asynchronous: bool) -> Dispatching:
+    from http3_transport import ConnectionPool
+
+    if asynchronous:
+        return ConnectionPool(backend=pool.backend, **pool.arguments)
+    from http3_transport import BlockingBackend
+
+    backend = BlockingBackend() if pool.backend is None else pool.backend
+    made = ConnectionPool(backend=backend, **pool.arguments)
+    return made if type(backend) is BlockingBackend else Bridged(made)
+
+
+def _checked_versions(versions: object) -> tuple[str, ...]:
+    if isinstance(versions, str) or not isinstance(versions, tuple | list):
+        raise TypeError(f"http_versions must be a tuple of str, not {type(versions).__name__}")
+    unknown = [version for version in versions if version not in HTTP_VERSIONS]
+    if unknown or not versions:
+        raise ValueError(f"http_versions must hold 'HTTP/1.1' or 'HTTP/2' or both, not {versions!r}")
+    return tuple(versions)

@@ -1,0 +1,210 @@
+"""What a client was told: its defaults, checked and converted as they are set.
+
+`Settings` is the one home of these values; both clients show them as attributes through `Setting`, a
+descriptor that converts what is assigned (``client.timeout = 3``, ``client.headers = {...}``). Each
+converter raises TypeError or ValueError that names the argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
+
+from http3_models import Cookies, Headers, QueryParams, TimeoutConfig
+from http3_models._config import DEFAULT_LIMITS, Limits
+from http3_models._request_head import split_headers
+from http3_models._url import URL
+
+from ._auth import as_auth
+from ._redirects import DEFAULT_SECRET_HEADERS, check_scheme
+
+if TYPE_CHECKING:
+    from http3_models._config import TimeoutTypes
+    from http3_models._types import AuthTypes, CookieTypes, HeaderTypes, QueryParamTypes, URLTypes
+
+    from ._auth import Auth
+
+Hook: TypeAlias = Callable[[Any], Any]
+Hooks: TypeAlias = dict[str, list[Hook]]
+
+Encoding: TypeAlias = str | Callable[[bytes], str] | None
+
+Got = TypeVar("Got")
+Given = TypeVar("Given")
+
+HOOKED = ("request", "response")
+
+
+class Settings:
+    """The defaults of one client."""
+
+    __slots__ = (
+        "auth", "base_url", "cookies", "default_encoding", "headers", "hooks", "limits", "max_redirects",
+        "params", "removed", "secret_headers", "timeout",
+    )  # fmt: skip
+
+    auth: Auth | None
+    base_url: URL | None
+    cookies: Cookies
+    default_encoding: Encoding
+    headers: Headers
+    hooks: Hooks
+    limits: Limits
+    max_redirects: int
+    params: QueryParams
+    removed: frozenset[bytes]
+    secret_headers: frozenset[str]
+    timeout: TimeoutConfig
+
+    def set_headers(self, headers: HeaderTypes | None) -> None:
+        """A value of None removes a header that would be sent by default."""
+        kept, self.removed = split_headers(headers)
+        self.headers = kept.copy()
+
+
+class Setting(Generic[Got, Given]):
+    """An attribute of a client that lives in its `Settings` and is converted when set."""
+
+    def __init__(self, convert: Callable[[Given], Got], doc: str) -> None:
+        self._convert = convert
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, client: Any, owner: type) -> Got: ...
+    def __get__(self, client: Any, owner: type) -> Self | Got:
+        if client is None:
+            return self
+        value: Got = getattr(client._engine.settings, self._name)
+        return value
+
+    def __set__(self, client: Any, value: Given) -> None:
+        setattr(client._engine.settings, self._name, self._convert(value))
+
+
+def as_base_url(url: object) -> URL | None:
+    """None and "" mean: no base. Raises InvalidURL (what is not absolute), UnsupportedProtocol, TypeError."""
+    if url is None or url == "":
+        return None
+    if not isinstance(url, str | URL):
+        raise TypeError(f"base_url must be a str or URL, not {type(url).__name__}")
+    base = URL(url)
+    check_scheme(base)
+    return base
+
+
+def as_timeout(timeout: Any) -> TimeoutConfig:
+    """None means no limits."""
+    return timeout if type(timeout) is TimeoutConfig else TimeoutConfig(timeout)
+
+
+def as_encoding(encoding: object) -> Encoding:
+    """The default encoding of text: a name, a callable ``bytes -> name``, "auto", or None."""
+    if encoding is None or isinstance(encoding, str) or callable(encoding):
+        return encoding
+    raise TypeError(f"default_encoding must be a str, a callable or None, not {type(encoding).__name__}")
+
+
+def as_hooks(hooks: object) -> Hooks:
+    """Both lists, always there, so that ``client.hooks["response"].append(f)`` works."""
+    if hooks is None:
+        return {name: [] for name in HOOKED}
+    if not isinstance(hooks, Mapping):
+        raise TypeError(f"hooks must be a dict of lists, not {type(hooks).__name__}")
+    unknown = [name for name in hooks if name not in HOOKED]
+    if unknown:
+        raise ValueError(f"hooks has {unknown[0]!r}; there are 'request' and 'response'")
+    return {name: _hook_list(name, hooks.get(name, ())) for name in HOOKED}
+
+
+def _hook_list(name: str, functions: object) -> list[Hook]:
+    if isinstance(functions, str | bytes) or callable(functions) or not isinstance(functions, Iterable):
+        raise TypeError(f"hooks[{name!r}] must be a list of callables, not {type(functions).__name__}")
+    found = list(functions)
+    for function in found:
+        if not callable(function):
+            raise TypeError(f"hooks[{name!r}] must hold callables, not {type(function).__name__}")
+    return found
+
+
+def as_max_redirects(number: object) -> int:
+    """A number of redirects, 0 or more."""
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise TypeError(f"max_redirects must be an int, not {type(number).__name__}")
+    if number < 0:
+        raise ValueError(f"max_redirects must not be negative, and is {number}")
+    return number
+
+
+def as_secret_headers(names: object) -> frozenset[str]:
+    """The default set and those given, in lower case."""
+    if names is None:
+        return DEFAULT_SECRET_HEADERS
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise TypeError(f"secret_headers must be names of headers, not {type(names).__name__}")
+    found = list(names)
+    for name in found:
+        if not isinstance(name, str):
+            raise TypeError(f"secret_headers must hold str, not {type(name).__name__}")
+    return DEFAULT_SECRET_HEADERS.union(name.lower() for name in found)
+
+
+def as_limits(limits: object) -> Limits:
+    """None means the defaults."""
+    if limits is None:
+        return DEFAULT_LIMITS
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits must be a Limits, not {type(limits).__name__}")
+    return limits
+
+
+def as_flag(name: str, value: object) -> bool:
+    """True or False and nothing that only looks like it."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
+    return value
+
+
+class HeadersSetting(Setting[Headers, "HeaderTypes | None"]):
+    """``client.headers``: beside the fields, the names to leave out are kept."""
+
+    def __init__(self, doc: str) -> None:
+        super().__init__(Headers, doc)
+
+    def __set__(self, client: Any, value: HeaderTypes | None) -> None:
+        client._engine.settings.set_headers(value)
+
+
+class HasSettings:
+    """The attributes that both clients show."""
+
+    __slots__ = ()
+
+    headers = HeadersSetting("`Headers`, sent with every request; a request's own replace them by name.")
+    params: Setting[QueryParams, QueryParamTypes | None] = Setting(
+        QueryParams, "`QueryParams` that go before those of a request, which replaces them by name."
+    )
+    cookies: Setting[Cookies, CookieTypes | None] = Setting(
+        Cookies, "`Cookies`, the store: what servers set, and what you set."
+    )
+    auth: Setting[Auth | None, AuthTypes | None] = Setting(
+        as_auth, "`Auth`, what authenticates requests, or None."
+    )
+    timeout: Setting[TimeoutConfig, TimeoutTypes | None] = Setting(
+        as_timeout, "`TimeoutConfig`; setting None means no limits."
+    )
+    base_url: Setting[URL | None, URLTypes | None] = Setting(
+        as_base_url, "What relative URLs are joined to, or None."
+    )
+    default_encoding: Setting[Encoding, Encoding] = Setting(
+        as_encoding,
+        "Encoding of text without charset: a name, a callable ``bytes -> name``, ``auto``, or None.",
+    )
+    hooks: Setting[Hooks, Mapping[str, Iterable[Hook]] | None] = Setting(
+        as_hooks,
+        "Lists of callables under ``request`` and ``response``, called for every exchange of a chain.",
+    )

@@ -1,0 +1,86 @@
+"""`MockDispatcher`: answers from a function, for tests and for programs without a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._interfaces import AsyncDispatcher, Dispatcher
+from ._response import AsyncResponse, Response
+from ._response_base import reissued
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._config import CertTypes, TimeoutTypes, VerifyTypes
+    from ._request import AsyncRequest, Request
+
+
+class MockDispatcher(Dispatcher):
+    """``handler`` takes the request and returns its response; nothing is sent.
+
+        client = http3.Client(dispatch=MockDispatcher(lambda request: Response(200, text="Hello")))
+
+    In `Client` it is given a `Request` and returns a `Response`; in `AsyncClient` it is given an
+    `AsyncRequest` and returns an `AsyncResponse`, a `Response`, or an awaitable of one. The same response may
+    be returned many times, if its content is bytes. What the handler raises passes through unchanged.
+    """
+
+    def __init__(self, handler: Callable[[Any], Any]) -> None:
+        if not callable(handler):
+            raise TypeError(f"handler must be callable, not {type(handler).__name__}")
+        self._handler = handler
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({getattr(self._handler, '__name__', self._handler)})"
+
+    def send(
+        self,
+        request: Request,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes | None = None,
+        timeout: TimeoutTypes | None = None,
+    ) -> Response:
+        """What the handler returns for ``request``. Raises TypeError where that is no `Response`."""
+        answer = self._handler(request)
+        if not isinstance(answer, Response):
+            raise _wrong_answer(answer, "a Response")
+        response = type(answer)._of(reissued(answer._state, request._state))
+        response._request = request
+        return response
+
+    def _for_async(self) -> AsyncDispatcher:
+        """The same for an asynchronous client; clients ask a dispatcher for it."""
+        return _AsyncMockDispatcher(self._handler)
+
+
+class _AsyncMockDispatcher(AsyncDispatcher):
+    """`MockDispatcher` as an `AsyncClient` sees it."""
+
+    def __init__(self, handler: Callable[[Any], Any]) -> None:
+        self._handler = handler
+
+    async def send(
+        self,
+        request: AsyncRequest,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes | None = None,
+        timeout: TimeoutTypes | None = None,
+    ) -> AsyncResponse:
+        answer = self._handler(request)
+        if hasattr(answer, "__await__"):
+            answer = await answer
+        if not isinstance(answer, AsyncResponse | Response):
+            raise _wrong_answer(answer, "a Response or an AsyncResponse")
+        response = AsyncResponse._of(reissued(answer._state, request._state))
+        response._request = request
+        return response
+
+
+def _wrong_answer(answer: object, expected: str) -> TypeError:
+    """The error for what a handler returned; a coroutine is closed, lest it warn that nobody awaited it."""
+    hint = ""
+    if hasattr(answer, "__await__"):
+        hint = "; an asynchronous handler is for AsyncClient"
+        if hasattr(answer, "close"):
+            answer.close()
+    return TypeError(f"the handler must return {expected}, not {type(answer).__name__}{hint}")

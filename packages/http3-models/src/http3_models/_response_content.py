@@ -1,0 +1,136 @@
+"""Responses made by hand, as dispatchers and tests make them: from arguments to a `ResponseState`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import TYPE_CHECKING
+
+from ._bodies import as_bytes
+from ._content import encode_request
+from ._headers import Headers
+from ._reading import MemoryBody, abandon, settle
+from ._records import ResponseState
+from ._status import get_reason_phrase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import timedelta
+
+    from ._headers import HeaderFields
+    from ._records import ResponseBody
+    from ._types import AsyncResponseContent
+
+
+def handmade_state(
+    status_code: int,
+    reason_phrase: str | None,
+    protocol: str | None,
+    headers: HeaderFields | None,
+    elapsed: timedelta | float | None,
+) -> ResponseState:
+    """The head: everything but the body. Raises TypeError and ValueError for a wrong status code."""
+    state = ResponseState(
+        _checked_status(status_code),
+        get_reason_phrase(status_code) if reason_phrase is None else reason_phrase,
+        "HTTP/1.1" if protocol is None else str(protocol),
+        Headers(headers),
+        None,
+    )
+    if elapsed is not None:
+        state.elapsed = float(elapsed) if isinstance(elapsed, int | float) else elapsed.total_seconds()
+    return state
+
+
+def _checked_status(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"status_code must be an int, not {type(value).__name__}")
+    if not 100 <= value <= 999:
+        raise ValueError(f"status_code must be between 100 and 999, not {int(value)}")
+    return int(value)
+
+
+def fill(
+    state: ResponseState,
+    content: AsyncResponseContent | None,
+    text: str | None,
+    html: str | None,
+    json: object,
+    on_close: Callable[[], object] | None,
+) -> None:
+    """Give ``state`` its body and, for text, html and json, its Content-Type."""
+    given = {"content": content, "text": text, "html": html, "json": json}
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise TypeError(f"a response has one body: {' and '.join(names)} can't be given together")
+    if text is not None:
+        content, content_type = text.encode(), "text/plain; charset=utf-8"
+    elif html is not None:
+        content, content_type = html.encode(), "text/html; charset=utf-8"
+    elif json is not None:
+        content, content_type = encode_request(json=json)[0].data, "application/json"
+    else:
+        content_type = None
+    if content_type is not None and "content-type" not in state.headers:
+        state.headers["Content-Type"] = content_type
+    state.body = _body_of(content, on_close)
+
+
+def _body_of(
+    content: AsyncResponseContent | None, on_close: Callable[[], object] | None
+) -> ResponseBody | None:
+    if content is None and on_close is None:
+        return None
+    if content is None or isinstance(content, bytes | bytearray | memoryview):
+        return MemoryBody(bytes(content or b""), on_close)
+    if isinstance(content, str) or not (hasattr(content, "__iter__") or hasattr(content, "__aiter__")):
+        raise TypeError(f"content must be bytes or an iterable of bytes, not {type(content).__name__}")
+    return IterableBody(content, on_close)
+
+
+class IterableBody:
+    """A body that comes from an iterable of the user's, sync or async. ``on_close`` is called once, at its
+    end or by `close`."""
+
+    __slots__ = ("_iterator", "_on_close")
+
+    trailers: Headers | None = None
+
+    def __init__(
+        self, content: Iterable[bytes] | AsyncIterable[bytes], on_close: Callable[[], object] | None
+    ) -> None:
+        self._iterator: Iterator[bytes] | AsyncIterator[bytes] | None = (
+            aiter(content) if isinstance(content, AsyncIterable) else iter(content)
+        )
+        self._on_close = on_close
+
+    async def read_chunk(self) -> bytes:
+        while (iterator := self._iterator) is not None:
+            try:
+                chunk = await anext(iterator) if isinstance(iterator, AsyncIterator) else next(iterator)
+            except (StopIteration, StopAsyncIteration):
+                await self._finish()
+                break
+            if data := as_bytes(chunk, "content: a piece"):
+                return data
+        return b""
+
+    async def _finish(self) -> None:
+        self._iterator = None
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            await settle(on_close())
+
+    async def close(self) -> None:
+        # An async generator that is dropped half-way runs its clean-up whenever the loop finds time.
+        aclose = getattr(self._iterator, "aclose", None)
+        try:
+            if aclose is not None:
+                await aclose()
+        finally:
+            await self._finish()
+
+    def abort(self) -> None:
+        self._iterator = None
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            abandon(on_close())

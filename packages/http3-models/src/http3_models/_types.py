@@ -1,0 +1,90 @@
+"""What the arguments of clients, requests and responses may be: every alias, in one place.
+
+They are real unions at run time (``typing.get_args`` shows their members), so that frameworks which look
+at annotations can use them. Classes that are costly to import stand in them as forward references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+from ._bodies import BinaryFile
+from ._config import CertTypes, TimeoutTypes, VerifyTypes
+from ._cookies import CookieTypes
+from ._headers import HeaderTypes
+from ._query import QueryParamTypes
+from ._url import URL
+
+__all__ = [
+    "AsyncRequestData",
+    "AsyncResponseContent",
+    "AuthFlow",
+    "AuthTypes",
+    "CertTypes",
+    "CookieTypes",
+    "FileContent",
+    "FileTypes",
+    "FormValue",
+    "HeaderTypes",
+    "QueryParamTypes",
+    "RequestData",
+    "RequestFiles",
+    "ResponseContent",
+    "TimeoutTypes",
+    "URLTypes",
+    "VerifyTypes",
+]
+
+URLTypes: TypeAlias = str | URL
+"""An absolute URL; relative where there is a ``base_url``."""
+
+
+class AuthFlow(Protocol):
+    """What `http3.Auth` and its kind have. Requests and responses are those of the client, sync or async,
+    which no one type expresses for both."""
+
+    def auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+        """Yield requests, be given their responses."""
+
+
+AuthTypes: TypeAlias = tuple[str | bytes, str | bytes] | Callable[[Any], Any] | AuthFlow
+"""(user, password), a callable that takes a request and returns one, or an ``Auth``."""
+
+FormValue: TypeAlias = str | bytes | int | float | bool | None
+"""One value of a form's field: bool as ``true`` and ``false``, None leaves the field out."""
+
+RequestData: TypeAlias = (
+    str
+    | bytes
+    | bytearray
+    | memoryview
+    | Mapping[str, FormValue | Iterable[FormValue]]
+    | Iterable[tuple[str, FormValue]]
+    | BinaryFile
+    | Iterable[bytes]
+)
+"""``data``: text (UTF-8), bytes, a form (a list repeats its field), a binary file, an iterable of bytes."""
+
+AsyncRequestData: TypeAlias = RequestData | AsyncIterable[bytes]
+"""``data`` of the async client: an asynchronous iterable of bytes as well."""
+
+FileContent: TypeAlias = BinaryFile | bytes | bytearray | memoryview | str
+"""What is in a part of multipart/form-data; str is sent as UTF-8."""
+
+FileTypes: TypeAlias = (
+    FileContent
+    | tuple[str | None, FileContent]
+    | tuple[str | None, FileContent, str | None]
+    | tuple[str | None, FileContent, str | None, Mapping[str, str]]
+)
+"""Content, or (filename, content[, content type[, headers]])."""
+
+RequestFiles: TypeAlias = Mapping[str, FileTypes] | Iterable[tuple[str, FileTypes]]
+"""``files``: the parts of multipart/form-data, by the name of their field."""
+
+ResponseContent: TypeAlias = bytes | bytearray | memoryview | Iterable[bytes]
+"""``content`` of a `Response`: all of it, or piece by piece, read on demand."""
+
+AsyncResponseContent: TypeAlias = ResponseContent | AsyncIterable[bytes]
+"""``content`` of an `AsyncResponse`: an asynchronous iterable as well."""

@@ -1,0 +1,322 @@
+"""One request's way over an HTTP/2 connection, and its response's body.
+
+The same object leads the exchange and is the body afterwards, since an upload may go on while the response
+comes in: a server may answer before it has everything (RFC 9113 section 8.1). A final answer of class 3xx to
+5xx, or one that is whole, stops the upload. A 2xx does not: it goes on until done or out of credit, and
+from there the body's reader carries it on.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+from h2.errors import ErrorCodes
+
+from http3_models._exceptions import (
+    Delivery,
+    LocalProtocolError,
+    NetworkError,
+    NotConnected,
+    ProtocolError,
+    ReadError,
+    RequestError,
+)
+from http3_models._headers import Headers
+from http3_models._records import ResponseState
+from http3_models._status import StatusCode
+from http3_models._url import redacted
+
+from ._errors import network_error, protocol_error, timeout_error
+from ._http2_headers import Malformed, declared_length, request_fields
+from ._http2_stream import BODY, CREDIT, HEAD, Failure, NoStreamLeft
+from ._interfaces import OperationTimeout
+
+if TYPE_CHECKING:
+    from http3_models._records import Deadline, RequestState
+
+    from ._http2 import HTTP2Engine
+    from ._interfaces import Lease
+
+UPLOAD_STEP = 256 * 1024
+"""Bytes of body sent between two looks at what the server says."""
+
+
+class StreamFailed(Exception):
+    """The books say that this exchange is lost."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+class HTTP2Exchange:
+    """Runs one exchange; then a `ResponseBody`."""
+
+    __slots__ = (
+        "_declared", "_engine", "_is_last", "_lease", "_marked", "_open", "_pending", "_phase", "_request", "_stream",
+        "_total", "_uploading", "_whole", "trailers",
+    )  # fmt: skip
+
+    def __init__(self, engine: HTTP2Engine, request: RequestState, lease: Lease) -> None:
+        self._open = False
+        """The stream and the lease are ours to give back."""
+        self._whole = False
+        """The response was read to its end."""
+        self._engine = engine
+        self._request = request
+        self._lease = lease
+        self._phase = "write"
+        self._marked = engine.now()
+        self._uploading = False
+        self._pending: memoryview | None = None
+        self._is_last = False
+        self._total = 0
+        self._declared: int | None = None
+        self.trailers: Headers | None = None
+
+    def __repr__(self) -> str:
+        state = "whole" if self._whole else "open" if self._open else "given up"
+        return f"<HTTP2Exchange {state}>"
+
+    # The exchange.
+
+    async def run(self) -> ResponseState:
+        """Send the request and return the response's head, with this object as its body."""
+        try:
+            self._begin()
+        except BaseException as exc:
+            self._lease.release()
+            self._raise(exc, Delivery.NOT_SENT)
+        try:
+            await self._converse()
+            return self._respond()
+        except BaseException as exc:
+            self._fail(exc)
+
+    def _begin(self) -> None:
+        """Check the request and queue its HEADERS."""
+        request = self._request
+        body = request.body
+        fields = request_fields(request)
+        try:
+            self._declared = declared_length(fields)
+        except Malformed as exc:
+            raise LocalProtocolError(str(exc)) from exc
+        data = body.data
+        if data is not None:
+            self._pending = memoryview(data)
+            self._is_last = True
+            self._count(len(data), over=True)
+        self._stream = self._engine.open_stream(fields, end_stream=data is not None and not data)
+        self._uploading = not self._stream.request_sent
+        self._open = True
+
+    async def _converse(self) -> None:
+        """Until the final head is there, and the upload done or stuck."""
+        engine, stream = self._engine, self._stream
+        if self._pending is None or not self._uploading:
+            await engine.send(*self._limits("write"))
+        while stream.head is None and stream.failure is None:
+            if self._uploading:
+                await self._upload(HEAD)
+            else:
+                if self._phase == "write":
+                    self._request.phases.send = self._mark()
+                await engine.wait(stream, HEAD, *self._limits("read"))
+        if stream.head is None:
+            assert stream.failure is not None
+            raise StreamFailed(stream.failure)
+        if stream.head[0] >= 300:
+            self._uploading = False
+        while self._uploading and engine.credit(stream):
+            await self._upload(0)
+        phases = self._request.phases
+        if phases.send is None:
+            phases.send = self._mark()
+        phases.wait = self._mark()
+
+    def _respond(self) -> ResponseState:
+        stream = self._stream
+        assert stream.head is not None
+        status, fields = stream.head
+        self._phase = "read"
+        self._lease.answered = True
+        response = ResponseState(
+            status,
+            StatusCode.get_reason_phrase(status),
+            "HTTP/2",
+            Headers._from_raw(fields),
+            self,
+            self._request,
+            self._engine.stream.info,
+        )
+        if stream.ended and not stream.inbox:
+            self._finish()
+        return response
+
+    # The request's body.
+
+    async def _upload(self, wants: int) -> None:
+        """Send one step of the body, or wait for credit (or for what else is wanted)."""
+        engine, stream = self._engine, self._stream
+        if self._pending is None:
+            self._pending = await self._next_pending()
+        if stream.request_begun:
+            engine.look()
+        if stream.reset or stream.ended or stream.failure is not None:
+            self._uploading = False  # nobody wants the rest
+            return
+        piece = self._pending[:UPLOAD_STEP]
+        end = self._is_last and len(piece) == len(self._pending)
+        if piece and not engine.credit(stream):
+            await engine.wait(stream, wants | CREDIT, *self._limits("write"))
+            return
+        sent = await engine.send(*self._limits("write"), stream, piece, end=end)
+        stream.request_begun = True
+        self._pending = self._pending[sent:]
+        if not self._pending:
+            self._pending = None
+            self._uploading = not self._is_last
+        if self._uploading:
+            await engine.turn()
+
+    async def _next_pending(self) -> memoryview:
+        """Ask the caller's body for more; whatever it raises is the caller's to see."""
+        chunk = await self._request.body.read_chunk()
+        self._is_last = not chunk
+        self._count(len(chunk), over=self._is_last)
+        return memoryview(chunk)
+
+    def _count(self, size: int, *, over: bool) -> None:
+        """Compare the body with its Content-Length."""
+        self._total += size
+        declared = self._declared
+        if declared is None or self._total == declared or (self._total < declared and not over):
+            return
+        what = f"The body has {'only' if over else 'at least'} {self._total} bytes, Content-Length says {declared}"
+        delivery = Delivery.MAYBE_PROCESSED if self._open else Delivery.NOT_SENT
+        raise protocol_error(LocalProtocolError, self._request, what, delivery)
+
+    # The response's body.
+
+    async def read_chunk(self) -> bytes:
+        """The next bytes; b"" at the end."""
+        if not self._open:
+            return self._after_end()
+        try:
+            return await self._read()
+        except BaseException as exc:
+            self._fail(exc)
+
+    async def _read(self) -> bytes:
+        stream = self._stream
+        while True:
+            # In this order: what ends a stream is noted after the last piece.
+            is_over = stream.ended or stream.failure is not None
+            if stream.inbox:
+                return self._take()
+            if is_over:
+                if stream.failure is not None:
+                    raise StreamFailed(stream.failure)
+                self._finish()
+                return b""
+            stream.starved = True
+            if self._uploading and self._engine.credit(stream):
+                await self._upload(BODY)
+            else:
+                wants = BODY | CREDIT if self._uploading else BODY
+                await self._engine.wait(stream, wants, *self._limits("read"))
+
+    def _take(self) -> bytes:
+        stream = self._stream
+        chunk = stream.inbox.popleft()
+        stream.owed += len(chunk)
+        if stream.owed >= stream.window // 2:
+            self._engine.give_credit(stream)
+        return chunk
+
+    def _finish(self) -> None:
+        """The response is whole."""
+        stream = self._stream
+        self._open = False
+        self._whole = True
+        if stream.trailers:
+            self.trailers = Headers._from_raw(stream.trailers)
+        self._request.phases.receive = self._mark()
+        self._engine.forget(stream, ErrorCodes.NO_ERROR)
+        self._lease.release()
+
+    def _after_end(self) -> bytes:
+        if self._whole:
+            return b""
+        # Never b"": that would pass a cut body off as a whole one.
+        raise network_error(ReadError, self._request, "The body was given up", Delivery.MAYBE_PROCESSED)
+
+    async def close(self) -> None:
+        """Give up the rest; the connection goes on."""
+        self.abort()
+
+    def abort(self) -> None:
+        """As `close`."""
+        if self._open:
+            self._open = False
+            self._engine.forget(self._stream)
+            self._lease.release()
+
+    def __del__(self) -> None:
+        if self._open:
+            self._open = False
+            self._lease.abandon(partial(self._engine.abandon, self._stream))
+            url = redacted(self._request.url)
+            warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)
+
+    # Time and failure.
+
+    def _mark(self) -> float:
+        """Seconds since the last mark."""
+        last, self._marked = self._marked, self._engine.now()
+        return self._marked - last
+
+    def _limits(self, phase: str) -> tuple[float | None, Deadline | None]:
+        """What an operation of this phase may take."""
+        self._phase = phase
+        return self._phase_limit(), self._request.deadline
+
+    def _phase_limit(self) -> float | None:
+        timeout = self._request.timeout
+        if timeout is None:
+            return None
+        return timeout.write_timeout if self._phase == "write" else timeout.read_timeout
+
+    def _fail(self, exc: BaseException) -> NoReturn:
+        """Give up the exchange and raise what the caller is to see."""
+        stream = self._stream
+        delivery = self._engine.delivery(stream)
+        if stream.head is not None or stream.informational:
+            self._lease.answered = True
+        self.abort()
+        self._raise(exc, delivery)
+
+    def _raise(self, exc: BaseException, delivery: Delivery) -> NoReturn:
+        error = self._translated(exc, delivery)
+        if error is None:
+            raise exc
+        raise error from (exc.failure.cause if isinstance(exc, StreamFailed) else exc)
+
+    def _translated(self, exc: BaseException, delivery: Delivery) -> RequestError | None:
+        request = self._request
+        if isinstance(exc, OperationTimeout):
+            return timeout_error(request, self._phase, self._phase_limit(), delivery)
+        if isinstance(exc, NoStreamLeft):
+            return network_error(NotConnected, request, exc, delivery)
+        if isinstance(exc, StreamFailed):
+            kind = exc.failure.kind
+            if issubclass(kind, ProtocolError):
+                return protocol_error(kind, request, exc, delivery)
+            assert issubclass(kind, NetworkError)
+            return network_error(kind, request, exc, delivery)
+        if isinstance(exc, LocalProtocolError) and exc.delivery is None and not self._open:
+            return protocol_error(LocalProtocolError, request, exc, delivery)
+        return None

@@ -1,0 +1,51 @@
+"""Requests, responses and their parts under the address of 0.6.7; `http3` has them all as well."""
+
+from __future__ import annotations
+
+from http3_models import (
+    URL,
+    AsyncRequest,
+    AsyncRequestData,
+    AsyncResponse,
+    AsyncResponseContent,
+    AuthTypes,
+    ConnectionInfo,
+    Cookies,
+    CookieTypes,
+    Headers,
+    HeaderTypes,
+    Origin,
+    QueryParams,
+    QueryParamTypes,
+    Request,
+    RequestData,
+    RequestFiles,
+    Response,
+    ResponseContent,
+    Timings,
+    URLTypes,
+)
+
+__all__ = [
+    "URL",
+    "AsyncRequest",
+    "AsyncRequestData",
+    "AsyncResponse",
+    "AsyncResponseContent",
+    "AuthTypes",
+    "ConnectionInfo",
+    "CookieTypes",
+    "Cookies",
+    "HeaderTypes",
+    "Headers",
+    "Origin",
+    "QueryParamTypes",
+    "QueryParams",
+    "Request",
+    "RequestData",
+    "RequestFiles",
+    "Response",
+    "ResponseContent",
+    "Timings",
+    "URLTypes",
+]

@@ -1,0 +1,142 @@
+"""What tests of the HTTP/2 engine need on the client's side: an engine over a socket, requests, many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+import trio
+
+from http3_models import URL, Headers, Limits, TimeoutConfig
+from http3_models._bodies import BytesBody, EmptyBody, IteratorBody
+from http3_models._records import Deadline, RequestState, ResponseState, drive
+from http3_transport._http2 import HTTP2Engine
+from runtimes import Runtime
+from servers import RawServer
+
+T = TypeVar("T")
+
+
+class CountingLease:
+    """A lease that notes what is done with it."""
+
+    def __init__(self) -> None:
+        self.released = 0
+        self.answered = False
+        self.cleanups: list[Callable[[], None]] = []
+
+    def release(self) -> None:
+        self.released += 1
+
+    def abandon(self, cleanup: Callable[[], None]) -> None:
+        self.cleanups.append(cleanup)
+
+
+async def open_engine(runtime: Runtime, server: RawServer, *, limits: Limits | None = None) -> HTTP2Engine:
+    """An engine on a new connection to a scripted server."""
+    stream = await runtime.backend.connect_address((socket.AF_INET, (server.host, server.port)), 5)
+    engine = HTTP2Engine(stream, runtime.backend, now=time.monotonic, limits=limits or Limits())
+    await engine.start(5)
+    return engine
+
+
+def make_request(
+    method: str = "GET",
+    path: str = "/",
+    *,
+    body: bytes | Iterable[bytes] = b"",
+    fields: Iterable[tuple[str, str]] = (),
+    timeout: TimeoutConfig | float | None = 5.0,
+    total: float | None = None,
+) -> RequestState:
+    """A request record to an example origin."""
+    url = URL("http://example.org" + path)
+    content = (BytesBody(body) if body else EmptyBody()) if isinstance(body, bytes) else IteratorBody(body)
+    request = RequestState(
+        method,
+        url,
+        Headers([("Host", "example.org"), *fields]),
+        content,
+        timeout=TimeoutConfig(timeout),
+        deadline=None if total is None else Deadline(total, time.monotonic),
+    )
+    request.phases.begin(time.monotonic)
+    return request
+
+
+class Answer:
+    """A response that was read whole."""
+
+    def __init__(self, response: ResponseState, content: bytes, lease: CountingLease) -> None:
+        self.response = response
+        self.status_code = response.status_code
+        self.headers = response.headers
+        self.content = content
+        self.lease = lease
+
+
+async def read(response: ResponseState) -> bytes:
+    """The whole body."""
+    assert response.body is not None
+    pieces = []
+    while piece := await response.body.read_chunk():
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def fetch(engine: HTTP2Engine, request: RequestState) -> Answer:
+    """One whole exchange; its lease must come back just once, whatever happens."""
+    lease = CountingLease()
+    try:
+        response = await engine.exchange(request, lease)
+        content = await read(response)
+    finally:
+        assert lease.released == 1
+    return Answer(response, content, lease)
+
+
+async def together(runtime: Runtime, *functions: Callable[[], Awaitable[T]]) -> list[T | BaseException]:
+    """Run coroutine functions at the same time, as tasks or threads; results or exceptions in their order."""
+    results: dict[int, T | BaseException] = {}
+
+    async def run(index: int) -> None:
+        try:
+            results[index] = await functions[index]()
+        except Exception as exc:  # noqa: BLE001 - the test looks at it
+            results[index] = exc
+
+    indexes = range(len(functions))
+    if runtime.name == "blocking":
+        threads = [threading.Thread(target=lambda index=index: drive(run(index))) for index in indexes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+            assert not thread.is_alive(), "a thread hangs"
+    elif runtime.name == "asyncio":
+        async with asyncio.timeout(30):
+            await asyncio.gather(*[run(index) for index in indexes])
+    else:
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                for index in indexes:
+                    nursery.start_soon(run, index)
+    return [results[index] for index in indexes]
+
+
+async def cancelled_after(runtime: Runtime, seconds: float, function: Callable[[], Awaitable[object]]) -> None:
+    """Run a coroutine function and cancel it after a while. Not for blocking."""
+    if runtime.name == "asyncio":
+        task = asyncio.ensure_future(function())
+        await asyncio.sleep(seconds)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+    else:
+        with trio.move_on_after(seconds) as scope:
+            await function()
+        assert scope.cancelled_caught

@@ -1,0 +1,158 @@
+"""QueryParams and the form encoding it shares with forms."""
+
+from __future__ import annotations
+
+import copy
+import enum
+import pickle
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from http3_models._query import QueryParams, decode_pairs, encode_pairs, text_of
+
+
+class Number(int, enum.Enum):
+    ONE = 1
+
+
+class Word(str, enum.Enum):  # noqa: UP042 - its str() is "Word.A", which must not be sent
+    A = "a b"
+
+
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [
+        (None, ""),
+        ("", ""),
+        ({}, ""),
+        ("a=1&b=2&a=3", "a=1&b=2&a=3"),
+        ("a&b=&=c&&d==", "a=&b=&=c&d=%3D"),
+        ("a+b=%2B%20c", "a+b=%2B+c"),
+        ("a=%C3%A9&b=%E9&c=%zz", "a=%C3%A9&b=%EF%BF%BD&c=%25zz"),
+        ({"a": "1", "b": 2, "c": 1.5}, "a=1&b=2&c=1.5"),
+        ({"a": True, "b": False, "c": None}, "a=true&b=false"),
+        ({"a": ["1", 2, None, True]}, "a=1&a=2&a=true"),
+        ({"a": ()}, ""),
+        ({"a": (str(n) for n in range(2))}, "a=0&a=1"),
+        ({"a": Number.ONE, "b": Word.A}, "a=1&b=a+b"),
+        ([("a", "1"), ["b", ["2", "3"]], ("a", None), ("a", "4")], "a=1&b=2&b=3&a=4"),
+        ({"a b": "&=+#%\u00e9~*"}, "a+b=%26%3D%2B%23%25%C3%A9~%2A"),
+        (iter([("a", "1")]), "a=1"),
+    ],
+)
+def test_what_it_takes(params: Any, text: str) -> None:
+    assert str(QueryParams(params)) == text
+    assert str(QueryParams(QueryParams(text))) == text
+
+
+@pytest.mark.parametrize(
+    ("params", "named"),
+    [
+        (1, "params must be"),
+        (b"a=1", "params must be"),
+        (["ab"], "pairs of name and value"),
+        ([("a", "b", "c")], "pairs of name and value"),
+        ({1: "a"}, "names of type str"),
+        ({"key": b"x"}, r"params\['key'\]"),
+        ({"key": {"a": 1}}, r"params\['key'\]"),
+        ({"key": [object()]}, r"params\['key'\]"),
+        ({"key": [["a"]]}, r"params\['key'\]"),
+    ],
+)
+def test_other_types(params: Any, named: str) -> None:
+    with pytest.raises(TypeError, match=named):
+        QueryParams(params)
+
+
+def test_as_a_mapping() -> None:
+    params = QueryParams("a=1&b=2&a=3")
+    assert params["a"] == params.get("a") == "1"
+    assert params.get("c") is None
+    assert params.get("c", "x") == "x"
+    assert "a" in params
+    assert "c" not in params
+    assert list(params) == list(params.keys()) == ["a", "b"]
+    assert list(params.items()) == [("a", "1"), ("b", "2")]
+    assert len(params) == 2
+    assert dict(params) == {"a": "1", "b": "2"}
+    with pytest.raises(KeyError):
+        params["c"]
+
+
+def test_all_values() -> None:
+    params = QueryParams("a=1&b=2&a=3")
+    assert params.getlist("a") == ["1", "3"]
+    assert params.getlist("c") == []
+    assert params.multi_items() == [("a", "1"), ("b", "2"), ("a", "3")]
+
+
+def test_what_it_hands_out_is_no_way_in() -> None:
+    params = QueryParams("a=1")
+    params.getlist("a").append("2")
+    params.multi_items().clear()
+    assert str(params) == "a=1"
+    with pytest.raises(TypeError):
+        params["a"] = "2"  # type: ignore[index]
+
+
+def test_equality() -> None:
+    assert QueryParams("a=1&b=2") == QueryParams("b=2&a=1")
+    assert hash(QueryParams("a=1&b=2")) == hash(QueryParams("b=2&a=1"))
+    assert QueryParams("a=1&a=2") != QueryParams("a=2&a=1")
+    assert QueryParams("a=1&a=2") == {"a": [1, 2]}
+    assert QueryParams("a=1") != {"a": object()}
+    assert QueryParams("a=1") != "a=1"
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "merged"),
+    [
+        ("a=1&b=2", {"c": "3"}, "a=1&b=2&c=3"),
+        ("a=1&b=2&a=3", {"a": "4"}, "b=2&a=4"),
+        ("a=1", {"a": ["2", "3"]}, "a=2&a=3"),
+        ("a=1&b=2", {"a": None}, "b=2"),
+        ("a=1", None, "a=1"),
+        ("a=1", "b=2", "a=1&b=2"),
+        ("a=1", [("a", "2")], "a=2"),
+        ("a=1", QueryParams("a=5"), "a=5"),
+    ],
+)
+def test_merge(first: str, other: Any, merged: str) -> None:
+    params = QueryParams(first)
+    assert str(params.merge(other)) == merged
+    assert str(params) == first
+
+
+def test_repr_copies_and_pickles() -> None:
+    params = QueryParams("a=1&b=x y&a=2")
+    assert repr(params) == "QueryParams('a=1&b=x+y&a=2')"
+    for other in (
+        copy.copy(params),
+        copy.deepcopy(params),
+        *(pickle.loads(pickle.dumps(params, p)) for p in range(6)),
+    ):
+        assert other == params
+        assert str(other) == str(params)
+
+
+def test_text_of_names_its_label() -> None:
+    with pytest.raises(TypeError, match=r"^data\['x'\] must be"):
+        text_of(None, "data['x']")
+
+
+@given(st.lists(st.tuples(st.text(), st.text())))
+def test_pairs_come_back(pairs: list[tuple[str, str]]) -> None:
+    text = encode_pairs(pairs)
+    assert text.isascii()
+    assert decode_pairs(text) == pairs
+    assert text == urlencode(pairs)
+
+
+@given(st.text(alphabet="a&=+%e9C3 \u00e9#;"))
+def test_decoding_as_the_standard_library_does(text: str) -> None:
+    expected = parse_qsl(text, keep_blank_values=True)
+    assert decode_pairs(text) == expected
