@@ -46,9 +46,9 @@ def check(what: bool, promise: str) -> None:
         raise SystemExit(f"\nThe demo failed: {promise}")
 
 
-def seconds(value: float | None) -> str:
+def seconds(value: float) -> str:
     """A duration for people."""
-    return "-" if value is None else f"{value * 1000:.1f} ms"
+    return f"{value * 1000:.1f} ms"
 
 
 def mebibytes(size: float) -> str:
@@ -58,17 +58,12 @@ def mebibytes(size: float) -> str:
 
 def describe(response: http3.Response | http3.AsyncResponse) -> None:
     """One line on an answer, one on where the time went."""
-    connection, timings = response.connection, response.timings
-    tls = connection.tls_version if connection is not None else None
     status = f"{response.status_code} {response.reason_phrase}".strip()
-    took = response.elapsed.total_seconds() if response.elapsed is not None else None
-    tell(f"{paint(status, '32')} over {response.protocol} and {tls}, head after {seconds(took)}")
-    phases = [
-        f"{name} {seconds(value)}"
-        for name, value in zip(timings._fields, timings, strict=True)
-        if value is not None
-    ]
-    tell(paint("timings: " + ", ".join(phases), "2"))
+    took = seconds(response.elapsed.total_seconds())
+    tls = response.connection.tls_version
+    tell(f"{paint(status, '32')} over {response.protocol} and {tls}, head after {took}")
+    phases = zip(response.timings._fields, response.timings, strict=True)
+    tell(paint("timings: " + ", ".join(f"{name} {seconds(value)}" for name, value in phases if value), "2"))
 
 
 def first_steps(base: str, ca: str) -> None:
@@ -157,7 +152,7 @@ def redirects_and_cookies(client: http3.Client) -> None:
 def failures(base: str, client: http3.Client) -> None:
     """Errors say what happened, where, and after how long."""
     heading("6. When things go wrong")
-    show(f"http3.get('{base}/hello')              # without verify=ca_file: nobody vouches for it")
+    show(f"http3.get('{base}/hello')   # without verify=ca_file")
     try:
         http3.get(f"{base}/hello")
     except http3.TLSError as exc:
@@ -188,8 +183,8 @@ def failures(base: str, client: http3.Client) -> None:
 async def asynchronous(base: str, ca: str) -> None:
     """The same API with `await`; many requests share one HTTP/2 connection."""
     heading("7. The same with await: 100 requests at once")
-    show("async with http3.AsyncClient(verify=ca_file, base_url=...) as client:")
-    show("    await asyncio.gather(*[client.get('/hello') for _ in range(100)])")
+    code = "async with http3.AsyncClient(verify=ca_file, base_url=...) as client:\n"
+    show(code + "    await asyncio.gather(*[client.get('/hello') for _ in range(100)])")
     for versions in (("HTTP/1.1",), ("HTTP/2",)):
         async with http3.AsyncClient(verify=ca, base_url=base, http_versions=versions) as client:
             start = time.monotonic()
@@ -201,7 +196,8 @@ async def asynchronous(base: str, ca: str) -> None:
         check(all(body["hello"] == "world" for body in bodies), "all hundred answers are right")
         check(all(response.protocol == versions[0] for response in responses), f"all spoke {versions[0]}")
         check(versions != ("HTTP/2",) or len(addresses) == 1, "HTTP/2 shares one connection")
-    show("    async for chunk in (await client.get('/download', stream=True)).stream(): ...")
+    code = "async with await client.get('/download', stream=True) as response:\n"
+    show(code + "    async for chunk in response.stream(): ...")
     async with http3.AsyncClient(verify=ca, base_url=base) as client:
         received = 0
         async with await client.get("/download", stream=True) as response:

@@ -100,7 +100,17 @@ def running(folder: Path) -> Iterator[tuple[str, str]]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     log = folder / "server.log"
-    command = [sys.executable, "-m", "hypercorn", "--workers", "0", "--bind", f"127.0.0.1:{port}"]
+    command = [
+        sys.executable,
+        "-m",
+        "hypercorn",
+        "--workers",
+        "0",
+        "--graceful-timeout",
+        "0",
+        "--bind",
+        f"127.0.0.1:{port}",
+    ]
     command += ["--certfile", str(pem), "--keyfile", str(pem), "demo_server:app"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=Path(__file__).parent, stdout=output, stderr=output)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from hypothesis import settings
 
 from servers import (
     Authority,
@@ -22,6 +23,11 @@ from servers import (
 
 if TYPE_CHECKING:
     from runtimes import Runtime
+
+
+# A shared machine may stall any example; how long one takes is no verdict.
+settings.register_profile("http3", deadline=None)
+settings.load_profile("http3")
 
 
 @pytest.fixture(params=["blocking", "asyncio", "trio"])

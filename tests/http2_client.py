@@ -128,7 +128,9 @@ async def together(runtime: Runtime, *functions: Callable[[], Awaitable[T]]) -> 
     return [results[index] for index in indexes]
 
 
-async def cancelled_after(runtime: Runtime, seconds: float, function: Callable[[], Awaitable[object]]) -> None:
+async def cancelled_after(
+    runtime: Runtime, seconds: float, function: Callable[[], Awaitable[object]]
+) -> None:
     """Run a coroutine function and cancel it after a while. Not for blocking."""
     if runtime.name == "asyncio":
         task = asyncio.ensure_future(function())

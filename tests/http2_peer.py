@@ -64,6 +64,7 @@ class Peer:
         self.h2 = H2Connection(config)
         values = {SettingCodes[name.upper()]: value for name, value in settings.items()}
         self.h2.local_settings = Settings(client=False, initial_values=values)
+        self.h2.decoder.max_header_list_size = settings.get("max_header_list_size", 65536)
         self.h2.initiate_connection()
         self.flush()
 
@@ -121,7 +122,9 @@ class Peer:
         self.until(lambda: stream_id in self.requests and (self.requests[stream_id].ended or not whole))
         return self.requests[stream_id]
 
-    def head(self, stream_id: int, status: int | str = 200, fields: Fields = (), *, end: bool = False) -> None:
+    def head(
+        self, stream_id: int, status: int | str = 200, fields: Fields = (), *, end: bool = False
+    ) -> None:
         """Send a head."""
         pairs = [(":status", str(status)), *fields]
         self.h2.send_headers(stream_id, pairs, end_stream=end)
@@ -131,7 +134,9 @@ class Peer:
         """Send body bytes; waits for the client's windows."""
         while True:
             self.until(lambda: not data or self.h2.local_flow_control_window(stream_id) > 0)
-            size = min(len(data), self.h2.local_flow_control_window(stream_id), self.h2.max_outbound_frame_size)
+            size = min(
+                len(data), self.h2.local_flow_control_window(stream_id), self.h2.max_outbound_frame_size
+            )
             last = size == len(data)
             self.h2.send_data(stream_id, data[:size], end_stream=end and last, pad_length=pad)
             self.flush()
@@ -173,7 +178,7 @@ class EchoServer:
         if request.field(b":method") == b"POST":
             body = bytes(request.body)
         else:
-            body = bytes(int((request.field(b":path") or b"/0")[1:]))
+            body = bytes(int((request.field(b":path") or b"/")[1:] or 0))
         fields = [("content-length", str(len(body))), ("x-path", (request.field(b":path") or b"").decode())]
         try:
             self.peer.h2.send_headers(request.stream_id, [(":status", "200"), *fields], end_stream=not body)

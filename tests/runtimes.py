@@ -24,7 +24,9 @@ class Runtime:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.backend: Backend = {"blocking": BlockingBackend, "asyncio": AsyncioBackend, "trio": TrioBackend}[name]()
+        self.backend: Backend = {"blocking": BlockingBackend, "asyncio": AsyncioBackend, "trio": TrioBackend}[
+            name
+        ]()
 
     def __repr__(self) -> str:
         return f"<Runtime {self.name}>"

@@ -23,9 +23,8 @@ def project(distribution: str) -> dict[str, Any]:
 def requirements(distribution: str) -> list[str]:
     """What it asks for, extras included."""
     table = project(distribution)
-    return table["dependencies"] + [
-        line for lines in table["optional-dependencies"].values() for line in lines
-    ]
+    extras = [line for lines in table["optional-dependencies"].values() for line in lines]
+    return [*table["dependencies"], *extras]
 
 
 VERSION: str = project("http3")["version"]

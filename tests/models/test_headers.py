@@ -99,6 +99,10 @@ def test_many_names_are_looked_up_alike() -> None:
         name = f"X-Made-Up-{number}"
         assert Headers({name: "1"})[name.upper()] == "1"
     Headers({f"X-Made-Up-{number}": "1" for number in range(2000)}).check()
+    long = "X" * 100
+    headers = Headers({long: "1"})
+    headers.check()
+    assert headers[long.lower()] == "1"
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,8 @@ def test_headers_by_hand_win_and_keep_their_case() -> None:
         headers={"user-AGENT": "me", "content-type": "application/x+json", "Host": "other", "X-Own": "1"},
     )
     assert names(request) == [
-        "Host", "Accept", "Accept-Encoding", "Connection", "user-AGENT", "content-type", "X-Own", "Content-Length",
+        "Host", "Accept", "Accept-Encoding", "Connection", "user-AGENT", "content-type", "X-Own",
+        "Content-Length",
     ]  # fmt: skip
     assert request.headers["Host"] == "other"
     assert request.headers["Content-Type"] == "application/x+json"
@@ -176,7 +177,10 @@ def test_refused_headers(headers: Any) -> None:
 
 
 def test_framing_by_hand_that_fits() -> None:
-    assert names(Request("POST", URL_TEXT, data=b"abc", headers={"Content-Length": "3"})).count("Content-Length") == 1
+    assert (
+        names(Request("POST", URL_TEXT, data=b"abc", headers={"Content-Length": "3"})).count("Content-Length")
+        == 1
+    )
     request = Request("POST", URL_TEXT, data=b"abc", headers={"Transfer-Encoding": "gzip, chunked"})
     assert "Content-Length" not in request.headers
     request = Request("POST", URL_TEXT, data=iter([b"abc"]), headers={"Content-Length": "3"})
@@ -196,7 +200,11 @@ def test_methods_of_wrong_types(method: Any) -> None:
 
 
 def test_methods_are_upper_case() -> None:
-    assert [Request(name, URL_TEXT).method for name in ("get", "Get", "m-search")] == ["GET", "GET", "M-SEARCH"]
+    assert [Request(name, URL_TEXT).method for name in ("get", "Get", "m-search")] == [
+        "GET",
+        "GET",
+        "M-SEARCH",
+    ]
 
 
 @pytest.mark.parametrize("headers", ["X: 1", b"X: 1", 5, [5], [("a", "b", "c")], {"a": 5}, {5: None}])

@@ -105,8 +105,7 @@ def test_many_threads_over_few_connections_are_all_served(raw_server: StartRawSe
     served: list[int] = []
 
     def work() -> None:
-        for _ in range(20):
-            served.append(drive(fetch(pool, server.url)).status_code)
+        served.extend(drive(fetch(pool, server.url)).status_code for _ in range(20))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -166,13 +165,16 @@ def test_a_forgotten_response_serves_who_waits(runtime: Runtime, raw_server: Sta
             await runtime.backend.sleep(0.05)
             held.clear()
 
-        with pytest.warns(ResourceWarning):
+        async def both() -> None:
             if runtime.name == "asyncio":
                 await asyncio.gather(fetch(pool, server.url), forget())
-            else:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(forget)
-                    nursery.start_soon(fetch, pool, server.url)
+                return
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(forget)
+                nursery.start_soon(fetch, pool, server.url)
+
+        with pytest.warns(ResourceWarning):
+            await both()
         await pool.close()
 
     runtime.run(main)
@@ -272,6 +274,17 @@ def test_an_untrusted_certificate_and_a_wrong_name_are_tls_errors(
     runtime.run(main)
 
 
+def test_a_missing_ca_file_is_an_error_that_names_it(runtime: Runtime, nginx: Nginx) -> None:
+    async def main() -> None:
+        pool = make_pool(runtime, verify="/no/such/ca.pem")
+        with pytest.raises(FileNotFoundError, match=r"/no/such/ca\.pem"):
+            await fetch(pool, nginx.tls + "/small")
+        assert (await fetch(pool, nginx.plain + "/small")).status_code == 200
+        await pool.close()
+
+    runtime.run(main)
+
+
 def test_a_server_without_tls_is_a_tls_error(runtime: Runtime, nginx: Nginx) -> None:
     async def main() -> None:
         pool = make_pool(runtime, verify=False)
@@ -354,6 +367,7 @@ def test_the_next_event_loop_starts_with_an_empty_pool(uvicorn: Uvicorn) -> None
     asyncio.run(main())
     asyncio.run(main())
     trio.run(main)
+    asyncio.run(pool.close())
 
 
 def test_two_loops_at_once_are_refused(uvicorn: Uvicorn) -> None:
@@ -365,7 +379,7 @@ def test_two_loops_at_once_are_refused(uvicorn: Uvicorn) -> None:
 
         def other() -> None:
             try:
-                asyncio.run(fetch(pool, uvicorn.url + "/json"))  # type: ignore[arg-type]
+                asyncio.run(fetch(pool, uvicorn.url + "/json"))
             except RuntimeError as exc:
                 refused.append(exc)
 

@@ -6,12 +6,16 @@ which is loaded when a request needs it; with ``dispatch=`` none of it is.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ._api import delete, get, head, options, patch, post, put, request
 from ._async_client import AsyncClient
 from ._auth import Auth, AuthBase, BasicAuth, BearerAuth, HTTPBasicAuth
 from ._client import Client
-from ._digest import DigestAuth
 from ._options import AsyncRequestOptions, RequestOptions
+
+if TYPE_CHECKING:
+    from ._digest import DigestAuth as DigestAuth
 
 __version__ = "0.7.0"
 
@@ -39,6 +43,18 @@ __all__ = [
 
 # A class says that it lives where people import it from, so that tracebacks and pickles survive when it
 # moves between our modules.
-for _value in (globals()[_name] for _name in __all__):
+for _value in (globals().get(_name) for _name in __all__):
     if isinstance(_value, type):
         _value.__module__ = __name__
+
+
+def __getattr__(name: str) -> object:
+    if name == "DigestAuth":  # seldom used, and its patterns take as long to compile as the rest to import
+        from ._digest import DigestAuth
+
+        return DigestAuth
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

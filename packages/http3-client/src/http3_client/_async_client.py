@@ -14,7 +14,7 @@ from http3_models import (
 )
 from http3_models._url import redacted
 
-from ._call import Call, Views, own_copy
+from ._call import Call, Views, by_hand
 from ._construction import make_engine
 from ._opening import HTTP_VERSIONS
 from ._options import AsyncRequestOptions, spelled_out
@@ -159,11 +159,10 @@ class AsyncClient(HasSettings):
         """Send a request and return its response, after redirects.
 
         The body is ``data`` (dict for a form, str, bytes, binary file, iterator of bytes, async or sync),
-        ``files`` (multipart, beside a dict as ``data``) or ``json``.
-        ``params`` are appended to the query.
-        ``headers`` win over the client's, None removes one. ``cookies`` go with this request and its redirects
-        on the same origin. ``stream=True`` returns after the head. ``auth``, ``cert``, ``verify`` and
-        ``timeout`` (seconds) stand in for the client's, which None means.
+        ``files`` (multipart, beside a dict as ``data``) or ``json``. ``params`` are appended to the query,
+        ``headers`` win over the client's (None removes one), ``cookies`` are for this request and its
+        redirects on the same origin. ``stream=True`` returns after the head. ``auth``, ``cert``, ``verify``
+        and ``timeout`` (seconds) stand in for the client's, which None means.
 
         Raises RequestError subclasses (Timeout, NetworkError, ProtocolError, DecodingError, RedirectError),
         InvalidURL, ClientClosed; TypeError and ValueError that name the argument.
@@ -227,7 +226,7 @@ class AsyncClient(HasSettings):
         if not isinstance(request, AsyncRequest):
             raise TypeError(f"request must be an AsyncRequest, not {type(request).__name__}")
         state, call = await self._engine.send(
-            own_copy(request._state),
+            by_hand(request._state),
             stream=stream,
             auth=auth,
             allow_redirects=allow_redirects,

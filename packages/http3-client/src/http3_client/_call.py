@@ -121,11 +121,11 @@ class Call:
         work = own_copy(request)
         if auth.requires_request_body:
             await _load(work)
-        flow = auth.auth_flow(self._views.request(work))
+        flow = _flow_of(auth, self._views.request(work))
         response: ResponseState | None = None
         earlier: list[ResponseState] = []
         try:
-            wanted = _yielded(auth, _first(auth, flow))
+            wanted = _yielded(auth, next(flow, None))
             while True:
                 # Each exchange has a record of its own: the flow goes on changing the one it has.
                 response = await self._exchange(own_copy(wanted, request))
@@ -263,6 +263,13 @@ def own_copy(request: RequestState, call: RequestState | None = None) -> Request
     )
 
 
+def by_hand(request: RequestState) -> RequestState:
+    """A record for a request that the caller made, and may have changed since: its Cookie header is by hand."""
+    own = own_copy(request)
+    own.hand_cookie = own.headers.get("cookie")
+    return own
+
+
 async def _load(request: RequestState) -> None:
     """Have the body in memory."""
     body = request.body
@@ -274,15 +281,12 @@ async def _load(request: RequestState) -> None:
         request.body = BytesBody(b"".join(chunks))
 
 
-def _first(auth: Auth, flow: Flow) -> object:
-    try:
-        return next(flow)
-    except StopIteration:
-        raise TypeError(f"auth_flow of {auth!r} must yield a request, and ended without") from None
-    except TypeError as exc:
-        if not hasattr(flow, "send"):
-            raise TypeError(f"auth_flow of {auth!r} must be a generator, not {type(flow).__name__}") from exc
-        raise
+def _flow_of(auth: Auth, request: AnyRequest) -> Flow:
+    flow = auth.auth_flow(request)
+    if not hasattr(flow, "send"):
+        abandon(flow)
+        raise TypeError(f"auth_flow of {auth!r} must be a generator, not {type(flow).__name__}")
+    return flow
 
 
 def _yielded(auth: Auth, request: object) -> RequestState:

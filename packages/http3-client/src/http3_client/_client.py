@@ -15,7 +15,7 @@ from http3_models import (
 from http3_models._records import drive
 from http3_models._url import redacted
 
-from ._call import Call, Views, own_copy
+from ._call import Call, Views, by_hand
 from ._construction import make_engine
 from ._opening import HTTP_VERSIONS
 from ._options import RequestOptions, spelled_out
@@ -164,11 +164,10 @@ class Client(HasSettings):
         """Send a request and return its response, after redirects.
 
         The body is ``data`` (dict for a form, str, bytes, binary file, iterator of bytes),
-        ``files`` (multipart, beside a dict as ``data``) or ``json``.
-        ``params`` are appended to the query.
-        ``headers`` win over the client's, None removes one. ``cookies`` go with this request and its redirects
-        on the same origin. ``stream=True`` returns after the head. ``auth``, ``cert``, ``verify`` and
-        ``timeout`` (seconds) stand in for the client's, which None means.
+        ``files`` (multipart, beside a dict as ``data``) or ``json``. ``params`` are appended to the query,
+        ``headers`` win over the client's (None removes one), ``cookies`` are for this request and its
+        redirects on the same origin. ``stream=True`` returns after the head. ``auth``, ``cert``, ``verify``
+        and ``timeout`` (seconds) stand in for the client's, which None means.
 
         Raises RequestError subclasses (Timeout, NetworkError, ProtocolError, DecodingError, RedirectError),
         InvalidURL, ClientClosed; TypeError and ValueError that name the argument.
@@ -235,7 +234,7 @@ class Client(HasSettings):
             raise TypeError(f"request must be a Request, not {type(request).__name__}")
         state, call = self._run(
             self._engine.send(
-                own_copy(request._state),
+                by_hand(request._state),
                 stream=stream,
                 auth=auth,
                 allow_redirects=allow_redirects,

@@ -10,7 +10,6 @@ origin, replaced whole, so threads may share a `DigestAuth`.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import re
@@ -87,6 +86,8 @@ class DigestAuth(Auth):
     a server insists on auth-int, the request's body must be in memory (LocalProtocolError otherwise); a
     subclass with ``requires_request_body = True`` has it read.
     """
+
+    __module__ = "http3_client"
 
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
         self._username = _utf8("username", username)
@@ -208,6 +209,8 @@ def _quoted(text: str) -> str:
 
 
 def _hasher(name: str) -> Callable[[bytes], str]:
+    import hashlib  # loads OpenSSL
+
     algorithm = _HASHES[name]
 
     def digest(data: bytes) -> str:
@@ -234,6 +237,8 @@ def find_challenge(headers: Headers) -> tuple[Challenge, bool] | None:
 
 
 def _known_algorithm(name: str) -> str | None:
+    import hashlib
+
     for known, function in _HASHES.items():
         for spelling in (known, f"{known}-sess"):
             if name.upper() == spelling.upper() and function in hashlib.algorithms_available:

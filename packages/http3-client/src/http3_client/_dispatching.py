@@ -98,6 +98,20 @@ class AsyncSend:
         await self._dispatch.close()
 
 
+class AsyncMock(AsyncSend):
+    """`MockDispatcher` and its kind, which have another face for async clients."""
+
+    __slots__ = ("_original",)
+
+    def __init__(self, dispatch: Any) -> None:
+        super().__init__(dispatch._for_async())
+        self._original = dispatch
+        self.now = _clock_of(dispatch)
+
+    async def close(self) -> None:
+        self._original.close()
+
+
 class Bridged:
     """What truly suspends, under a sync client: it runs on a loop, the engine stays in the caller's thread.
 
@@ -194,23 +208,21 @@ async def _aborted(body: ResponseBody) -> None:
 def adapted(dispatch: object, *, asynchronous: bool) -> Dispatching:
     """``dispatch`` as the engine wants it. Raises TypeError where it has no ``send`` to call."""
     native: Any = dispatch
-    if _has_own_exchange(dispatch):
+    if _has_own("exchange", dispatch):
         return Bridged(native) if suspends(dispatch) and not asynchronous else native
     if not callable(getattr(dispatch, "send", None)):
         raise TypeError(f"dispatch must be a Dispatcher or an AsyncDispatcher, not {type(dispatch).__name__}")
-    if asynchronous and hasattr(dispatch, "_for_async"):
-        sender = AsyncSend(dispatch._for_async())
-        sender.now = _clock_of(dispatch)
-        return sender
+    if asynchronous and _has_own("_for_async", dispatch):
+        return AsyncMock(native)
     if suspends(dispatch):
         return AsyncSend(dispatch) if asynchronous else Bridged(AsyncSend(dispatch))
     return ThreadedSend(dispatch) if asynchronous and CAN_THREAD else BlockingSend(dispatch)
 
 
-def _has_own_exchange(dispatch: object) -> bool:
-    """True unless a subclass overrides ``send``: then that is what is to be called."""
+def _has_own(name: str, dispatch: object) -> bool:
+    """Whether it has this method of ours, and no subclass overrides ``send``: then that is to be called."""
     for cls in type(dispatch).__mro__:
-        if "exchange" in cls.__dict__:
+        if name in cls.__dict__:
             return True
         if "send" in cls.__dict__:
             return False

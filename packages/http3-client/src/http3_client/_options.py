@@ -40,7 +40,7 @@ F = TypeVar("F", bound=Function)
 
 
 class CommonOptions(TypedDict, total=False):
-    """What every verb takes beside the URL, in both clients and in the request functions; but for ``data``."""
+    """What every verb takes beside the URL, in both clients and in the functions; all but ``data``."""
 
     files: RequestFiles | None
     """multipart/form-data: name -> file, bytes or (filename, file[, type[, headers]]). Default: none."""
@@ -67,7 +67,7 @@ class CommonOptions(TypedDict, total=False):
     """Follow redirects. Default: True, but for HEAD."""
 
     cert: CertTypes | None
-    """A client certificate: path, (certificate, key) or (certificate, key, password). Default: the client's."""
+    """Client certificate: path, (certificate, key) or (certificate, key, password). Default: the client's."""
 
     verify: VerifyTypes | None
     """True, False, a CA file or folder, or an ``ssl.SSLContext``. Default: None, the client's."""

@@ -134,7 +134,7 @@ def _target(base: URL, response: ResponseState) -> URL:
 
 
 def _settled(url: URL, base: URL) -> URL:
-    """With the old fragment where the new one has none, and without userinfo: a server gives us no credentials."""
+    """With the old fragment where the new one has none, and without userinfo: servers give no credentials."""
     if base.fragment and not url.fragment:
         url = url.copy_with(fragment=base.fragment)
     return url.copy_with(userinfo="") if url.userinfo else url

@@ -173,7 +173,7 @@ class HeadersSetting(Setting[Headers, "HeaderTypes | None"]):
     """``client.headers``: beside the fields, the names to leave out are kept."""
 
     def __init__(self, doc: str) -> None:
-        super().__init__(Headers, doc)
+        super().__init__(lambda headers: split_headers(headers)[0], doc)
 
     def __set__(self, client: Any, value: HeaderTypes | None) -> None:
         client._engine.settings.set_headers(value)

@@ -189,12 +189,14 @@ for _class in [globals().get(name) for name in __all__]:
         _class.__module__ = __name__
 
 
-def __getattr__(name: str) -> object:
-    if name == "DEFAULT_CA_BUNDLE_PATH":  # asks certifi, which takes 19 ms to load
-        from . import _config
+if not TYPE_CHECKING:  # a checker would take it for leave to use any name
 
-        return _config.DEFAULT_CA_BUNDLE_PATH
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        if name == "DEFAULT_CA_BUNDLE_PATH":  # asks certifi, which takes 19 ms to load
+            from . import _config
+
+            return _config.DEFAULT_CA_BUNDLE_PATH
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -54,7 +54,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _CONTROL_NAMES = {b"\r": "a carriage return", b"\n": "a line feed", b"\x00": "a NUL"}
 
 _MAX_KNOWN = 1024
-"""Spellings remembered by `_lower`. Programs use some dozens; the bound is for those that make names up."""
+"""Spellings remembered. Programs use some dozens; those that make names up start over at the bound."""
 
 _known: dict[str, bytes] = {}
 
@@ -67,7 +67,9 @@ def _lower(name: str) -> bytes:
     key = _known.get(name)
     if key is None:
         key = name.encode("utf-8", "surrogatepass").lower()  # ASCII only: \u212a is no k
-        if len(_known) < _MAX_KNOWN and len(name) <= 64:
+        if len(name) <= 64:
+            if len(_known) >= _MAX_KNOWN:
+                _known.clear()
             _known[name] = key
     return key
 
@@ -248,9 +250,9 @@ class Headers(MutableMapping[str, str]):
             if name not in _tokens:
                 _check_name(name)
         if found := _CONTROL.search(b"".join([value for _, value in self._pairs])):
-            name = next(name for name, value in self._pairs if _CONTROL.search(value)).decode()
+            culprit = next(name for name, value in self._pairs if _CONTROL.search(value)).decode()
             what = _CONTROL_NAMES.get(found[0], "a control character")
-            raise LocalProtocolError(f"Header {name!r} has {what} in its value; nothing was sent")
+            raise LocalProtocolError(f"Header {culprit!r} has {what} in its value; nothing was sent")
         self._checked = self.version
 
     # Comparing and showing
@@ -347,7 +349,9 @@ def _check_name(name: bytes) -> None:
         raise LocalProtocolError(
             f"Header name {shown!r} is not a token (letters, digits and !#$%&'*+-.^_`|~); nothing was sent"
         )
-    if len(_tokens) < _MAX_KNOWN and len(name) <= 64:
+    if len(name) <= 64:
+        if len(_tokens) >= _MAX_KNOWN:
+            _tokens.clear()
         _tokens.add(name)
 
 

@@ -369,7 +369,7 @@ def _packed(response: BaseResponse[Any]) -> dict[str, Any]:
     state = response._state
     packed = {name: getattr(state, name) for name in _COPIED}
     packed["memory"] = state.body.data if isinstance(state.body, MemoryBody) else None
-    packed["closed"] = state.body is CLOSED
+    packed["spent"] = None if state.body is None else "closed" if state.body is CLOSED else "consumed"
     packed["request"] = None if state.request is None else response.request
     packed["history"] = list(response.history)
     packed["encoding"] = response._encoding
@@ -381,7 +381,7 @@ def _packed(response: BaseResponse[Any]) -> dict[str, Any]:
 
 
 def _rebuild(cls: type[BaseResponse[Any]], packed: dict[str, Any]) -> BaseResponse[Any]:
-    body: ResponseBody = CLOSED if packed["closed"] else CONSUMED
+    body: ResponseBody | None = {None: None, "closed": CLOSED, "consumed": CONSUMED}[packed["spent"]]
     if packed["memory"] is not None:
         body = MemoryBody(packed["memory"])
     state = ResponseState(

@@ -6,7 +6,7 @@ at annotations can use them. Classes that are costly to import stand in them as 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from ._bodies import BinaryFile
@@ -80,7 +80,7 @@ FileTypes: TypeAlias = (
 )
 """Content, or (filename, content[, content type[, headers]])."""
 
-RequestFiles: TypeAlias = Mapping[str, FileTypes] | Iterable[tuple[str, FileTypes]]
+RequestFiles: TypeAlias = Mapping[str, FileTypes] | Sequence[tuple[str, FileTypes]]
 """``files``: the parts of multipart/form-data, by the name of their field."""
 
 ResponseContent: TypeAlias = bytes | bytearray | memoryview | Iterable[bytes]

@@ -41,15 +41,17 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Not importlib: it is not needed for a name that is known to exist, and costs more than this.
-    module = __import__(f"{__name__}.{home}", fromlist=[name])
-    value: object = getattr(module, name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a checker would take every misspelled name for one of these
+
+    def __getattr__(name: str) -> object:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # Not importlib: it is not needed for a name that is known to exist, and costs more than this.
+        module = __import__(f"{__name__}.{home}", fromlist=[name])
+        value: object = getattr(module, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

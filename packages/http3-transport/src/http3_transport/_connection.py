@@ -77,12 +77,18 @@ class Opening:
 
 
 async def open_engine(opening: Opening, origin: Origin, config: SSLConfig, request: RequestState) -> Engine:
-    """Connect to ``origin`` for ``request``, whose connect limit and deadline apply to all of it."""
+    """Connect to ``origin`` for ``request``, whose connect limit and deadline apply to all of it.
+
+    A CA file or certificate that is missing is the caller's OSError, and passes as it is.
+    """
+    context = None
+    if origin.is_ssl:
+        context = context_for(config, alpn_protocols(opening.http_versions))
     limit = request.timeout.connect_timeout if request.timeout is not None else None
     try:
         left = limit if request.deadline is None else request.deadline.within(limit)
         ends = None if left is None else opening.now() + left
-        stream, protocol = await _connected(opening, origin, config, request, ends)
+        stream, protocol = await _connected(opening, origin, context, request, ends)
         return await _engine(opening, stream, protocol, request, ends)
     except OperationTimeout as exc:
         raise timeout_error(request, "connect", limit, Delivery.NOT_SENT) from exc
@@ -94,12 +100,13 @@ async def open_engine(opening: Opening, origin: Origin, config: SSLConfig, reque
 
 
 async def _connected(
-    opening: Opening, origin: Origin, config: SSLConfig, request: RequestState, ends: float | None
+    opening: Opening,
+    origin: Origin,
+    context: ssl.SSLContext | None,
+    request: RequestState,
+    ends: float | None,
 ) -> tuple[Stream, str | None]:
     """A stream, with TLS where the origin wants it, and what ALPN picked."""
-    context = None
-    if origin.is_ssl:
-        context = context_for(config, alpn_protocols(opening.http_versions))
     backend = opening.backend
     if isinstance(backend, ForeignBackend):
         return await backend.open(origin, context, request)

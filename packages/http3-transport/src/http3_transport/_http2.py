@@ -286,6 +286,9 @@ class HTTP2Engine:
         with self._lock:
             if data:
                 self._state.receive(data)
+            elif (error := self._write_error) is not None:
+                # A reset shows once, here to a write; to reads it looks like an end in good order then.
+                self._state.lose(Failure(ReadError, reason(error), cause=error))
             else:
                 self._state.end_of_input()
             self._wake_served()

@@ -77,7 +77,7 @@ class TamedConnection(H2Connection):
                 raise
             answers, events = (
                 self._ended(frame.stream_id),
-                [MalformedMessage(frame.stream_id, str(exc), frame)],
+                [MalformedMessage(frame.stream_id, fault(exc), frame)],
             )
         if answers:
             self._prepare_for_sending(answers)
@@ -119,6 +119,18 @@ class TamedConnection(H2Connection):
             frame = RstStreamFrame(stream_id)
             frame.error_code = ErrorCodes.PROTOCOL_ERROR
             return [frame]
+
+
+def fault(exc: ProtocolError) -> str:
+    """What is wrong with a message."""
+    if isinstance(exc, InvalidBodyLengthError):
+        return length_fault(exc.expected_length, exc.actual_length)
+    return f"The response is malformed: {exc}"
+
+
+def length_fault(announced: int, received: int) -> str:
+    """What is wrong with a body that does not fit its head."""
+    return f"The body does not fit its Content-Length: {announced} bytes announced, {received} received"
 
 
 def goaway_event(frame: GoAwayFrame) -> ConnectionTerminated:

@@ -49,7 +49,13 @@ from ._http2_headers import (
     response_head,
     trailer_fields,
 )
-from ._http2_library import INITIAL_STREAM_WINDOW, MalformedMessage, TamedConnection, new_connection
+from ._http2_library import (
+    INITIAL_STREAM_WINDOW,
+    MalformedMessage,
+    TamedConnection,
+    length_fault,
+    new_connection,
+)
 from ._http2_stream import BODY, CREDIT, HEAD, Failure, HTTP2Stream, NoStreamLeft
 
 CONNECTION_WINDOW = 16 * 1024 * 1024
@@ -398,8 +404,7 @@ class HTTP2State:
         if stream.head is None:
             self._fail(stream, RemoteProtocolError, "The response ended without a final head")
         elif stream.expected is not None and stream.expected != stream.received:
-            text = f"The body has {stream.received} bytes, its Content-Length says {stream.expected}"
-            self._fail(stream, RemoteProtocolError, text)
+            self._fail(stream, RemoteProtocolError, length_fault(stream.expected, stream.received))
         else:
             stream.ended = True
             self.news.add(stream)

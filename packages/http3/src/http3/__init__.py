@@ -1,23 +1,29 @@
-"""http3: an HTTP client, sync and async, for HTTP/1.1 and HTTP/2.
+"""http3: a sync and an async HTTP client for Python, with HTTP/1.1 and HTTP/2.
 
-No code of its own: this package gathers what `http3_models`, `http3_client` and `http3_transport` export.
-What belongs to the transport is loaded when it is first asked for.
+    import http3
+
+    response = http3.get("https://example.org")
+    response.status_code, response.text
+
+This package holds no code: it shows the public names of http3-models (values), http3-client (clients and
+request functions) and http3-transport (connections), under one roof. What only some programs need,
+connections and backends, is loaded when its name is asked for.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import http3_models
 from http3_client import (
     AsyncClient,
+    AsyncRequestOptions,
     Auth,
     AuthBase,
     BasicAuth,
     BearerAuth,
     Client,
-    DigestAuth,
     HTTPBasicAuth,
+    RequestOptions,
     delete,
     get,
     head,
@@ -112,28 +118,15 @@ from http3_models import (
 )
 
 if TYPE_CHECKING:
+    from http3_client import DigestAuth as DigestAuth
     from http3_models import DEFAULT_CA_BUNDLE_PATH as DEFAULT_CA_BUNDLE_PATH
-    from http3_transport import (
-        ASGIDispatch as ASGIDispatch,
-    )
-    from http3_transport import (
-        AsyncioBackend as AsyncioBackend,
-    )
-    from http3_transport import (
-        BlockingBackend as BlockingBackend,
-    )
-    from http3_transport import (
-        ConnectionPool as ConnectionPool,
-    )
-    from http3_transport import (
-        HTTPConnection as HTTPConnection,
-    )
-    from http3_transport import (
-        TrioBackend as TrioBackend,
-    )
-    from http3_transport import (
-        WSGIDispatch as WSGIDispatch,
-    )
+    from http3_transport import ASGIDispatch as ASGIDispatch
+    from http3_transport import AsyncioBackend as AsyncioBackend
+    from http3_transport import BlockingBackend as BlockingBackend
+    from http3_transport import ConnectionPool as ConnectionPool
+    from http3_transport import HTTPConnection as HTTPConnection
+    from http3_transport import TrioBackend as TrioBackend
+    from http3_transport import WSGIDispatch as WSGIDispatch
 
 __version__ = "0.7.0"
 
@@ -152,6 +145,7 @@ __all__ = [
     "AsyncDispatcher",
     "AsyncRequest",
     "AsyncRequestData",
+    "AsyncRequestOptions",
     "AsyncResponse",
     "AsyncResponseContent",
     "AsyncioBackend",
@@ -209,6 +203,7 @@ __all__ = [
     "RequestData",
     "RequestError",
     "RequestFiles",
+    "RequestOptions",
     "Response",
     "ResponseClosed",
     "ResponseContent",
@@ -246,17 +241,25 @@ __all__ = [
     "request",
 ]
 
-if not TYPE_CHECKING:  # for a checker a name that is not listed here does not exist
+_LATE = {
+    "DEFAULT_CA_BUNDLE_PATH": "http3_models",
+    "DigestAuth": "http3_client",
+    "ASGIDispatch": "http3_transport",
+    "AsyncioBackend": "http3_transport",
+    "BlockingBackend": "http3_transport",
+    "ConnectionPool": "http3_transport",
+    "HTTPConnection": "http3_transport",
+    "TrioBackend": "http3_transport",
+    "WSGIDispatch": "http3_transport",
+}
 
-    def __getattr__(name: str) -> object:
-        if name == "DEFAULT_CA_BUNDLE_PATH":
-            return http3_models.DEFAULT_CA_BUNDLE_PATH
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        import http3_transport
 
-        value = globals()[name] = getattr(http3_transport, name)
-        return value
+def __getattr__(name: str) -> object:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(__import__(_LATE[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

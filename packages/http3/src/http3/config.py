@@ -1,10 +1,9 @@
-"""Configuration under the address of 0.6.7; `http3` has it all as well."""
+"""The configuration, at the address that it had in http3 0.6.7; its home is `http3`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import http3_models
 from http3_models import (
     DEFAULT_LIMITS,
     DEFAULT_MAX_REDIRECTS,
@@ -41,13 +40,10 @@ __all__ = [
     "VerifyTypes",
 ]
 
-if not TYPE_CHECKING:  # for a checker a name that is not listed here does not exist
 
-    def __getattr__(name: str) -> object:
-        if name in __all__:
-            return getattr(http3_models, name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> object:
+    if name == "DEFAULT_CA_BUNDLE_PATH":
+        import http3_models
 
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+        return http3_models.DEFAULT_CA_BUNDLE_PATH
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

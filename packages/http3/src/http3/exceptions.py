@@ -1,4 +1,4 @@
-"""The exceptions under the address of 0.6.7; `http3` has them all as well."""
+"""The exceptions, at the address that they had in http3 0.6.7; their home is `http3`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests, responses and their parts under the address of 0.6.7; `http3` has them all as well."""
+"""The models, at the address that they had in http3 0.6.7; their home is `http3`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from http3_models import (
     AsyncResponse,
     AsyncResponseContent,
     AuthTypes,
-    ConnectionInfo,
     Cookies,
     CookieTypes,
     Headers,
@@ -22,7 +21,6 @@ from http3_models import (
     RequestFiles,
     Response,
     ResponseContent,
-    Timings,
     URLTypes,
 )
 
@@ -33,7 +31,6 @@ __all__ = [
     "AsyncResponse",
     "AsyncResponseContent",
     "AuthTypes",
-    "ConnectionInfo",
     "CookieTypes",
     "Cookies",
     "HeaderTypes",
@@ -46,6 +43,5 @@ __all__ = [
     "RequestFiles",
     "Response",
     "ResponseContent",
-    "Timings",
     "URLTypes",
 ]

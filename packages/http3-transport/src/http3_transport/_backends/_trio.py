@@ -12,7 +12,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import trio
+try:
+    import trio
+except ImportError:  # an extra; the class can be named without it, and says so when one is made
+    pass
 
 from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
 
@@ -163,7 +166,16 @@ async def connect_socket(address: Address) -> socket.socket:
 
 
 class TrioBackend(ConcurrencyBackend):
-    """trio, for `AsyncClient` inside ``trio.run``. Not tied to a run; may serve several, one by one."""
+    """trio, for `AsyncClient` inside ``trio.run``. Not tied to a run; may serve several, one by one.
+
+    Raises ImportError where trio is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import trio as _installed  # noqa: F401
+        except ImportError as exc:
+            raise ImportError("TrioBackend needs trio: pip install 'http3[trio]'") from exc
 
     def scope(self) -> object:
         return trio.lowlevel.current_trio_token()

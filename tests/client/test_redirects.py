@@ -1,0 +1,268 @@
+"""Redirects as a client follows them, and as `response.next` steps through them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from client_worlds import Site, World, redirect
+from http3_models import (
+    InvalidURL,
+    Limits,
+    RedirectBodyUnavailable,
+    RedirectError,
+    RedirectLoop,
+    Response,
+    TooManyRedirects,
+    UnsupportedProtocol,
+)
+
+
+@pytest.mark.parametrize("verb", ["get", "options", "post", "put", "patch", "delete"])
+def test_all_verbs_but_head_follow(world: World, verb: str) -> None:
+    session = world.session(Site({"/a": redirect("/b")}))
+    assert session.do(getattr(session.client, verb)("https://h/a")).url.path == "/b"
+
+
+def test_head_follows_only_if_asked(world: World) -> None:
+    session = world.session(Site({"/a": redirect("/b")}))
+    assert session.do(session.client.head("https://h/a")).status_code == 302
+    assert session.do(session.client.head("https://h/a", allow_redirects=True)).url.path == "/b"
+    assert session.request("HEAD", "https://h/a").url.path == "/b"
+
+
+def test_history_holds_the_earlier_responses_with_their_bodies(world: World) -> None:
+    site = Site({"/a": redirect("/b"), "/b": redirect("/c", 303)})
+    response = world.session(site).get("https://h/a")
+    assert [(earlier.status_code, earlier.url.path, earlier.text) for earlier in response.history] == [
+        (302, "/a", "moved"),
+        (303, "/b", "moved"),
+    ]
+    assert all(isinstance(earlier, world.response_class) for earlier in response.history)
+    assert [len(earlier.history) for earlier in response.history] == [0, 1]
+    assert response.history[0].elapsed <= response.elapsed
+
+
+def test_only_short_bodies_are_kept(world: World) -> None:
+    taken: list[int] = []
+    closed: list[int] = []
+
+    def body(count: int) -> Iterator[bytes]:
+        for number in range(count):
+            taken.append(number)
+            yield b"x" * 10
+
+    site = Site(
+        {
+            "/a": lambda _: Response(302, headers={"Location": "/b"}, content=body(3)),
+            "/b": lambda _: Response(
+                302, headers={"Location": "/c"}, content=body(1000), on_close=lambda: closed.append(1)
+            ),
+        }
+    )
+    response = world.session(site, limits=Limits(max_drained=40)).get("https://h/a")
+    kept, given_up = response.history
+    assert kept.text == "x" * 30
+    assert given_up.is_closed
+    assert closed == [1]
+    assert len(taken) < 20
+
+
+def test_a_long_content_length_is_not_even_begun(world: World) -> None:
+    def body() -> Iterator[bytes]:
+        raise AssertionError("begun")
+        yield b""
+
+    site = Site({"/a": lambda _: Response(302, headers={"Location": "/b", "Content-Length": "9" * 30}, content=body())})
+    assert world.session(site).get("https://h/a").url.path == "/b"
+
+
+def test_a_redirect_whose_body_breaks_is_followed_all_the_same(world: World) -> None:
+    from http3_models import ReadError
+
+    def body() -> Iterator[bytes]:
+        yield b"x"
+        raise ReadError("gone")
+
+    site = Site({"/a": lambda _: Response(302, headers={"Location": "/b"}, content=body())})
+    response = world.session(site).get("https://h/a")
+    assert response.url.path == "/b"
+    assert response.history[0].is_closed
+
+
+def test_drained_bodies_are_not_unpacked(world: World) -> None:
+    site = Site({"/a": Response(302, headers={"Location": "/b", "Content-Encoding": "gzip"}, content=b"no gzip")})
+    assert world.session(site).get("https://h/a").url.path == "/b"
+
+
+def test_redirects_never_join_to_the_base_url(world: World) -> None:
+    site = Site({"/v1/a": redirect("/b")})
+    world.session(site, base_url="https://h/v1", params={"p": "1"}).get("/a")
+    assert site.urls == ["https://h/v1/a?p=1", "https://h/b"]
+
+
+def test_the_limit(world: World) -> None:
+    site = Site({f"/{number}": redirect(f"/{number + 1}") for number in range(30)})
+    assert world.session(site).get("https://h/10").url.path == "/30"
+    with pytest.raises(TooManyRedirects, match="20") as caught:
+        world.session(site).get("https://h/9")
+    assert caught.value.response.url.path == "/29"
+    assert len(caught.value.response.history) == 20
+    assert caught.value.request.url.path == "/29"
+    assert isinstance(caught.value.response, world.response_class)
+    assert caught.value.response.text == "moved"
+
+
+def test_no_redirects_at_all(world: World) -> None:
+    site = Site({"/a": redirect("/b")})
+    with pytest.raises(TooManyRedirects):
+        world.session(site, max_redirects=0).get("https://h/a")
+    assert world.session(site, max_redirects=0).get("https://h/a", allow_redirects=False).status_code == 302
+
+
+def test_loops(world: World) -> None:
+    site = Site({"/a": redirect("/b"), "/b": redirect("/a#x")})
+    with pytest.raises(RedirectLoop) as caught:
+        world.session(site).get("https://h/a")
+    assert site.urls == ["https://h/a", "https://h/b"]
+    assert caught.value.response.url.path == "/b"
+
+
+def test_a_login_that_bounces_back_with_a_cookie_is_no_loop(world: World) -> None:
+    def page(request: Any) -> Response:
+        if "session=1" in request.headers.get("cookie", ""):
+            return Response(200, text="in")
+        return redirect("/login")
+
+    site = Site({"/": page, "/login": redirect("/", Set_Cookie="session=1")})
+    assert world.session(site).get("https://h/").text == "in"
+
+
+def test_a_login_page_that_sets_a_new_cookie_each_time_ends_at_the_limit(world: World) -> None:
+    count = iter(range(1000))
+    site = Site({"/": lambda _: redirect("/", Set_Cookie=f"n={next(count)}")})
+    with pytest.raises(TooManyRedirects):
+        world.session(site).get("https://h/")
+
+
+@pytest.mark.parametrize(
+    ("location", "error"),
+    [("https://h:99999/", RedirectError), ("ftp://h/", UnsupportedProtocol), ("mailto:x@y", UnsupportedProtocol)],
+)
+def test_what_is_not_followed(world: World, location: str, error: type[Exception]) -> None:
+    closed: list[int] = []
+    site = Site(
+        {"/a": lambda _: Response(302, headers={"Location": location}, content=b"x", on_close=lambda: closed.append(1))}
+    )
+    with pytest.raises(error) as caught:
+        world.session(site).get("https://h/a")
+    assert caught.value.request.url.path == "/a"  # type: ignore[attr-defined]
+    assert closed == [1]
+    if error is RedirectError:
+        assert isinstance(caught.value.__cause__, InvalidURL)
+        assert caught.value.response.status_code == 302  # type: ignore[attr-defined]
+    session = world.session(site)
+    response = session.get("https://h/a", allow_redirects=False)
+    assert response.is_redirect
+    with pytest.raises(error):
+        session.do(response.next())
+
+
+def test_bodies_that_come_only_once(world: World) -> None:
+    def page(request: Any) -> Any:
+        return _consume(world, request, redirect("/b", 307))
+
+    session = world.session(Site({"/a": page, "/b": page}))
+    with pytest.raises(RedirectBodyUnavailable) as caught:
+        session.post("https://h/a", data=iter([b"once"]))
+    assert caught.value.response.status_code == 307
+    assert session.request("PUT", "https://h/a", data=iter([b"once"]), allow_redirects=False).status_code == 307
+
+
+def _consume(world: World, request: Any, response: Response) -> Any:
+    if not world.is_async:
+        request.read()
+        return response
+
+    async def reading() -> Response:
+        await request.read()
+        return response
+
+    return reading()
+
+
+def test_bodies_are_sent_again(world: World, tmp_path: Any) -> None:
+    contents: list[bytes] = []
+
+    def page(answer: Response) -> Any:
+        def of(request: Any) -> Any:
+            if world.is_async:
+
+                async def reading() -> Response:
+                    contents.append(b"".join([piece async for piece in request.stream()]))
+                    return answer
+
+                return reading()
+            contents.append(b"".join(request.stream()))
+            return answer
+
+        return of
+
+    site = Site({"/a": page(redirect("/b", 307)), "/b": page(redirect("/c", 308)), "/c": page(Response(200))})
+    (tmp_path / "file").write_bytes(b"__content")
+    with (tmp_path / "file").open("rb") as file:
+        file.seek(2)
+        for data in [b"content", "content", file]:
+            assert world.session(site).post("https://h/a", data=data).status_code == 200
+    assert contents == [b"content"] * 9
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_next_takes_one_step(world: World, stream: bool) -> None:
+    site = Site({"/a": redirect("/b", Set_Cookie="n=1"), "/b": redirect("/c")})
+    session = world.session(site)
+    first = session.get("https://h/a", allow_redirects=False, stream=stream)
+    second = session.do(first.next())
+    third = session.do(second.next())
+    assert [response.url.path for response in (first, second, third)] == ["/a", "/b", "/c"]
+    assert third.next is None
+    assert [earlier.url.path for earlier in third.history] == ["/a", "/b"]
+    assert site.last.headers["cookie"] == "n=1"
+    assert session.do(third.read()) == b"/c"
+
+
+def test_next_keeps_to_the_rules(world: World) -> None:
+    site = Site({"/a": redirect("https://other/b"), "/b": redirect("/a")})
+    session = world.session(site, auth=("u", "p"), max_redirects=1)
+    response = session.get("https://h/a", allow_redirects=False, headers={"X-Api-Key": "k"})
+    response = session.do(response.next())
+    assert not {"authorization", "x-api-key"} & set(site.last.headers)
+    with pytest.raises(TooManyRedirects):
+        session.do(response.next())
+
+
+def test_next_on_a_closed_client(world: World) -> None:
+    session = world.session(Site({"/a": redirect("/b")}))
+    response = session.get("https://h/a", allow_redirects=False)
+    session.do(session.client.close())
+    with pytest.raises(RuntimeError, match="closed"):
+        session.do(response.next())
+
+
+def test_secret_headers_of_the_client(world: World) -> None:
+    site = Site({"/a": redirect("https://other/b")})
+    session = world.session(site, secret_headers=["X-Tenant"], headers={"X-Tenant": "1", "X-Plain": "1"})
+    session.get("https://h/a")
+    assert "x-tenant" not in site.last.headers
+    assert site.last.headers["x-plain"] == "1"
+
+
+def test_an_upgrade_to_https_keeps_credentials(world: World) -> None:
+    site = Site({"http://h/a": redirect("https://h/a")})
+    world.session(site, auth=("u", "p")).get("http://h/a")
+    assert "authorization" in site.last.headers
+    site = Site({"https://h/a": redirect("http://h/a")})
+    world.session(site, auth=("u", "p")).get("https://h/a")
+    assert "authorization" not in site.last.headers
