@@ -10,6 +10,7 @@ import pytest
 import http3_client
 from client_worlds import Site, World
 from http3_models import (
+    DEFAULT_POOL_LIMITS,
     DEFAULT_TIMEOUT_CONFIG,
     URL,
     ClientClosed,
@@ -65,20 +66,26 @@ def test_unknown_options_are_type_errors(world: World, verb: str) -> None:
 
 
 def test_the_documented_arguments_may_be_given_by_position(world: World) -> None:
-    client = world.session().client.__class__(
-        ("u", "p"), {"a": "1"}, True, None, 7, http3_client.Client and _limits(), 3, "https://h/", None, None, True, None
+    arguments = (
+        ("u", "p"),
+        {"a": "1"},
+        True,
+        None,
+        7,
+        DEFAULT_POOL_LIMITS,
+        3,
+        "https://h/",
+        None,
+        None,
+        True,
+        None,
     )
+    client = world.client_class(*arguments)
     assert client.timeout == TimeoutConfig(7)
     assert client.base_url == URL("https://h/")
     assert dict(client.cookies) == {"a": "1"}
     assert isinstance(client.auth, http3_client.BasicAuth)
     assert not client.is_closed
-
-
-def _limits() -> Any:
-    from http3_models import DEFAULT_POOL_LIMITS
-
-    return DEFAULT_POOL_LIMITS
 
 
 @pytest.mark.parametrize(
@@ -235,7 +242,9 @@ def test_credentials_of_the_base_url_are_used_and_not_shown(world: World) -> Non
 
 def test_headers_of_the_request_win_and_none_removes(world: World) -> None:
     site = Site()
-    session = world.session(site, headers={"X-A": "client", "X-B": "client", "User-Agent": "mine", "Accept": None})
+    session = world.session(
+        site, headers={"X-A": "client", "X-B": "client", "User-Agent": "mine", "Accept": None}
+    )
     session.get("https://h/", headers={"x-a": "request", "X-B": None, "X-C": b"bytes"})
     sent = site.last.headers
     assert sent["x-a"] == "request"
@@ -334,7 +343,9 @@ def test_limits_reach_the_response(world: World) -> None:
 
 def test_send_takes_a_request_made_by_hand(world: World) -> None:
     site = Site()
-    session = world.session(site, headers={"X-Client": "1"}, params={"p": "1"}, cookies={"a": "1"}, auth=("u", "p"))
+    session = world.session(
+        site, headers={"X-Client": "1"}, params={"p": "1"}, cookies={"a": "1"}, auth=("u", "p")
+    )
     request = world.request_class("POST", "https://h/x", data=b"body", headers={"X-Own": "1"})
     before = dict(request.headers)
     for _ in range(2):

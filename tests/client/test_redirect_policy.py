@@ -66,7 +66,9 @@ def test_changing_to_get_drops_the_body_and_its_headers() -> None:
         headers={"Content-Type": "a/b", "Content-Language": "de", "CONTENT-ENCODING": "gzip", "X-Keep": "1"},
     )
     got = follow(sent, answer("/b"))
-    assert {name for name in got.headers if name.startswith("content-") or name == "transfer-encoding"} == set()
+    assert {
+        name for name in got.headers if name.startswith("content-") or name == "transfer-encoding"
+    } == set()
     assert got.headers["x-keep"] == "1"
 
 
@@ -97,13 +99,17 @@ def test_a_location_in_latin_1() -> None:
     assert str(follow(build_state("GET", "https://h/"), answer(b"/caf\xe9")).url) == "https://h/caf%C3%A9"
 
 
-@pytest.mark.parametrize("location", ["http://", "https:///x", "https://h:99999/", "https://a b/", "http://[::1/", "\\\\h/x\t"])
+@pytest.mark.parametrize(
+    "location", ["http://", "https:///x", "https://h:99999/", "https://a b/", "http://[::1/", "\\\\h/x\t"]
+)
 def test_malformed_locations_are_not_followed(location: str) -> None:
     with pytest.raises(RedirectError, match="invalid URL"):
         follow(build_state("GET", "https://h/"), answer(location))
 
 
-@pytest.mark.parametrize("location", ["ftp://h/x", "mailto:a@b", "javascript:alert(1)", "file:///etc/passwd", "data:,x"])
+@pytest.mark.parametrize(
+    "location", ["ftp://h/x", "mailto:a@b", "javascript:alert(1)", "file:///etc/passwd", "data:,x"]
+)
 def test_other_schemes_are_not_followed(location: str) -> None:
     with pytest.raises(UnsupportedProtocol):
         follow(build_state("GET", "https://h/"), answer(location))
@@ -148,7 +154,9 @@ SECRETS = {
 @pytest.mark.parametrize("location", ["https://other/", "http://h/", "https://h:444/", "//other/"])
 def test_secrets_stay_behind(location: str) -> None:
     chain = Chain(20, DEFAULT_SECRET_HEADERS | {"x-mine"})
-    sent = build_state("GET", "https://h/", headers={**SECRETS, "Cookie": "a=1", "Host": "hand", "X-Plain": "1"})
+    sent = build_state(
+        "GET", "https://h/", headers={**SECRETS, "Cookie": "a=1", "Host": "hand", "X-Plain": "1"}
+    )
     got = follow(sent, answer(location), chain)
     assert not {name.lower() for name in SECRETS} & set(got.headers)
     assert "cookie" not in got.headers
@@ -165,7 +173,9 @@ def test_secrets_stay_behind(location: str) -> None:
 @pytest.mark.parametrize(("first", "location"), [("https://h/", "/x"), ("http://h/", "https://h/x")])
 def test_secrets_go_along_on_the_same_origin(first: str, location: str) -> None:
     chain = Chain(20, DEFAULT_SECRET_HEADERS)
-    sent = build_state("GET", first, headers={**SECRETS, "Cookie": "a=1", "Host": "by-hand"}, cookies={"b": "2"})
+    sent = build_state(
+        "GET", first, headers={**SECRETS, "Cookie": "a=1", "Host": "by-hand"}, cookies={"b": "2"}
+    )
     got = follow(sent, answer(location), chain)
     assert {name: got.headers[name] for name in SECRETS} == SECRETS
     assert got.headers["host"] == "by-hand"
@@ -192,7 +202,12 @@ def test_what_the_call_settled_goes_along() -> None:
     sent = build_state("GET", "https://h/")
     sent.verify, sent.cert = False, "/cert.pem"
     got = follow(sent, answer("/b"))
-    assert (got.verify, got.cert, got.timeout, got.deadline) == (False, "/cert.pem", sent.timeout, sent.deadline)
+    assert (got.verify, got.cert, got.timeout, got.deadline) == (
+        False,
+        "/cert.pem",
+        sent.timeout,
+        sent.deadline,
+    )
 
 
 def test_the_headers_before_auth_are_the_ones_that_go_on() -> None:
@@ -232,7 +247,9 @@ HOSTS = st.sampled_from(["http://a", "https://a", "http://a:81", "https://b", "h
 def test_no_secret_is_ever_at_a_place_it_was_not_sent_to(hosts: list[str], status: int, method: str) -> None:
     """Whatever the chain: a secret is only sent to origins reached by same-origin hops alone."""
     chain = Chain(20, DEFAULT_SECRET_HEADERS)
-    request = build_state(method, f"{hosts[0]}/0", headers={"Authorization": "x", "Cookie": "a=1"}, cookies={"b": "1"})
+    request = build_state(
+        method, f"{hosts[0]}/0", headers={"Authorization": "x", "Cookie": "a=1"}, cookies={"b": "1"}
+    )
     trusted = True
     for number, host in enumerate(hosts[1:], 1):
         trusted = trusted and same_origin(request.url, URL(host))

@@ -75,7 +75,13 @@ def test_a_long_content_length_is_not_even_begun(world: World) -> None:
         raise AssertionError("begun")
         yield b""
 
-    site = Site({"/a": lambda _: Response(302, headers={"Location": "/b", "Content-Length": "9" * 30}, content=body())})
+    site = Site(
+        {
+            "/a": lambda _: Response(
+                302, headers={"Location": "/b", "Content-Length": "9" * 30}, content=body()
+            )
+        }
+    )
     assert world.session(site).get("https://h/a").url.path == "/b"
 
 
@@ -93,7 +99,9 @@ def test_a_redirect_whose_body_breaks_is_followed_all_the_same(world: World) -> 
 
 
 def test_drained_bodies_are_not_unpacked(world: World) -> None:
-    site = Site({"/a": Response(302, headers={"Location": "/b", "Content-Encoding": "gzip"}, content=b"no gzip")})
+    site = Site(
+        {"/a": Response(302, headers={"Location": "/b", "Content-Encoding": "gzip"}, content=b"no gzip")}
+    )
     assert world.session(site).get("https://h/a").url.path == "/b"
 
 
@@ -149,12 +157,20 @@ def test_a_login_page_that_sets_a_new_cookie_each_time_ends_at_the_limit(world: 
 
 @pytest.mark.parametrize(
     ("location", "error"),
-    [("https://h:99999/", RedirectError), ("ftp://h/", UnsupportedProtocol), ("mailto:x@y", UnsupportedProtocol)],
+    [
+        ("https://h:99999/", RedirectError),
+        ("ftp://h/", UnsupportedProtocol),
+        ("mailto:x@y", UnsupportedProtocol),
+    ],
 )
 def test_what_is_not_followed(world: World, location: str, error: type[Exception]) -> None:
     closed: list[int] = []
     site = Site(
-        {"/a": lambda _: Response(302, headers={"Location": location}, content=b"x", on_close=lambda: closed.append(1))}
+        {
+            "/a": lambda _: Response(
+                302, headers={"Location": location}, content=b"x", on_close=lambda: closed.append(1)
+            )
+        }
     )
     with pytest.raises(error) as caught:
         world.session(site).get("https://h/a")
@@ -178,16 +194,18 @@ def test_bodies_that_come_only_once(world: World) -> None:
     with pytest.raises(RedirectBodyUnavailable) as caught:
         session.post("https://h/a", data=iter([b"once"]))
     assert caught.value.response.status_code == 307
-    assert session.request("PUT", "https://h/a", data=iter([b"once"]), allow_redirects=False).status_code == 307
+    assert (
+        session.request("PUT", "https://h/a", data=iter([b"once"]), allow_redirects=False).status_code == 307
+    )
 
 
 def _consume(world: World, request: Any, response: Response) -> Any:
     if not world.is_async:
-        request.read()
+        assert b"".join(request.stream()) == b"once"
         return response
 
     async def reading() -> Response:
-        await request.read()
+        assert b"".join([piece async for piece in request.stream()]) == b"once"
         return response
 
     return reading()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import socket
+import ssl
+import struct
 import time
 from collections.abc import Callable, Iterator
 
@@ -47,8 +49,9 @@ from http3_models import (
     WriteTimeout,
 )
 from http3_transport._http2 import HTTP2Engine
+from http3_transport._tls import start_tls
 from runtimes import Runtime
-from servers import RawServer, Script
+from servers import Authority, RawServer, Script
 
 MIB = 1024 * 1024
 
@@ -62,6 +65,12 @@ def scripted(act: Callable[[Peer], object], **settings: int) -> Script:
         peer.until_closed()
 
     return script
+
+
+def reset(sock: socket.socket) -> None:
+    """Close with a RST."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
 
 
 def echo(**settings: int) -> Script:
@@ -911,9 +920,12 @@ def test_a_connection_that_breaks_fails_every_request(runtime: Runtime, raw_serv
         peer.until(lambda: len(peer.requests) == 3)
         peer.head(1)
         peer.data(1, b"some")
+        time.sleep(0.1)
         if how == "reset":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        sock.close()
+            reset(sock)
+            return
+        sock.shutdown(socket.SHUT_WR)
+        peer.until_closed()
 
     async def main(engine: HTTP2Engine) -> None:
         results = await together(runtime, *[lambda: fetch(engine, make_request())] * 3)
@@ -953,12 +965,15 @@ def test_check_notices_a_dead_connection(runtime: Runtime, raw_server: StartRawS
     def script(sock: socket.socket) -> None:
         peer = Peer(sock)
         peer.respond(peer.request().stream_id)
+        time.sleep(0.1)
         if how == "reset":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        elif how == "garbage":
+            reset(sock)
+            return
+        if how == "garbage":
             sock.sendall(bytes(100))
-            peer.until_closed()
-        sock.close()
+        else:
+            sock.shutdown(socket.SHUT_WR)
+        peer.until_closed()
 
     async def main(engine: HTTP2Engine) -> None:
         await fetch(engine, make_request())
@@ -1129,3 +1144,71 @@ def test_stream_ids_run_out(runtime: Runtime, raw_server: StartRawServer) -> Non
         assert engine.is_closed
 
     talk(runtime, raw_server(scripted(act)), main)
+
+
+# Over TLS.
+
+
+def server_context(authority: Authority) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.server_cert, authority.server_key)
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+async def open_tls_engine(runtime: Runtime, server: RawServer, authority: Authority) -> HTTP2Engine:
+    context = ssl.create_default_context(cafile=authority.ca_file)
+    context.set_alpn_protocols(["h2"])
+    stream = await runtime.backend.connect_address((socket.AF_INET, (server.host, server.port)), 5)
+    secured = await start_tls(stream, context, "localhost", 5)
+    assert secured.alpn_protocol == "h2"
+    engine = HTTP2Engine(secured, runtime.backend, now=time.monotonic, limits=Limits())
+    await engine.start(5)
+    return engine
+
+
+def test_exchanges_over_tls(runtime: Runtime, raw_server: StartRawServer, authority: Authority) -> None:
+    server = raw_server(echo(), tls=server_context(authority))
+
+    async def main() -> None:
+        engine = await open_tls_engine(runtime, server, authority)
+        calls = [lambda size=size: fetch(engine, make_request(path=f"/{size * 50_000}")) for size in range(20)]
+        calls += [lambda size=size: fetch(engine, make_request("POST", body=bytes(size * 50_000 + 1))) for size in range(20)]
+        for index, answer in enumerate(await together(runtime, *calls)):
+            assert isinstance(answer, Answer), answer
+            assert len(answer.content) == index % 20 * 50_000 + index // 20
+        assert engine.check()
+        engine.close()
+
+    runtime.run(main)
+
+
+def test_the_end_of_an_upload_leaves_a_full_kernel_buffer(
+    runtime: Runtime, raw_server: StartRawServer, authority: Authority
+) -> None:
+    """A server that begins to read late: what TLS has encrypted must leave while we wait for the answer."""
+
+    def script(sock: socket.socket) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        peer = Peer(sock, initial_window_size=2**31 - 1)
+        peer.h2.increment_flow_control_window(2**30)
+        peer.flush()
+        peer.respond(peer.request().stream_id)
+        peer.credit = False
+        time.sleep(0.5)
+        request = peer.request(1)
+        peer.respond(request.stream_id, b"%d" % len(request.body))
+        peer.until_closed()
+
+    server = raw_server(script, tls=server_context(authority))
+
+    async def main() -> None:
+        engine = await open_tls_engine(runtime, server, authority)
+        await fetch(engine, make_request())
+        engine.stream._stream._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)  # type: ignore[attr-defined]
+        for size in (200_000,):  # one step, and more than the buffers hold
+            answer = await fetch(engine, make_request("POST", body=bytes(size), timeout=TimeoutConfig(8)))
+            assert answer.content == b"%d" % size
+        engine.close()
+
+    runtime.run(main)

@@ -155,7 +155,7 @@ class Call:
 
     async def _exchange(self, request: RequestState) -> ResponseState:
         settings = self._settings
-        before, after = settings.hooks["request"], settings.hooks["response"]
+        before, after = settings.hooks.get("request"), settings.hooks.get("response")
         if before:
             request = own_copy(request)
             view = self._views.request(request)

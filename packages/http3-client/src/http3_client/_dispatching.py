@@ -16,8 +16,16 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from http3_models import AsyncRequest, AsyncResponse, Request, Response, TimeoutConfig
-from http3_models._interfaces import AsyncDispatcher
+from http3_models import (
+    AsyncDispatcher,
+    AsyncRequest,
+    AsyncResponse,
+    Dispatcher,
+    Request,
+    Response,
+    TimeoutConfig,
+)
+from http3_models._reading import abandon
 from http3_models._response_base import reissued
 
 from ._bodies import is_streaming
@@ -209,12 +217,12 @@ def adapted(dispatch: object, *, asynchronous: bool) -> Dispatching:
     """``dispatch`` as the engine wants it. Raises TypeError where it has no ``send`` to call."""
     native: Any = dispatch
     if _has_own("exchange", dispatch):
-        return Bridged(native) if suspends(dispatch) and not asynchronous else native
+        return native if asynchronous or not exchange_suspends(dispatch) else Bridged(native)
     if not callable(getattr(dispatch, "send", None)):
         raise TypeError(f"dispatch must be a Dispatcher or an AsyncDispatcher, not {type(dispatch).__name__}")
     if asynchronous and _has_own("_for_async", dispatch):
         return AsyncMock(native)
-    if suspends(dispatch):
+    if send_suspends(dispatch):
         return AsyncSend(dispatch) if asynchronous else Bridged(AsyncSend(dispatch))
     return ThreadedSend(dispatch) if asynchronous and CAN_THREAD else BlockingSend(dispatch)
 
@@ -229,16 +237,19 @@ def _has_own(name: str, dispatch: object) -> bool:
     return False
 
 
-def suspends(dispatch: Any) -> bool:
-    """Whether a dispatcher may need an event loop. One of ours can say so itself, by ``suspends``."""
+def exchange_suspends(dispatch: Any) -> bool:
+    """Whether a dispatcher of ours may need an event loop; it says so by ``suspends``, or by its base class."""
     said = getattr(dispatch, "suspends", None)
-    if isinstance(said, bool):
-        return said
-    if isinstance(dispatch, AsyncDispatcher):
-        return True
+    return said if isinstance(said, bool) else isinstance(dispatch, AsyncDispatcher)
+
+
+def send_suspends(dispatch: Any) -> bool:
+    """Whether a user's dispatcher is to be awaited."""
+    if isinstance(dispatch, AsyncDispatcher | Dispatcher):
+        return isinstance(dispatch, AsyncDispatcher)
     import inspect
 
-    return inspect.iscoroutinefunction(getattr(dispatch, "send", None))
+    return inspect.iscoroutinefunction(dispatch.send)
 
 
 def time_left(request: RequestState) -> TimeoutConfig | None:
@@ -262,6 +273,7 @@ def _clock_of(dispatch: Any) -> Callable[[], float]:
 def _record(response: object, request: RequestState) -> ResponseState:
     """A record of our own: a dispatcher may hand out one response many times, or that of another client."""
     if not isinstance(response, Response | AsyncResponse):
+        abandon(response)
         raise TypeError(
             f"dispatch.send() must return a Response or an AsyncResponse, not {type(response).__name__}"
         )

@@ -176,7 +176,11 @@ class LoopRunner:
         job = _Job(coroutine, contextvars.copy_context())
         self.retain()
         try:
-            loop = self._running_loop()
+            try:
+                loop = self._running_loop()
+            except BaseException:
+                coroutine.close()
+                raise
             loop.call_soon_threadsafe(job.start)
             try:
                 job.wait()

@@ -254,7 +254,7 @@ class HTTP2Engine:
     async def _read_once(self, left: float | None) -> None:
         """As the leader: send what waits, then read once and feed it."""
         try:
-            if self._rest or self._state.has_output:
+            if self._rest or self._state.has_output or self._has_unsent:
                 await self._push(left)
             data = await self.stream.read(READ_SIZE, left)
         except OSError as exc:
@@ -388,13 +388,19 @@ class HTTP2Engine:
         while True:
             if not self._rest:
                 if not self._state.has_output:
-                    return True
+                    return not self._has_unsent
                 with self._lock:
                     self._rest = memoryview(self._state.take_output())
             taken = self.stream.write_nowait(self._rest)
             self._took(taken)
             if self._rest:
                 return False
+
+    @property
+    def _has_unsent(self) -> bool:
+        """Whether the stream took bytes that are not with the kernel yet (TLS: encrypted, but still there)."""
+        unsent: bool = getattr(self.stream, "has_unsent", False)
+        return unsent
 
     def _took(self, count: int) -> None:
         self._rest = self._rest[count:]
@@ -443,7 +449,7 @@ class HTTP2Engine:
             raise
         self._state.handed = handed
         self._took(taken)
-        return taken == len(piece)
+        return taken == len(piece) and not self._has_unsent
 
     def _interrupted(self) -> None:
         """A write was cancelled or timed out: nobody knows where the stream of frames stopped."""

@@ -182,6 +182,11 @@ class TLSStream:
     def is_truncated(self) -> bool:
         return self._truncated
 
+    @property
+    def has_unsent(self) -> bool:
+        """True while ciphertext of what a write took is still here; writing b"" sends it, and waits for that."""
+        return bool(self._unsent)
+
     # Reading.
 
     async def read(self, max_bytes: int, timeout: float | None) -> bytes:
@@ -236,7 +241,7 @@ class TLSStream:
         self._begin_sending()
         try:
             view = memoryview(data)
-            for start in range(0, len(view), WRITE_SIZE):
+            for start in range(0, len(view) or 1, WRITE_SIZE):  # once for no data: to send what is unsent
                 ciphertext = self._encrypt(view[start : start + WRITE_SIZE])
                 self._broken = True  # unless the write returns: then it is not known how much went out
                 await self._stream.write(ciphertext, timeout)
@@ -249,6 +254,8 @@ class TLSStream:
         try:
             view = memoryview(data)
             sent = 0
+            if not view:
+                await self._send_until_readable(timeout)
             while sent < len(view) and not self._has_plaintext():
                 piece = view[sent : sent + WRITE_SIZE]
                 sent += len(piece)

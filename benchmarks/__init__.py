@@ -1,0 +1,3 @@
+"""What http3 costs, measured beside others on this very machine. See README.md; run ``python -m benchmarks``."""
+
+from __future__ import annotations

@@ -1,0 +1,36 @@
+"""Tasks on asyncio that outlive the call that started them: an application under way, for example."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+
+class AsyncioTask:
+    """See `Task` in `_tasks`."""
+
+    __slots__ = ("_loop", "_task")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+        self._loop = loop
+        self._task = task
+
+    @property
+    def is_done(self) -> bool:
+        return self._task.done()
+
+    def cancel(self) -> None:
+        with suppress(RuntimeError):  # the loop was closed, and has cancelled its tasks before
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    async def wait(self, timeout: float | None) -> bool:
+        await asyncio.wait((self._task,), timeout=timeout)
+        return self._task.done()
+
+
+def spawn_asyncio(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncioTask:
+    """Start ``work`` with the caller's context variables."""
+    loop = asyncio.get_running_loop()
+    return AsyncioTask(loop, loop.create_task(work()))

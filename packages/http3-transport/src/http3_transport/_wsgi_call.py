@@ -1,0 +1,234 @@
+"""One call of a WSGI application (PEP 3333), in steps that block: `open`, `next_chunk`, `close`.
+
+The application's iterable advances by a step only when the client wants one, and is closed exactly once,
+whatever happens. Nothing here knows of loops or threads: `_wsgi` takes the steps where it stands,
+`_wsgi_thread` in a thread.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from ._app_response import ClientDisconnected, Head, Malformed, checked_fields, checked_status, cut, invalid
+from ._wsgi_environ import make_environ, make_input
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+
+    from http3_models._records import RequestState
+
+    ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
+
+_STATUS = re.compile(r"[1-9][0-9]{2}(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
+
+_END: Any = object()
+
+
+class WSGICall:
+    """The steps. ``read_chunk`` gives the request's body; ``raises``: the app's exceptions are the client's."""
+
+    __slots__ = (
+        "_committed", "_head", "_is_open", "_iterable", "_iterator", "_pieces", "_raises", "_read_chunk",
+        "_request", "_upload_error",
+    )  # fmt: skip
+
+    def __init__(self, request: RequestState, read_chunk: Callable[[], bytes], *, raises: bool) -> None:
+        self._request = request
+        self._read_chunk = read_chunk
+        self._raises = raises
+        self._head: Head | None = None
+        self._committed = False  # a part of the body is there: the head can't be replaced any more
+        self._pieces: deque[bytes] = deque()  # given to `write`, or the first one; not yet taken
+        self._iterable: Iterable[bytes] = ()
+        self._iterator: Iterator[bytes] = iter(())
+        self._is_open = True
+        self._upload_error: BaseException | None = None
+
+    def open(self, app: Callable[..., Any], script_name: str, remote_addr: str) -> Head | None:
+        """Call the application, up to the first part of its body.
+
+        Returns the head; None where the application failed before, and is to be answered for. Raises the
+        application's exception, RemoteProtocolError, and what the request's body raises.
+        """
+        request = self._request
+        body = make_input(request.body.data, self._read_upload)
+        environ = make_environ(request, body, script_name, remote_addr)
+        try:
+            self._begin(app, environ)
+        except Exception as exc:  # noqa: BLE001 (an application may raise anything)
+            failure = self._failure(exc)
+            if failure is None:
+                return None
+            if failure is exc:
+                raise
+            raise failure from exc
+        except BaseException:
+            self._close_quietly()
+            raise
+        return self._head
+
+    def next_chunk(self) -> bytes:
+        """The next part of the body, b"" at its end. Raises as `open`."""
+        try:
+            return self._advance()
+        except Exception as exc:  # noqa: BLE001 (an application may raise anything)
+            failure = self._failure(exc)
+            if failure is None:
+                failure = cut(self._request, f"the application failed with {type(exc).__name__}: {exc}")
+            if failure is exc:
+                raise
+            raise failure from exc
+        except BaseException:
+            self._close_quietly()
+            raise
+
+    def close(self) -> None:
+        """End the application's iterable. Idempotent. Raises what its ``close`` raises."""
+        if self._is_open:
+            self._is_open = False
+            self._pieces.clear()
+            close = getattr(self._iterable, "close", None)
+            self._iterable = self._iterator = iter(())
+            if close is not None:
+                close()
+
+    # The steps of the application.
+
+    def _begin(self, app: Callable[..., Any], environ: dict[str, Any]) -> None:
+        iterable = app(environ, self._start_response)
+        if iterable is None or not hasattr(iterable, "__iter__"):
+            _discard(iterable)
+            raise TypeError(f"a WSGI application must return an iterable, not {type(iterable).__name__}")
+        self._iterable = iterable
+        self._iterator = iter(iterable)
+        while not self._pieces:
+            piece = self._next_piece()
+            if piece is _END:
+                break
+            if piece:
+                self._pieces.append(piece)
+        head = self._head
+        if head is None:
+            raise Malformed("The application did not call start_response")
+        self._committed = True
+        if not head.allows_body:
+            self.close()
+
+    def _advance(self) -> bytes:
+        head = self._head
+        assert head is not None
+        while self._is_open:
+            piece = self._pieces.popleft() if self._pieces else self._next_piece()
+            if piece is _END:
+                self.close()
+                head.check_end()
+            elif piece:
+                head.count(len(piece))
+                return piece
+        return b""
+
+    def _next_piece(self) -> Any:
+        piece = next(self._iterator, _END)
+        if self._pieces:  # `write` was called meanwhile, which comes first
+            if piece is not _END:
+                self._pieces.append(_as_bytes(piece))
+            return b""
+        if piece is _END:
+            return _END
+        if piece and self._head is None:
+            raise Malformed("The application sent a body before it called start_response")
+        return _as_bytes(piece)
+
+    def _start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
+    ) -> Callable[[bytes], None]:
+        """PEP 3333's ``start_response``."""
+        try:
+            if exc_info is not None:
+                if self._committed:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            elif self._head is not None:
+                raise invalid(self._request, "The application called start_response twice, without exc_info")
+        finally:
+            exc_info = None  # it holds frames that hold it
+        try:
+            self._head = _make_head(self._request.method, status, headers)
+        except Malformed as exc:
+            raise invalid(self._request, exc) from exc
+        return self._write
+
+    def _write(self, data: bytes) -> None:
+        """PEP 3333's ``write``: what it is given waits here until the client takes it."""
+        data = _as_bytes(data)
+        if data:
+            self._committed = True
+            self._pieces.append(data)
+
+    def _read_upload(self) -> bytes:
+        """A chunk of the request's body, for ``wsgi.input``."""
+        try:
+            return self._read_chunk()
+        except BaseException as exc:
+            if isinstance(exc, ClientDisconnected) or not isinstance(exc, Exception):
+                raise
+            self._upload_error = exc
+            raise ClientDisconnected("the client's request broke off") from exc
+
+    # When it fails.
+
+    def _failure(self, exc: Exception) -> Exception | None:
+        """Close, and say what the client is to see for ``exc``; None: as if the application's server failed."""
+        self._close_quietly()
+        upload_error, self._upload_error = self._upload_error, None
+        if upload_error is not None and isinstance(upload_error, Exception):
+            return upload_error
+        if self._raises or self._committed:
+            if isinstance(exc, Malformed):
+                return invalid(self._request, exc)
+            if self._raises:
+                return exc
+        return None
+
+    def _close_quietly(self) -> None:
+        """`close` when there is a failure to report already; a second one would only hide it."""
+        try:
+            self.close()
+        except Exception:  # noqa: BLE001 (an application may raise anything)
+            pass
+
+
+def _make_head(method: str, status: object, headers: object) -> Head:
+    if not isinstance(status, str) or _STATUS.fullmatch(status) is None:
+        raise Malformed(f"The application's status must be like '200 OK', not {status!r}")
+    if not isinstance(headers, list):
+        raise Malformed(f"The application's headers must be a list, not {type(headers).__name__}")
+    fields = checked_fields([_as_field(field) for field in headers])
+    return Head(method, checked_status(int(status[:3])), fields, status[4:].strip())
+
+
+def _as_field(field: object) -> tuple[bytes, bytes]:
+    if isinstance(field, tuple) and len(field) == 2:
+        name, value = field
+        if isinstance(name, str) and isinstance(value, str):
+            try:
+                return name.encode("latin-1"), value.encode("latin-1")
+            except UnicodeEncodeError as exc:
+                raise Malformed(f"The application's header {name!r} has characters beyond latin-1") from exc
+    raise Malformed(f"The application's headers must hold pairs of str, not {field!r}")
+
+
+def _as_bytes(piece: object) -> bytes:
+    if isinstance(piece, bytes):
+        return piece
+    if isinstance(piece, bytearray | memoryview):
+        return bytes(piece)
+    raise Malformed(f"The application's body must be bytes, not {type(piece).__name__}")
+
+
+def _discard(result: object) -> None:
+    """A coroutine, of an ASGI application say, would warn that nobody awaited it."""
+    if hasattr(result, "__await__") and hasattr(result, "close"):
+        result.close()

@@ -1,0 +1,361 @@
+"""Authentication: who wins, what a flow may do, and where it does not go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import http3_client
+from client_worlds import Site, World, redirect
+from http3_client import Auth, AuthBase, BasicAuth, BearerAuth, HTTPBasicAuth
+from http3_models import Response, StreamConsumed
+
+CLIENT = "Basic Y2xpZW50OmNsaWVudA=="
+REQUEST = "Basic cmVxdWVzdDpyZXF1ZXN0"
+URL_AUTH = "Basic dXJsOnVybA=="
+
+
+@pytest.mark.parametrize(
+    ("client", "options", "url", "expected"),
+    [
+        (None, {}, "https://h/", None),
+        (("client", "client"), {}, "https://h/", CLIENT),
+        (("client", "client"), {}, "https://url:url@h/", CLIENT),
+        (None, {}, "https://url:url@h/", URL_AUTH),
+        (("client", "client"), {"auth": ("request", "request")}, "https://url:url@h/", REQUEST),
+        (None, {"auth": ("request", "request")}, "https://url:url@h/", REQUEST),
+        (("client", "client"), {"headers": {"Authorization": "hand"}}, "https://h/", "hand"),
+        (None, {"headers": {"Authorization": "hand"}}, "https://url:url@h/", "hand"),
+        (
+            ("client", "client"),
+            {"headers": {"authorization": "hand"}, "auth": ("request", "request")},
+            "https://h/",
+            REQUEST,
+        ),
+        (("client", "client"), {"auth": Auth()}, "https://h/", None),
+    ],
+)
+def test_precedence(world: World, client: Any, options: Any, url: str, expected: str | None) -> None:
+    site = Site()
+    response = world.session(site, auth=client).get(url, **options)
+    assert site.last.headers.get("authorization") == expected
+    assert site.urls == ["https://h/"]
+    assert str(response.url) == "https://h/"
+
+
+def test_credentials_are_utf_8_and_decoded_from_urls(world: World) -> None:
+    site = Site()
+    world.session(site, auth=("jürgen", "pässword")).get("https://h/")
+    world.session(site).get("https://j%C3%BCrgen:p%C3%A4ssword@h/")
+    world.session(site, auth=("jürgen".encode(), "pässword".encode())).get("https://h/")
+    assert {request.headers["authorization"] for request in site.requests} == {
+        "Basic asO8cmdlbjpww6Rzc3dvcmQ="
+    }
+
+
+def test_credentials_that_a_scheme_cannot_express() -> None:
+    with pytest.raises(ValueError, match="colon"):
+        BasicAuth("a:b", "c")
+    with pytest.raises(TypeError, match="username"):
+        BasicAuth(3, "c")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="password"):
+        HTTPBasicAuth("a", None)  # type: ignore[arg-type]
+    for token in ["", "a b", "a\r\nb", "ä"]:
+        with pytest.raises(ValueError, match="token"):
+            BearerAuth(token)
+    with pytest.raises(TypeError, match="token"):
+        BearerAuth(b"x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        BasicAuth("u", "secret"),
+        BearerAuth("secret"),
+        HTTPBasicAuth("u", "secret"),
+        http3_client.DigestAuth("u", "secret"),
+    ],
+)
+def test_reprs_hide_secrets(auth: Auth) -> None:
+    assert "secret" not in repr(auth)
+    assert type(auth).__name__ in repr(auth)
+    assert type(auth).__module__ == "http3_client"
+
+
+def bearer(request: Any) -> Any:
+    request.headers["Authorization"] = "Bearer token"
+    return request
+
+
+class OldStyle(AuthBase):
+    def __call__(self, request: Any) -> Any:
+        return bearer(request)
+
+
+class Duck:
+    def auth_flow(self, request: Any) -> Any:
+        yield bearer(request)
+
+
+@pytest.mark.parametrize("auth", [bearer, OldStyle(), Duck(), BearerAuth("token")])
+def test_kinds_of_auth(world: World, auth: Any) -> None:
+    site = Site()
+    session = world.session(site, auth=auth)
+    session.get("https://h/")
+    assert site.last.headers["authorization"] == "Bearer token"
+    assert repr(session.client.auth)
+    assert session.get("https://h/").request.headers["authorization"] == "Bearer token"
+
+
+def test_http_basic_auth_is_callable(world: World) -> None:
+    request = world.request_class("GET", "https://h/")
+    assert HTTPBasicAuth("u", "p")(request) is request
+    assert request.headers["authorization"] == "Basic dTpw"
+    with pytest.raises(NotImplementedError, match="__call__"):
+        AuthBase()(request)
+
+
+def test_a_callable_may_return_another_request(world: World) -> None:
+    site = Site()
+    other = world.request_class("PUT", "https://h/other", data=b"x")
+    response = world.session(site, auth=lambda _: other).get("https://h/")
+    assert (site.last.method, site.urls) == ("PUT", ["https://h/other"])
+    assert response.request.content == b"x"
+
+
+async def coroutine_auth(request: Any) -> Any:
+    return request
+
+
+def not_a_generator(self: Any, request: Any) -> Any:
+    return request
+
+
+def empty_flow(self: Any, request: Any) -> Iterator[Any]:
+    return
+    yield
+
+
+@pytest.mark.parametrize(
+    ("auth", "words"),
+    [
+        (lambda _: None, "must return a request"),
+        (lambda _: 3, "must return a request"),
+        (coroutine_auth, "must return a request"),
+        (type("Plain", (Auth,), {"auth_flow": not_a_generator})(), "must be a generator"),
+        (type("Empty", (Auth,), {"auth_flow": empty_flow})(), "must return a request"),
+    ],
+)
+def test_auth_that_is_none(world: World, auth: Any, words: str) -> None:
+    site = Site()
+    with pytest.raises(TypeError, match=words):
+        world.session(site, auth=auth).get("https://h/")
+    assert site.requests == []
+
+
+class TokenAuth(Auth):
+    """Fetches a token when told so by a 401."""
+
+    requires_response_body = True
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.token = ""
+
+    def auth_flow(self, request: Any) -> Any:
+        request.headers["X-Token"] = self.token
+        response = yield request
+        if response.status_code == 401:
+            token = yield self.world.request_class("POST", "https://h/token", data=b"please")
+            self.token = token.text
+            request.headers["X-Token"] = self.token
+            yield request
+
+
+def guarded(request: Any) -> Response:
+    return Response(200 if request.headers["x-token"] == "t1" else 401, text="page")
+
+
+def test_a_flow_may_send_several_requests(world: World) -> None:
+    closed: list[str] = []
+    site = Site(
+        {
+            "/page": guarded,
+            "/token": lambda _: Response(
+                200, content=iter([b"t", b"1"]), on_close=lambda: closed.append("token")
+            ),
+        }
+    )
+    session = world.session(site, auth=TokenAuth(world), cookies={"c": "1"})
+    response = session.get("https://h/page")
+    assert [request.url.path for request in site.requests] == ["/page", "/token", "/page"]
+    assert response.status_code == 200
+    assert closed == ["token"]
+    assert [earlier.status_code for earlier in response.history] == [401, 200]
+    assert [earlier.request.headers.get("x-token") for earlier in response.history] == ["", None]
+    assert response.request.headers["x-token"] == "t1"
+    session.get("https://h/page")
+    assert len(site.requests) == 4
+
+
+def test_earlier_responses_of_a_flow_are_drained_before_the_next_request(world: World) -> None:
+    log: list[str] = []
+
+    def body() -> Iterator[bytes]:
+        yield b"x"
+        log.append("drained")
+
+    def page(request: Any) -> Response:
+        log.append("request")
+        return Response(401, content=body())
+
+    class Twice(Auth):
+        def auth_flow(self, request: Any) -> Any:
+            yield request
+            yield request
+
+    response = world.session(page, auth=Twice()).get("https://h/", stream=True)
+    assert log == ["request", "drained", "request"]
+    assert response.history[0].content == b"x"
+    session = world.session(Site())
+    session.do(response.close())
+
+
+def test_a_flow_that_fails_closes_the_response(world: World) -> None:
+    closed: list[int] = []
+
+    class Failing(Auth):
+        def auth_flow(self, request: Any) -> Any:
+            try:
+                yield request
+                raise KeyError("no")
+            finally:
+                closed.append(2)
+
+    session = world.session(
+        lambda _: Response(200, content=iter([b"x"]), on_close=lambda: closed.append(1)), auth=Failing()
+    )
+    with pytest.raises(KeyError):
+        session.get("https://h/", stream=True)
+    assert sorted(closed) == [1, 2]
+
+
+def test_a_flow_is_closed_when_the_exchange_fails(world: World) -> None:
+    closed: list[int] = []
+
+    class Watched(Auth):
+        def auth_flow(self, request: Any) -> Any:
+            try:
+                yield request
+            finally:
+                closed.append(1)
+
+    def fail(_: Any) -> Response:
+        raise OSError("down")
+
+    with pytest.raises(OSError, match="down"):
+        world.session(fail, auth=Watched()).get("https://h/")
+    assert closed == [1]
+
+
+class Signing(Auth):
+    requires_request_body = True
+
+    def auth_flow(self, request: Any) -> Any:
+        request.headers["X-Signature"] = str(len(request.content))
+        yield request
+
+
+def test_a_flow_that_needs_the_body_has_it(world: World) -> None:
+    site = Site()
+    world.session(site, auth=Signing()).post("https://h/", data=iter([b"abc", b"de"]))
+    assert site.last.headers["x-signature"] == "5"
+    assert site.last.content == b"abcde"
+
+
+def test_a_challenge_cannot_be_answered_with_a_body_that_comes_only_once(world: World) -> None:
+    class Again(Auth):
+        def auth_flow(self, request: Any) -> Any:
+            yield request
+            yield request
+
+    def page(request: Any) -> Any:
+        if not world.is_async:
+            assert list(request.stream())
+            return Response(401)
+
+        async def reading() -> Response:
+            assert [piece async for piece in request.stream()]
+            return Response(401)
+
+        return reading()
+
+    with pytest.raises(StreamConsumed):
+        world.session(page, auth=Again()).post("https://h/", data=iter([b"once"]))
+
+
+# Redirects
+
+
+def test_auth_stays_on_the_first_origin(world: World) -> None:
+    site = Site(
+        {
+            "https://h/a": redirect("/b"),
+            "https://h/b": redirect("https://other/c"),
+            "https://other/c": redirect("https://h/d"),
+        }
+    )
+    world.session(site, auth=("u", "p")).get("https://h/a")
+    assert ["authorization" in request.headers for request in site.requests] == [True, True, False, False]
+
+
+def test_headers_that_auth_touched_are_secret(world: World) -> None:
+    def sign(request: Any) -> Any:
+        request.headers["X-Added"] = "secret"
+        request.headers["X-Changed"] = "secret"
+        return request
+
+    site = Site({"https://h/a": redirect("/b"), "https://h/b": redirect("https://other/c")})
+    world.session(site, auth=sign).get("https://h/a", headers={"X-Changed": "hand", "X-Kept": "1"})
+    first, second, third = (request.headers for request in site.requests)
+    assert first["x-changed"] == second["x-changed"] == "secret"
+    assert not {"x-added", "x-changed"} & set(third)
+    assert third["x-kept"] == "1"
+
+
+def test_a_flow_runs_anew_on_each_hop(world: World) -> None:
+    count = iter(range(9))
+
+    def numbered(request: Any) -> Any:
+        request.headers["X-Number"] = str(next(count))
+        return request
+
+    site = Site({"/a": redirect("/b"), "/b": redirect("/c")})
+    world.session(site, auth=numbered).get("https://h/a")
+    assert [request.headers["x-number"] for request in site.requests] == ["0", "1", "2"]
+
+
+def test_userinfo_of_a_location_is_not_used(world: World) -> None:
+    site = Site({"/a": redirect("https://evil:evil@h/b")})
+    world.session(site).get("https://h/a")
+    assert "authorization" not in site.last.headers
+    assert site.urls[-1] == "https://h/b"
+
+
+def test_a_cookie_of_the_challenge_goes_with_the_answer(world: World) -> None:
+    class Again(Auth):
+        def auth_flow(self, request: Any) -> Any:
+            response = yield request
+            if response.status_code == 401:
+                yield request
+
+    def page(request: Any) -> Response:
+        if "cookie" in request.headers:
+            return Response(200)
+        return Response(401, headers={"Set-Cookie": "challenge=1"})
+
+    site = Site({"/": page})
+    assert world.session(site, auth=Again()).get("https://h/").status_code == 200
+    assert site.last.headers["cookie"] == "challenge=1"
