@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib import metadata
 
@@ -25,8 +26,9 @@ def line(figure: Figure, verdict: Verdict) -> str:
 def conditions(rounds: int) -> str:
     """Where and with what it was measured."""
     versions = ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)
-    system = f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} {platform.machine()}"
-    return f"{system}; {versions}. Medians of {rounds} rounds."
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return f"{python}, {system}; {versions}. Medians of {rounds} rounds."
 
 
 def _version(name: str) -> str:

@@ -1,8 +1,8 @@
 """Runs cases in fresh processes, in rounds: ours, theirs, ours, theirs ...
 
-What disturbs a machine comes and goes over seconds. Two processes that ran one right after the other met about the
-same disturbance, so their ratio says more than either's time; and the median over rounds drops the rounds in which
-that was not so.
+What disturbs a machine comes and goes over seconds. Two processes that ran one right after the other met
+about the same disturbance, so their ratio says more than either's time; and the median over rounds drops the
+rounds in which that was not so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -28,10 +28,6 @@ PROCESS_SECONDS = 300.0
 class Case(Protocol):
     """Something that can be measured."""
 
-    @property
-    def label(self) -> str:
-        """What it is called in a report."""
-
     def measure(self, site: Site) -> Measured:
         """Run it once, in a process of its own."""
 
@@ -43,24 +39,16 @@ class Run(NamedTuple):
     runtime: str
     workload: str
 
-    @property
-    def label(self) -> str:
-        return f"{self.client} {self.runtime}" if self.client != "socket" else "raw socket"
-
     def measure(self, site: Site) -> Measured:
         command = [sys.executable, "-m", "benchmarks.worker", *self, json.dumps(site)]
         return Measured(*json.loads(_output(command)))
 
 
 class Start(NamedTuple):
-    """A process that runs one statement and ends; all of its CPU counts, the median of ``repeat`` processes."""
+    """A process that runs one statement and ends; all its CPU counts, the median of ``repeat`` processes."""
 
     code: str
     repeat: int = 7
-
-    @property
-    def label(self) -> str:
-        return self.code if self.code != "pass" else "bare process"
 
     def measure(self, site: Site) -> Measured:
         spent = sorted(self._cpu() for _ in range(self.repeat))
@@ -75,7 +63,6 @@ class Start(NamedTuple):
 class Inside(NamedTuple):
     """A program that prints the seconds of CPU that a part of it took."""
 
-    label: str
     program: str
 
     def measure(self, site: Site) -> Measured:
@@ -109,12 +96,12 @@ def ratios(found: list[Round], ours: int, theirs: int) -> Iterator[float]:
 
 def per_unit(measured: Measured) -> float:
     """Seconds of CPU for one request (or one download ...)."""
-    return measured.cpu / measured.count
+    return measured.cpu / measured.times
 
 
-def median(values: list[float], key: Callable[[float], float] | None = None) -> float:
+def median(values: list[float]) -> float:
     """The middle one, of an even number the lower of the two: always one that was measured."""
-    return sorted(values, key=key)[(len(values) - 1) // 2]
+    return sorted(values)[(len(values) - 1) // 2]
 
 
 def _children() -> float:
@@ -139,6 +126,6 @@ def _output(command: list[str]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without what would make Python compile its modules anew in each process or work otherwise than usual."""
+    """Ours, without what makes Python work otherwise than usual (compile modules anew in each process)."""
     unwanted = ("PYTHON", "COVERAGE", "SSLKEYLOGFILE", "SSL_CERT")
     return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}

@@ -1,7 +1,7 @@
 """The server of all measurements: one nginx on loopback, in a folder that is gone afterwards.
 
-It serves files of a known pattern (see `site`) from the page cache and stores what is PUT. A static nginx is far
-cheaper than any Python client, so it is never what a client waits for in vain; and its CPU is not counted.
+It serves files of a known pattern (see `site`) from the page cache and stores what is PUT. Its CPU is not
+counted; with static files it is far cheaper than any Python client, so clients are kept busy.
 """
 
 from __future__ import annotations

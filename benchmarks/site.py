@@ -1,7 +1,7 @@
 """What the server serves: where, and which bytes, so that every answer can be checked.
 
-All files are prefixes of one endless text: a block of pseudo-random bytes, repeated. Its length is no power of
-two, so a byte too few or too many anywhere shows at the start of the next piece: comparing a few bytes there and
+All files are prefixes of one endless text: a block of pseudo-random bytes, repeated. Its length is a prime,
+so a byte too few or too many anywhere shows at the start of the next piece: comparing a few bytes there and
 the total finds what could go wrong in a client, and costs nothing beside a read.
 
 Imported by the measured process: nothing heavy may be imported here.

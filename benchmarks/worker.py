@@ -1,7 +1,7 @@
 """The process that is measured: ``python -m benchmarks.worker CLIENT RUNTIME WORKLOAD SITE``.
 
-It runs one workload with one client and prints what that cost, as JSON. RUNTIME is sync, asyncio or trio; SITE is
-the server's description as JSON. Started by `runner`, once for every measurement.
+It runs one workload with one client and prints what that cost, as JSON. RUNTIME is sync, asyncio or trio;
+SITE is the server's description as JSON. Started by `runner`, once for every measurement.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What clients are made to do. Each workload is a value; two functions run any of them, sync and async.
 
-A run makes a client, lets every task do a few small requests (connections open, modules load, caches fill), then
-does the work between two readings of the clock that counts this process' CPU. Every response is checked inside, with
+A run lets every task do a few small requests (connections open, modules load, caches fill), then does the
+work between two readings of the clock that counts this process' CPU. Every response is checked inside, with
 what costs next to nothing: status, HTTP version, and the bytes as told in `site`.
 """
 
@@ -11,7 +11,7 @@ import os
 import resource
 from collections.abc import Awaitable, Callable, Iterator
 from time import monotonic
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from .clients import Answer, AsyncClient, Setup, SyncClient
 from .site import BLOCK, SIZES, Check, Site, check_whole
@@ -24,16 +24,16 @@ Gather = Callable[[list[Callable[[], Awaitable[None]]]], Awaitable[None]]
 
 
 class Workload(NamedTuple):
-    """``count`` times the same thing, ``at_once`` tasks side by side (sync clients: 1).
+    """``times`` the same thing, by ``at_once`` tasks side by side (sync clients: 1).
 
-    ``verb``: "get" reads a body into memory, "stream" lets it pass by, "save" writes it to a file, "put" sends a
-    file. ``listener`` is an attribute of `Site`.
+    ``verb``: "get" reads a body into memory, "stream" lets it pass by, "save" writes it to a file, "put"
+    sends a file. ``listener`` is an attribute of `Site`.
     """
 
     verb: str
     file: str = "1k"
     listener: str = "plain"
-    count: int = 1
+    times: int = 1
     at_once: int = 1
     connections: int = 100
 
@@ -53,12 +53,12 @@ class Workload(NamedTuple):
 
 
 WORKLOADS = {
-    "get": Workload("get", count=2000),
-    "get-tls": Workload("get", listener="tls", count=2000),
-    "get-50": Workload("get", count=3000, at_once=50, connections=50),
-    "get-50-tls": Workload("get", listener="tls", count=3000, at_once=50, connections=50),
-    "get-1000": Workload("get", count=6000, at_once=1000, connections=100),
-    "get-100-streams": Workload("get", listener="http2", count=3000, at_once=100),
+    "get": Workload("get", times=2000),
+    "get-tls": Workload("get", listener="tls", times=2000),
+    "get-50": Workload("get", times=3000, at_once=50, connections=50),
+    "get-50-tls": Workload("get", listener="tls", times=3000, at_once=50, connections=50),
+    "get-1000": Workload("get", times=6000, at_once=1000, connections=100),
+    "get-100-streams": Workload("get", listener="http2", times=3000, at_once=100),
     "download": Workload("stream", "256m"),
     "download-tls": Workload("stream", "256m", "tls"),
     "download-http2": Workload("stream", "256m", "http2"),
@@ -77,7 +77,7 @@ class Measured(NamedTuple):
     cpu: float
     """Seconds, user and system, for all of it."""
     wall: float
-    count: int
+    times: int
     memory: int
     """Bytes that were resident at most, from the start of the process to the end of the work."""
 
@@ -91,10 +91,10 @@ class Meter:
         self._wall = monotonic()
         self._cpu = cpu_seconds()
 
-    def stop(self, count: int) -> Measured:
+    def stop(self, times: int) -> Measured:
         """What was spent."""
         cpu = cpu_seconds() - self._cpu
-        return Measured(cpu, monotonic() - self._wall, count, peak_memory())
+        return Measured(cpu, monotonic() - self._wall, times, peak_memory())
 
 
 def cpu_seconds() -> float:
@@ -142,25 +142,6 @@ def check_status(status: int, *wanted: int) -> None:
         raise AssertionError(f"{status} came, not {wanted}")
 
 
-class Checked:
-    """A file that is written to, and whose bytes are checked on the way as those of a stream are."""
-
-    __slots__ = ("_check", "_file")
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._check = Check()
-
-    def take(self, piece: bytes) -> None:
-        """Write and check."""
-        self._check.take(piece)
-        self._file.write(piece)
-
-    def end(self, size: int) -> None:
-        """The total."""
-        self._check.end(size)
-
-
 class _Paths(NamedTuple):
     """Where a workload finds and leaves things."""
 
@@ -185,11 +166,13 @@ def _paths(workload: Workload, site: Site) -> _Paths:
     )
 
 
-def _look_over(path: str, size: int) -> None:
+def _look_over(workload: Workload, paths: _Paths) -> None:
     """Compare a file that was written with the text, every byte, and remove it."""
-    with open(path, "rb") as file:
-        check_whole(file, size)
-    os.unlink(path)
+    path = {"save": paths.saved, "put": paths.stored}.get(workload.verb)
+    if path is not None:
+        with open(path, "rb") as file:
+            check_whole(file, workload.size)
+        os.unlink(path)
 
 
 # --- sync ------------------------------------------------------------------------------------------------
@@ -202,26 +185,27 @@ def run_sync(workload: Workload, client: SyncClient, site: Site) -> Measured:
     for _ in range(WARM_UP):
         check_answer(small, client.get(paths.small))
     meter = Meter()
+    _work(workload, client, paths)
+    measured = meter.stop(workload.times)
+    client.close()
+    _look_over(workload, paths)
+    return measured
+
+
+def _work(workload: Workload, client: SyncClient, paths: _Paths) -> None:
+    check = Check()
     if workload.verb == "get":
-        for _ in range(workload.count):
+        for _ in range(workload.times):
             check_answer(workload, client.get(paths.target))
     elif workload.verb == "stream":
-        check = Check()
         check_status(client.stream(paths.target, check.take), 200)
         check.end(workload.size)
     elif workload.verb == "save":
-        with open(paths.saved, "wb") as file:
-            checked = Checked(file)
-            check_status(client.stream(paths.target, checked.take), 200)
-            checked.end(workload.size)
+        with open(paths.saved, "wb") as target:
+            check_status(client.stream(paths.target, target.write), 200)
     else:
-        with open(paths.source, "rb") as file:
-            check_status(client.put(paths.target, file), 201, 204)
-    measured = meter.stop(workload.count)
-    client.close()
-    if workload.verb in ("save", "put"):
-        _look_over(paths.saved if workload.verb == "save" else paths.stored, workload.size)
-    return measured
+        with open(paths.source, "rb") as source:
+            check_status(client.put(paths.target, source), 201, 204)
 
 
 # --- async -----------------------------------------------------------------------------------------------
@@ -236,28 +220,17 @@ async def run_async(workload: Workload, client: AsyncClient, site: Site, gather:
         for _ in range(WARM_UP):
             check_answer(small, await client.get(paths.small))
 
-    left = iter(range(workload.count))
     await warm_up()
     await gather([warm_up] * workload.at_once)
     meter = Meter()
     if workload.verb == "get":
+        left = iter(range(workload.times))
         await gather([lambda: _get_all(workload, client, paths.target, left)] * workload.at_once)
-    elif workload.verb == "stream":
-        check = Check()
-        check_status(await client.stream(paths.target, check.take), 200)
-        check.end(workload.size)
-    elif workload.verb == "save":
-        with open(paths.saved, "wb") as file:  # noqa: ASYNC230 - one task, and its disk is part of it
-            checked = Checked(file)
-            check_status(await client.stream(paths.target, checked.take), 200)
-            checked.end(workload.size)
     else:
-        with open(paths.source, "rb") as file:  # noqa: ASYNC230
-            check_status(await client.put(paths.target, file), 201, 204)
-    measured = meter.stop(workload.count)
+        await _async_work(workload, client, paths)
+    measured = meter.stop(workload.times)
     await client.close()
-    if workload.verb in ("save", "put"):
-        _look_over(paths.saved if workload.verb == "save" else paths.stored, workload.size)
+    _look_over(workload, paths)
     return measured
 
 
@@ -265,3 +238,16 @@ async def _get_all(workload: Workload, client: AsyncClient, url: str, left: Iter
     """One of several tasks that share the work."""
     for _ in left:
         check_answer(workload, await client.get(url))
+
+
+async def _async_work(workload: Workload, client: AsyncClient, paths: _Paths) -> None:
+    check = Check()
+    if workload.verb == "stream":
+        check_status(await client.stream(paths.target, check.take), 200)
+        check.end(workload.size)
+    elif workload.verb == "save":
+        with open(paths.saved, "wb") as target:  # noqa: ASYNC230 - nothing else is to be done meanwhile
+            check_status(await client.stream(paths.target, target.write), 200)
+    else:
+        with open(paths.source, "rb") as source:  # noqa: ASYNC230
+            check_status(await client.put(paths.target, source), 201, 204)

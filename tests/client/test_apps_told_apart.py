@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from importlib import import_module
 from typing import Any
 from unittest import mock
 
@@ -101,17 +102,12 @@ def _framework(name: str) -> tuple[Any, str]:
     if name == "fastapi":
         return pytest.importorskip("fastapi").FastAPI(), "asgi"
     pytest.importorskip("django")
-    from django.conf import settings
-
+    settings = import_module("django.conf").settings
     if not settings.configured:
         settings.configure()
     if name == "django_wsgi":
-        from django.core.handlers.wsgi import WSGIHandler
-
-        return WSGIHandler(), "wsgi"
-    from django.core.handlers.asgi import ASGIHandler
-
-    return ASGIHandler(), "asgi"
+        return import_module("django.core.handlers.wsgi").WSGIHandler(), "wsgi"
+    return import_module("django.core.handlers.asgi").ASGIHandler(), "asgi"
 
 
 @pytest.mark.parametrize(

@@ -268,12 +268,28 @@ def test_changing_client_headers_in_place_counts_for_the_next_request(world: Wor
 
 def test_what_a_server_or_hook_does_to_a_request_stays_out_of_the_client(world: World) -> None:
     def handler(request: Any) -> Response:
+        seen.append("x-leak" in request.headers)
         request.headers["X-Leak"] = "1"
         return Response(200)
 
+    seen: list[bool] = []
     session = world.session(handler, headers={"X-A": "1"})
-    session.get("https://h/")
+    for _ in range(3):
+        session.get("https://h/")
+    assert seen == [False] * 3
     assert "x-leak" not in session.client.headers
+
+
+def test_many_hosts_and_methods(world: World) -> None:
+    site = Site()
+    session = world.session(site, headers={"Cookie": "a=1"})
+    for number in [*range(80), 79, 0]:
+        for method in ("get", "POST"):
+            session.request(method, f"https://h{number}/")
+            assert site.last.headers["host"] == f"h{number}"
+            assert site.last.headers["cookie"] == "a=1"
+            assert site.last.method == method.upper()
+            assert site.last.headers.get("content-length") == ("0" if method == "POST" else None)
 
 
 def test_params_of_the_client_go_first_and_are_replaced_by_name(world: World) -> None:

@@ -99,6 +99,21 @@ def test_auth_rounds_count(world: World) -> None:
     assert clock.time == 1012
 
 
+def test_each_step_of_next_is_a_call_of_its_own(world: World) -> None:
+    clock = Clock()
+
+    def handler(request: Any) -> Response:
+        clock.time += 6
+        return redirect("/b") if request.url.path == "/a" else Response(200)
+
+    session = session_of(world, clock, handler)
+    response = session.get("https://h/a", allow_redirects=False, stream=True)
+    clock.time += 60
+    response = session.do(response.next())
+    assert response.status_code == 200
+    assert response.elapsed.total_seconds() == 6
+
+
 def test_the_timeout_of_the_call_counts(world: World) -> None:
     clock = Clock()
     session = session_of(world, clock, dripping(clock, 1))

@@ -19,12 +19,15 @@ OPAQUE = "FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"
 CNONCE = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ"
 
 # RFC 7616 section 3.9.1
+CHALLENGE = (
+    'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm={algorithm}, '
+    f'nonce="{NONCE}", opaque="{OPAQUE}"'
+)
 BOTH = Headers(
     [
         (
             "WWW-Authenticate",
-            f'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm={algorithm}, '
-            f'nonce="{NONCE}", opaque="{OPAQUE}"',
+            CHALLENGE.format(algorithm=algorithm),
         )
         for algorithm in ("SHA-256", "MD5")
     ]
@@ -74,7 +77,8 @@ def test_the_example_of_rfc_2069() -> None:
     """Without qop; the example of RFC 2069 section 2.4, with the response that its errata give."""
     headers = Headers(
         {
-            "WWW-Authenticate": 'Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", '
+            "WWW-Authenticate": 'Digest realm="testrealm@host.com", '
+            'nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", '
             'opaque="5ccc069c403ebaf9f0171e9517f40e41"'
         }
     )

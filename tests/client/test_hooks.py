@@ -96,10 +96,10 @@ def test_hooks_may_be_added_later(world: World) -> None:
 
 
 def test_async_hooks(world: World) -> None:
-    log: list[str] = []
+    log: list[bytes] = []
 
     async def note(response: Any) -> None:
-        log.append(await response.read() if world.is_async else b"")
+        log.append(await response.read())
 
     session = world.session(Site(), hooks={"response": [note]})
     if world.is_async:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import textwrap
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -32,8 +31,8 @@ from http3_models._records import RequestState, ResponseState
 class Pool(AsyncDispatcher):
     """Stands in for `ConnectionPool`; what it is made with is remembered."""
 
-    made: list[Pool] = []
-    site = Site()
+    made: ClassVar[list[Pool]] = []
+    site: ClassVar[Site] = Site()
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -51,18 +50,17 @@ class Pool(AsyncDispatcher):
         self.threads.append(threading.current_thread().name)
         answer: Response = self.site(Request._of(request))
         state = answer._state
-        record = ResponseState(state.status_code, "", "HTTP/1.1", Headers(state.headers), state.body, request)
-        return record
+        return ResponseState(state.status_code, "", "HTTP/1.1", Headers(state.headers), state.body, request)
 
     async def close(self) -> None:
         self.closed += 1
 
 
 @pytest.fixture
-def pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Pool]]:
+def pools(monkeypatch: pytest.MonkeyPatch) -> list[Pool]:
     monkeypatch.setitem(http3_transport.__dict__, "ConnectionPool", Pool)
     Pool.made, Pool.site = [], Site()
-    yield Pool.made
+    return Pool.made
 
 
 def test_nothing_is_opened_before_the_first_request(world: World, pools: list[Pool]) -> None:
@@ -199,7 +197,8 @@ ALONE = """
     def page(request):
         if request.url.path == "/login":
             return Response(302, headers={"Location": "/", "Set-Cookie": "s=1"})
-        return Response(200, json={"cookie": request.headers["cookie"], "auth": request.headers["authorization"]})
+        headers = request.headers
+        return Response(200, json={"cookie": headers["cookie"], "auth": headers["authorization"]})
 
     class Own(Dispatcher):
         def send(self, request, verify=None, cert=None, timeout=None):
@@ -256,7 +255,7 @@ def test_importing_and_making_a_client_loads_nothing_heavy() -> None:
     program = """
         import sys
         import http3_client
-        heavy = ["ssl", "socket", "asyncio", "select", "threading", "inspect", "h11", "h2", "trio", "certifi", "hashlib"]
+        heavy = "ssl socket asyncio select threading inspect h11 h2 trio certifi hashlib".split()
         assert not [name for name in heavy if name in sys.modules]
         http3_client.Client(), http3_client.AsyncClient()
         assert not [name for name in heavy if name in sys.modules]
@@ -322,7 +321,7 @@ def test_unknown_options_of_functions(pools: list[Pool]) -> None:
 
 
 def test_clients_are_cheap_to_make() -> None:
-    """Under a millisecond, which is 20 times less than an SSL context takes; usually it is some microseconds."""
+    """Under a millisecond, a twentieth of what an SSL context takes; usually it is some microseconds."""
     from time import process_time
 
     for make in (Client, AsyncClient):

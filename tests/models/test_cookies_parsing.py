@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from http3_models._cookie_date import parse_cookie_date
 from http3_models._cookies import Cookies
 from http3_models._headers import Headers
 from http3_models._public_suffix import is_known_registry, is_public_suffix
@@ -19,7 +20,6 @@ from http3_models._set_cookie import (
     MAX_ATTRIBUTE,
     MAX_PAIR,
     SetCookie,
-    parse_cookie_date,
     parse_set_cookie,
     to_bytes,
     to_text,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 import trio
 
+import http3_client
 from conftest import StartRawServer
 from exchanges import fetch, make_pool, ok, silent
 from http3_models import (
@@ -506,3 +507,10 @@ def test_answers_belong_to_their_requests_in_random_company(raw_server: StartRaw
         thread.join()
     drive(pool.close())
     assert wrong == []
+
+
+def test_a_pool_over_blocking_sockets_serves_a_sync_client_without_a_loop(uvicorn: Uvicorn) -> None:
+    with http3_client.Client(dispatch=ConnectionPool(backend=BlockingBackend())) as client:
+        assert client.get(uvicorn.url + "/json").status_code == 200
+        assert not [thread for thread in threading.enumerate() if "http3-loop" in thread.name]
+    assert ConnectionPool().suspends

@@ -21,7 +21,7 @@ from http3_models import AsyncRequest, RedirectError, Request
 from http3_models._bodies import BytesBody
 from http3_models._cookies import join_cookie_headers
 from http3_models._reading import MemoryBody, abandon, close, read_all
-from http3_models._records import RequestState, ResponseState
+from http3_models._records import Deadline, RequestState, ResponseState
 from http3_models._request_head import check_state
 
 from ._bodies import finish, hold_to
@@ -91,8 +91,12 @@ class Call:
         return response if stream else await _read(response)
 
     async def step(self, response: ResponseState, dispatching: Dispatching, *, stream: bool) -> ResponseState:
-        """Follow one redirect: what ``response.next()`` does."""
+        """Follow one redirect: what ``response.next()`` does. It is a call of its own for time limits."""
         self._dispatching = dispatching
+        self._started = dispatching.now()
+        sent = response.request
+        if sent is not None and sent.deadline is not None:
+            sent.deadline = Deadline(sent.deadline.limit, dispatching.now)
         following = await self._follow(response)
         return following if stream else await _read(following)
 
@@ -264,7 +268,7 @@ def own_copy(request: RequestState, call: RequestState | None = None) -> Request
 
 
 def by_hand(request: RequestState) -> RequestState:
-    """A record for a request that the caller made, and may have changed since: its Cookie header is by hand."""
+    """A record for a request that the caller made, and may have changed: its Cookie header is by hand."""
     own = own_copy(request)
     own.hand_cookie = own.headers.get("cookie")
     return own

@@ -4,7 +4,7 @@ The engine asks for `Exchange`. Our own dispatchers offer it; a user's `Dispatch
 (or anything with their methods) is adapted here. What a dispatcher is and what the client is decide:
 
     dispatcher             in Client                              in AsyncClient
-    ours, never suspends   as it is                               as it is
+    ours, never suspends   as it is                               as it is, or what it has for that
     ours, suspends         `Bridged`: on a loop of its own        as it is
     user's Dispatcher      `BlockingSend`                         `ThreadedSend`: in threads of its own
     user's AsyncDispatcher `Bridged` over `AsyncSend`             `AsyncSend`
@@ -216,6 +216,9 @@ async def _aborted(body: ResponseBody) -> None:
 def adapted(dispatch: object, *, asynchronous: bool) -> Dispatching:
     """``dispatch`` as the engine wants it. Raises TypeError where it has no ``send`` to call."""
     native: Any = dispatch
+    if _has_own("_for_client", dispatch):  # one of ours that blocks or not, as the client needs it
+        chosen: Dispatching = native._for_client(asynchronous)
+        return chosen
     if _has_own("exchange", dispatch):
         return native if asynchronous or not exchange_suspends(dispatch) else Bridged(native)
     if not callable(getattr(dispatch, "send", None)):
@@ -238,7 +241,7 @@ def _has_own(name: str, dispatch: object) -> bool:
 
 
 def exchange_suspends(dispatch: Any) -> bool:
-    """Whether a dispatcher of ours may need an event loop; it says so by ``suspends``, or by its base class."""
+    """Whether a dispatcher of ours may need an event loop: ``suspends`` tells, else its base class."""
     said = getattr(dispatch, "suspends", None)
     return said if isinstance(said, bool) else isinstance(dispatch, AsyncDispatcher)
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from http3_models import ClientClosed, RequestError, SSLConfig
+from http3_models import URL, ClientClosed, RequestError, SSLConfig
+from http3_models._bodies import EMPTY_BODY
+from http3_models._reading import settle
 from http3_models._records import Deadline, RequestState
 from http3_models._request import build_state
 
@@ -22,7 +24,7 @@ from ._settings import as_flag, as_timeout
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models import URL
+    from http3_models import Headers
     from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
     from http3_models._records import ResponseState
     from http3_models._types import (
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from ._dispatching import Dispatching
     from ._settings import Settings
 
+_KEPT_HEADS = 64
+"""Hosts and methods whose headers are kept; more at a time are a crawler, which gains little from it."""
+
 
 class Engine:
     """What both clients have.
@@ -52,6 +57,7 @@ class Engine:
         "_cert",
         "_dispatching",
         "_fallback_base",
+        "_kept",
         "_open",
         "_verify",
         "_views",
@@ -75,6 +81,7 @@ class Engine:
         self._open = open_dispatching
         self._dispatching: Dispatching | None = None
         self._fallback_base = fallback_base
+        self._kept: tuple[Headers, int, dict[tuple[str, str], RequestState]] = (settings.headers, -1, {})
         self._verify = verify
         self._cert = cert
 
@@ -92,10 +99,15 @@ class Engine:
     ) -> RequestState:
         """The request that these arguments and the settings make."""
         settings = self.settings
+        target = locate(url, settings.base_url or self._fallback_base)
+        if settings.params:
+            params = settings.params.merge(params)
+        if headers is None and cookies is None and data is None and files is None and json is None:
+            return self._build_plain(method, target if params is None else URL(target, params=params))
         return build_state(
             method,
-            locate(url, settings.base_url or self._fallback_base),
-            params=settings.params.merge(params) if settings.params else params,
+            target,
+            params=params,
             headers=headers,
             cookies=cookies,
             data=data,
@@ -105,6 +117,27 @@ class Engine:
             default_headers=settings.headers,
             default_removed=settings.removed,
         )
+
+    def _build_plain(self, method: str, url: URL) -> RequestState:
+        """A request without headers and body of its own: its headers depend on host and method only.
+
+        They are kept, and dropped when the client's headers change.
+        """
+        defaults = self.settings.headers
+        kept_for, version, kept = self._kept
+        if kept_for is not defaults or version != defaults.version or len(kept) >= _KEPT_HEADS:
+            kept = {}
+            self._kept = (defaults, defaults.version, kept)
+        key = (method, url.netloc)
+        known = kept.get(key)
+        if known is not None:
+            request = RequestState(known.method, url, known.headers.copy(), EMPTY_BODY)
+            request.hand_cookie = known.hand_cookie
+            return request
+        request = build_state(method, url, default_headers=defaults, default_removed=self.settings.removed)
+        kept[key] = RequestState(request.method, url, request.headers.copy(), EMPTY_BODY)
+        kept[key].hand_cookie = request.hand_cookie
+        return request
 
     async def send(
         self,
@@ -158,7 +191,7 @@ class Engine:
         self.is_closed = True
         dispatching = self._dispatching
         if dispatching is not None:
-            await dispatching.close()
+            await settle(dispatching.close())  # a `Dispatcher` of ours closes at once
 
     def reopen(self) -> None:
         """Start anew after `close`: the client of a request function is wanted again by ``next()``."""
@@ -182,11 +215,11 @@ class Engine:
             request.url = url.copy_with(userinfo="")
         if auth is not None:
             return auth
-        if "authorization" in request.headers:
-            return None
-        if self.settings.auth is None and url.userinfo:
-            return BasicAuth(url.username, url.password)
-        return self.settings.auth
+        auth = self.settings.auth
+        if auth is None and url.userinfo:
+            auth = BasicAuth(url.username, url.password)
+        # Asked last: most requests have no auth at all, and looking into headers costs.
+        return None if auth is None or "authorization" in request.headers else auth
 
     def _settle(
         self,

@@ -2,7 +2,7 @@
 
 Three worlds, one question: does anything suspend?
 
-- Nothing does (our pool over blocking sockets, sync dispatchers, WSGI apps): `BlockingRunner`. One
+- Nothing does (our pool over blocking sockets, sync dispatchers, WSGI apps): `drive` of http3_models. One
   ``send(None)`` runs a coroutine to its end; there is no loop and no thread, so it works anywhere,
   also inside a running event loop.
 - Something does (ASGI apps, async dispatchers, foreign backends): `LoopRunner`, a private asyncio loop
@@ -20,14 +20,15 @@ from collections.abc import Coroutine
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from http3_models._records import drive
-
 if TYPE_CHECKING:
     import asyncio
     import contextvars
     import threading
 
 T = TypeVar("T")
+
+_left_to_the_parent: list[asyncio.AbstractEventLoop] = []
+"""In a forked child: loops whose threads are the parent's. Closing them here would touch what is shared."""
 
 _SLICE = 0.5
 """Seconds between two looks for Ctrl-C: where a wait can't be interrupted (Windows), it is this late."""
@@ -38,25 +39,6 @@ class Runner(Protocol):
 
     def run(self, coroutine: Coroutine[Any, Any, T], /) -> T:
         """Run the coroutine to its end, blocking; return its result or raise its exception."""
-
-
-class BlockingRunner:
-    """Runs what never suspends."""
-
-    __slots__ = ()
-
-    run = staticmethod(drive)
-
-    def __repr__(self) -> str:
-        return "<BlockingRunner>"
-
-    def retain(self) -> None:
-        """Nothing to keep alive."""
-
-    def release(self) -> None:
-        """Nothing to let go."""
-
-    release_later = release
 
 
 class JSPIRunner:
@@ -222,7 +204,8 @@ class LoopRunner:
 
         with self._lock:
             if self._loop is None or self._pid != os.getpid():
-                # After a fork the thread is gone; its loop belongs to the parent and is left alone.
+                if self._loop is not None:
+                    _left_to_the_parent.append(self._loop)
                 self._loop, self._thread = _start_loop()
                 self._pid = os.getpid()
             return self._loop

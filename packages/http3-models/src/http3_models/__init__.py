@@ -79,7 +79,6 @@ from ._query import QueryParams, QueryParamTypes
 from ._records import ConnectionInfo, Timings
 from ._request import AsyncRequest, Request
 from ._response import AsyncResponse, Response
-from ._status import StatusCode, codes
 from ._types import (
     AsyncRequestData,
     AsyncResponseContent,
@@ -92,6 +91,8 @@ from ._types import (
 from ._url import URL, Origin
 
 if TYPE_CHECKING:
+    from ._status import StatusCode, codes
+
     from ._config import DEFAULT_CA_BUNDLE_PATH as DEFAULT_CA_BUNDLE_PATH
 
 __version__ = "0.7.0"
@@ -192,6 +193,11 @@ for _class in [globals().get(name) for name in __all__]:
 if not TYPE_CHECKING:  # a checker would take it for leave to use any name
 
     def __getattr__(name: str) -> object:
+        if name in ("StatusCode", "codes"):  # take more than 1 ms to make
+            from ._status import StatusCode, codes
+
+            globals().update(StatusCode=StatusCode, codes=codes)
+            return StatusCode
         if name == "DEFAULT_CA_BUNDLE_PATH":  # asks certifi, which takes 19 ms to load
             from . import _config
 

@@ -237,6 +237,7 @@ class Headers(MutableMapping[str, str]):
         """Headers of their own with the same fields."""
         copied = type(self)._from_raw(self._pairs.copy())
         copied._encoding = self._encoding
+        copied._checked = copied.version if self._checked == self.version else -1
         return copied
 
     def check(self) -> None:

@@ -10,7 +10,6 @@ from ._content import encode_request
 from ._headers import Headers
 from ._reading import MemoryBody, abandon, settle
 from ._records import ResponseState
-from ._status import get_reason_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +30,7 @@ def handmade_state(
     """The head: everything but the body. Raises TypeError and ValueError for a wrong status code."""
     state = ResponseState(
         _checked_status(status_code),
-        get_reason_phrase(status_code) if reason_phrase is None else reason_phrase,
+        _registered_phrase(status_code) if reason_phrase is None else reason_phrase,
         "HTTP/1.1" if protocol is None else str(protocol),
         Headers(headers),
         None,
@@ -39,6 +38,12 @@ def handmade_state(
     if elapsed is not None:
         state.elapsed = float(elapsed) if isinstance(elapsed, int | float) else elapsed.total_seconds()
     return state
+
+
+def _registered_phrase(status_code: int) -> str:
+    from ._status import get_reason_phrase
+
+    return get_reason_phrase(status_code)
 
 
 def _checked_status(value: object) -> int:

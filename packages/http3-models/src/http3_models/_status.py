@@ -2,6 +2,8 @@
 
 Names in lower case are aliases, as are the names of older specifications. 306 is reserved, and 418 too (its
 name is that of RFC 2324, which people know).
+
+An enum of this size takes over 1 ms to make; the package loads this module when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from typing import Self
 
 class StatusCode(IntEnum):
     """A registered status code: an int with a ``phrase``. ``codes.not_found`` is ``codes.NOT_FOUND``."""
+
+    __module__ = "http3_models"
 
     phrase: str
     """The reason phrase of the registry."""

@@ -22,12 +22,12 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
-_NO_CHARSETS = frozenset({"unicode-escape", "raw-unicode-escape", "mbcs", "oem"})
-"""Encodings of Python's source code and of this machine, which no server means."""
+_NO_CHARSETS = frozenset({"unicode-escape", "raw-unicode-escape", "mbcs", "oem", "idna", "punycode"})
+"""Encodings of Python's source code, of this machine and of host names, which no server means."""
 
 _PROBE = b"\xff\xfe\x80"
 """Decoded once with every encoding before it is used: some are none of text (zlib: LookupError), some can't
-replace what is broken (punycode, idna: UnicodeError)."""
+replace what is broken (undefined: UnicodeError)."""
 
 _MAX_NAME = 40
 """Longest name of an encoding that is looked up; the longest that Python knows has 24 characters."""

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from http3_models._config import TimeoutConfig
-from http3_models._exceptions import Delivery, ReadError
 from http3_models._interfaces import AsyncDispatcher
 from http3_models._response import AsyncResponse
-from http3_models._url import redacted
 
+from ._app_body import AppBody
 from ._app_response import FullBody, server_error
 from ._asgi_call import AppCall
-from ._errors import network_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
-    from http3_models._headers import Headers
     from http3_models._records import RequestState, ResponseState
     from http3_models._request import AsyncRequest
-
-    from ._interfaces import Clock
 
 
 class ASGIDispatch(AsyncDispatcher):
@@ -94,61 +88,3 @@ class ASGIDispatch(AsyncDispatcher):
             return server_error(request)
         whole = call.whole_body()
         return head.respond(request, AppBody(call, request, now) if whole is None else FullBody(whole))
-
-
-class AppBody:
-    """The body of a response while the application is at work."""
-
-    __slots__ = ("_call", "_gave_up", "_now", "_over", "_request", "_started")
-
-    def __init__(self, call: AppCall, request: RequestState, now: Clock) -> None:
-        self._call = call
-        self._request = request
-        self._now = now
-        self._started = now()
-        self._over = False
-        self._gave_up = False
-
-    @property
-    def trailers(self) -> Headers | None:
-        """Trailer fields, once the application sent them."""
-        return self._call.trailers
-
-    async def read_chunk(self) -> bytes:
-        """The next part; b"" at the end."""
-        if self._over:
-            return self._after_end()
-        try:
-            chunk = await self._call.next_chunk()
-        except BaseException:
-            self.abort()
-            raise
-        if not chunk and not self._over:
-            self._over = True
-            self._request.phases.receive = self._now() - self._started
-        return chunk
-
-    def _after_end(self) -> bytes:
-        if self._gave_up:
-            # Never b"": that would pass a cut body off as a whole one.
-            raise network_error(ReadError, self._request, "The body was given up", Delivery.MAYBE_PROCESSED)
-        return b""
-
-    async def close(self) -> None:
-        """Tell the application that nobody listens any more."""
-        if not self._over:
-            self._over = self._gave_up = True
-            await self._call.close()
-
-    def abort(self) -> None:
-        """`close` without waiting for the application to notice."""
-        if not self._over:
-            self._over = self._gave_up = True
-            self._call.abandon()
-
-    def __del__(self) -> None:
-        if not self._over:
-            self._over = True
-            self._call.abandon()
-            url = redacted(self._request.url)
-            warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)

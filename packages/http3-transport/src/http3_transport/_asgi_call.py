@@ -22,14 +22,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from http3_models._exceptions import Delivery, Timeout, TotalTimeout
+from http3_models._exceptions import Timeout
 
+from ._app_body import time_left
 from ._app_response import GRACE, ClientDisconnected, Malformed, cut, invalid
 from ._asgi_messages import AppResponse, Message, make_scope
 from ._asgi_upload import Upload
 from ._backends._detect import running_backend
 from ._backends._tasks import Changes, Task, spawn
-from ._errors import timeout_error, total_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,7 +68,7 @@ class AppCall:
         self._pause = backend.sleep
         self._to_app = Changes(backend.waiter)
         self._to_client = Changes(backend.waiter)
-        self._upload = Upload(self._request, self._to_app, self._to_client.announce)
+        self._upload = Upload(self._request, self._to_app, self._note_upload)
         scope = make_scope(self._request, root_path, client)
         self._task = spawn(lambda: self._run(app, scope))
 
@@ -92,6 +92,11 @@ class AppCall:
             show(exc)
         elif not self._disconnected:
             self._error = exc
+
+    def _note_upload(self) -> None:
+        """The request's body has brought a chunk, or failed."""
+        self._progress = self._now()
+        self._to_client.announce()
 
     async def _receive(self) -> Message:
         while True:
@@ -195,25 +200,8 @@ class AppCall:
         while not ready():
             if self._upload.error is not None and not self._is_over:
                 raise self._upload.error
-            await self._to_client.wait(self._limit(since))
-
-    def _limit(self, since: float) -> float | None:
-        """Seconds to wait now. Raises ReadTimeout, TotalTimeout."""
-        request = self._request
-        limit = None if request.timeout is None else request.timeout.read_timeout
-        left = limit
-        if left is not None:
-            left -= self._now() - max(since, self._progress)
-        if self._upload.is_reading:
-            left = None
-        elif left is not None and left <= 0:
-            raise timeout_error(request, "read", limit)
-        if request.deadline is not None:
-            try:
-                left = request.deadline.within(left)
-            except TotalTimeout as exc:
-                raise total_timeout(request, exc, Delivery.MAYBE_PROCESSED) from exc
-        return left
+            waited = None if self._upload.is_reading else self._now() - max(since, self._progress)
+            await self._to_client.wait(time_left(self._request, waited))
 
     async def _wait_for_end(self) -> None:
         try:
@@ -255,6 +243,10 @@ class AppCall:
             self._disconnected = True
             if self._task is not None:
                 self._task.cancel()
+
+    def forget(self) -> None:
+        """`abandon` is fit for finalisers."""
+        self.abandon()
 
     async def close(self) -> None:
         """The client goes away, and waits (not for long) until the application has noticed."""

@@ -75,10 +75,11 @@ class AppResponse:
         """True once nothing more may come."""
         return self._expected is None
 
-    def take(self, message: Mapping[str, Any]) -> bytes:
+    def take(self, sent: object) -> bytes:
         """Take the next message; returns its piece of the body. Raises Malformed."""
-        if not isinstance(message, Mapping) or not isinstance(message.get("type"), str):
-            raise Malformed(f"The application sent {message!r}, which is no ASGI message")
+        if not isinstance(sent, Mapping) or "type" not in sent:
+            raise Malformed(f"The application sent {sent!r}, which is no ASGI message")
+        message: Mapping[str, Any] = sent
         kind = message["type"]
         if kind != self._expected:
             what = "after the response was complete"

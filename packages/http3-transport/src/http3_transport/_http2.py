@@ -1,84 +1,44 @@
-"""HTTP/2 over one stream, shared by tasks or threads: the coroutines that carry out what the books say.
+"""HTTP/2 over one stream: many exchanges at a time, of tasks or of threads (RFC 9113).
 
-`HTTP2State` knows the protocol, `HTTP2Exchange` one request's way; this module moves the bytes for all of
-them. It owns two invariants.
-
-**Reading: leader and followers.** One of those that wait reads for all and fills the others' inboxes. It
-leads until it has what it wants, then the one that waited longest leads on. Whoever stops waiting, in
-whatever way (served, timed out, cancelled), wakes an heir if nobody leads. So a limit that runs out fails
-its own request only, and nobody waits while nobody reads. There is no await between receiving bytes and
-feeding them.
-
-**Writing: one way out.** What h2 has made is owed to the connection: header compression has state, and a
-frame cut in two is the end. So output leaves in order, by the holder of the write lock, and what the kernel
-did not take stays for the next holder. Control frames are queued by anybody; `flush_nowait` tries at once.
-Nobody holds the write lock while waiting for credit. A holder who has to wait reads meanwhile if nobody
-else does: a peer that waits for us to read would wait for ever.
-
-Plain state is guarded by one `threading.Lock`, never across an await and never around I/O.
+`HTTP2State` knows the protocol, `SharedStream` moves the bytes for all, `HTTP2Exchange` leads one request
+through. This module is what the pool sees of them, and what an exchange may ask of the books.
 """
 
 from __future__ import annotations
 
-import threading
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
 
-from http3_models._exceptions import ReadError, WriteError
+from http3_models._exceptions import ReadError
 
-from ._errors import reason
 from ._http2_exchange import HTTP2Exchange
-from ._http2_state import MAX_STREAMS, HTTP2State
-from ._http2_stream import CREDIT, Failure, HTTP2Stream
-from ._interfaces import OperationTimeout
-from ._locks import FIFOLock
+from ._http2_io import SharedStream
+from ._http2_outgoing import MAX_STREAMS
+from ._http2_stream import Failure, HTTP2Stream
 
 if TYPE_CHECKING:
     from http3_models._config import Limits
     from http3_models._exceptions import Delivery
-    from http3_models._records import Deadline, RequestState, ResponseState
+    from http3_models._records import RequestState, ResponseState
 
     from ._http2_headers import Field
-    from ._interfaces import Backend, Clock, Lease, Stream, Waiter
-
-READ_SIZE = 64 * 1024
-"""Bytes asked of the kernel at a time: four of the frames that servers send."""
-
-WRITE_SIZE = 64 * 1024
-"""Bytes handed to a write that may have to wait, between two looks at what else is to be done."""
-
-MAX_LOOKS = 64
-"""Reads in a row that do not wait: a server that never stops must not hold us."""
+    from ._interfaces import Backend, Clock, Lease, Stream
 
 
-class HTTP2Engine:
+class HTTP2Engine(SharedStream):
     """See `Engine` in `_interfaces`."""
 
-    __slots__ = (
-        "_abandoned", "_backend", "_closed", "_followers", "_leading", "_lock", "_rest", "_state", "_write_error",
-        "_write_lock", "limits", "now", "stream",
-    )  # fmt: skip
+    __slots__ = ("_abandoned",)
 
     protocol = "HTTP/2"
 
     def __init__(
         self, stream: Stream, backend: Backend, *, now: Clock, limits: Limits, max_streams: int = MAX_STREAMS
     ) -> None:
-        self.stream = stream
-        self.now = now
-        self.limits = limits
-        self._backend = backend
-        self._lock = threading.Lock()
-        self._state = HTTP2State(limits, max_streams)
-        self._write_lock = FIFOLock(backend)
-        self._rest = memoryview(b"")
-        self._write_error: OSError | None = None
-        self._leading = False
-        self._followers: dict[HTTP2Stream, Waiter] = {}
+        super().__init__(stream, backend, now=now, limits=limits, max_streams=max_streams)
         self._abandoned: SimpleQueue[HTTP2Stream] = SimpleQueue()
-        self._closed = False
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "draining" if self._state.draining else "open"
@@ -112,7 +72,7 @@ class HTTP2Engine:
         return await HTTP2Exchange(self, request, lease).run()
 
     def check(self) -> bool:
-        """Answer what has arrived meanwhile (PING, SETTINGS, GOAWAY); whether the connection can still be used."""
+        """Answer what has arrived meanwhile (PING, SETTINGS, GOAWAY). False if no request can follow."""
         self._forget_abandoned()
         if not self.is_closed:
             self.look()
@@ -172,7 +132,7 @@ class HTTP2Engine:
         self.flush_nowait()
 
     def abandon(self, stream: HTTP2Stream) -> None:
-        """`forget` for finalisers, which may run under our own lock: only noted, done by the next operation."""
+        """`forget` for finalisers, which may run under our lock: noted here, done by the next operation."""
         self._abandoned.put(stream)
 
     def _forget_abandoned(self) -> None:
@@ -182,286 +142,3 @@ class HTTP2Engine:
             except Empty:
                 return
             self.forget(stream)
-
-    # Time.
-
-    def _ends(self, limit: float | None, deadline: Deadline | None) -> float | None:
-        """The moment at which an operation has taken too long."""
-        ends = None if limit is None else self.now() + limit
-        if deadline is None:
-            return ends
-        return deadline.moment if ends is None else min(ends, deadline.moment)
-
-    def _left(self, ends: float | None) -> float | None:
-        """Seconds left. Raises OperationTimeout when there are none."""
-        if ends is None:
-            return None
-        left = ends - self.now()
-        if left <= 0:
-            raise OperationTimeout
-        return left
-
-    # Reading.
-
-    async def wait(
-        self, stream: HTTP2Stream, wants: int, limit: float | None, deadline: Deadline | None
-    ) -> None:
-        """Until the stream has what is wanted (HEAD, BODY, CREDIT), or is over.
-
-        Raises OperationTimeout after ``limit`` seconds without progress of this stream, whatever else comes.
-        """
-        seen = stream.informational
-        ends = self._ends(limit, deadline)
-        while True:
-            waiter = None
-            with self._lock:
-                if self._state.is_ready(stream, wants):
-                    return
-                if self._leading:
-                    waiter = self._followers[stream] = self._backend.waiter()
-                    stream.wants = wants
-                else:
-                    self._leading = True
-            if waiter is None:
-                await self._lead(stream, wants, ends)
-            else:
-                await self._follow(stream, waiter, ends)
-            if stream.informational != seen:
-                seen = stream.informational
-                ends = self._ends(limit, deadline)
-
-    async def _lead(self, stream: HTTP2Stream, wants: int, ends: float | None) -> None:
-        """Read for all until this stream has something to do."""
-        seen = stream.informational
-        try:
-            while True:
-                await self._read_once(self._left(ends))
-                with self._lock:
-                    if self._state.is_ready(stream, wants) or stream.informational != seen:
-                        return
-        finally:
-            self._pass_lead()
-
-    async def _follow(self, stream: HTTP2Stream, waiter: Waiter, ends: float | None) -> None:
-        """Sleep until there is news for the stream, or it is its turn to lead."""
-        try:
-            await waiter.wait(self._left(ends))
-        finally:
-            with self._lock:
-                del self._followers[stream]
-                self._wake_heir()
-
-    async def _read_once(self, left: float | None) -> None:
-        """As the leader: send what waits, then read once and feed it."""
-        try:
-            if self._rest or self._state.has_output or self._has_unsent:
-                await self._push(left)
-            data = await self.stream.read(READ_SIZE, left)
-        except OSError as exc:
-            self._lose(Failure(ReadError, reason(exc), cause=exc))
-            self.stream.abort()
-        else:
-            self._feed(data)
-
-    def look(self) -> bool:
-        """Read and feed what is there, without waiting; False if somebody else is reading."""
-        if not self._claim_lead():
-            return False
-        try:
-            for _ in range(MAX_LOOKS):
-                data = self.stream.read_nowait(READ_SIZE)
-                if data is None:
-                    break
-                self._feed(data)
-                if self._state.broken is not None:
-                    break
-        except OSError as exc:
-            self._lose(Failure(ReadError, reason(exc), cause=exc))
-            self.stream.abort()
-        finally:
-            self._pass_lead()
-        return True
-
-    def _feed(self, data: bytes) -> None:
-        with self._lock:
-            if data:
-                self._state.receive(data)
-            elif (error := self._write_error) is not None:
-                # A reset shows once, here to a write; to reads it looks like an end in good order then.
-                self._state.lose(Failure(ReadError, reason(error), cause=error))
-            else:
-                self._state.end_of_input()
-            self._wake_served()
-        self.flush_nowait()
-        if self._state.broken is not None:
-            self._closed = True
-            self.stream.close()
-
-    def _lose(self, failure: Failure) -> None:
-        with self._lock:
-            self._state.lose(failure)
-            self._wake_served()
-        self._closed = True
-
-    def _claim_lead(self) -> bool:
-        with self._lock:
-            if self._leading:
-                return False
-            self._leading = True
-            return True
-
-    def _pass_lead(self) -> None:
-        with self._lock:
-            self._leading = False
-            self._wake_heir()
-
-    def _wake_heir(self) -> None:
-        """If nobody leads, the one that waited longest takes over; it does so for itself when it wakes."""
-        if not self._leading and self._followers:
-            next(iter(self._followers.values())).set()
-
-    def _wake_served(self) -> None:
-        state = self._state
-        if self._followers:
-            for stream in state.news:
-                if (waiter := self._followers.get(stream)) is not None:
-                    waiter.set()
-            if state.credit_came:
-                for stream, waiter in self._followers.items():
-                    if stream.wants & CREDIT:
-                        waiter.set()
-        state.news.clear()
-        state.credit_came = False
-
-    # Writing.
-
-    async def send(
-        self,
-        limit: float | None,
-        deadline: Deadline | None,
-        stream: HTTP2Stream | None = None,
-        data: memoryview | bytes = b"",
-        *,
-        end: bool = False,
-    ) -> int:
-        """Send what is queued, and of ``data`` what the stream's credit allows; returns how much that was.
-
-        Raises OperationTimeout. A connection that fails shows in the streams' ``failure``.
-        """
-        lock = self._write_lock
-        if not lock.try_acquire() and not await lock.acquire(self._left(self._ends(limit, deadline))):
-            raise OperationTimeout
-        queued = 0
-        try:
-            if stream is not None:
-                with self._lock:
-                    queued = self._state.send_data(stream, memoryview(data), end=end)
-            while not self._write_nowait():
-                await self._write_some(limit, deadline)
-        except OSError as exc:
-            self._write_failed(exc)
-        finally:
-            lock.release()
-        self.flush_nowait()
-        return queued
-
-    def flush_nowait(self) -> None:
-        """Send what is queued as far as that does not block; the rest leaves with the next write."""
-        while self._rest or self._state.has_output:
-            # Where the lock is held its holder looks again when it lets go, so nothing is left behind.
-            if self._write_error is not None or not self._write_lock.try_acquire():
-                return
-            try:
-                done = self._write_nowait()
-            except OSError as exc:
-                self._write_failed(exc)
-                return
-            finally:
-                self._write_lock.release()
-            if not done:
-                return
-
-    def _write_nowait(self) -> bool:
-        """With the write lock: hand the kernel what it takes at once. True if nothing is left."""
-        if self._write_error is not None:
-            return True
-        while True:
-            if not self._rest:
-                if not self._state.has_output:
-                    return not self._has_unsent
-                with self._lock:
-                    self._rest = memoryview(self._state.take_output())
-            taken = self.stream.write_nowait(self._rest)
-            self._took(taken)
-            if self._rest:
-                return False
-
-    @property
-    def _has_unsent(self) -> bool:
-        """Whether the stream took bytes that are not with the kernel yet (TLS: encrypted, but still there)."""
-        unsent: bool = getattr(self.stream, "has_unsent", False)
-        return unsent
-
-    def _took(self, count: int) -> None:
-        self._rest = self._rest[count:]
-        self._state.handed += count
-
-    async def _write_some(self, limit: float | None, deadline: Deadline | None) -> None:
-        """With the write lock, where the kernel's buffer is full: wait until it takes more."""
-        left = self._left(self._ends(limit, deadline))
-        if not self._claim_lead():
-            await self._write_piece(left, alone=False)
-            return
-        try:
-            await self._write_piece(left, alone=True)
-        finally:
-            self._pass_lead()
-        self.look()
-
-    async def _push(self, left: float | None) -> None:
-        """As the leader: send what waits until that is done or there is something to read."""
-        if not self._write_lock.try_acquire():
-            return
-        try:
-            while not self._write_nowait():
-                if not await self._write_piece(left, alone=True):
-                    return
-        except OSError as exc:
-            self._write_failed(exc)
-        finally:
-            self._write_lock.release()
-
-    async def _write_piece(self, left: float | None, *, alone: bool) -> bool:
-        """Write a piece of the rest; ``alone`` (the lead is ours): True unless something to read came first."""
-        piece = self._rest[:WRITE_SIZE]
-        handed = self._state.handed
-        self._state.handed += len(piece)  # in case it is not known afterwards how much was taken
-        try:
-            if alone:
-                taken = await self.stream.write_until_readable(piece, left)
-            else:
-                await self.stream.write(piece, left)
-                taken = len(piece)
-        except OSError:
-            raise
-        except BaseException:
-            self._interrupted()
-            raise
-        self._state.handed = handed
-        self._took(taken)
-        return taken == len(piece) and not self._has_unsent
-
-    def _interrupted(self) -> None:
-        """A write was cancelled or timed out: nobody knows where the stream of frames stopped."""
-        self._lose(Failure(WriteError, "The connection was given up: a write on it was interrupted"))
-        self._write_error = ConnectionAbortedError()
-        self.stream.abort()
-
-    def _write_failed(self, exc: OSError) -> None:
-        """Nothing can be sent any more; but the server may have answered before it closed."""
-        self._write_error = exc
-        with self._lock:
-            self._state.draining = True
-        if self.look():  # else somebody is reading, and will find out
-            self._lose(Failure(WriteError, reason(exc), cause=exc))
-            self.stream.abort()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
 
@@ -55,8 +55,8 @@ class HTTP2Exchange:
     """Runs one exchange; then a `ResponseBody`."""
 
     __slots__ = (
-        "_declared", "_engine", "_is_last", "_lease", "_marked", "_open", "_pending", "_phase", "_request", "_stream",
-        "_total", "_uploading", "_whole", "trailers",
+        "_declared", "_engine", "_is_last", "_lease", "_marked", "_open", "_pending", "_phase", "_request",
+        "_stream", "_total", "_uploading", "_whole", "trailers",
     )  # fmt: skip
 
     def __init__(self, engine: HTTP2Engine, request: RequestState, lease: Lease) -> None:
@@ -88,12 +88,18 @@ class HTTP2Exchange:
             self._begin()
         except BaseException as exc:
             self._lease.release()
-            self._raise(exc, Delivery.NOT_SENT)
+            error = self._translated(exc, Delivery.NOT_SENT)
+            if error is None:
+                raise
+            raise error from exc
         try:
             await self._converse()
             return self._respond()
         except BaseException as exc:
-            self._fail(exc)
+            error = self._fail(exc)
+            if error is None:
+                raise
+            raise error from cause_of(exc)
 
     def _begin(self) -> None:
         """Check the request and queue its HEADERS."""
@@ -195,7 +201,8 @@ class HTTP2Exchange:
         declared = self._declared
         if declared is None or self._total == declared or (self._total < declared and not over):
             return
-        what = f"The body has {'only' if over else 'at least'} {self._total} bytes, Content-Length says {declared}"
+        least = "only" if over else "at least"
+        what = f"The body has {least} {self._total} bytes, Content-Length says {declared}"
         delivery = Delivery.MAYBE_PROCESSED if self._open else Delivery.NOT_SENT
         raise protocol_error(LocalProtocolError, self._request, what, delivery)
 
@@ -208,7 +215,10 @@ class HTTP2Exchange:
         try:
             return await self._read()
         except BaseException as exc:
-            self._fail(exc)
+            error = self._fail(exc)
+            if error is None:
+                raise
+            raise error from cause_of(exc)
 
     async def _read(self) -> bytes:
         stream = self._stream
@@ -290,20 +300,14 @@ class HTTP2Exchange:
             return None
         return timeout.write_timeout if self._phase == "write" else timeout.read_timeout
 
-    def _fail(self, exc: BaseException) -> NoReturn:
-        """Give up the exchange and raise what the caller is to see."""
+    def _fail(self, exc: BaseException) -> RequestError | None:
+        """Give up the exchange; what to raise instead of ``exc``, None if it is to pass as it is."""
         stream = self._stream
         delivery = self._engine.delivery(stream)
         if stream.head is not None or stream.informational:
             self._lease.answered = True
         self.abort()
-        self._raise(exc, delivery)
-
-    def _raise(self, exc: BaseException, delivery: Delivery) -> NoReturn:
-        error = self._translated(exc, delivery)
-        if error is None:
-            raise exc
-        raise error from (exc.failure.cause if isinstance(exc, StreamFailed) else exc)
+        return self._translated(exc, delivery)
 
     def _translated(self, exc: BaseException, delivery: Delivery) -> RequestError | None:
         request = self._request
@@ -320,3 +324,8 @@ class HTTP2Exchange:
         if isinstance(exc, LocalProtocolError) and exc.delivery is None and not self._open:
             return protocol_error(LocalProtocolError, request, exc, delivery)
         return None
+
+
+def cause_of(exc: BaseException) -> BaseException | None:
+    """What stands behind a failure: for one that the books noted, what the network or h2 said."""
+    return exc.failure.cause if isinstance(exc, StreamFailed) else exc

@@ -29,7 +29,7 @@ CONNECTION_FIELDS = frozenset(
 """Fields that speak of an HTTP/1.1 connection: not sent, and malformed where received (section 8.2.2)."""
 
 SECRET_FIELDS = frozenset([b"authorization", b"proxy-authorization"])
-"""Never put into a compression table: its size would tell an observer when a guess is right (RFC 7541 7.1)."""
+"""Never put into a compression table: its size would tell when a guess is right (RFC 7541 section 7.1)."""
 
 SHORT_COOKIE = 20
 """Cookies below this many bytes are guessed as easily; nghttp2, Firefox and h2 draw the line here too."""

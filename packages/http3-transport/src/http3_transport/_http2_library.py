@@ -154,7 +154,7 @@ TAMED = can_be_tamed()
 
 
 def new_connection(max_head_size: int) -> H2Connection:
-    """An h2 connection with our settings, nothing sent yet. Checking of headers is ours, in both directions."""
+    """An h2 connection with our settings, nothing sent yet. It leaves the checking of headers to us."""
     config = H2Configuration(
         client_side=True,
         header_encoding=None,

@@ -38,8 +38,8 @@ class HTTP2Stream:
 
     __slots__ = (
         "bodyless", "ended", "expected", "failure", "first_byte", "head", "inbox", "informational", "is_head",
-        "owed", "padding", "received", "request_begun", "request_sent", "reset", "starved", "stream_id", "trailers",
-        "wants", "window",
+        "owed", "padding", "received", "request_begun", "request_sent", "reset", "starved", "stream_id",
+        "trailers", "wants", "window",
     )  # fmt: skip
 
     def __init__(self, stream_id: int, first_byte: int, is_head: bool) -> None:

@@ -3,16 +3,13 @@
 `ConnectionPool.exchange` is the way of every request: take a ticket, wait in line if need be, open or check
 the connection, hand the request to its engine, and send it once more where that is proven safe.
 
-A pool belongs to one event loop and one process at a time. What it knows lives in `_Books`; for another
+A pool belongs to one event loop and one process at a time. What it knows lives in `Books`; for another
 loop (once the first has ended) or after a fork it starts with new ones, locks included, and only drops the
 sockets of the old.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -37,7 +34,8 @@ from http3_models._response import AsyncResponse
 from ._backends._choice import choose_backend
 from ._connection import HTTP_VERSIONS, HTTPConnection, Opening, check_http_versions, check_scheme
 from ._errors import timeout_error, total_timeout
-from ._pool_state import Entry, PoolState, Ticket
+from ._pool_books import Books, PoolLease
+from ._pool_state import Entry, Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -48,24 +46,12 @@ if TYPE_CHECKING:
     from http3_models._request import AsyncRequest
     from http3_models._url import Origin
 
-    from ._interfaces import Backend, Clock
 
 WAIT_SLICE = 0.5
 """Seconds after which somebody in line looks for connections that finalisers gave back."""
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """RFC 9110 section 9.2.2."""
-
-_process_generation = 0
-
-
-def _count_fork() -> None:
-    global _process_generation
-    _process_generation += 1
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_count_fork)
 
 
 class ConnectionPool(AsyncDispatcher):
@@ -103,7 +89,7 @@ class ConnectionPool(AsyncDispatcher):
         self._http_versions = check_http_versions(http_versions)
         self._limits = DEFAULT_LIMITS if limits is None else limits
         self._closed = False
-        self._books: _Books | None = None
+        self._books: Books | None = None
 
     def __repr__(self) -> str:
         if self._closed:
@@ -121,6 +107,13 @@ class ConnectionPool(AsyncDispatcher):
     def keepalive_connections(self) -> list[HTTPConnection]:
         """Idle connections, the one that is idle for the longest time first."""
         return [] if self._books is None else self._books.connections(idle=True)
+
+    @property
+    def suspends(self) -> bool:
+        """False over blocking sockets: then no event loop is needed to drive it."""
+        from ._backends._blocking import BlockingBackend
+
+        return not isinstance(self._given_backend, BlockingBackend)
 
     async def send(
         self,
@@ -170,12 +163,12 @@ class ConnectionPool(AsyncDispatcher):
 
     # The steps of a request.
 
-    def _open_books(self) -> _Books:
+    def _open_books(self) -> Books:
         """The books for this process and loop. Raises ClientClosed, or RuntimeError for a second loop."""
         if self._closed:
             raise ClientClosed("This client is closed; make a new one")
         books = self._books
-        if books is not None and books.generation == _process_generation:
+        if books is not None and books.is_of_this_process():
             if books.is_here():
                 if books.abandoned:
                     books.settle()
@@ -186,7 +179,7 @@ class ConnectionPool(AsyncDispatcher):
                 )
         if books is not None:
             books.drop()
-        self._books = books = _Books(choose_backend(self._given_backend), self.pool_limits, self.now)
+        self._books = books = Books(choose_backend(self._given_backend), self.pool_limits, self.now)
         return books
 
     def _key(self, request: RequestState, origin: Origin) -> Hashable:
@@ -208,7 +201,7 @@ class ConnectionPool(AsyncDispatcher):
             return True
         return None if origin.is_ssl else False
 
-    async def _lease(self, books: _Books, request: RequestState, ticket: Ticket) -> PoolLease:
+    async def _lease(self, books: Books, request: RequestState, ticket: Ticket) -> PoolLease:
         """A connection for the ticket: waited for, opened, or reused after a last look."""
         books.join(ticket)
         while True:
@@ -230,7 +223,7 @@ class ConnectionPool(AsyncDispatcher):
             return False
         return connection.engine.check()
 
-    async def _open(self, books: _Books, entry: Entry, request: RequestState) -> HTTPConnection:
+    async def _open(self, books: Books, entry: Entry, request: RequestState) -> HTTPConnection:
         connection = HTTPConnection(
             request.url.origin,
             timeout=self.timeout,
@@ -247,7 +240,7 @@ class ConnectionPool(AsyncDispatcher):
         books.opened(entry, connection)
         return connection
 
-    async def _wait(self, books: _Books, request: RequestState, ticket: Ticket) -> None:
+    async def _wait(self, books: Books, request: RequestState, ticket: Ticket) -> None:
         """Wait in line. Raises PoolTimeout, TotalTimeout or ClientClosed."""
         limit = self.pool_limits.pool_timeout
         started = self.now()
@@ -276,7 +269,7 @@ class ConnectionPool(AsyncDispatcher):
             request.phases.pool = self.now() - started
 
     async def _send_again(
-        self, books: _Books, request: RequestState, ticket: Ticket, first: RequestError
+        self, books: Books, request: RequestState, ticket: Ticket, first: RequestError
     ) -> ResponseState:
         """The one replay, on a connection opened for it (or, for HTTP/2, after the failure)."""
         request.body.rewind()
@@ -299,158 +292,3 @@ def may_send_again(request: RequestState, error: RequestError, lease: PoolLease)
     if error.delivery in (Delivery.NOT_SENT, Delivery.REFUSED):
         return True
     return lease.reused and not lease.answered and request.method in IDEMPOTENT
-
-
-class PoolLease:
-    """See `Lease` in `_interfaces`."""
-
-    __slots__ = ("_books", "_entry", "_held", "answered", "connection", "reused")
-
-    def __init__(self, books: _Books, entry: Entry, connection: HTTPConnection, *, reused: bool) -> None:
-        self._books = books
-        self._entry = entry
-        self._held = True
-        self.connection = connection
-        self.reused = reused
-        self.answered = False
-
-    def release(self) -> None:
-        """Give the connection back."""
-        if self._held:
-            self._held = False
-            self._books.released(self._entry)
-
-    def abandon(self, cleanup: Callable[[], None]) -> None:
-        """Give it back from a finaliser."""
-        if self._held:
-            self._held = False
-            self._books.abandoned.append((self._entry, cleanup))
-
-
-class _Books:
-    """The pool's state with its lock, for one process and one event loop.
-
-    Each method is one change under the lock; what the change discards is closed after it.
-    """
-
-    def __init__(self, backend: Backend, limits: PoolLimits, now: Clock) -> None:
-        self.backend = backend
-        self.scope = backend.scope()
-        self.generation = _process_generation
-        self.state = PoolState(limits)
-        self.abandoned: deque[tuple[Entry, Callable[[], None]]] = deque()
-        self._now = now
-        self._lock = threading.Lock()
-        self._closed = False
-
-    def connections(self, *, idle: bool) -> list[HTTPConnection]:
-        with self._lock:
-            found = self.state.connections(idle=idle)
-        return [connection for connection in found if isinstance(connection, HTTPConnection)]
-
-    def connection(self, entry: Entry) -> HTTPConnection:
-        connection = entry.connection
-        assert isinstance(connection, HTTPConnection)
-        return connection
-
-    def join(self, ticket: Ticket) -> None:
-        with self._lock:
-            self.state.join(ticket)
-        self._close_discarded()
-
-    def take_place(self, ticket: Ticket) -> bool:
-        """True if the ticket was served meanwhile; else it gets a new waiter to wait with."""
-        if self.abandoned:
-            self.settle()
-        with self._lock:
-            if ticket.entry is not None:
-                return True
-            if ticket.waiter is None or ticket.waiter.is_set:
-                ticket.waiter = self.backend.waiter()
-            return False
-
-    def replace(self, entry: Entry, ticket: Ticket) -> None:
-        """The connection turned out to be dead: put the ticket first in line again."""
-        with self._lock:
-            self.state.closed(entry)
-            self.state.join(ticket, first=True)
-        self._close_discarded()
-
-    def leave(self, ticket: Ticket) -> None:
-        """The request gives up: its place, or what it was given at the last moment."""
-        with self._lock:
-            entry = ticket.entry
-            if entry is None:
-                self.state.leave(ticket)
-            elif entry.connection is None:
-                self.state.failed(entry)
-            else:
-                self.state.released(entry, self._now())
-        self._close_discarded()
-
-    def opened(self, entry: Entry, connection: HTTPConnection) -> None:
-        with self._lock:
-            self.state.opened(entry, connection)
-        self._close_discarded()
-
-    def failed(self, entry: Entry) -> None:
-        with self._lock:
-            self.state.failed(entry)
-        self._close_discarded()
-
-    def released(self, entry: Entry) -> None:
-        with self._lock:
-            self.state.released(entry, self._now())
-            if self._closed and not entry.leases:
-                self.state.closed(entry)
-        self._close_discarded()
-
-    def settle(self) -> None:
-        """Do what finalisers left to be done."""
-        while self.abandoned:
-            try:
-                entry, cleanup = self.abandoned.popleft()
-            except IndexError:
-                return
-            cleanup()
-            self.released(entry)
-
-    def close(self) -> None:
-        self.settle()
-        with self._lock:
-            self._closed = True
-            self.state.close_idle()
-            waiters = [ticket.waiter for ticket in self.state.waiting()]
-        for waiter in waiters:
-            if waiter is not None:
-                waiter.set()
-        self._close_discarded()
-
-    def is_here(self) -> bool:
-        """True in the event loop that these connections belong to."""
-        try:
-            return self.backend.scope() is self.scope
-        except RuntimeError:  # another library's loop runs
-            return False
-
-    def is_foreign(self) -> bool:
-        """True if these connections belong to another process, or to a loop that has ended."""
-        return self.generation != _process_generation or self.backend.scope_has_ended(self.scope)
-
-    def drop(self) -> None:
-        """Let go of the sockets of another loop or process, touching nothing else. The lock may be held by a
-        thread that does not exist here: it is left alone."""
-        for idle in (True, False):
-            for connection in self.state.connections(idle=idle):
-                if isinstance(connection, HTTPConnection):
-                    connection.drop()
-
-    def _close_discarded(self) -> None:
-        discarded = self.state.discarded
-        while discarded:
-            try:
-                connection = discarded.pop()
-            except IndexError:
-                return
-            if isinstance(connection, HTTPConnection):
-                connection.engine.close()

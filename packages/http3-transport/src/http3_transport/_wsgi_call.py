@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ._app_response import ClientDisconnected, Head, Malformed, checked_fields, checked_status, cut, invalid
 from ._wsgi_environ import make_environ, make_input
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from http3_models._records import RequestState
@@ -28,11 +29,11 @@ _END: Any = object()
 
 
 class WSGICall:
-    """The steps. ``read_chunk`` gives the request's body; ``raises``: the app's exceptions are the client's."""
+    """The steps. ``read_chunk``: the request's body; ``raises``: the app's exceptions are the client's."""
 
     __slots__ = (
-        "_committed", "_head", "_is_open", "_iterable", "_iterator", "_pieces", "_raises", "_read_chunk",
-        "_request", "_upload_error",
+        "_committed", "_head", "_iterable", "_iterator", "_pieces", "_raises", "_read_chunk",
+        "_request", "_upload_error", "is_open",
     )  # fmt: skip
 
     def __init__(self, request: RequestState, read_chunk: Callable[[], bytes], *, raises: bool) -> None:
@@ -44,8 +45,8 @@ class WSGICall:
         self._pieces: deque[bytes] = deque()  # given to `write`, or the first one; not yet taken
         self._iterable: Iterable[bytes] = ()
         self._iterator: Iterator[bytes] = iter(())
-        self._is_open = True
-        self._upload_error: BaseException | None = None
+        self.is_open = True
+        self._upload_error: Exception | None = None
 
     def open(self, app: Callable[..., Any], script_name: str, remote_addr: str) -> Head | None:
         """Call the application, up to the first part of its body.
@@ -58,7 +59,7 @@ class WSGICall:
         environ = make_environ(request, body, script_name, remote_addr)
         try:
             self._begin(app, environ)
-        except Exception as exc:  # noqa: BLE001 (an application may raise anything)
+        except Exception as exc:
             failure = self._failure(exc)
             if failure is None:
                 return None
@@ -66,7 +67,7 @@ class WSGICall:
                 raise
             raise failure from exc
         except BaseException:
-            self._close_quietly()
+            self.close_quietly()
             raise
         return self._head
 
@@ -74,7 +75,7 @@ class WSGICall:
         """The next part of the body, b"" at its end. Raises as `open`."""
         try:
             return self._advance()
-        except Exception as exc:  # noqa: BLE001 (an application may raise anything)
+        except Exception as exc:
             failure = self._failure(exc)
             if failure is None:
                 failure = cut(self._request, f"the application failed with {type(exc).__name__}: {exc}")
@@ -82,13 +83,13 @@ class WSGICall:
                 raise
             raise failure from exc
         except BaseException:
-            self._close_quietly()
+            self.close_quietly()
             raise
 
     def close(self) -> None:
         """End the application's iterable. Idempotent. Raises what its ``close`` raises."""
-        if self._is_open:
-            self._is_open = False
+        if self.is_open:
+            self.is_open = False
             self._pieces.clear()
             close = getattr(self._iterable, "close", None)
             self._iterable = self._iterator = iter(())
@@ -99,11 +100,12 @@ class WSGICall:
 
     def _begin(self, app: Callable[..., Any], environ: dict[str, Any]) -> None:
         iterable = app(environ, self._start_response)
-        if iterable is None or not hasattr(iterable, "__iter__"):
+        if not isinstance(iterable, Iterable) and not hasattr(iterable, "__getitem__"):
             _discard(iterable)
             raise TypeError(f"a WSGI application must return an iterable, not {type(iterable).__name__}")
         self._iterable = iterable
         self._iterator = iter(iterable)
+        self._check_upload()
         while not self._pieces:
             piece = self._next_piece()
             if piece is _END:
@@ -120,7 +122,7 @@ class WSGICall:
     def _advance(self) -> bytes:
         head = self._head
         assert head is not None
-        while self._is_open:
+        while self.is_open:
             piece = self._pieces.popleft() if self._pieces else self._next_piece()
             if piece is _END:
                 self.close()
@@ -132,6 +134,7 @@ class WSGICall:
 
     def _next_piece(self) -> Any:
         piece = next(self._iterator, _END)
+        self._check_upload()
         if self._pieces:  # `write` was called meanwhile, which comes first
             if piece is not _END:
                 self._pieces.append(_as_bytes(piece))
@@ -151,13 +154,10 @@ class WSGICall:
                 if self._committed:
                     raise exc_info[1].with_traceback(exc_info[2])
             elif self._head is not None:
-                raise invalid(self._request, "The application called start_response twice, without exc_info")
+                raise Malformed("The application called start_response twice, without exc_info")
         finally:
             exc_info = None  # it holds frames that hold it
-        try:
-            self._head = _make_head(self._request.method, status, headers)
-        except Malformed as exc:
-            raise invalid(self._request, exc) from exc
+        self._head = _make_head(self._request.method, status, headers)
         return self._write
 
     def _write(self, data: bytes) -> None:
@@ -171,19 +171,24 @@ class WSGICall:
         """A chunk of the request's body, for ``wsgi.input``."""
         try:
             return self._read_chunk()
-        except BaseException as exc:
-            if isinstance(exc, ClientDisconnected) or not isinstance(exc, Exception):
-                raise
+        except ClientDisconnected:
+            raise
+        except Exception as exc:
             self._upload_error = exc
             raise ClientDisconnected("the client's request broke off") from exc
+
+    def _check_upload(self) -> None:
+        """The request broke off: that is the answer, whatever the application made of it."""
+        if self._upload_error is not None:
+            raise self._upload_error
 
     # When it fails.
 
     def _failure(self, exc: Exception) -> Exception | None:
-        """Close, and say what the client is to see for ``exc``; None: as if the application's server failed."""
-        self._close_quietly()
+        """Close, and say what the client is to see for ``exc``; None: what a server says of it."""
+        self.close_quietly()
         upload_error, self._upload_error = self._upload_error, None
-        if upload_error is not None and isinstance(upload_error, Exception):
+        if upload_error is not None:
             return upload_error
         if self._raises or self._committed:
             if isinstance(exc, Malformed):
@@ -192,7 +197,15 @@ class WSGICall:
                 return exc
         return None
 
-    def _close_quietly(self) -> None:
+    def give_up(self) -> None:
+        """`close` for a client that goes away early."""
+        try:
+            self.close()
+        except Exception:
+            if self._raises:
+                raise
+
+    def close_quietly(self) -> None:
         """`close` when there is a failure to report already; a second one would only hide it."""
         try:
             self.close()

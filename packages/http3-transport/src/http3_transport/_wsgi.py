@@ -1,0 +1,186 @@
+"""`WSGIDispatch`: a WSGI application in place of the network.
+
+Under a sync client the application runs in the caller's thread, step by step, as its response is read; under
+an async one in a thread of its own (`_wsgi_thread`). What a step is, `_wsgi_call` knows.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+from typing import TYPE_CHECKING, Any
+
+from http3_models._bodies import BytesBody
+from http3_models._config import TimeoutConfig
+from http3_models._interfaces import Dispatcher
+from http3_models._records import drive
+from http3_models._response import Response
+
+from ._app_body import AppBody
+from ._app_response import FullBody, RequestChunks, server_error
+from ._wsgi_call import WSGICall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
+    from http3_models._headers import Headers
+    from http3_models._records import Exchange, RequestState, ResponseState
+    from http3_models._request import Request
+
+    from ._interfaces import Clock
+
+CAN_THREAD = sys.platform not in ("emscripten", "wasi")
+
+
+class WSGIDispatch(Dispatcher):
+    """Answers requests by calling a WSGI application (PEP 3333): ``app(environ, start_response)``.
+
+    - ``raise_app_exceptions``: True lets the application's exceptions reach the caller as they are. False
+      answers for it with status 500; if it fails later, what it sent is delivered, then RemoteProtocolError
+      tells that the body was cut.
+    - ``script_name``: where the application is mounted, SCRIPT_NAME; cut off the paths that begin with it.
+    - ``remote_addr``: the address the requests seem to come from.
+
+    In `Client` the application runs in the caller's thread, so a read timeout can't interrupt it. In
+    `AsyncClient` each call runs in a thread of its own. Both bodies stream: the application's iterable
+    advances as the response is read, and is closed exactly once. ``verify`` and ``cert`` have no meaning
+    here.
+    """
+
+    __module__ = "http3_transport"
+
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        raise_app_exceptions: bool = True,
+        script_name: str = "",
+        remote_addr: str = "127.0.0.1",
+    ) -> None:
+        if not callable(app):
+            raise TypeError(f"app must be a WSGI application, not {type(app).__name__}")
+        self.app = app
+        self.raise_app_exceptions = raise_app_exceptions
+        self.script_name = script_name.rstrip("/")
+        self.remote_addr = remote_addr
+
+    def __repr__(self) -> str:
+        return f"<WSGIDispatch {self.app!r}>"
+
+    def send(
+        self,
+        request: Request,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes | None = None,
+        timeout: TimeoutTypes | None = None,
+    ) -> Response:
+        """Have the application answer; the response's body is still to be read.
+
+        Raises what the application raises, and RemoteProtocolError for an answer that is no valid response.
+        """
+        state = request._state
+        if timeout is not None:
+            state.timeout = TimeoutConfig(timeout)
+        state.body.rewind()
+        return Response._of(drive(self.exchange(state)))
+
+    async def exchange(self, request: RequestState) -> ResponseState:
+        """Records in, records out, in the caller's thread; see `Exchange`."""
+        now, phases = self.now, request.phases
+        started = phases.begin(now)
+        chunks = RequestChunks(request)
+        call = WSGICall(request, lambda: drive(chunks.read()), raises=self.raise_app_exceptions)
+        context = contextvars.copy_context()
+        head = context.run(call.open, self.app, self.script_name, self.remote_addr)
+        phases.wait = now() - started
+        if head is None:
+            return server_error(request)
+        if not call.is_open:
+            return head.respond(request, FullBody(b""))
+        return head.respond(request, AppBody(Inline(call, context), request, now))
+
+    def _for_client(self, asynchronous: bool) -> Exchange:
+        """How a client is to send; whether it may block is known to it alone."""
+        if not asynchronous:
+            return _Blocking(self)
+        return _Threaded(self) if CAN_THREAD else _Loaded(self)
+
+
+class _Blocking:
+    """A `WSGIDispatch` as `Client` sees it."""
+
+    __slots__ = ("_dispatch",)
+
+    def __init__(self, dispatch: WSGIDispatch) -> None:
+        self._dispatch = dispatch
+
+    @property
+    def now(self) -> Clock:
+        return self._dispatch.now
+
+    async def exchange(self, request: RequestState) -> ResponseState:
+        return await self._dispatch.exchange(request)
+
+    async def close(self) -> None:
+        self._dispatch.close()
+
+
+class _Threaded(_Blocking):
+    """A `WSGIDispatch` as `AsyncClient` sees it."""
+
+    __slots__ = ()
+
+    async def exchange(self, request: RequestState) -> ResponseState:
+        from ._wsgi_thread import exchange_in_thread
+
+        return await exchange_in_thread(self._dispatch, request)
+
+
+class _Loaded(_Blocking):
+    """The same where there are no threads: the application blocks; the request's body is awaited before."""
+
+    __slots__ = ()
+
+    async def exchange(self, request: RequestState) -> ResponseState:
+        original = request.body
+        if original.data is None:
+            chunks = RequestChunks(request)
+            pieces = []
+            while chunk := await chunks.read():
+                pieces.append(chunk)
+            request.body = BytesBody(b"".join(pieces))
+        try:
+            return await self._dispatch.exchange(request)
+        finally:
+            request.body = original
+
+
+class Inline:
+    """A call whose steps are taken here and now; see `Source`.
+
+    They share one context: what the application does to context variables is seen by its later steps, and not
+    by the caller.
+    """
+
+    __slots__ = ("_call", "_context")
+
+    trailers: Headers | None = None
+
+    def __init__(self, call: WSGICall, context: contextvars.Context) -> None:
+        self._call = call
+        self._context = context
+
+    async def next_chunk(self) -> bytes:
+        """The next part of the body."""
+        return self._context.run(self._call.next_chunk)
+
+    async def close(self) -> None:
+        """Close the application's iterable."""
+        self._context.run(self._call.give_up)
+
+    def abandon(self) -> None:
+        """Close the application's iterable; what that raises would only hide why."""
+        self._context.run(self._call.close_quietly)
+
+    def forget(self) -> None:
+        """A finaliser may run anywhere, which is no place for an application's code."""

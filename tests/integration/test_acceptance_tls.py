@@ -1,0 +1,228 @@
+"""TLS: verification, authorities, client certificates, names and addresses (api.md section 10)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import http3
+from servers import Authority, Nginx, answer, answering
+from worlds import World, do, raised
+
+
+async def test_an_unknown_authority_is_refused(world: World, nginx: Nginx, authority: Authority) -> None:
+    for verify in (True, authority.stranger_ca_file):
+        client = world.client(verify=verify)
+        for url in (nginx.tls, nginx.tls_h2):
+            error = await raised(http3.TLSError, lambda: client.get(url + "/small"))
+            assert isinstance(error, http3.ConnectError)
+            assert isinstance(error.__cause__, ssl.SSLError)
+            assert url in str(error)
+            assert "certificate" in str(error)
+            assert error.delivery == "not_sent"
+
+
+async def test_verify_false(world: World, nginx: Nginx) -> None:
+    client = world.client(verify=False)
+    for url in (nginx.tls, nginx.tls_h2, nginx.wrong_name):
+        assert (await do(client.get(url + "/small"))).content == b"hello\n"
+    strict = world.client()
+    assert (await do(strict.get(nginx.tls + "/small", verify=False))).status_code == 200
+    await raised(http3.TLSError, lambda: strict.get(nginx.tls + "/small"))
+
+
+async def test_an_authority_by_file(world: World, nginx: Nginx, authority: Authority) -> None:
+    for verify in (authority.ca_file, Path(authority.ca_file)):
+        client = world.client(verify=verify)
+        assert (await do(client.get(nginx.tls + "/small"))).content == b"hello\n"
+    assert (await do(world.client().get(nginx.tls_h2 + "/small", verify=authority.ca_file))).status_code == 200
+
+
+async def test_an_authority_by_folder(
+    world: World, nginx: Nginx, authority: Authority, tmp_path: Path
+) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed; it names the files of a CA folder")
+    shutil.copy(authority.ca_file, tmp_path / "ca.pem")
+    subprocess.run([openssl, "rehash", str(tmp_path)], check=True, capture_output=True)
+    client = world.client(verify=str(tmp_path))
+    assert (await do(client.get(nginx.tls + "/small"))).content == b"hello\n"
+
+
+async def test_an_ssl_context(world: World, nginx: Nginx, authority: Authority) -> None:
+    context = ssl.create_default_context(cafile=authority.ca_file)
+    client = world.client(verify=context)
+    assert (await do(client.get(nginx.tls_h2 + "/small"))).protocol == "HTTP/2"
+    assert (await do(client.get(nginx.tls + "/small"))).protocol == "HTTP/1.1"
+    one = world.client(verify=context, http_versions=("HTTP/1.1",))
+    assert (await do(one.get(nginx.tls_h2 + "/small"))).protocol == "HTTP/1.1"
+
+
+async def test_a_host_name_that_does_not_match(world: World, nginx: Nginx, authority: Authority) -> None:
+    client = world.client(verify=authority.ca_file)
+    error = await raised(http3.TLSError, lambda: client.get(nginx.wrong_name + "/small"))
+    assert "127.0.0.1" in str(error)
+    assert (await do(client.get(nginx.tls + "/small"))).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST"])
+async def test_names_and_addresses(world: World, nginx: Nginx, authority: Authority, host: str) -> None:
+    url = nginx.tls_h2.replace("127.0.0.1", host)
+    assert (await do(world.client(verify=authority.ca_file).get(url + "/small"))).content == b"hello\n"
+
+
+async def test_ipv6(world: World, raw_server: Any, authority: Authority) -> None:
+    ok = answering(answer(b"six"))
+    plain = raw_server(ok, host="::1")
+    assert (await do(world.client().get(plain.url + "/x"))).content == b"six"
+    secure = raw_server(ok, host="::1", tls=authority.server_context())
+    response = await do(world.client(verify=authority.ca_file).get(secure.url + "/x"))
+    assert response.content == b"six"
+    assert response.request.headers["host"] == f"[::1]:{secure.port}"
+
+
+async def test_client_certificates(world: World, nginx: Nginx, authority: Authority) -> None:
+    url = nginx.mutual_tls + "/echo"
+    pair = (authority.client_cert, authority.client_key)
+    for cert in (pair, authority.client_pem, Path(authority.client_pem)):
+        client = world.client(verify=authority.ca_file, cert=cert)
+        assert (await do((await do(client.get(url))).json()))["client"] == "SUCCESS"
+    client = world.client(verify=authority.ca_file)
+    bare = await do(client.get(url))
+    assert bare.status_code == 400
+    assert (await do((await do(client.get(url, cert=pair))).json()))["client"] == "SUCCESS"
+    assert (await do(client.get(url))).status_code == 400
+    unverified = await do(client.get(url, cert=pair, verify=False))
+    assert (await do(unverified.json()))["client"] == "SUCCESS"
+
+
+async def test_a_client_certificate_with_a_password(
+    world: World, nginx: Nginx, authority: Authority, tmp_path: Path
+) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    key = serialization.load_pem_private_key(Path(authority.client_key).read_bytes(), None)
+    locked = tmp_path / "locked.key"
+    locked.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"open sesame"),
+        )
+    )
+    cert = (authority.client_cert, str(locked), "open sesame")
+    client = world.client(verify=authority.ca_file, cert=cert)
+    assert (await do((await do(client.get(nginx.mutual_tls + "/echo"))).json()))["client"] == "SUCCESS"
+    assert "sesame" not in repr(http3.SSLConfig(cert=cert))
+    wrong = world.client(verify=authority.ca_file, cert=(authority.client_cert, str(locked), "rosebud"))
+    error = await raised(Exception, lambda: wrong.get(nginx.mutual_tls + "/echo"))
+    assert not isinstance(error, ssl.SSLError)
+    assert isinstance(error, (OSError, ValueError, http3.Http3Error))
+    assert str(locked) in str(error) or authority.client_cert in str(error)
+    assert "rosebud" not in str(error)
+
+
+async def test_missing_files_are_named(world: World, nginx: Nginx, tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.pem")
+    for options in (
+        {"verify": missing},
+        {"cert": missing},
+        {"cert": (missing, missing)},
+        {"cert": missing, "verify": False},
+    ):
+        error = await raised(
+            OSError, lambda options=options: world.client(**options).get(nginx.tls + "/small")
+        )
+        assert missing in str(error)
+        client = world.client(verify=False)
+        await raised(OSError, lambda options=options: client.get(nginx.tls + "/small", **options))
+        assert (await do(client.get(nginx.tls + "/small"))).status_code == 200
+
+
+async def test_a_file_that_holds_no_certificate(world: World, nginx: Nginx, tmp_path: Path) -> None:
+    rubbish = tmp_path / "rubbish.pem"
+    rubbish.write_text("this is no certificate")
+    for options in ({"verify": str(rubbish)}, {"cert": str(rubbish), "verify": False}):
+        error = await raised(
+            Exception, lambda options=options: world.client(**options).get(nginx.tls + "/small")
+        )
+        assert not isinstance(error, ssl.SSLError), error
+        assert str(rubbish) in str(error)
+
+
+async def test_tls_to_a_server_that_speaks_none(world: World, nginx: Nginx) -> None:
+    client = world.client(verify=False)
+    url = nginx.plain.replace("http:", "https:")
+    error = await raised(http3.ConnectError, lambda: client.get(url + "/small"))
+    assert url in str(error)
+    assert (await do(client.get(nginx.plain + "/small"))).status_code == 200
+
+
+async def test_plain_http_to_a_tls_port(world: World, nginx: Nginx) -> None:
+    url = nginx.tls.replace("https:", "http:")
+    assert (await do(world.client().get(url + "/small"))).status_code == 400
+
+
+async def test_what_is_negotiated(world: World, nginx: Nginx, raw_server: Any, authority: Authority) -> None:
+    verify = {"verify": authority.ca_file}
+    assert (await do(world.client(**verify).get(nginx.tls_h2 + "/small"))).protocol == "HTTP/2"
+    assert (await do(world.client(**verify).get(nginx.tls + "/small"))).protocol == "HTTP/1.1"
+    assert (await do(world.client(**verify).get(nginx.plain + "/small"))).protocol == "HTTP/1.1"
+    two = world.client(http_versions=("HTTP/2",), **verify)
+    assert (await do(two.get(nginx.h2c + "/small"))).protocol == "HTTP/2"
+    error = await raised(http3.RemoteProtocolError, lambda: two.get(nginx.tls + "/small"))
+    assert "HTTP/2" in str(error)
+    assert nginx.tls in str(error)
+
+
+async def test_a_connection_is_reused_under_its_own_verification_only(
+    world: World, nginx: Nginx, authority: Authority
+) -> None:
+    client = world.client(verify=authority.ca_file)
+    url = nginx.tls + "/echo"
+
+    async def connection(**options: Any) -> int:
+        return int((await do((await do(client.get(url, **options))).json()))["connection"])
+
+    first = await connection()
+    assert await connection() == first
+    unverified = await connection(verify=False)
+    assert unverified != first
+    assert await connection() == first
+    assert await connection(verify=False) == unverified
+
+
+async def test_environment(world: World, nginx: Nginx, authority: Authority, monkeypatch: Any) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", authority.ca_file)
+    assert (await do(world.client().get(nginx.tls + "/small"))).status_code == 200
+    distrusting = world.client(trust_env=False)
+    await raised(http3.TLSError, lambda: distrusting.get(nginx.tls + "/small"))
+    called = world.client(verify=authority.stranger_ca_file)
+    await raised(http3.TLSError, lambda: called.get(nginx.tls + "/small"))
+    assert "SSL_CERT_FILE" in os.environ
+
+
+async def test_verify_and_cert_of_wrong_types(world: World, nginx: Nginx) -> None:
+    for options in ({"verify": 42}, {"verify": None and 0.5 or 0.5}, {"cert": 42}, {"cert": ("a", "b", "c", "d")}):
+        error = await raised(
+            (TypeError, ValueError),  # type: ignore[arg-type]
+            lambda options=options: world.client(**options).get(nginx.tls + "/small"),
+        )
+        assert next(iter(options)) in str(error)
+
+
+async def test_ssl_config(world: World, authority: Authority) -> None:
+    config = http3.SSLConfig(verify=authority.ca_file)
+    assert isinstance(config.create_ssl_context(), ssl.SSLContext)
+    if world.name == "asyncio":
+        assert isinstance(await config.load_ssl_context(), ssl.SSLContext)
+    assert config.with_overrides(verify=False).create_ssl_context().verify_mode == ssl.CERT_NONE
+    assert config == http3.SSLConfig(verify=authority.ca_file)
+    assert hash(config) == hash(http3.SSLConfig(verify=authority.ca_file))
