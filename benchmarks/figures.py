@@ -140,9 +140,9 @@ def _download(runtime: str) -> Figure:
     )
 
 
-def _memory(name: str, title: str, runtime: str, workload: str, reach: int, file: str) -> Figure:
+def _memory(title: str, runtime: str, workload: str, reach: int, file: str) -> Figure:
     return Figure(
-        f"{name}-{runtime}",
+        f"{workload}-{runtime}",
         f"{title}, {runtime}",
         (Run("http3", runtime, workload),),
         (memory_under(reach * MIB),),
@@ -186,12 +186,12 @@ FIGURES = (
         (at_most(0.5),),
     ),
     *(
-        _memory("read", f"a body of 64 MiB read into memory, {version}", runtime, workload, 100, "64m")
+        _memory(f"a body of 64 MiB read into memory, {version}", runtime, workload, 100, "64m")
         for version, workload in (("HTTP/1.1", "read"), ("HTTP/2", "read-http2"))
         for runtime in ("sync", "asyncio")
     ),
     *(
-        _memory(workload, f"{title}, {version}", runtime, workload + suffix, 60, "1g")
+        _memory(f"{title}, {version}", runtime, workload + suffix, 60, "1g")
         for workload, title in (
             ("upload", "upload of 1 GiB from a file"),
             ("save", "download of 1 GiB to disk"),

@@ -1,7 +1,7 @@
 """What the acceptance tests talk to: the routes of `echo_app`, and these.
 
-any  /answer     any answer: `status`, `h=Name:value` (repeatable), `body` (base64), `pieces` (bytes per chunk),
-                 `length=no` (no Content-Length)
+any  /answer     any answer: `status`, `h=Name:value` (repeatable), `body` (base64),
+                 `pieces` (bytes per chunk), `length=no` (no Content-Length)
 any  /bounce     a redirect: `to`, `status`, `h=Name:value`
 any  /digest     RFC 7616 with user:secret; `algorithm`, `qop`, `stale=1` (every nonce serves once)
 any  /parts      the multipart body taken apart: list of {name, filename, type, size, sha256, text}
@@ -63,10 +63,9 @@ async def digest(exchange: Exchange, _: str) -> None:
     parameters = _parameters(exchange)
     algorithm = parameters.get("algorithm", ["SHA-256"])[0]
     qop = parameters.get("qop", ["auth"])[0]
-    given = dict(
-        (name, quoted or plain)
-        for name, quoted, plain in re.findall(r'(\w+)=(?:"([^"]*)"|([^\s,]+))', exchange.header("authorization"))
-    )
+    pattern = r'(\w+)=(?:"([^"]*)"|([^\s,]+))'
+    found = re.findall(pattern, exchange.header("authorization"))
+    given = {name: quoted or plain for name, quoted, plain in found}
     known = given.get("nonce") in NONCES
     if known and given.get("response") == _digest(exchange, algorithm, given, body) and _counted(given):
         if "stale" in parameters:

@@ -12,7 +12,9 @@ GET  /later            answers, then works in the background (Starlette and Fast
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -33,14 +35,14 @@ class Failure(Exception):
     """What /fail raises."""
 
 
-def make_app(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+def make_app(name: str) -> Any:
     """The site in the framework of that name; skips the test where it is not installed."""
     pytest.importorskip(name.partition("_")[0])
     MADE.clear()
     makers: dict[str, Callable[[], Any]] = {"flask": _flask, "starlette": _starlette, "fastapi": _fastapi}
     if name in makers:
         return makers[name]()
-    return _django(name, monkeypatch)
+    return _django(name)
 
 
 def lines(count: int) -> Iterator[str]:
@@ -51,10 +53,20 @@ def lines(count: int) -> Iterator[str]:
     MADE.append("end")
 
 
-async def lines_async(count: int) -> AsyncIterator[str]:
-    """The same for ASGI."""
-    for line in lines(count):
-        yield line
+class LinesAsync:
+    """The same for ASGI; a class, since not every framework closes an async generator it gives up."""
+
+    def __init__(self, count: int) -> None:
+        self._lines = lines(count)
+
+    def __aiter__(self) -> LinesAsync:
+        return self
+
+    async def __anext__(self) -> str:
+        try:
+            return next(self._lines)
+        except StopIteration:
+            raise StopAsyncIteration from None
 
 
 def _flask() -> Any:
@@ -120,7 +132,7 @@ def _starlette() -> Any:
         return JSONResponse({"user": request.cookies.get("user")})
 
     async def stream(request: Any) -> Any:
-        return StreamingResponse(lines_async(request.path_params["count"]), media_type="text/plain")
+        return StreamingResponse(LinesAsync(request.path_params["count"]), media_type="text/plain")
 
     async def fail(request: Any) -> Any:
         raise Failure
@@ -171,7 +183,7 @@ def _fastapi() -> Any:
         return {"user": request.cookies.get("user")}
 
     async def stream(count):  # type: ignore[no-untyped-def]
-        return StreamingResponse(lines_async(count), media_type="text/plain")
+        return StreamingResponse(LinesAsync(count), media_type="text/plain")
 
     def fail():  # type: ignore[no-untyped-def]
         raise Failure
@@ -193,10 +205,8 @@ def _fastapi() -> Any:
     return app
 
 
-def _django(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    import django
-    from django.conf import settings
-
+def _django(name: str) -> Any:
+    settings = import_module("django.conf").settings
     if not settings.configured:
         settings.configure()
     values = {
@@ -206,54 +216,50 @@ def _django(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         "ROOT_URLCONF": _django_urls(),
         "SECRET_KEY": "of the tests",
     }
-    for key, value in values.items():
-        monkeypatch.setattr(settings, key, value)
-    django.setup()
+    for key, value in values.items():  # for good: nothing else in this process is a Django site
+        setattr(settings, key, value)
+    import_module("django").setup()
     if name == "django_wsgi":
-        from django.core.handlers.wsgi import WSGIHandler
-
-        return WSGIHandler()
-    from django.core.handlers.asgi import ASGIHandler
-
-    return ASGIHandler()
+        return import_module("django.core.handlers.wsgi").WSGIHandler()
+    return import_module("django.core.handlers.asgi").ASGIHandler()
 
 
+@cache
 def _django_urls() -> Any:
-    from django.core.handlers.asgi import ASGIRequest
-    from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
-    from django.urls import path
+    http, path = import_module("django.http"), import_module("django.urls").path
+    asgi_request = import_module("django.core.handlers.asgi").ASGIRequest
 
     def hello(request: Any) -> Any:
-        return JsonResponse({"message": "Hello World"})
+        return http.JsonResponse({"message": "Hello World"})
 
     def echo(request: Any) -> Any:
         kind = request.headers.get("Content-Type")
-        return JsonResponse({"body": request.body.decode(), "query": request.GET.get("q"), "type": kind})
+        return http.JsonResponse({"body": request.body.decode(), "query": request.GET.get("q"), "type": kind})
 
     def login(request: Any) -> Any:
-        response = HttpResponse(status=303, headers={"Location": "/whoami"})
+        response = http.HttpResponse(status=303, headers={"Location": "/whoami"})
         response.set_cookie("user", request.GET["user"])
         return response
 
     def whoami(request: Any) -> Any:
-        return JsonResponse({"user": request.COOKIES.get("user")})
+        return http.JsonResponse({"user": request.COOKIES.get("user")})
 
     def stream(request: Any, count: int) -> Any:
-        made = lines_async(count) if isinstance(request, ASGIRequest) else lines(count)
-        return StreamingHttpResponse(made, content_type="text/plain")
+        made = LinesAsync(count) if isinstance(request, asgi_request) else lines(count)
+        return http.StreamingHttpResponse(made, content_type="text/plain")
 
     def fail(request: Any) -> Any:
         raise Failure
 
     class Urls:
-        urlpatterns = [
+        urlpatterns = (
             path("hello", hello),
             path("echo", echo),
             path("login", login),
             path("whoami", whoami),
             path("lines/<int:count>", stream),
             path("fail", fail),
-        ]
+        )
 
     return Urls
 

@@ -1,24 +1,84 @@
-"""What tests of the HTTP/2 engine need on the client's side: an engine over a socket, requests, many at once."""
+"""What tests of the HTTP/2 engine share: scripts, an engine over a socket, requests, many at once."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 import trio
 
+from http2_peer import EchoServer, Peer
 from http3_models import URL, Headers, Limits, TimeoutConfig
 from http3_models._bodies import BytesBody, EmptyBody, IteratorBody
 from http3_models._records import Deadline, RequestState, ResponseState, drive
 from http3_transport._http2 import HTTP2Engine
 from runtimes import Runtime
-from servers import RawServer
+from servers import RawServer, Script
 
 T = TypeVar("T")
+
+MIB = 1024 * 1024
+
+
+def scripted(act: Callable[[Peer], object], **settings: int) -> Script:
+    """A script over a `Peer`; afterwards it reads until the client closes, so that nothing is reset."""
+
+    def script(sock: socket.socket) -> None:
+        peer = Peer(sock, **settings)
+        act(peer)
+        peer.until_closed()
+
+    return script
+
+
+def reset(sock: socket.socket) -> None:
+    """Close with a RST."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def echo(**settings: int) -> Script:
+    """A script that is an `EchoServer`."""
+
+    def script(sock: socket.socket) -> None:
+        EchoServer(sock, **settings).run()
+
+    return script
+
+
+def talk(
+    runtime: Runtime,
+    server: RawServer,
+    main: Callable[[HTTP2Engine], Coroutine[Any, Any, object]],
+    *,
+    limits: Limits | None = None,
+) -> object:
+    """Run a coroutine function with an engine, and see that the engine is left in order."""
+
+    async def run() -> object:
+        engine = await open_engine(runtime, server, limits=limits)
+        try:
+            result = await main(engine)
+            assert engine.is_idle
+            assert not engine._followers
+            assert not engine._leading
+            assert not engine._write_lock.is_held
+        finally:
+            engine.abort()
+        return result
+
+    return runtime.run(run)
+
+
+def narrow(engine: HTTP2Engine) -> None:
+    """Make the socket's send buffer small."""
+    stream: Any = getattr(engine.stream, "_stream", engine.stream)
+    stream._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
 
 
 class CountingLease:

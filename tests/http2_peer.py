@@ -19,7 +19,6 @@ from h2.events import (
     RequestReceived,
     StreamEnded,
     StreamReset,
-    WindowUpdated,
 )
 from h2.exceptions import StreamClosedError
 from h2.settings import SettingCodes, Settings
@@ -46,9 +45,9 @@ class Incoming:
 class Peer:
     """One connection, from the server's side."""
 
-    def __init__(self, sock: socket.socket, *, credit: bool = True, **settings: int) -> None:
+    def __init__(self, sock: socket.socket, **settings: int) -> None:
         self.socket = sock
-        self.credit = credit
+        self.credit = True
         """Give back the windows of request bodies at once."""
         self.requests: dict[int, Incoming] = {}
         self.resets: dict[int, int] = {}
@@ -133,7 +132,8 @@ class Peer:
     def data(self, stream_id: int, data: bytes = b"", *, end: bool = False, pad: int | None = None) -> None:
         """Send body bytes; waits for the client's windows."""
         while True:
-            self.until(lambda: not data or self.h2.local_flow_control_window(stream_id) > 0)
+            while data and self.h2.local_flow_control_window(stream_id) <= 0:
+                assert self.receive(), "the client closed the connection"
             size = min(
                 len(data), self.h2.local_flow_control_window(stream_id), self.h2.max_outbound_frame_size
             )
@@ -206,6 +206,3 @@ class EchoServer:
                 if size == len(rest):
                     del self.pending[stream_id]
             self.peer.flush()
-
-
-__all__ = ["EchoServer", "Incoming", "Peer", "WindowUpdated"]

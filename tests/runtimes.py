@@ -19,14 +19,19 @@ from http3_transport._interfaces import Backend
 T = TypeVar("T")
 
 
+BACKENDS: dict[str, Callable[[], Backend]] = {
+    "blocking": BlockingBackend,
+    "asyncio": AsyncioBackend,
+    "trio": TrioBackend,
+}
+
+
 class Runtime:
     """One of blocking, asyncio and trio: a backend, and a way to run coroutines over it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.backend: Backend = {"blocking": BlockingBackend, "asyncio": AsyncioBackend, "trio": TrioBackend}[
-            name
-        ]()
+        self.backend = BACKENDS[name]()
 
     def __repr__(self) -> str:
         return f"<Runtime {self.name}>"

@@ -2,7 +2,7 @@
 
 A test of tests/integration is a coroutine function that takes the ``world`` fixture; it runs three times. It
 works on the clients' own objects: what a verb gives goes through `do` (which awaits an awaitable), what is
-iterated through `collect`. In the sync world nothing ever suspends, so the coroutine is simply run to its end.
+iterated through `collect`. In the sync world nothing ever suspends: the coroutine is simply run to its end.
 """
 
 from __future__ import annotations
@@ -134,10 +134,13 @@ def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:
     raise AssertionError("a sync client suspended")
 
 
-async def raised(kind: type[BaseException], call: Callable[[], Any]) -> Any:
-    """The exception of ``call`` (a function that gives a result or an awaitable); fails if there is none."""
+Kinds = type[BaseException] | tuple[type[BaseException], ...]
+
+
+async def raised(kinds: Kinds, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """The exception of ``call`` (it gives a result or an awaitable); fails if there is none."""
     try:
-        result = await do(call())
-    except kind as exc:
+        result = await do(call(*args, **options))
+    except kinds as exc:
         return exc
-    raise AssertionError(f"no {kind.__name__}, but {result!r}")
+    raise AssertionError(f"no {kinds}, but {result!r}")

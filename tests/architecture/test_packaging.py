@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import shutil
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import http3
 from source_tree import DISTRIBUTIONS, ROOT
 
 every_distribution = pytest.mark.parametrize("distribution", DISTRIBUTIONS)
@@ -77,6 +81,33 @@ def test_the_pythons_it_runs_on(distribution: str) -> None:
     assert table["requires-python"] == ">=3.11"
     for version in ("3.11", "3.12", "3.13"):
         assert f"Programming Language :: Python :: {version}" in table["classifiers"]
+
+
+def test_the_user_agent_tells_the_version() -> None:
+    assert http3.USER_AGENT == f"python-http3/{VERSION}"
+
+
+def bump(root: Path, version: str) -> int:
+    """`tools/bump_version.py` on another folder."""
+    spec = importlib.util.spec_from_file_location("bump_version", ROOT / "tools" / "bump_version.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    places: int = tool.bump(root, version)
+    return places
+
+
+def test_bumping_the_version_finds_every_place(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "packages", tmp_path / "packages", ignore=shutil.ignore_patterns("__pycache__"))
+    count = bump(tmp_path, "9.8.7")
+    texts = [
+        path.read_text() for path in (tmp_path / "packages").rglob("*") if path.suffix in (".toml", ".py")
+    ]
+    assert sum(text.count("9.8.7") for text in texts) == count
+    assert not [text for text in texts if VERSION in text]
+    with pytest.raises(ValueError, match="9.8"):
+        bump(tmp_path, "9.8")
 
 
 def test_the_changelog_tells_of_this_version() -> None:

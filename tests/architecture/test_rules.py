@@ -37,13 +37,11 @@ GUARDED: dict[str, dict[str, str]] = {
     # The world: backends, and what runs applications and foreign dispatchers.
     "asyncio": {
         "http3_transport._backends._asyncio*": "module",
-        "http3_transport._asgi*": "function",
         "http3_client._runners": "function",
         "http3_client._workers": "function",
     },
     "trio": {
         TRIO_BACKEND: "module",
-        "http3_transport._asgi*": "function",
         "http3_client._workers": "function",
     },
     "socket": {BACKENDS: "module", TESTING: "module"},
@@ -278,7 +276,7 @@ def test_fork_is_noticed_where_there_is_something_to_drop() -> None:
         for name, _ in called(source.tree)
         if name == "os.register_at_fork"
     }
-    assert hooked == {"http3_transport._pool", "http3_transport._backends._lookup"}
+    assert hooked == {"http3_transport._pool_books", "http3_transport._backends._lookup"}
 
 
 @every_module

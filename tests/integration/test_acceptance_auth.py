@@ -181,7 +181,7 @@ async def test_a_header_that_auth_added_stays_at_the_first_origin(world: World, 
 
 @pytest.mark.parametrize("auth", [42, "user:secret", ("user",), ("a", "b", "c"), ("user", None)])
 async def test_wrong_types(world: World, plain: Site, auth: Any) -> None:
-    error = await raised((TypeError, ValueError), lambda: world.client().get(plain.url, auth=auth))  # type: ignore[arg-type]
+    error = await raised((TypeError, ValueError), lambda: world.client().get(plain.url, auth=auth))
     assert "auth" in str(error) or "password" in str(error)
 
 

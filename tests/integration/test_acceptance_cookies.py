@@ -161,7 +161,9 @@ def test_an_ambiguous_look_up() -> None:
 
 
 @pytest.mark.parametrize("cookies", [{"a": "1\r\nX: y"}, {"a": "1\0"}, {"a\n": "1"}])
-async def test_cookies_that_would_break_the_header(world: World, plain: Site, cookies: dict[str, str]) -> None:
+async def test_cookies_that_would_break_the_header(
+    world: World, plain: Site, cookies: dict[str, str]
+) -> None:
     client = world.client(plain)
     try:
         await do(client.get(plain.url + "/cookies", cookies=cookies))

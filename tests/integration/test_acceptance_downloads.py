@@ -136,7 +136,12 @@ async def test_what_a_response_tells(world: World, site: Site) -> None:
     assert repr(response) in (f"<{type(response).__name__} [200 OK]>", f"<{type(response).__name__} [200]>")
     assert response.reason_phrase in ("OK", "")
     assert response.protocol == site.protocol
-    assert (response.is_success, response.ok, response.is_error, response.is_redirect) == (True, True, False, False)
+    assert (response.is_success, response.ok, response.is_error, response.is_redirect) == (
+        True,
+        True,
+        False,
+        False,
+    )
     assert response.url == http3.URL(site.url + "/json")
     assert 0 < response.elapsed.total_seconds() < 5
     assert response.connection.peer_address == ("127.0.0.1", response.url.port)
@@ -224,7 +229,7 @@ async def test_early_hints_are_not_the_answer(world: World, two_ways: Site, raw_
 async def test_a_body_that_breaks_off(world: World, sites: dict[str, Site]) -> None:
     for site in (sites["h1"], sites["h1-tls"]):
         client = world.client(site)
-        error = await raised(http3.RemoteProtocolError, lambda: client.get(site.url + "/cut/100000"))
+        error = await raised(http3.RemoteProtocolError, client.get, site.url + "/cut/100000")
         assert error.request.url.path == "/cut/100000"
         assert f"{site.url}/cut/100000" in str(error)
         assert error.delivery == "maybe_processed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,9 @@ from worlds import Site
 
 @pytest.mark.parametrize("verb", ["get", "options", "head", "post", "put", "patch", "delete"])
 def test_every_verb(plain: Site, verb: str) -> None:
-    response = getattr(http3, verb)(plain.url + "/echo", headers={"X-Test": "1"}, params={"a": "1"}, timeout=5)
+    response = getattr(http3, verb)(
+        plain.url + "/echo", headers={"X-Test": "1"}, params={"a": "1"}, timeout=5
+    )
     assert response.status_code == 200
     if verb != "head":
         assert response.json()["method"] == verb.upper()
@@ -44,10 +47,12 @@ def test_request_takes_every_option(site: Site) -> None:
 
 
 def test_options_are_keyword_only(plain: Site) -> None:
+    positional: list[Any] = [plain.url, {"a": 1}]
     with pytest.raises(TypeError):
-        http3.get(plain.url, {"a": 1})  # type: ignore[misc]
+        http3.get(*positional)
+    options: dict[str, Any] = {"colour": "red"}
     with pytest.raises(TypeError, match="colour"):
-        http3.get(plain.url, colour="red")  # type: ignore[call-arg]
+        http3.get(plain.url, **options)
 
 
 def test_a_streamed_answer_keeps_its_client_until_it_is_closed(plain: Site) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 import http3
 from servers import Authority, Nginx, answer, answering
@@ -20,7 +21,7 @@ async def test_an_unknown_authority_is_refused(world: World, nginx: Nginx, autho
     for verify in (True, authority.stranger_ca_file):
         client = world.client(verify=verify)
         for url in (nginx.tls, nginx.tls_h2):
-            error = await raised(http3.TLSError, lambda: client.get(url + "/small"))
+            error = await raised(http3.TLSError, client.get, url + "/small")
             assert isinstance(error, http3.ConnectError)
             assert isinstance(error.__cause__, ssl.SSLError)
             assert url in str(error)
@@ -41,18 +42,24 @@ async def test_an_authority_by_file(world: World, nginx: Nginx, authority: Autho
     for verify in (authority.ca_file, Path(authority.ca_file)):
         client = world.client(verify=verify)
         assert (await do(client.get(nginx.tls + "/small"))).content == b"hello\n"
-    assert (await do(world.client().get(nginx.tls_h2 + "/small", verify=authority.ca_file))).status_code == 200
+    assert (
+        await do(world.client().get(nginx.tls_h2 + "/small", verify=authority.ca_file))
+    ).status_code == 200
 
 
-async def test_an_authority_by_folder(
-    world: World, nginx: Nginx, authority: Authority, tmp_path: Path
-) -> None:
+@pytest.fixture
+def ca_folder(authority: Authority, tmp_path: Path) -> str:
+    """A folder of authorities as OpenSSL wants it, named by hashes."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("openssl is not installed; it names the files of a CA folder")
     shutil.copy(authority.ca_file, tmp_path / "ca.pem")
     subprocess.run([openssl, "rehash", str(tmp_path)], check=True, capture_output=True)
-    client = world.client(verify=str(tmp_path))
+    return str(tmp_path)
+
+
+async def test_an_authority_by_folder(world: World, nginx: Nginx, ca_folder: str) -> None:
+    client = world.client(verify=ca_folder)
     assert (await do(client.get(nginx.tls + "/small"))).content == b"hello\n"
 
 
@@ -103,20 +110,21 @@ async def test_client_certificates(world: World, nginx: Nginx, authority: Author
     assert (await do(unverified.json()))["client"] == "SUCCESS"
 
 
-async def test_a_client_certificate_with_a_password(
-    world: World, nginx: Nginx, authority: Authority, tmp_path: Path
-) -> None:
-    from cryptography.hazmat.primitives import serialization
-
+@pytest.fixture
+def locked(authority: Authority, tmp_path: Path) -> Path:
+    """The client's key behind a password."""
     key = serialization.load_pem_private_key(Path(authority.client_key).read_bytes(), None)
-    locked = tmp_path / "locked.key"
-    locked.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.BestAvailableEncryption(b"open sesame"),
-        )
+    encryption = serialization.BestAvailableEncryption(b"open sesame")
+    path = tmp_path / "locked.key"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
     )
+    return path
+
+
+async def test_a_client_certificate_with_a_password(
+    world: World, nginx: Nginx, authority: Authority, locked: Path
+) -> None:
     cert = (authority.client_cert, str(locked), "open sesame")
     client = world.client(verify=authority.ca_file, cert=cert)
     assert (await do((await do(client.get(nginx.mutual_tls + "/echo"))).json()))["client"] == "SUCCESS"
@@ -131,28 +139,26 @@ async def test_a_client_certificate_with_a_password(
 
 async def test_missing_files_are_named(world: World, nginx: Nginx, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.pem")
-    for options in (
+    cases: tuple[dict[str, Any], ...] = (
         {"verify": missing},
         {"cert": missing},
         {"cert": (missing, missing)},
         {"cert": missing, "verify": False},
-    ):
-        error = await raised(
-            OSError, lambda options=options: world.client(**options).get(nginx.tls + "/small")
-        )
+    )
+    strict = world.client(verify=False)
+    for options in cases:
+        error = await raised(OSError, world.client(**options).get, nginx.tls + "/small")
         assert missing in str(error)
-        client = world.client(verify=False)
-        await raised(OSError, lambda options=options: client.get(nginx.tls + "/small", **options))
-        assert (await do(client.get(nginx.tls + "/small"))).status_code == 200
+        await raised(OSError, strict.get, nginx.tls + "/small", **options)
+        assert (await do(strict.get(nginx.tls + "/small"))).status_code == 200
 
 
 async def test_a_file_that_holds_no_certificate(world: World, nginx: Nginx, tmp_path: Path) -> None:
     rubbish = tmp_path / "rubbish.pem"
     rubbish.write_text("this is no certificate")
-    for options in ({"verify": str(rubbish)}, {"cert": str(rubbish), "verify": False}):
-        error = await raised(
-            Exception, lambda options=options: world.client(**options).get(nginx.tls + "/small")
-        )
+    cases: tuple[dict[str, Any], ...] = ({"verify": str(rubbish)}, {"cert": str(rubbish), "verify": False})
+    for options in cases:
+        error = await raised(Exception, world.client(**options).get, nginx.tls + "/small")
         assert not isinstance(error, ssl.SSLError), error
         assert str(rubbish) in str(error)
 
@@ -171,7 +177,7 @@ async def test_plain_http_to_a_tls_port(world: World, nginx: Nginx) -> None:
 
 
 async def test_what_is_negotiated(world: World, nginx: Nginx, raw_server: Any, authority: Authority) -> None:
-    verify = {"verify": authority.ca_file}
+    verify: dict[str, Any] = {"verify": authority.ca_file}
     assert (await do(world.client(**verify).get(nginx.tls_h2 + "/small"))).protocol == "HTTP/2"
     assert (await do(world.client(**verify).get(nginx.tls + "/small"))).protocol == "HTTP/1.1"
     assert (await do(world.client(**verify).get(nginx.plain + "/small"))).protocol == "HTTP/1.1"
@@ -209,12 +215,19 @@ async def test_environment(world: World, nginx: Nginx, authority: Authority, mon
     assert "SSL_CERT_FILE" in os.environ
 
 
+async def ask(world: World, url: str, options: dict[str, Any]) -> Any:
+    return await do(world.client(**options).get(url))
+
+
 async def test_verify_and_cert_of_wrong_types(world: World, nginx: Nginx) -> None:
-    for options in ({"verify": 42}, {"verify": None and 0.5 or 0.5}, {"cert": 42}, {"cert": ("a", "b", "c", "d")}):
-        error = await raised(
-            (TypeError, ValueError),  # type: ignore[arg-type]
-            lambda options=options: world.client(**options).get(nginx.tls + "/small"),
-        )
+    cases: tuple[dict[str, Any], ...] = (
+        {"verify": 42},
+        {"verify": 0.5},
+        {"cert": 42},
+        {"cert": ("a", "b", "c", "d")},
+    )
+    for options in cases:
+        error = await raised((TypeError, ValueError), ask, world, nginx.tls + "/small", options)
         assert next(iter(options)) in str(error)
 
 

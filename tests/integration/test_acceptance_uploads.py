@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import http3
+from http2_peer import Peer
 from servers import Nginx
 from worlds import Site, World, do, raised
 
@@ -159,7 +161,7 @@ async def test_multipart(world: World, site: Site) -> None:
     files = {
         "first": ("a.txt", io.BytesIO(b"file one")),
         "second": b"plain bytes",
-        "third": ("naïve \"q\".bin", MIB, "application/x-test"),
+        "third": ('naïve "q".bin', MIB, "application/x-test"),
         "fourth": ("d.txt", b"four", "text/plain", {"X-Part": "yes"}),
     }
     response = await do(
@@ -195,12 +197,9 @@ async def test_multipart_of_pairs_and_of_an_open_file(world: World, two_ways: Si
 async def test_a_wrong_content_length_is_refused(world: World, two_ways: Site) -> None:
     client = world.client(two_ways)
     for length, data in (("5", b"abc"), ("1", b"abc"), ("nonsense", b"abc")):
-        error = await raised(
-            http3.LocalProtocolError,
-            lambda length=length, data=data: client.post(
-                two_ways.url + "/upload", data=data, headers={"Content-Length": length}
-            ),
-        )
+        headers = {"Content-Length": length}
+        url = two_ways.url + "/upload"
+        error = await raised(http3.LocalProtocolError, client.post, url, data=data, headers=headers)
         assert error.delivery == "not_sent"
         assert two_ways.url in str(error)
     both = {"Content-Length": "3", "Transfer-Encoding": "chunked"}
@@ -241,7 +240,9 @@ async def test_an_iterator_of_the_wrong_things(world: World, two_ways: Site) -> 
     assert (await upload(client, two_ways, data=b"abc"))["size"] == 3
 
 
-async def test_an_early_answer_is_delivered(world: World, site: Site) -> None:
+@pytest.mark.parametrize("way", ["h1", "h1-tls"])
+async def test_an_early_answer_is_delivered(world: World, sites: dict[str, Site], way: str) -> None:
+    site = sites[way]
     client = world.client(site)
     for data in (MIB * 8, pieces(MIB * 8, 65536)):
         response = await do(client.post(site.url + "/early-413", data=data))
@@ -250,11 +251,32 @@ async def test_an_early_answer_is_delivered(world: World, site: Site) -> None:
     assert (await upload(client, site, data=b"abc"))["size"] == 3
 
 
+async def test_an_early_answer_of_http2(world: World, raw_server: Any) -> None:
+    def script(connection: socket.socket) -> None:
+        peer = Peer(connection, credit=False)
+        for number in range(2):
+            request = peer.request(number, whole=False)
+            peer.respond(request.stream_id, b"too much", 413)
+            peer.h2.reset_stream(request.stream_id, 0)
+            peer.flush()
+        peer.respond(peer.request(2).stream_id, b"fine")
+        peer.until_closed()
+
+    server = raw_server(script)
+    client = world.client(http_versions=("HTTP/2",))
+    for data in (MIB, pieces(MIB)):
+        response = await do(client.post(server.url, data=data))
+        assert (response.status_code, response.content) == (413, b"too much")
+    assert (await do(client.get(server.url))).content == b"fine"
+    assert server.connections == 1
+
+
 async def test_an_early_answer_of_nginx(world: World, nginx: Nginx, authority: Any) -> None:
     client = world.client(verify=authority.ca_file)
     for url in (nginx.plain, nginx.tls_h2):
         response = await do(client.post(url + "/limited", data=MIB * 4))
         assert response.status_code == 413
+        assert (await do(client.post(url + "/sink", data=b"abc"))).content == b"taken\n"
 
 
 async def test_a_request_body_is_readable(world: World) -> None:
@@ -268,7 +290,7 @@ async def test_a_request_body_is_readable(world: World) -> None:
 
 
 def test_multipart_names_are_escaped_as_browsers_do() -> None:
-    request = http3.Request("POST", "https://example.org", files={'a"b\r\nc': ("d\"e\n.txt", b"x")})
+    request = http3.Request("POST", "https://example.org", files={'a"b\r\nc': ('d"e\n.txt', b"x")})
     head = request.read().partition(b"\r\n\r\n")[0]
     assert b'name="a%22b%0D%0Ac"' in head
     assert b'filename="d%22e%0A.txt"' in head

@@ -23,7 +23,9 @@ def fields(echo: dict[str, Any]) -> dict[str, str]:
 @pytest.mark.parametrize("verb", VERBS)
 async def test_every_verb_arrives_as_itself(world: World, site: Site, verb: str) -> None:
     client = world.client(site)
-    response = await do(getattr(client, verb)(site.url + "/echo", params={"a": "1"}, headers={"X-Test": "yes"}))
+    response = await do(
+        getattr(client, verb)(site.url + "/echo", params={"a": "1"}, headers={"X-Test": "yes"})
+    )
     assert response.status_code == 200
     assert response.protocol == site.protocol
     assert isinstance(response, world.response_class)
@@ -276,7 +278,9 @@ async def test_async_hooks(world: World, plain: Site) -> None:
 
 
 async def test_documented_parameters_may_be_given_by_position(world: World, plain: Site) -> None:
-    client = world.client_class(("user", "secret"), {"a": "1"}, True, None, 3.0, http3.PoolLimits(), 5, plain.url)
+    client = world.client_class(
+        ("user", "secret"), {"a": "1"}, True, None, 3.0, http3.PoolLimits(), 5, plain.url
+    )
     try:
         got = fields(await do((await do(client.get("/echo"))).json()))
         assert got["cookie"] == "a=1"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import re
 import socket
 import ssl
 import subprocess
@@ -22,7 +24,8 @@ from http3_models._records import drive
 from http3_transport import AsyncioBackend, BlockingBackend, TrioBackend
 from http3_transport._backends import _lookup
 from http3_transport._backends._detect import running_backend
-from http3_transport._interfaces import Address, OperationTimeout
+from http3_transport._interfaces import Address, Backend, OperationTimeout, Waiter
+from http3_transport.testing import Peer
 from http3_transport.testing._backends import SilentListener
 from http3_transport.testing._peers import Background, Listener
 from runtimes import Runtime
@@ -150,6 +153,115 @@ def test_a_zone_becomes_its_number() -> None:
     assert address[1][3:] == (socket.if_nametoindex("lo"),)
 
 
+# Connecting.
+
+
+def unreachable() -> Address:
+    """One that the kernel refuses to connect to at once."""
+    return (socket.AF_INET, ("255.255.255.255", 80))
+
+
+def impossible() -> Address:
+    """One for which there is not even a socket."""
+    return (12345, ("127.0.0.1", 80))
+
+
+@pytest.mark.parametrize("bad", [unreachable(), impossible()], ids=["unreachable", "impossible"])
+def test_addresses_that_fail_at_once(runtime: Runtime, bad: Address) -> None:
+    async def main() -> None:
+        with pytest.raises(OSError):
+            await runtime.backend.connect_address(bad, 5.0)
+        with Listener() as listener:
+            good: Address = (listener.family, (listener.host, listener.port))
+            stream = await runtime.backend.connect_first([bad, good], 5.0, 5.0)
+            stream.abort()
+            listener.accept().close()
+        await runtime.backend.sleep(0.01)
+
+    runtime.run(main)
+
+
+def test_errors_name_the_address(runtime: Runtime) -> None:
+    async def main(address: Address, name: str) -> None:
+        with pytest.raises(ConnectionRefusedError, match=re.escape(name)):
+            await runtime.backend.connect_address(address, 5.0)
+
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with Listener(family) as listener:
+            port = listener.port
+        if family == socket.AF_INET:
+            runtime.run(main, (family, ("127.0.0.1", port)), f"refused (127.0.0.1:{port})")
+        else:
+            runtime.run(main, (family, ("::1", port, 0, 0)), f"refused ([::1]:{port})")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+def test_a_cancelled_connect_leaves_nothing_open(library: str, count: int) -> None:
+    runtime = Runtime(library)
+
+    async def connect(listener: Listener) -> None:
+        address: Address = (listener.family, (listener.host, listener.port))
+        if count == 1:
+            await runtime.backend.connect_address(address, 5.0)
+        else:
+            await runtime.backend.connect_first([address] * count, 5.0, 0.01)
+
+    async def on_asyncio(listener: Listener) -> None:
+        task = asyncio.ensure_future(connect(listener))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(asyncio.all_tasks()) == 1
+
+    async def on_trio(listener: Listener) -> None:
+        with trio.move_on_after(0.05) as scope:
+            await connect(listener)
+        assert scope.cancelled_caught
+
+    with SilentListener() as listener:
+        runtime.run(on_asyncio if library == "asyncio" else on_trio, listener)
+    gc.collect()  # warnings are errors
+
+
+@pytest.mark.parametrize("turns", range(8))
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_race_cancelled_at_any_turn_leaves_nothing_open(turns: int, times: int) -> None:
+    async def main(listener: Listener) -> None:
+        address: Address = (listener.family, (listener.host, listener.port))
+        task = asyncio.ensure_future(AsyncioBackend().connect_first([address, address], 5.0, 0.0))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0)
+        done = (await asyncio.gather(task, return_exceptions=True))[0]
+        if not isinstance(done, BaseException):
+            done.abort()
+        await asyncio.sleep(0.01)
+        assert len(asyncio.all_tasks()) == 1
+
+    with Listener() as listener:
+        asyncio.run(main(listener))
+    gc.collect()  # warnings are errors
+
+
+def test_a_waiter_set_after_its_loop_has_ended() -> None:
+    for runtime in (Runtime("asyncio"), Runtime("trio")):
+
+        async def main(backend: Backend = runtime.backend) -> Waiter:
+            waiter = backend.waiter()
+            assert not await waiter.wait(0.01)
+            return waiter
+
+        waiter = runtime.run(main)
+        setting = threading.Thread(target=waiter.set)
+        setting.start()
+        setting.join()
+        assert waiter.is_set
+
+
 # The backend of what runs.
 
 
@@ -222,7 +334,7 @@ def documented(runtime: Runtime) -> ConcurrencyBackend:
 
 def test_documented_connect(runtime: Runtime) -> None:
     def work(sock: socket.socket) -> None:
-        assert sock.recv(100, socket.MSG_WAITALL | 0)[:2] == b"pi"
+        assert Peer(sock, runtime.backend.sleep).receive_exactly(100) == b"pi" + bytes(98)
         sock.sendall(b"pong")
 
     async def main(port: int) -> None:
@@ -258,7 +370,7 @@ def test_documented_connect_with_tls(runtime: Runtime) -> None:
 
 
 def test_documented_timeouts(runtime: Runtime) -> None:
-    done = threading.Event()
+    answer, done = threading.Event(), threading.Event()
 
     async def main(port: int) -> None:
         timeout = TimeoutConfig(5, read_timeout=0.05, write_timeout=0.05)
@@ -270,17 +382,18 @@ def test_documented_timeouts(runtime: Runtime) -> None:
             flag.set_read_timeouts()
             await reader.read(10, TimeoutConfig(read_timeout=0.1), flag)
         flag.set_write_timeouts()
-        threading.Timer(0.15, done.set).start()
+        threading.Timer(0.15, answer.set).start()
         assert await reader.read(10, None, flag) == b"late"
         with pytest.raises(WriteTimeout, match=r"0\.05 s"):
             await writer.write(bytes(1 << 26))
         await writer.close()
+        done.set()
         await runtime.backend.sleep(0.01)
 
     def work(sock: socket.socket) -> None:
-        done.wait(5)
+        answer.wait(10)
         sock.sendall(b"late")
-        time.sleep(0.2)
+        done.wait(10)
 
     with server(work) as port:
         runtime.run(main, port)

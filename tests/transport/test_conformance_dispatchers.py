@@ -9,7 +9,7 @@ import pytest
 
 import http3_transport
 from http3_models import MockDispatcher
-from http3_models._interfaces import Dispatcher
+from http3_models._interfaces import ConcurrencyBackend, Dispatcher
 from http3_models._request import Request
 from http3_models._response import Response
 from http3_transport.testing import DISPATCHER_CHECKS, answer, asgi_app, check_dispatcher, wsgi_app
@@ -20,9 +20,9 @@ URL = "http://localhost"
 
 @pytest.mark.parametrize("name", DISPATCHER_CHECKS)
 def test_pool_conforms(runtime: Runtime, name: str) -> None:
-    check_dispatcher(
-        lambda: http3_transport.ConnectionPool(backend=runtime.backend), runtime.run, names=[name]
-    )  # type: ignore[arg-type]
+    assert isinstance(runtime.backend, ConcurrencyBackend)
+    backend: ConcurrencyBackend = runtime.backend
+    check_dispatcher(lambda: http3_transport.ConnectionPool(backend=backend), runtime.run, names=[name])
 
 
 @pytest.mark.parametrize("name", DISPATCHER_CHECKS)
@@ -55,15 +55,22 @@ def test_mock_dispatcher_conforms(name: str) -> None:
     check_dispatcher(lambda: MockDispatcher(handler), url=URL, names=[name])
 
 
+Change = Callable[[Request, dict[str, Any]], None]
+
+
 class Broken(Dispatcher):
     """Answers, but for one thing."""
 
-    def __init__(self, change: Callable[[Request, dict[str, Any]], None]) -> None:
+    def __init__(self, change: Change) -> None:
         self.change = change
 
     def send(self, request: Request, *_: object, **__: object) -> Response:
         response = handler(request)
-        parts = {"status_code": response.status_code, "headers": response.headers, "content": response.read()}
+        parts: dict[str, Any] = {
+            "status_code": response.status_code,
+            "headers": response.headers,
+            "content": response.read(),
+        }
         self.change(request, parts)
         return Response(
             parts["status_code"], headers=parts["headers"], content=parts["content"], request=request
@@ -100,7 +107,7 @@ def merges_headers(request: Request, parts: dict[str, Any]) -> None:
         (merges_headers, "repeated_headers_stay_apart"),
     ],
 )
-def test_broken_dispatchers_are_found(change: Callable[[Request, dict[str, Any]], None], name: str) -> None:
+def test_broken_dispatchers_are_found(change: Change, name: str) -> None:
     with pytest.raises(AssertionError, match=f"^{name}: ."):
         check_dispatcher(lambda: Broken(change), url=URL, names=[name])
 

@@ -89,7 +89,9 @@ def test_declared_length(fields: list[tuple[bytes, bytes]], length: int | None) 
     assert declared_length(fields) == length
 
 
-@pytest.mark.parametrize("values", [[b"1", b"2"], [b"-1"], [b"+1"], [b"1, 1"], [b""], [b" 1"], [b"1_0"], [b"9" * 19]])
+@pytest.mark.parametrize(
+    "values", [[b"1", b"2"], [b"-1"], [b"+1"], [b"1, 1"], [b""], [b" 1"], [b"1_0"], [b"9" * 19]]
+)
 def test_lengths_that_are_refused(values: list[bytes]) -> None:
     with pytest.raises(Malformed):
         declared_length([(b"content-length", value) for value in values])

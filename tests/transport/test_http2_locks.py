@@ -108,7 +108,7 @@ def test_a_chosen_one_that_is_cancelled_passes_it_on() -> None:
             await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
             lock.release()
-        # Either it took the lock and returned, or it was cancelled and let it go; here trio prefers the event.
+        # Either it took the lock and returned, or it was cancelled and let it go.
         if lock.is_held:
             lock.release()
         assert await lock.acquire(1)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, StreamReset, WindowUpdated
-from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame, WindowUpdateFrame
+from hyperframe.frame import (
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +34,10 @@ class Pair:
     def __init__(self, limits: Limits | None = None, max_streams: int = 100) -> None:
         self.state = HTTP2State(limits or Limits(), max_streams)
         config = H2Configuration(
-            client_side=False, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
+            client_side=False,
+            header_encoding=None,
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
         )
         self.server = H2Connection(config)
         self.server.initiate_connection()
@@ -53,7 +62,9 @@ class Pair:
         self.exchange()
         return stream
 
-    def answer(self, stream: HTTP2Stream, body: bytes = b"", *, end: bool = True, status: str = "200") -> None:
+    def answer(
+        self, stream: HTTP2Stream, body: bytes = b"", *, end: bool = True, status: str = "200"
+    ) -> None:
         self.server.send_headers(stream.stream_id, [(":status", status)], end_stream=end and not body)
         if body:
             self.server.send_data(stream.stream_id, body, end_stream=end)
@@ -272,7 +283,9 @@ def test_goaway() -> None:
     pair.frames(GoAwayFrame(0, last_stream_id=2**31 - 1), PingFrame(0, b"12345678"))
     assert pair.state.draining
     assert third.failure is None
-    pair.frames(GoAwayFrame(0, last_stream_id=second.stream_id, error_code=0xB, additional_data=b"too \xff many"))
+    pair.frames(
+        GoAwayFrame(0, last_stream_id=second.stream_id, error_code=0xB, additional_data=b"too \xff many")
+    )
     assert pair.state.delivery(third) is Delivery.REFUSED
     assert second.failure is None
     with pytest.raises(NoStreamLeft, match="ENHANCE_YOUR_CALM: too"):
@@ -303,7 +316,11 @@ def test_frames_after_the_end_break_the_connection() -> None:
     pair = Pair()
     stream, other = pair.open(), pair.open()
     pair.answer(stream)
-    pair.frames(HeadersFrame(stream.stream_id, pair.server.encoder.encode([(":status", "200")]), flags=["END_HEADERS"]))
+    pair.frames(
+        HeadersFrame(
+            stream.stream_id, pair.server.encoder.encode([(":status", "200")]), flags=["END_HEADERS"]
+        )
+    )
     assert pair.state.broken is not None
     assert stream.failure is None
     assert other.failure is not None
@@ -340,7 +357,11 @@ def test_the_encoder_keeps_a_bounded_table() -> None:
 
 @pytest.mark.parametrize(
     "greeting",
-    [b"HTTP/1.1 200 OK\r\n\r\n", PingFrame(0, b"12345678").serialize(), SettingsFrame(0, flags=["ACK"]).serialize()],
+    [
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        PingFrame(0, b"12345678").serialize(),
+        SettingsFrame(0, flags=["ACK"]).serialize(),
+    ],
 )
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_server_must_begin_with_settings(greeting: bytes, whole: bool) -> None:
@@ -447,9 +468,6 @@ def framed_as(data: bytes) -> bytes:
         payload = piece[3:]
         frames.append(bytes([0, 0, len(payload), piece[0] % 12, piece[1], 0, 0, 0, piece[2] % 4]) + payload)
     return b"".join(frames)
-
-
-Script = Callable[[Pair], None]
 
 
 def test_data_before_a_head_is_the_fault_of_its_stream() -> None:

@@ -167,8 +167,8 @@ def test_signals_stretch_no_timeout(what: str) -> None:
         signal.signal(signal.SIGALRM, previous)
         stream.abort()
         peer.close()
-    assert len(hits) > 5
-    assert 0.29 < taken < 0.6
+    assert len(hits) > 3
+    assert 0.29 < taken < 2.0  # restarted by each signal, it would never end
 
 
 def test_an_interrupt_leaves_the_stream_usable() -> None:

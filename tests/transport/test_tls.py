@@ -454,7 +454,7 @@ def test_a_certificate_asked_for_later_is_sent_by_the_reader() -> None:
     peer.work()
     certificate = peer.server.getpeercert()
     assert certificate is not None
-    assert ("DNS", "client.test") in certificate["subjectAltName"]  # type: ignore[operator,comparison-overlap]
+    assert "client.test" in str(certificate["subjectAltName"])
     drive(stream.write(b"go on", None))
     assert drive(read_exactly(stream, 5)) == b"go on"
 

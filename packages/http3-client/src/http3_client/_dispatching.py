@@ -138,8 +138,9 @@ class Bridged:
 
     async def exchange(self, request: RequestState) -> ResponseState:
         response = self._runner.run(self._inner.exchange(request))
-        if response.body is not None and is_streaming(response):
-            response.body = BridgedBody(response.body, self._runner)
+        body = response.body
+        if body is not None and is_streaming(response) and getattr(body, "suspends", True):
+            response.body = BridgedBody(body, self._runner)
         return response
 
     async def close(self) -> None:

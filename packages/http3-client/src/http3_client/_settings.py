@@ -184,7 +184,9 @@ class HasSettings:
 
     __slots__ = ()
 
-    headers = HeadersSetting("`Headers`, sent with every request; a request's own replace them by name.")
+    headers: HeadersSetting = HeadersSetting(
+        "`Headers`, sent with every request; a request's own replace them by name."
+    )
     params: Setting[QueryParams, QueryParamTypes | None] = Setting(
         QueryParams, "`QueryParams` that go before those of a request, which replaces them by name."
     )

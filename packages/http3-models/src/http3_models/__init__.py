@@ -91,9 +91,8 @@ from ._types import (
 from ._url import URL, Origin
 
 if TYPE_CHECKING:
-    from ._status import StatusCode, codes
-
     from ._config import DEFAULT_CA_BUNDLE_PATH as DEFAULT_CA_BUNDLE_PATH
+    from ._status import StatusCode, codes
 
 __version__ = "0.7.0"
 

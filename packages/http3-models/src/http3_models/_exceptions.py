@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ._response import AsyncResponse, Response
 
 
-class Delivery(str, enum.Enum):
+class Delivery(enum.StrEnum):
     """How far a failed request got; what a caller needs to know before trying again."""
 
     NOT_SENT = "not_sent"
@@ -46,8 +46,6 @@ class Delivery(str, enum.Enum):
 
     MAYBE_PROCESSED = "maybe_processed"
     """Anything else: the server may have acted on it."""
-
-    __str__ = str.__str__
 
 
 class _CauseText(Exception):
@@ -192,7 +190,9 @@ class DecodedSizeExceeded(DecodingError):
 class RedirectError(RequestError):
     """A redirect that was not followed. ``response`` is the one that asked for it."""
 
-    def __init__(self, message: str = "", *, response: Response | AsyncResponse | None = None, **details: Any) -> None:
+    def __init__(
+        self, message: str = "", *, response: Response | AsyncResponse | None = None, **details: Any
+    ) -> None:
         super().__init__(message, **details)
         self._response = response
 

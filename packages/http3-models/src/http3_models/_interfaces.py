@@ -170,6 +170,9 @@ class TimeoutFlag:
 
     __slots__ = ("raise_on_read_timeout", "raise_on_write_timeout")
 
+    raise_on_read_timeout: bool
+    raise_on_write_timeout: bool
+
     def __init__(self) -> None:
         self.raise_on_read_timeout = False
         self.raise_on_write_timeout = True

@@ -84,6 +84,10 @@ class Deadline:
 
     __slots__ = ("limit", "moment", "now")
 
+    limit: float
+    moment: float
+    now: Callable[[], float]
+
     def __init__(self, limit: float, now: Callable[[], float]) -> None:
         self.limit = limit
         self.now = now
@@ -171,8 +175,21 @@ class RequestState:
     """
 
     __slots__ = (
-        "body", "cert", "cookies", "deadline", "hand_cookie", "headers", "method", "phases", "timeout", "url", "verify",
+        "body", "cert", "cookies", "deadline", "hand_cookie", "headers", "method", "phases", "timeout", "url",
+        "verify",
     )  # fmt: skip
+
+    method: str
+    url: URL
+    headers: Headers
+    body: RequestBody
+    cookies: Cookies | None
+    hand_cookie: str | None
+    timeout: TimeoutConfig | None
+    deadline: Deadline | None
+    verify: VerifyTypes | None
+    cert: CertTypes | None
+    phases: PhaseTimes
 
     def __init__(
         self,

@@ -45,6 +45,7 @@ class FullBody:
 
     __slots__ = ("_data",)
 
+    suspends = False  # a sync client need not go through its event loop to read it
     trailers: Headers | None = None
 
     def __init__(self, data: bytes) -> None:

@@ -41,12 +41,17 @@ if TYPE_CHECKING:
     from ._interfaces import Clock
 
 
+HINT = 0.1
+"""Seconds that an application which listens for a disconnect has before its `send` fails as well: some
+(Django) clean up only if they hear of it in `receive`."""
+
+
 class AppCall:
     """The conversation. ``raises``: the application's exceptions are the client's."""
 
     __slots__ = (
-        "_chunk", "_disconnected", "_ended", "_error", "_is_left", "_now", "_pause", "_progress", "_raises",
-        "_request", "_response", "_task", "_to_app", "_to_client", "_upload",
+        "_chunk", "_disconnected", "_ended", "_error", "_is_left", "_now", "_pause", "_raises",
+        "_request", "_response", "_task", "_to_client", "_to_receiver", "_to_sender", "_upload",
     )  # fmt: skip
 
     def __init__(self, request: RequestState, *, raises: bool, now: Clock) -> None:
@@ -55,7 +60,6 @@ class AppCall:
         self._now = now
         self._response = AppResponse(request.method)
         self._chunk: bytes | None = None  # handed over by the application, not yet taken
-        self._progress = now()
         self._disconnected = False  # the client went away
         self._is_left = False  # nobody waits for the application's end any more
         self._ended = False  # the application has returned, or raised
@@ -66,9 +70,10 @@ class AppCall:
         """Call the application. Raises RuntimeError where no event loop runs."""
         backend = running_backend()
         self._pause = backend.sleep
-        self._to_app = Changes(backend.waiter)
         self._to_client = Changes(backend.waiter)
-        self._upload = Upload(self._request, self._to_app, self._note_upload)
+        self._to_receiver = Changes(backend.waiter)
+        self._to_sender = Changes(backend.waiter)
+        self._upload = Upload(self._request, self._to_receiver, self._to_client, self._now)
         scope = make_scope(self._request, root_path, client)
         self._task = spawn(lambda: self._run(app, scope))
 
@@ -93,20 +98,14 @@ class AppCall:
         elif not self._disconnected:
             self._error = exc
 
-    def _note_upload(self) -> None:
-        """The request's body has brought a chunk, or failed."""
-        self._progress = self._now()
-        self._to_client.announce()
-
     async def _receive(self) -> Message:
         while True:
             if self._disconnected or self._response.is_complete:
                 return {"type": "http.disconnect"}
             message = self._upload.take()
             if message is not None:
-                self._progress = self._now()
                 return message
-            await self._to_app.wait()
+            await self._to_receiver.wait()
 
     async def _send(self, message: Mapping[str, Any]) -> None:
         await self._until_taken()  # another task of the application may be sending
@@ -121,10 +120,10 @@ class AppCall:
         if chunk or response.is_complete or (was_silent and response.head is not None):
             self._to_client.announce()
         if response.is_complete:
-            self._to_app.announce()  # who waits in `receive` learns that it is over
+            self._to_receiver.announce()  # who waits there learns that it is over
         elif chunk and response.wants_body:
             await self._until_taken()
-        else:
+        elif response.head is not None:
             await self._pause(0)  # an application that sends nothing must not keep others from running
 
     async def _until_taken(self) -> None:
@@ -133,7 +132,7 @@ class AppCall:
                 raise ClientDisconnected("the client has closed the response")
             if self._chunk is None:
                 return
-            await self._to_app.wait()
+            await self._to_sender.wait()
 
     # The client's side.
 
@@ -164,7 +163,7 @@ class AppCall:
         await self._until(self._has_news)
         chunk, self._chunk = self._chunk, None
         if chunk is not None:
-            self._to_app.announce()
+            self._to_sender.announce()
             return chunk
         if not self._is_over:
             raise self._failure()
@@ -200,7 +199,7 @@ class AppCall:
         while not ready():
             if self._upload.error is not None and not self._is_over:
                 raise self._upload.error
-            waited = None if self._upload.is_reading else self._now() - max(since, self._progress)
+            waited = None if self._upload.is_reading else self._now() - max(since, self._upload.progress)
             await self._to_client.wait(time_left(self._request, waited))
 
     async def _wait_for_end(self) -> None:
@@ -252,13 +251,15 @@ class AppCall:
         """The client goes away, and waits (not for long) until the application has noticed."""
         task = self._task
         assert task is not None
-        can_notice = self._to_app.is_awaited
-        if self._response.is_complete or not can_notice:
-            self.abandon()
-        else:
-            self._disconnected = True
-            self._to_app.announce()
+        listens = self._to_receiver.is_awaited
         try:
+            if self._response.is_complete or not (listens or self._to_sender.is_awaited):
+                self.abandon()
+            else:
+                self._disconnected = True
+                self._to_receiver.announce()
+                if not (listens and await task.wait(HINT)):
+                    self._to_sender.announce()
             if not await task.wait(GRACE) and not self._is_left:
                 task.cancel()
                 await task.wait(GRACE)

@@ -12,35 +12,30 @@ from ._app_response import GRACE, RequestChunks
 from ._backends._tasks import Changes, Task, spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from http3_models._records import RequestState
+
+    from ._interfaces import Clock
 
 
 class Upload:
     """Chunks of a request's body as ``http.request`` messages.
 
-    ``changed`` is announced and ``on_change`` called when there is a chunk; only the latter when there is an
-    ``error``: then the body is over, and the client is to be told.
+    ``to_app`` is announced when there is a chunk, ``to_client`` as well when there is an ``error``: then the
+    body is over. ``progress`` is the moment, on the clock ``now``, of the latest step of either side.
     """
 
     __slots__ = (
-        "_changed",
-        "_chunk",
-        "_chunks",
-        "_data",
-        "_ended",
-        "_on_change",
-        "_task",
-        "_wanted",
-        "error",
-    )
+        "_chunk", "_chunks", "_data", "_ended", "_now", "_task", "_to_app", "_to_client", "_wanted", "error",
+        "progress",
+    )  # fmt: skip
 
-    def __init__(self, request: RequestState, changed: Changes, on_change: Callable[[], None]) -> None:
+    def __init__(self, request: RequestState, to_app: Changes, to_client: Changes, now: Clock) -> None:
         self._chunks = RequestChunks(request)
         self._data = request.body.data
-        self._changed = changed
-        self._on_change = on_change
+        self._to_app = to_app
+        self._to_client = to_client
+        self._now = now
+        self.progress = now()
         self._chunk: bytes | None = None
         self._wanted = False
         self._ended = False
@@ -58,6 +53,7 @@ class Upload:
             return None
         if self._data is not None:
             self._ended = True
+            self.progress = self._now()
             return {"type": "http.request", "body": self._data, "more_body": False}
         if self._chunk is None:
             self._want()
@@ -66,6 +62,7 @@ class Upload:
         chunk, self._chunk = self._chunk, None
         self._wanted = False
         self._ended = not chunk
+        self.progress = self._now()
         return {"type": "http.request", "body": chunk, "more_body": not self._ended}
 
     def _want(self) -> None:
@@ -75,20 +72,21 @@ class Upload:
         if self._task is None:
             self._task = spawn(self._read)
         else:
-            self._changed.announce()
+            self._to_app.announce()
 
     async def _read(self) -> None:
         """The reading task: one chunk each time that one is wanted."""
         try:
             while self._chunk != b"":
                 while self._chunk is not None or not self._wanted:
-                    await self._changed.wait()
+                    await self._to_app.wait()
                 self._chunk = await self._chunks.read()
-                self._changed.announce()
-                self._on_change()
+                self.progress = self._now()
+                self._to_app.announce()
+                self._to_client.announce()  # whose patience begins anew
         except BaseException as exc:
             self.error = exc
-            self._on_change()
+            self._to_client.announce()
             if not isinstance(exc, (Exception, KeyboardInterrupt, SystemExit)):
                 raise
 

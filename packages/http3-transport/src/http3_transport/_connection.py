@@ -69,6 +69,11 @@ class Opening:
 
     __slots__ = ("backend", "http_versions", "limits", "now")
 
+    backend: Backend
+    http_versions: tuple[str, ...]
+    limits: Limits
+    now: Clock
+
     def __init__(self, backend: Backend, http_versions: tuple[str, ...], limits: Limits, now: Clock) -> None:
         self.backend = backend
         self.http_versions = http_versions
@@ -199,8 +204,8 @@ class HTTPConnection(AsyncDispatcher):
         limits: Limits | None = None,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        self.origin = origin if isinstance(origin, Origin) else Origin(origin)
-        self.timeout = TimeoutConfig(timeout)
+        self.origin: Origin = origin if isinstance(origin, Origin) else Origin(origin)
+        self.timeout: TimeoutConfig = TimeoutConfig(timeout)
         self.now = now
         self._config = SSLConfig(verify=verify, cert=cert, trust_env=trust_env)
         self._backend = backend

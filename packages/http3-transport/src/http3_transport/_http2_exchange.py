@@ -136,7 +136,7 @@ class HTTP2Exchange:
             raise StreamFailed(stream.failure)
         if stream.head[0] >= 300:
             self._uploading = False
-        while self._uploading and engine.credit(stream):
+        while self._can_upload():
             await self._upload(0)
         phases = self._request.phases
         if phases.send is None:
@@ -164,8 +164,12 @@ class HTTP2Exchange:
 
     # The request's body.
 
+    def _can_upload(self) -> bool:
+        """Whether a step of the upload is possible now; the end of a body takes no credit."""
+        return self._uploading and (self._pending is None or self._engine.credit(self._stream) > 0)
+
     async def _upload(self, wants: int) -> None:
-        """Send one step of the body, or wait for credit (or for what else is wanted)."""
+        """Send one step of the body; without credit wait for it or what else is wanted (0: don't wait)."""
         engine, stream = self._engine, self._stream
         if self._pending is None:
             self._pending = await self._next_pending()
@@ -177,7 +181,8 @@ class HTTP2Exchange:
         piece = self._pending[:UPLOAD_STEP]
         end = self._is_last and len(piece) == len(self._pending)
         if piece and not engine.credit(stream):
-            await engine.wait(stream, wants | CREDIT, *self._limits("write"))
+            if wants:
+                await engine.wait(stream, wants | CREDIT, *self._limits("write"))
             return
         sent = await engine.send(*self._limits("write"), stream, piece, end=end)
         stream.request_begun = True
@@ -233,8 +238,8 @@ class HTTP2Exchange:
                 self._finish()
                 return b""
             stream.starved = True
-            if self._uploading and self._engine.credit(stream):
-                await self._upload(BODY)
+            if self._can_upload():
+                await self._upload(0)
             else:
                 wants = BODY | CREDIT if self._uploading else BODY
                 await self._engine.wait(stream, wants, *self._limits("read"))
@@ -273,6 +278,7 @@ class HTTP2Exchange:
         if self._open:
             self._open = False
             self._engine.forget(self._stream)
+            self._stream.inbox.clear()
             self._lease.release()
 
     def __del__(self) -> None:

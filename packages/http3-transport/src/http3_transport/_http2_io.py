@@ -43,6 +43,10 @@ READ_SIZE = 64 * 1024
 WRITE_SIZE = 64 * 1024
 """Bytes handed to a write that may have to wait, between two looks at what else is to be done."""
 
+READ_SLICE = 1.0
+"""Seconds that a leader reads without a look at what is to be sent. A thread beside it may have found the
+kernel's buffer full; then nobody else would try again."""
+
 MAX_LOOKS = 64
 """Reads in a row that do not wait: a server that never stops must not hold us."""
 
@@ -145,12 +149,20 @@ class SharedStream:
         try:
             if self._rest or self._state.has_output or self._has_unsent:
                 await self._push(left)
-            data = await self.stream.read(READ_SIZE, left)
+            data = await self._read_slice(left)
         except OSError as exc:
             self._lose(Failure(ReadError, reason(exc), cause=exc))
             self.stream.abort()
-        else:
+            return
+        if data is not None:
             self._feed(data)
+
+    async def _read_slice(self, left: float | None) -> bytes | None:
+        """Read; None if nothing came in a while. Whether time is up is asked for before the next read."""
+        try:
+            return await self.stream.read(READ_SIZE, READ_SLICE if left is None else min(left, READ_SLICE))
+        except OperationTimeout:
+            return None
 
     def look(self) -> bool:
         """Read and feed what is there, without waiting; False if somebody else is reading."""
@@ -314,11 +326,12 @@ class SharedStream:
         try:
             while not self._write_nowait():
                 if not await self._write_piece(left, alone=True):
-                    return
+                    break
         except OSError as exc:
             self._write_failed(exc)
         finally:
             self._write_lock.release()
+        self.flush_nowait()
 
     async def _write_piece(self, left: float | None, *, alone: bool) -> bool:
         """Write a piece of the rest; True unless, ``alone`` (we lead), something to read came first."""

@@ -31,7 +31,7 @@ from h2.exceptions import DenialOfServiceError
 from http3_models._exceptions import RemoteProtocolError, ResponseTooLarge, TransportError
 
 from ._http2_headers import Malformed, Oversized, declared_length, response_head, trailer_fields
-from ._http2_library import MalformedMessage, TamedConnection, length_fault
+from ._http2_library import BodyPiece, MalformedMessage, TamedConnection, length_fault
 from ._http2_outgoing import CONNECTION_WINDOW, Outgoing
 from ._http2_stream import BODY, CREDIT, HEAD, Failure, HTTP2Stream
 
@@ -153,18 +153,20 @@ class HTTP2State(Outgoing):
         except Malformed as exc:
             self._malformed(stream, exc)
 
+    def _on_piece(self, event: BodyPiece) -> None:
+        self._take(event.stream_id, event.data, len(event.data))
+
     def _on_data(self, event: DataReceived) -> None:
-        length = event.flow_controlled_length or 0
+        self._take(event.stream_id or 0, event.data or b"", event.flow_controlled_length or 0)
+
+    def _take(self, stream_id: int, data: bytes, length: int) -> None:
+        """Bytes of a body; ``length`` with padding."""
         self._owed += length
-        stream = self.streams.get(event.stream_id or 0)
+        stream = self.streams.get(stream_id)
         if stream is None or stream.failure is not None:
             return
-        data = event.data or b""
-        # Padding is read by nobody: its credit comes back from here.
-        stream.padding += length - len(data)
-        if stream.padding >= PADDING_STEP and not stream.reset:
-            self._increase_window(stream, stream.padding)
-            stream.padding = 0
+        if length != len(data):
+            self._return_padding(stream, length - len(data))
         if not data:
             return
         stream.received += len(data)
@@ -173,6 +175,13 @@ class HTTP2State(Outgoing):
             return
         stream.inbox.append(data)
         self.news.add(stream)
+
+    def _return_padding(self, stream: HTTP2Stream, length: int) -> None:
+        """Padding is read by nobody: its credit comes back from here."""
+        stream.padding += length
+        if stream.padding >= PADDING_STEP and not stream.reset:
+            self._increase_window(stream, stream.padding)
+            stream.padding = 0
 
     def _on_end(self, event: StreamEnded) -> None:
         stream = self.streams.get(event.stream_id or 0)
@@ -283,6 +292,7 @@ def error_name(code: int | None) -> str:
 
 # Any: each handler takes the class of event it is listed for.
 _HANDLERS: dict[type[Event], Callable[[HTTP2State, Any], None]] = {
+    BodyPiece: HTTP2State._on_piece,
     ConnectionTerminated: HTTP2State._on_goaway,
     DataReceived: HTTP2State._on_data,
     InformationalResponseReceived: HTTP2State._on_informational,

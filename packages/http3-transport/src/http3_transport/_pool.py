@@ -81,7 +81,7 @@ class ConnectionPool(AsyncDispatcher):
         now: Callable[[], float] = monotonic,
     ) -> None:
         self.pool_limits = pool_limits
-        self.timeout = TimeoutConfig(timeout)
+        self.timeout: TimeoutConfig = TimeoutConfig(timeout)
         self.replay = replay
         self.now = now
         self._config = SSLConfig(verify=verify, cert=cert, trust_env=trust_env)

@@ -156,16 +156,8 @@ class TLSStream:
         self._sending_lock = threading.Lock()
 
     def __repr__(self) -> str:
-        state = (
-            "closed"
-            if self._closed
-            else "truncated"
-            if self._truncated
-            else "at its end"
-            if self._at_end
-            else "open"
-        )
-        return f"<TLSStream {state} over {self._stream!r}>"
+        state = "truncated" if self._truncated else "at its end" if self._at_end else "open"
+        return f"<TLSStream {'closed' if self._closed else state} over {self._stream!r}>"
 
     @property
     def info(self) -> ConnectionInfo:
@@ -184,7 +176,7 @@ class TLSStream:
 
     @property
     def has_unsent(self) -> bool:
-        """True while ciphertext of what a write took is still here; writing b"" sends it, and waits for that."""
+        """True while ciphertext of what a write took is still here; writing b"" sends it, and waits."""
         return bool(self._unsent)
 
     # Reading.

@@ -61,7 +61,7 @@ class WSGIDispatch(Dispatcher):
             raise TypeError(f"app must be a WSGI application, not {type(app).__name__}")
         self.app = app
         self.raise_app_exceptions = raise_app_exceptions
-        self.script_name = script_name.rstrip("/")
+        self.script_name: str = script_name.rstrip("/")
         self.remote_addr = remote_addr
 
     def __repr__(self) -> str:

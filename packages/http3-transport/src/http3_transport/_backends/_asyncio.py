@@ -96,14 +96,21 @@ class AsyncioAttempts:
         return outcomes
 
     async def close(self, winner: socket.socket | None) -> None:
-        """Cancel what still tries, close what connected and did not win."""
+        """Cancel what still tries, close what connected and did not win; all, if cancelled here as well."""
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        for task in self._tasks:
-            if not task.cancelled() and task.exception() is None and task.result() is not winner:
-                task.result().close()
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+        except BaseException:
+            winner = None
+            raise
+        finally:
+            for task in self._tasks:
+                # One that is not done yet was cancelled, and closes its socket itself.
+                connected = task.done() and not task.cancelled() and task.exception() is None
+                if connected and task.result() is not winner:
+                    task.result().close()
 
 
 async def connect_socket(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
@@ -133,6 +140,8 @@ async def make_stream(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> A
 
 class AsyncioBackend(ConcurrencyBackend):
     """asyncio and uvloop, for `AsyncClient`. Not tied to a loop; may serve several, one after the other."""
+
+    __module__ = "http3_transport"
 
     def scope(self) -> object:
         return asyncio.get_running_loop()

@@ -163,6 +163,8 @@ def wait_any_writable(sockets: Sequence[socket.socket], seconds: float | None) -
 class BlockingBackend(ConcurrencyBackend):
     """Blocking sockets, the default of `Client`. No await on it ever suspends; any thread may use it."""
 
+    __module__ = "http3_transport"
+
     _now: Clock = staticmethod(time.monotonic)
 
     def scope(self) -> object:

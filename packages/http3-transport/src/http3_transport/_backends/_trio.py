@@ -171,6 +171,8 @@ class TrioBackend(ConcurrencyBackend):
     Raises ImportError where trio is not installed.
     """
 
+    __module__ = "http3_transport"
+
     def __init__(self) -> None:
         try:
             import trio as _installed  # noqa: F401

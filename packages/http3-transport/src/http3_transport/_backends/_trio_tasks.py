@@ -22,10 +22,10 @@ class TrioTask:
 
     __slots__ = ("_done", "_scope", "_token")
 
-    def __init__(self) -> None:
+    def __init__(self, token: trio.lowlevel.TrioToken) -> None:
         self._done = trio.Event()
         self._scope = trio.CancelScope()
-        self._token = trio.lowlevel.current_trio_token()
+        self._token = token
 
     @property
     def is_done(self) -> bool:
@@ -53,6 +53,6 @@ class TrioTask:
 
 def spawn_trio(work: Callable[[], Coroutine[Any, Any, None]]) -> TrioTask:
     """Start ``work`` with the caller's context variables."""
-    task = TrioTask()
+    task = TrioTask(trio.lowlevel.current_trio_token())
     trio.lowlevel.spawn_system_task(task.run, work, context=contextvars.copy_context())
     return task

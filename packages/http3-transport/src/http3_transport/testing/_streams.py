@@ -125,7 +125,7 @@ async def slow_is_no_write_timeout(stream: Stream, peer: Peer) -> None:
 
     reading = peer.in_background(read_slowly)
     try:
-        await stream.write(bytes(size), 0.6)
+        await stream.write(bytes(size), 1.0)
     finally:
         stop.set()
     reading.result()
@@ -356,8 +356,8 @@ async def fails_with_oserror(what: str, operation: Coroutine[Any, Any, object]) 
         taken = time.monotonic() - start
         assert taken < LIMIT / 2, f"{what} noticed only after {taken:.1f} s"
         return
-    except OperationTimeout:
-        raise AssertionError(f"{what} ran into its limit and not into an OSError") from None
+    except OperationTimeout as exc:
+        raise AssertionError(f"{what} ran into its limit and not into an OSError") from exc
     raise AssertionError(f"{what} ended without an OSError")
 
 
