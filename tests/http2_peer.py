@@ -195,13 +195,13 @@ class EchoServer:
             for stream_id, rest in list(self.pending.items()):
                 try:
                     size = min(len(rest), h2.local_flow_control_window(stream_id), self.slice_size)
-                except StreamClosedError:
+                    if size <= 0:
+                        continue
+                    h2.send_data(stream_id, rest[:size], end_stream=size == len(rest))
+                except StreamClosedError:  # the client gave it up
                     del self.pending[stream_id]
                     continue
-                if size <= 0:
-                    continue
                 moved = True
-                h2.send_data(stream_id, rest[:size], end_stream=size == len(rest))
                 self.pending[stream_id] = rest[size:]
                 if size == len(rest):
                     del self.pending[stream_id]

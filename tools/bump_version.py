@@ -1,4 +1,4 @@
-"""`hatch run bump 0.8.0`: write a version wherever it stands. `tests/architecture/test_packaging.py` compares them.
+"""`hatch run bump 0.8.0`: write a version wherever it stands; `test_packaging.py` compares the places.
 
 Say what is new in CHANGELOG.md yourself.
 """

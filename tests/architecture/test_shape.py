@@ -94,3 +94,12 @@ def test_test_files_have_names_of_their_own() -> None:
     """pytest's importlib mode and mypy both want it."""
     files = sorted(path.name for path in (ROOT / "tests").rglob("test_*.py"))
     assert len(files) == len(set(files)), [name for name in files if files.count(name) > 1]
+
+
+def test_the_map_in_the_design_is_complete() -> None:
+    text = (ROOT / "DESIGN.md").read_text()
+    places = text[text.index("## Where things are") : text.index("## Habits")]
+    rows = [row for row in places.splitlines() if row.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    private = {tuple(source.name.split(".")[:2]) for source in modules() if source.package != "http3"}
+    assert sorted(named) == sorted(name[1] for name in private if len(name) == 2)

@@ -253,7 +253,8 @@ async def test_an_early_answer_is_delivered(world: World, sites: dict[str, Site]
 
 async def test_an_early_answer_of_http2(world: World, raw_server: Any) -> None:
     def script(connection: socket.socket) -> None:
-        peer = Peer(connection, credit=False)
+        peer = Peer(connection)
+        peer.credit = False
         for number in range(2):
             request = peer.request(number, whole=False)
             peer.respond(request.stream_id, b"too much", 413)

@@ -282,6 +282,41 @@ def test_a_busy_trio_reader_lets_others_run() -> None:
     trio.run(main)
 
 
+@pytest.mark.parametrize("operation", ["read", "write", "write_until_readable"])
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+def test_another_task_aborts(library: str, operation: str) -> None:
+    async def use(stream: Stream) -> None:
+        data = bytes(1 << 26)
+        operations: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+            "read": lambda: stream.read(10, 5.0),
+            "write": lambda: stream.write(data, 5.0),
+            "write_until_readable": lambda: stream.write_until_readable(data, 5.0),
+        }
+        with pytest.raises(ConnectionAbortedError):
+            await operations[operation]()
+
+    async def on_asyncio() -> None:
+        stream, peer = await plain_pairs(AsyncioBackend())()
+        task = asyncio.ensure_future(use(stream))
+        await asyncio.sleep(0.05)
+        stream.abort()
+        await task
+        peer.close()
+
+    async def on_trio() -> None:
+        stream, peer = await plain_pairs(TrioBackend())()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(use, stream)
+            await trio.sleep(0.05)
+            stream.abort()
+        assert raw_socket(stream).fileno() == -1
+        peer.close()
+
+    start = time.monotonic()
+    Runtime(library).run(on_asyncio if library == "asyncio" else on_trio)
+    assert time.monotonic() - start < 3.0
+
+
 # asyncio: buffers, loops, threads.
 
 

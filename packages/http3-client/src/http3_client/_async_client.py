@@ -194,9 +194,9 @@ class AsyncClient(HasSettings):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
     ) -> AsyncRequest:
-        """The request that `request` would send, for `send`, which adds the client's cookies and auth."""
+        """The request that `request` would send, for `send`, which adds auth and renews the cookies."""
         return AsyncRequest._of(
-            self._engine.build(
+            self._engine.build_shown(
                 method,
                 url,
                 data=data,

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from http3_models import AsyncRequest, RedirectError, Request
+from http3_models import AsyncRequest, RedirectError, Request, StreamConsumed
 from http3_models._bodies import BytesBody
 from http3_models._cookies import join_cookie_headers
 from http3_models._reading import MemoryBody, abandon, close, read_all
 from http3_models._records import Deadline, RequestState, ResponseState
 from http3_models._request_head import check_state
+from http3_models._url import redacted
 
 from ._bodies import finish, hold_to
 from ._redirects import Chain, is_redirect, next_request
@@ -103,16 +104,7 @@ class Call:
     # The steps of a hop.
 
     def _set_cookies(self, request: RequestState) -> None:
-        """By hand, then of this request, then of the store; of several with one name the first."""
-        settings, url = self._settings, request.url
-        stays = self._chain is None or self._chain.stays
-        stored = settings.cookies.header_for(url, direct=stays, base_url=settings.base_url)
-        if stored is None and request.cookies is None and request.hand_cookie is None:
-            return
-        own = None if request.cookies is None else request.cookies.header_for(url)
-        header = join_cookie_headers(request.hand_cookie, own, stored)
-        if header is not None:
-            request.headers["Cookie"] = header
+        set_cookies(request, self._settings, direct=self._chain is None or self._chain.stays)
 
     async def _hop(self, request: RequestState) -> ResponseState:
         self._plain = request.headers
@@ -172,6 +164,9 @@ class Call:
         deadline = request.deadline
         if deadline is not None:
             deadline.within(None)
+        if not request.body.can_send_again:
+            where = f"{request.method} {redacted(request.url)}"
+            raise StreamConsumed(f"The body comes only once and was sent already: {where}")
         request.body.rewind()
         response = await self._dispatching.exchange(request)
         response.request = request
@@ -232,6 +227,18 @@ class Call:
         return request
 
 
+def set_cookies(request: RequestState, settings: Settings, *, direct: bool) -> None:
+    """The Cookie header: by hand, then of this request, then of the store; of one name the first counts."""
+    url = request.url
+    stored = settings.cookies.header_for(url, direct=direct, base_url=settings.base_url)
+    if stored is None and request.cookies is None and request.hand_cookie is None:
+        return
+    own = None if request.cookies is None else request.cookies.header_for(url)
+    header = join_cookie_headers(request.hand_cookie, own, stored)
+    if header is not None:
+        request.headers["Cookie"] = header
+
+
 async def _read(response: ResponseState) -> ResponseState:
     """The whole body, into memory. A failure closes the response."""
     await read_all(response)
@@ -270,7 +277,11 @@ def own_copy(request: RequestState, call: RequestState | None = None) -> Request
 def by_hand(request: RequestState) -> RequestState:
     """A record for a request that the caller made, and may have changed: its Cookie header is by hand."""
     own = own_copy(request)
-    own.hand_cookie = own.headers.get("cookie")
+    header = own.headers.get("cookie")
+    if header is not None and header == request.computed_cookie:
+        del own.headers["cookie"]  # by `Engine.build_shown`; it is worked out anew
+    else:
+        own.hand_cookie = header
     return own
 
 

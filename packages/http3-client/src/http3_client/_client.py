@@ -201,9 +201,9 @@ class Client(HasSettings):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
     ) -> Request:
-        """The request that `request` would send, for `send`, which adds the client's cookies and auth."""
+        """The request that `request` would send, for `send`, which adds auth and renews the cookies."""
         return Request._of(
-            self._engine.build(
+            self._engine.build_shown(
                 method,
                 url,
                 data=data,

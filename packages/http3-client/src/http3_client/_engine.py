@@ -17,7 +17,7 @@ from http3_models._request import build_state
 
 from ._auth import BasicAuth, as_auth
 from ._base_url import locate
-from ._call import Call
+from ._call import Call, set_cookies
 from ._redirects import check_scheme
 from ._settings import as_flag, as_timeout
 
@@ -137,6 +137,26 @@ class Engine:
         request = build_state(method, url, default_headers=defaults, default_removed=self.settings.removed)
         kept[key] = RequestState(request.method, url, request.headers.copy(), EMPTY_BODY)
         kept[key].hand_cookie = request.hand_cookie
+        return request
+
+    def build_shown(
+        self,
+        method: str,
+        url: URLTypes,
+        *,
+        data: AsyncRequestData | None,
+        files: RequestFiles | None,
+        json: object,
+        params: QueryParamTypes | None,
+        headers: HeaderTypes | None,
+        cookies: CookieTypes | None,
+    ) -> RequestState:
+        """As `build`, with the Cookie header that the request would have if it were sent now."""
+        request = self.build(
+            method, url, data=data, files=files, json=json, params=params, headers=headers, cookies=cookies
+        )
+        set_cookies(request, self.settings, direct=True)
+        request.computed_cookie = request.headers.get("cookie")
         return request
 
     async def send(

@@ -41,6 +41,8 @@ class PoolOptions:
         SSLConfig(verify=verify, cert=cert, trust_env=trust_env)  # for its complaints
         if not isinstance(pool_limits, PoolLimits):
             raise TypeError(f"pool_limits must be a PoolLimits, not {type(pool_limits).__name__}")
+        if backend is not None and not callable(getattr(backend, "connect", None)):
+            raise TypeError(f"backend must be a ConcurrencyBackend, not {type(backend).__name__}")
         self.backend = backend
         self.arguments: dict[str, Any] = {
             "verify": verify,

@@ -11,7 +11,7 @@ or UTF-8 if all fields allow it, else as ISO-8859-1; setting `encoding` settles 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeAlias, TypeVar, Union, overload
 
 from ._exceptions import LocalProtocolError
@@ -85,12 +85,13 @@ class Headers(MutableMapping[str, str]):
     names the header for other types. Whether all of it may be sent is asked by `check`.
     """
 
-    __slots__ = ("_checked", "_encoding", "_index", "_pairs", "version")
+    __slots__ = ("_checked", "_derived", "_encoding", "_index", "_pairs", "version")
 
     _pairs: list[Pair]
     _index: dict[bytes, list[bytes]] | None
     _encoding: str | None
     _checked: int
+    _derived: dict[object, Any]
 
     version: int
     """Grows with each change; for caches of what was derived from the fields."""
@@ -99,6 +100,7 @@ class Headers(MutableMapping[str, str]):
         self._encoding = None
         self._index = None
         self._checked = -1
+        self._derived = {}
         self.version = 0
         if encoding is not None:
             self.encoding = encoding
@@ -113,6 +115,7 @@ class Headers(MutableMapping[str, str]):
         self._pairs = pairs
         self._index = self._encoding = None
         self._checked = -1
+        self._derived = {}
         self.version = 0
         return self
 
@@ -238,7 +241,15 @@ class Headers(MutableMapping[str, str]):
         copied = type(self)._from_raw(self._pairs.copy())
         copied._encoding = self._encoding
         copied._checked = copied.version if self._checked == self.version else -1
+        copied._derived = self._derived
         return copied
+
+    def derived(self, make: Callable[[Headers], T]) -> T:
+        """What the function ``make`` makes of the fields; made once, until they change. Copies share it."""
+        known: T | None = self._derived.get(make)
+        if known is None:
+            known = self._derived[make] = make(self)
+        return known
 
     def check(self) -> None:
         """Raise LocalProtocolError, naming the header, unless all of it may be sent.
@@ -291,6 +302,7 @@ class Headers(MutableMapping[str, str]):
 
     def _changed(self) -> None:
         self._index = None
+        self._derived = {}
         self.version += 1
 
     def _lists(self) -> dict[bytes, list[bytes]]:

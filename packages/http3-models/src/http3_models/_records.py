@@ -119,6 +119,14 @@ class ConnectionInfo(NamedTuple):
     tls_version: str | None = None
     peer_certificate: bytes | None = None
 
+    def __repr__(self) -> str:
+        certificate = self.peer_certificate
+        shown = None if certificate is None else f"<{len(certificate)} bytes>"
+        return (
+            f"ConnectionInfo(peer_address={self.peer_address}, local_address={self.local_address}, "
+            f"tls_version={self.tls_version!r}, peer_certificate={shown})"
+        )
+
 
 class RequestBody(Protocol):
     """A body to send. `_content` holds the implementations."""
@@ -170,13 +178,14 @@ class RequestState:
 
     ``headers`` are complete: just what will be sent, apart from what HTTP/2 itself rewrites.
     ``hand_cookie`` is a Cookie header the caller wrote (None: none); ``cookies`` are those given for this
-    request only. ``timeout`` is settled by the client; ``verify`` and ``cert`` are None where the
-    dispatcher's own apply. ``phases`` is new for every exchange.
+    request only; ``computed_cookie`` is the header that a client made of them and of its store, for showing.
+    ``timeout`` is settled by the client; ``verify`` and ``cert`` are None where the dispatcher's own apply.
+    ``phases`` is new for every exchange.
     """
 
     __slots__ = (
-        "body", "cert", "cookies", "deadline", "hand_cookie", "headers", "method", "phases", "timeout", "url",
-        "verify",
+        "body", "cert", "computed_cookie", "cookies", "deadline", "hand_cookie", "headers", "method",
+        "phases", "timeout", "url", "verify",
     )  # fmt: skip
 
     method: str
@@ -211,6 +220,7 @@ class RequestState:
         self.body = body
         self.cookies = cookies
         self.hand_cookie = hand_cookie
+        self.computed_cookie: str | None = None
         self.timeout = timeout
         self.deadline = deadline
         self.verify = verify

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ._bodies import BytesBody
 from ._content import encode_request
-from ._exceptions import RequestError, StreamException
+from ._exceptions import LocalProtocolError, RequestError, StreamException
 from ._headers import Headers
 from ._iterators import AsyncPieceIterator, PieceIterator, collect
 from ._records import RequestState, Timings, drive
@@ -21,6 +21,7 @@ from ._request_head import (
     merged_headers,
     settle_headers,
     split_headers,
+    told_where,
 )
 from ._url import URL, redacted
 
@@ -66,8 +67,11 @@ def build_state(
     target = URL(url, params=params)
     given, removed = split_headers(headers)
     fields = merged_headers(default_headers, given, removed)
-    body, content_type = encode_request(data=data, files=files, json=json, asynchronous=asynchronous)
-    complete = complete_headers(name, target, fields, removed | default_removed, body, content_type)
+    try:
+        body, content_type = encode_request(data=data, files=files, json=json, asynchronous=asynchronous)
+        complete = complete_headers(name, target, fields, removed | default_removed, body, content_type)
+    except LocalProtocolError as exc:
+        raise told_where(exc, name, target) from exc.__cause__
     state = RequestState(name, target, complete, body)
     if fields:
         state.hand_cookie = complete.get("cookie")

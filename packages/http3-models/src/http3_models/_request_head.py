@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ._config import USER_AGENT
 from ._decoders import accept_encoding
-from ._exceptions import LocalProtocolError
+from ._exceptions import Delivery, LocalProtocolError
 from ._headers import Headers
+from ._url import redacted
 
 if TYPE_CHECKING:
     from ._headers import HeaderTypes, Pair
@@ -211,8 +212,19 @@ def check_state(state: RequestState) -> None:
 
     Raises LocalProtocolError. Cheap where nothing changed.
     """
-    state.headers.check()
-    check_framing(state.headers, state.body)
+    try:
+        state.headers.check()
+        check_framing(state.headers, state.body)
+    except LocalProtocolError as exc:
+        raise told_where(exc, state.method, state.url) from exc.__cause__
+
+
+def told_where(error: LocalProtocolError, method: str, url: URL) -> LocalProtocolError:
+    """The same error, saying which request it refused, and that nothing of it was sent."""
+    if error.delivery is None:
+        error.args = (f"{error}: {method} {redacted(url)}",)
+        error.delivery = Delivery.NOT_SENT
+    return error
 
 
 def settle_headers(headers: Headers, method: str, url: URL, body: RequestBody) -> None:

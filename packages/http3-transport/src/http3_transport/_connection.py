@@ -139,6 +139,8 @@ async def _secured(
     try:
         secured = await start_tls(stream, context, origin.host, left, now=opening.now)
     except OSError as exc:
+        if "NO_APPLICATION_PROTOCOL" in (getattr(exc, "reason", None) or ""):  # RFC 7301 section 3.2
+            raise _no_version(opening.http_versions, "nothing", request) from exc
         what = f"The TLS handshake with {origin.host} port {origin.port} failed: {reason(exc)}"
         raise network_error(TLSError, request, what, Delivery.NOT_SENT) from exc
     finally:
@@ -174,9 +176,12 @@ def _version(http_versions: tuple[str, ...], stream: Stream, alpn: str | None, r
     if alpn is None and not request.url.is_ssl:
         return "HTTP/2"
     stream.abort()
-    offered = " or ".join(http_versions)
-    what = f"The server did not agree to {offered} (ALPN picked {alpn or 'nothing'})"
-    raise protocol_error(RemoteProtocolError, request, what, Delivery.NOT_SENT)
+    raise _no_version(http_versions, alpn or "nothing", request)
+
+
+def _no_version(http_versions: tuple[str, ...], picked: str, request: RequestState) -> RemoteProtocolError:
+    what = f"The server did not agree to {' or '.join(http_versions)} (ALPN picked {picked})"
+    return protocol_error(RemoteProtocolError, request, what, Delivery.NOT_SENT)
 
 
 class HTTPConnection(AsyncDispatcher):

@@ -1,16 +1,13 @@
 """Response bodies of HTTP/1.1, one class for each framing of RFC 9112 section 6.3.
 
-Bodies of known length and those that end with the connection are counted here, outside h11: it would
-cost a copy and an event for every piece. Chunked bodies are h11's. Whatever ends a body also decides, in
-one place (`_Body._finish`, `_Body._fail`), what becomes of the connection, and gives the lease back.
+Whatever ends a body also decides, in one place (`_Body._finish`, `_Body._fail`), what becomes of the
+connection, and gives the lease back.
 """
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
-
-import h11
+from typing import TYPE_CHECKING, Protocol
 
 from http3_models._exceptions import (
     Delivery,
@@ -24,6 +21,7 @@ from http3_models._headers import Headers
 from http3_models._url import redacted
 
 from ._errors import network_error, protocol_error, timeout_error, total_timeout
+from ._http11_grammar import Malformed, Oversized, Pair
 from ._interfaces import OperationTimeout
 
 if TYPE_CHECKING:
@@ -39,12 +37,11 @@ READ_SIZE = 256 * 1024
 class EndedBody:
     """A body that was over with the head: none at all, or all of it arrived with the head's packet."""
 
-    __slots__ = ("_data",)
+    __slots__ = ("_data", "trailers")
 
-    trailers: Headers | None = None
-
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, trailers: Headers | None = None) -> None:
         self._data = data
+        self.trailers = trailers
 
     async def read_chunk(self) -> bytes:
         """The whole body; then b""."""
@@ -96,8 +93,8 @@ class _Body:
             return timeout_error(request, "read", limit, delivery)
         if isinstance(exc, TotalTimeout):
             return total_timeout(request, exc, delivery)
-        if isinstance(exc, h11.RemoteProtocolError):
-            kind = ResponseTooLarge if exc.error_status_hint == 431 else RemoteProtocolError
+        if isinstance(exc, Malformed):
+            kind = ResponseTooLarge if isinstance(exc, Oversized) else RemoteProtocolError
             return protocol_error(kind, request, exc, delivery)
         if isinstance(exc, OSError):
             return network_error(ReadError, request, exc, delivery)
@@ -200,10 +197,22 @@ class ClosingBody(_Body):
         return data
 
 
-class ChunkedBody(_Body):
-    """Chunked transfer coding (RFC 9112 section 7.1), read by h11; trailers are kept."""
+class Decoder(Protocol):
+    """What undoes the chunked coding; see `ChunkedDecoder`."""
 
-    __slots__ = ("_parser",)
+    is_over: bool
+    has_leftover: bool
+    trailers: list[Pair]
+    fault: Malformed | None
+
+    def feed(self, data: bytes) -> bytes:
+        """The content in ``data``."""
+
+
+class ChunkedBody(_Body):
+    """Chunked transfer coding (RFC 9112 section 7.1); ``pending`` is content that came with the head."""
+
+    __slots__ = ("_decoder", "_pending")
 
     def __init__(
         self,
@@ -211,36 +220,26 @@ class ChunkedBody(_Body):
         request: RequestState,
         lease: Lease,
         reusable: bool,
-        parser: h11.Connection,
+        decoder: Decoder,
+        pending: bytes,
     ) -> None:
         super().__init__(engine, request, lease, reusable)
-        self._parser = parser
+        self._decoder = decoder
+        self._pending = pending
 
     async def _read(self) -> bytes:
-        parser = self._parser
-        while True:
-            event = parser.next_event()
-            if event is h11.NEED_DATA:
-                parser.receive_data(await self._receive(READ_SIZE))
-            elif isinstance(event, h11.Data):
-                if event.data:
-                    return bytes(event.data)
-            elif isinstance(event, h11.EndOfMessage):
-                self._keep_trailers(event)
-                self._finish(reusable=not parser.trailing_data[0])
-                return b""
-            else:
-                raise self._cut(f"unexpected {type(event).__name__}")
-
-    def _keep_trailers(self, event: h11.EndOfMessage) -> None:
-        fields = list(event.headers)
-        bound = self._engine.limits.max_trailer_size
-        if sum(len(name) + len(value) for name, value in fields) > bound:
-            raise protocol_error(
-                ResponseTooLarge,
-                self._request,
-                f"The trailers are larger than max_trailer_size ({bound} bytes)",
-                Delivery.MAYBE_PROCESSED,
-            )
-        if fields:
-            self.trailers = Headers._from_raw(fields)
+        decoder = self._decoder
+        content, self._pending = self._pending, b""
+        while not content:
+            if decoder.fault is not None:
+                raise decoder.fault
+            data = await self._receive(READ_SIZE)
+            if not data:
+                raise self._cut("the server closed the connection before its last chunk")
+            content = decoder.feed(data)
+            if decoder.is_over:
+                if decoder.trailers:
+                    self.trailers = Headers._from_raw(decoder.trailers)
+                self._finish(reusable=not decoder.has_leftover)
+                break
+        return content

@@ -99,8 +99,8 @@ class TamedConnection(H2Connection):
         """The beginning of a frame whose rest has not arrived."""
         self._in_header_block = False
 
-    def receive_data(self, data: bytes) -> list[Event]:  # type: ignore[override]  # h2 takes any buffer
-        """Take in bytes; see `happened` for what they mean. Raises h2's ProtocolError and others."""
+    def take_bytes(self, data: bytes) -> None:
+        """`receive_data` with the cutting done here; see `happened` for what came. Raises the same."""
         data = self._tail + data if self._tail else data
         start, end = 0, len(data)
         try:
@@ -119,10 +119,9 @@ class TamedConnection(H2Connection):
                     or not self._take_piece(stream_id, data, begin + FRAME_HEADER_SIZE, stop)
                 ):
                     self._follow_header_block(kind, flags)
-                    super().receive_data(data[begin:stop])
+                    self.receive_data(data[begin:stop])
         finally:
             self._tail = data[start:]
-        return []
 
     def _follow_header_block(self, kind: int, flags: int) -> None:
         """Between HEADERS without END_HEADERS and the last CONTINUATION no other frame may come."""

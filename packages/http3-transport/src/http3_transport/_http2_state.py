@@ -64,7 +64,10 @@ class HTTP2State(Outgoing):
         events: list[Event] = []
         put_before = self._put
         try:
-            events = self._h2.receive_data(data)
+            if isinstance(self._h2, TamedConnection):
+                self._h2.take_bytes(data)
+            else:
+                events = self._h2.receive_data(data)
         except DenialOfServiceError as exc:
             failure = Failure(
                 ResponseTooLarge, f"The server's header list is beyond all bounds: {exc}", cause=exc

@@ -144,7 +144,12 @@ class AsyncioBackend(ConcurrencyBackend):
     __module__ = "http3_transport"
 
     def scope(self) -> object:
-        return asyncio.get_running_loop()
+        try:
+            return asyncio.get_running_loop()
+        except RuntimeError as exc:
+            raise RuntimeError(
+                "AsyncioBackend needs asyncio: await AsyncClient inside asyncio.run()"
+            ) from exc
 
     def scope_has_ended(self, scope: object) -> bool:
         return isinstance(scope, asyncio.AbstractEventLoop) and scope.is_closed()

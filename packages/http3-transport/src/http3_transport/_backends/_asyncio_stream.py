@@ -147,6 +147,8 @@ class AsyncioStream(asyncio.Protocol):
             sent += len(piece)
             if self._writing_paused or transport.is_closing():
                 await self._drain(timeout, until_readable=True)
+        if self._closed:
+            raise closed_error()
         return sent
 
     def write_nowait(self, data: bytes | memoryview) -> int:

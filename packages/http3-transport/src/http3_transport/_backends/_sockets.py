@@ -240,6 +240,7 @@ class SocketStream:
                 sent += taken
                 if not taken:
                     await self._wait_either(timeout)
+            self._check_open()  # a shutdown of our own makes it readable, too
             return sent
         finally:
             self._writing = False

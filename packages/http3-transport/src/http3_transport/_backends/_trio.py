@@ -180,7 +180,12 @@ class TrioBackend(ConcurrencyBackend):
             raise ImportError("TrioBackend needs trio: pip install 'http3[trio]'") from exc
 
     def scope(self) -> object:
-        return trio.lowlevel.current_trio_token()
+        try:
+            return trio.lowlevel.current_trio_token()
+        except RuntimeError as exc:
+            raise RuntimeError(
+                "TrioBackend needs trio: await AsyncClient inside trio.run(); Client can't use it"
+            ) from exc
 
     def scope_has_ended(self, scope: object) -> bool:
         if not isinstance(scope, trio.lowlevel.TrioToken):

@@ -1,0 +1,106 @@
+"""What a head, a trailer and a chunk's size line of HTTP/1.1 may look like (RFC 9112).
+
+The strict side of the engine reads with these; h11 judges whatever they decline. Each is h11's grammar or
+narrower: CRLF ends a line and nothing else does, a value has no control characters but tab, no line is
+folded.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+Pair: TypeAlias = tuple[bytes, bytes]
+
+MAX_LENGTH_DIGITS = 18
+"""Of a Content-Length: less than any integer type holds. h11 takes 20."""
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TEXT = rb"[\t\x20-\x7e\x80-\xff]"
+
+_FIELD = re.compile(rb"(%b):[ \t]*(%b*)" % (_TOKEN, _TEXT))
+_STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2})(?: (%b*))?" % _TEXT)
+
+BLANK_LINE = re.compile(rb"\n\r?\n")
+"""Where h11 sees the end of a head. Searched for in one that is not whole yet, so that a head which h11 would
+take is never waited for."""
+
+MAX_EXTENSION = 4096
+"""Bytes of extensions on a chunk's size line. Nobody needs any; h11 allows as many as a head has."""
+
+_SIZE = rb"([0-9A-Fa-f]{1,20})(?:;%b{0,%d}|[ \t]{0,%d})\r\n" % (_TEXT, MAX_EXTENSION, MAX_EXTENSION)
+_SIZE_BEGUN = rb"(?:[0-9A-Fa-f]{1,20}(?:;%b{0,%d}|[ \t]{0,%d})\r?)?" % (_TEXT, MAX_EXTENSION, MAX_EXTENSION)
+
+FIRST_SIZE = re.compile(_SIZE)
+NEXT_SIZE = re.compile(rb"\r\n" + _SIZE)
+"""The end of a chunk and the size of the next, which is one step instead of two for each chunk."""
+
+FIRST_SIZE_BEGUN = re.compile(_SIZE_BEGUN)
+NEXT_SIZE_BEGUN = re.compile(rb"\r?|\r\n" + _SIZE_BEGUN)
+
+_MAX_KEPT = 1024
+_MAX_KEPT_LENGTH = 128
+
+_kept_fields: dict[bytes, Pair] = {}
+"""Lines that were read before. A server repeats most of its lines in every response, and looking one up
+is all that is left to do (1.6 us less for 9 fields, 8 us for 40). Bounded: starts over when full."""
+
+_kept_statuses: dict[bytes, tuple[int, str]] = {}
+
+_NEVER_KEPT = frozenset({b"set-cookie", b"www-authenticate", b"authentication-info"})
+"""Secrets live no longer than the response that brought them, and no two are alike."""
+
+
+class Malformed(Exception):
+    """The response is not valid HTTP/1.1."""
+
+
+class Oversized(Malformed):
+    """A part of it is larger than allowed."""
+
+
+def read_status_line(line: bytes) -> tuple[int, str] | None:
+    """Status code (200 to 999) and reason of a line without its CRLF; None if it is not of that form."""
+    known = _kept_statuses.get(line)
+    if known is not None:
+        return known
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        return None
+    status = (int(match[1]), (match[2] or b"").decode("latin-1"))
+    if len(line) <= _MAX_KEPT_LENGTH:
+        if len(_kept_statuses) >= _MAX_KEPT:
+            _kept_statuses.clear()
+        _kept_statuses[line] = status
+    return status
+
+
+def read_fields(lines: list[bytes]) -> list[Pair] | None:
+    """Pairs of lower-case name and stripped value from lines without their CRLF; None if one is malformed."""
+    known = _kept_fields.get
+    fields = []
+    for line in lines:
+        pair = known(line) or _read_field(line)
+        if pair is None:
+            return None
+        fields.append(pair)
+    return fields
+
+
+def _read_field(line: bytes) -> Pair | None:
+    match = _FIELD.fullmatch(line)
+    if match is None:
+        return None
+    name = match[1].lower()
+    pair = (name, match[2].rstrip(b" \t"))
+    if len(line) <= _MAX_KEPT_LENGTH and name not in _NEVER_KEPT:
+        if len(_kept_fields) >= _MAX_KEPT:
+            _kept_fields.clear()
+        _kept_fields[line] = pair
+    return pair
+
+
+def says_close(connection: bytes) -> bool:
+    """Whether a ``Connection`` value lists ``close`` (RFC 9112 section 9.6)."""
+    lowered = connection.lower()
+    return b"close" in lowered and b"close" in [token.strip() for token in lowered.split(b",")]

@@ -1,0 +1,204 @@
+"""h11, which reads and writes what is not ordinary. The one module that knows it, imported at first need.
+
+The strict modules beside this one decline before they have taken anything, so h11 starts from the first byte
+of a head. Its errors leave here as ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import h11
+
+from http3_models._exceptions import Delivery, LocalProtocolError
+
+from ._errors import protocol_error
+from ._http11_grammar import Malformed, Oversized, Pair, says_close
+from ._http11_request import RequestHead
+from ._http11_response import CHUNKED, UNTIL_CLOSE, ResponseHead
+
+if TYPE_CHECKING:
+    from http3_models._config import Limits
+    from http3_models._records import RequestState
+
+
+class _Length:
+    """Stands for a body that was sent, where only its length counts."""
+
+    __slots__ = ("_length",)
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+
+def compose(request: RequestState) -> RequestHead:
+    """The head as h11 writes it. Raises LocalProtocolError for what is no valid HTTP."""
+    try:
+        event = _request_event(request)
+        data = h11.Connection(h11.CLIENT).send(event)
+    except h11.LocalProtocolError as exc:
+        raise protocol_error(LocalProtocolError, request, exc, Delivery.NOT_SENT) from exc
+    fields = dict(event.headers)
+    length = fields.get(b"content-length")
+    return RequestHead(
+        data,
+        None if length is None else int(length),
+        b"transfer-encoding" in fields,
+        b"expect" in fields,
+        _closes(event.headers),
+    )
+
+
+def _request_event(request: RequestState) -> h11.Request:
+    return h11.Request(method=request.method, target=request.url.full_path, headers=request.headers.wire)
+
+
+def connection_after(request: RequestState, sent: int, finished: bool, max_head_size: int) -> h11.Connection:
+    """h11's connection as if it had sent this request, ``sent`` bytes of its body, and (``finished``) its end."""
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_head_size)
+    connection.send(_request_event(request))
+    if sent:
+        # h11 hands the object back unread; its types ask for bytes.
+        connection.send_with_data_passthrough(h11.Data(data=_Length(sent)))  # type: ignore[arg-type]
+    if finished:
+        connection.send(h11.EndOfMessage())
+    return connection
+
+
+class LibraryReader:
+    """Reads one response, from the first byte of its head."""
+
+    __slots__ = ("_connection", "_informational", "_limits", "_method", "_received")
+
+    def __init__(self, connection: h11.Connection, method: str, limits: Limits) -> None:
+        self._connection = connection
+        self._method = method
+        self._limits = limits
+        self._informational = 0
+        self._received = 0
+
+    @property
+    def pending(self) -> bytes:
+        """What was received and belongs to no head."""
+        return self._connection.trailing_data[0]
+
+    def read_head(self, data: bytes) -> ResponseHead | None:
+        """The final head if it is there now; 1xx are passed over, a bounded number. Raises Malformed."""
+        self._received += len(data)
+        self._connection.receive_data(data)
+        while True:
+            event = _next_event(self._connection)
+            if isinstance(event, h11.Response):
+                return self._final(event)
+            if not isinstance(event, h11.InformationalResponse):
+                return None
+            self._count(event)
+
+    def decoder(self) -> LibraryChunkedDecoder:
+        """For a body that is chunked."""
+        return LibraryChunkedDecoder(self._connection, self._limits.max_trailer_size)
+
+    def _count(self, event: h11.InformationalResponse) -> None:
+        if event.status_code == 101:
+            raise Malformed("The server switched protocols (101), which was not asked for")
+        self._informational += 1
+        bound = self._limits.max_informational
+        if self._informational > bound:
+            raise Malformed(f"More than max_informational ({bound}) 1xx responses")
+
+    def _final(self, event: h11.Response) -> ResponseHead:
+        limits = self._limits
+        # h11 only minds a head that is not complete yet.
+        size = self._received - len(self.pending)
+        if len(event.headers) > limits.max_head_fields:
+            what = f"The response has more than max_head_fields ({limits.max_head_fields}) header fields"
+            raise Oversized(what)
+        if size > limits.max_head_size:
+            what = f"The response's head is larger than max_head_size ({limits.max_head_size} bytes)"
+            raise Oversized(what)
+        fields = list(event.headers)
+        return ResponseHead(
+            event.status_code,
+            event.reason.decode("latin-1"),
+            fields,
+            _body_length(self._method, event.status_code, dict(fields)),
+            _stays_open(event, dict(fields)),
+            size,
+            "HTTP/" + event.http_version.decode("ascii"),
+        )
+
+
+class LibraryChunkedDecoder:
+    """As `ChunkedDecoder`, by h11."""
+
+    __slots__ = ("_connection", "_max_trailers", "fault", "has_leftover", "is_over", "trailers")
+
+    def __init__(self, connection: h11.Connection, max_trailer_size: int) -> None:
+        self._connection = connection
+        self._max_trailers = max_trailer_size
+        self.is_over = False
+        self.has_leftover = False
+        self.trailers: list[Pair] = []
+        self.fault: Malformed | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """The content in ``data``, and in what came with the head."""
+        connection = self._connection
+        if data:
+            connection.receive_data(data)
+        pieces = []
+        try:
+            while isinstance(event := _next_event(connection), h11.Data):
+                pieces.append(event.data)
+            if isinstance(event, h11.EndOfMessage):
+                self._end(list(event.headers))
+        except Malformed as exc:
+            self.fault = exc
+        return b"".join(pieces)
+
+    def _end(self, fields: list[Pair]) -> None:
+        if sum(len(name) + len(value) for name, value in fields) > self._max_trailers:
+            what = f"The trailers are larger than max_trailer_size ({self._max_trailers} bytes)"
+            raise Oversized(what)
+        self.trailers = fields
+        self.has_leftover = bool(self._connection.trailing_data[0])
+        self.is_over = True
+
+
+def _next_event(connection: h11.Connection) -> object:
+    try:
+        return connection.next_event()
+    except h11.RemoteProtocolError as exc:
+        kind = Oversized if exc.error_status_hint == 431 else Malformed
+        raise kind(str(exc)) from exc
+
+
+def _body_length(method: str, status_code: int, fields: dict[bytes, bytes]) -> int:
+    """Bytes of the body, or `CHUNKED`, or `UNTIL_CLOSE` (RFC 9112 section 6.3).
+
+    h11 has checked the fields: Transfer-Encoding is just ``chunked``, Content-Length one number.
+    """
+    if method == "HEAD" or status_code in (204, 304):
+        return 0
+    if b"transfer-encoding" in fields:
+        return CHUNKED
+    length = fields.get(b"content-length")
+    return UNTIL_CLOSE if length is None else int(length)
+
+
+def _stays_open(event: h11.Response, fields: dict[bytes, bytes]) -> bool:
+    """Whether the server keeps the connection for another exchange (RFC 9112 section 9.3).
+
+    A message with both Transfer-Encoding and Content-Length may be an attempt at smuggling: its
+    connection is not used again (section 6.3).
+    """
+    if event.http_version != b"1.1" or (b"transfer-encoding" in fields and b"content-length" in fields):
+        return False
+    return not _closes(event.headers)
+
+
+def _closes(headers: h11._headers.Headers) -> bool:
+    return says_close(b",".join([value for name, value in headers if name == b"connection"]))

@@ -1,0 +1,83 @@
+"""The head of a request as bytes, written strictly.
+
+`Headers.check` has looked at each name and value; what is left is what several fields say together. Whatever
+is not ordinary is declined: h11 then writes it, or says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from ._http11_grammar import MAX_LENGTH_DIGITS, says_close
+
+if TYPE_CHECKING:
+    from http3_models._headers import Headers
+
+_METHODS = {
+    name: name.encode() for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+}
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+_SINGLE = (b"host", b"content-length", b"transfer-encoding", b"connection", b"expect")
+"""Fields that an ordinary head has once at most."""
+
+
+class RequestHead(NamedTuple):
+    """A request's head, and what its fields say: the declared length of the body (None: none), whether it is
+    chunked, whether it waits for 100 (Continue), whether the connection ends with this exchange."""
+
+    data: bytes
+    length: int | None
+    is_chunked: bool
+    expects: bool
+    closes: bool
+
+
+def compose(method: str, target: str, headers: Headers) -> RequestHead | None:
+    """The head, byte for byte as h11 would write it; None where h11 is to decide.
+
+    ``headers`` are checked. CONNECT is h11's, since it changes what the response means.
+    """
+    # Copies share what is derived, so a client's plain requests have their fields written once (-3 us).
+    fields = headers.derived(write_fields)
+    name = _METHODS.get(method) or _method(method)
+    if fields is None or name is None or not _is_target(target):
+        return None
+    return RequestHead(b"%b %b HTTP/1.1\r\n%b" % (name, target.encode(), fields.data), *fields[1:])
+
+
+def _method(method: str) -> bytes | None:
+    return method.encode() if method != "CONNECT" and _METHOD.fullmatch(method) else None
+
+
+def _is_target(target: str) -> bool:
+    """Printable ASCII without the space, at least one: what h11 takes for a target."""
+    return bool(target) and target.isascii() and target.isprintable() and " " not in target
+
+
+def write_fields(headers: Headers) -> RequestHead | None:
+    """The part of a head behind the request line, Host first; None where the fields are not ordinary."""
+    pairs = headers.wire
+    names = [name.lower() for name, _ in pairs]
+    by_name = dict(zip(names, [value for _, value in pairs], strict=True))
+    if b"host" not in by_name or (
+        len(by_name) < len(names) and any(names.count(name) > 1 for name in _SINGLE)
+    ):
+        return None
+    if any(value != value.strip(b" \t") for _, value in pairs):
+        return None
+    declared, coding = by_name.get(b"content-length"), by_name.get(b"transfer-encoding")
+    if declared is not None and not (declared.isdigit() and len(declared) <= MAX_LENGTH_DIGITS):
+        return None
+    if coding is not None and (coding != b"chunked" or declared is not None):
+        return None
+    lines = [b"%b: %b\r\n" % pair for pair in pairs]
+    lines.insert(0, lines.pop(names.index(b"host")))
+    return RequestHead(
+        b"".join([*lines, b"\r\n"]),
+        None if declared is None else int(declared),
+        coding is not None,
+        b"expect" in by_name,
+        says_close(by_name.get(b"connection", b"")),
+    )

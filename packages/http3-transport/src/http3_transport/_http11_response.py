@@ -1,0 +1,119 @@
+"""Heads of ordinary HTTP/1.1 responses, read strictly, from the bytes that came so far.
+
+There are three answers: a head; not whole yet; declined. Declined is whatever is not quite ordinary: 1xx,
+HTTP/1.0, a bare line feed, a folded line, several or conflicting lengths, another coding than chunked, too
+much of anything. h11 then gets the same bytes from the first on, so it is the judge of all that, and what is
+accepted here is accepted by h11 with the same fields (a test compares the two).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ._http11_grammar import (
+    BLANK_LINE,
+    MAX_LENGTH_DIGITS,
+    Pair,
+    read_fields,
+    read_status_line,
+    says_close,
+)
+
+if TYPE_CHECKING:
+    from http3_models._config import Limits
+
+CHUNKED: Final = -1
+UNTIL_CLOSE: Final = -2
+
+_BEGINNING = b"HTTP/1.1 "
+
+_SINGLE = (b"content-length", b"transfer-encoding", b"connection")
+"""Fields that an ordinary head has once at most."""
+
+
+class Verdict(enum.Enum):
+    """What there is instead of a head."""
+
+    INCOMPLETE = enum.auto()
+    DECLINED = enum.auto()
+
+
+INCOMPLETE: Final = Verdict.INCOMPLETE
+DECLINED: Final = Verdict.DECLINED
+
+
+class ResponseHead(NamedTuple):
+    """A final response's head. ``fields`` have lower-case names; ``length`` is that of the body in bytes, or
+    `CHUNKED`, or `UNTIL_CLOSE`; ``stays_open`` what the server says of the connection; ``size`` the bytes of
+    the head itself."""
+
+    status_code: int
+    reason: str
+    fields: list[Pair]
+    length: int
+    stays_open: bool
+    size: int
+    protocol: str = "HTTP/1.1"
+
+
+def read_head(
+    data: bytes | bytearray, method: str, limits: Limits, searched: int = 0
+) -> ResponseHead | Verdict:
+    """Read the head at the start of ``data``, for a request with this method.
+
+    ``searched`` bytes were looked at before without finding its end; so feeding byte by byte stays linear.
+    """
+    end = data.find(b"\r\n\r\n", searched - 3 if searched > 3 else 0)
+    if end < 0:
+        return _verdict(data, limits, searched)
+    lines = bytes(data[:end]).split(b"\r\n")
+    status = read_status_line(lines.pop(0))
+    size = end + 4
+    if status is None or size > limits.max_head_size or len(lines) > limits.max_head_fields:
+        return DECLINED
+    fields = read_fields(lines)
+    if fields is None:
+        return DECLINED
+    by_name = dict(fields)
+    if len(by_name) < len(fields) and _repeats(fields):
+        return DECLINED
+    length = _body_length(method, status[0], by_name)
+    if length is None:
+        return DECLINED
+    connection = by_name.get(b"connection")
+    stays_open = connection is None or not says_close(connection)
+    return ResponseHead(status[0], status[1], fields, length, stays_open, size)
+
+
+def _verdict(data: bytes | bytearray, limits: Limits, searched: int) -> Verdict:
+    """For a head whose end was not found: whether it may become an ordinary one."""
+    if not _BEGINNING.startswith(data[: len(_BEGINNING)]) or len(data) > limits.max_head_size:
+        return DECLINED
+    return DECLINED if BLANK_LINE.search(data, max(searched - 2, 0)) else INCOMPLETE
+
+
+def _repeats(fields: list[Pair]) -> bool:
+    names = [name for name, _ in fields]
+    return any(names.count(name) > 1 for name in _SINGLE)
+
+
+def _body_length(method: str, status_code: int, by_name: dict[bytes, bytes]) -> int | None:
+    """Bytes of the body, `CHUNKED` or `UNTIL_CLOSE` (RFC 9112 section 6.3); None if that is a matter for h11.
+
+    Fields that do not apply (HEAD, 204, 304) must be in order all the same.
+    """
+    declared = by_name.get(b"content-length")
+    length = UNTIL_CLOSE
+    if declared is not None:
+        if not declared.isdigit() or len(declared) > MAX_LENGTH_DIGITS:
+            return None
+        length = int(declared)
+    coding = by_name.get(b"transfer-encoding")
+    if coding is not None:
+        if coding != b"chunked" or declared is not None:
+            return None
+        length = CHUNKED
+    if method == "CONNECT":
+        return None
+    return 0 if method == "HEAD" or status_code in (204, 304) else length
