@@ -524,3 +524,18 @@ def test_a_client_closes_its_dispatcher_once(world: World) -> None:
 def test_clients_do_not_pickle(world: World) -> None:
     with pytest.raises(TypeError, match="can't be pickled"):
         pickle.dumps(world.session(Site()).client)
+
+
+def test_settings_that_make_no_sense_are_named() -> None:
+    with pytest.raises(ValueError, match="default_encoding must name an encoding"):
+        http3_client.Client(default_encoding="martian")
+    with pytest.raises(InvalidURL, match="base_url: "):
+        http3_client.Client(base_url="/v1")
+    with pytest.raises(TypeError, match="backend must be a ConcurrencyBackend, not int"):
+        http3_client.Client(backend=42)  # type: ignore[arg-type]
+
+
+def test_a_url_in_a_message_shows_no_credentials() -> None:
+    with http3_client.Client(base_url="https://example.org") as client, pytest.raises(InvalidURL) as caught:
+        client.get("//user:hunter2@elsewhere.example/")
+    assert "hunter2" not in str(caught.value)

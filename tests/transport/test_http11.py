@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -25,12 +25,27 @@ from http3_models import (
     TotalTimeout,
     WriteTimeout,
 )
-from http3_models._records import Deadline
+from http3_models._bodies import BytesBody
+from http3_models._content import encode_request
+from http3_models._records import Deadline, RequestBody
 from runtimes import Runtime
 from servers import Authority, Nginx, read_head, read_request
 
+
+@pytest.fixture(params=["strict", "h11"], autouse=True)
+def read_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Everything here holds with the strict modules first, and with h11 alone."""
+    by: str = request.param
+    monkeypatch.setattr("http3_transport._http11.FAST", by == "strict")
+    return by
+
+
 CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def request_body(data: Pieces) -> RequestBody:
+    return encode_request(data=data, files=None, json=None, asynchronous=False)[0]
 
 
 def test_two_requests_share_a_connection(runtime: Runtime, raw_server: StartRawServer) -> None:
@@ -395,6 +410,30 @@ def test_bodies_of_all_sizes_arrive(
         assert received[0][1]["content-length"] == str(size)
 
 
+@pytest.mark.parametrize("data", [b"", b"four", bytes(100_000)], ids=len)
+def test_a_body_in_memory_is_chunked_if_the_caller_says_so(
+    runtime: Runtime, raw_server: StartRawServer, data: bytes
+) -> None:
+    received: list[bytes] = []
+
+    def script(connection: socket.socket) -> None:
+        while request := read_request(connection):
+            received.append(request.body)
+            connection.sendall(ok())
+
+    server = raw_server(script)
+
+    async def main() -> None:
+        pool = make_pool(runtime)
+        for _ in range(2):
+            await fetch(pool, server.url, "POST", data=data, headers={"Transfer-Encoding": "chunked"})
+        await pool.close()
+
+    runtime.run(main)
+    assert received == [data, data]
+    assert server.connections == 1
+
+
 @pytest.mark.parametrize("kind", ["bytes", "iterator"])
 def test_an_early_answer_stops_the_upload_and_is_delivered(
     runtime: Runtime, raw_server: StartRawServer, kind: str
@@ -509,17 +548,46 @@ def test_a_body_that_differs_from_its_content_length_is_our_own_fault(
     runtime.run(main)
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda request: request.headers.add("X", "a\r\nb"),
+        lambda request: request.headers.add("Bad name", "x"),
+        lambda request: request.headers.add("Host", "another.example"),
+        lambda request: request.headers.pop("host"),
+        lambda request: request.headers.add("Content-Length", "five"),
+        lambda request: request.headers.add("Transfer-Encoding", "gzip"),
+        lambda request: request.headers.add("Content-Length", "5"),
+        lambda request: setattr(request._state, "method", "GET /x"),
+        lambda request: setattr(request._state.url, "_full_path", "/a b"),
+        lambda request: setattr(request._state, "body", BytesBody(b"unannounced")),
+        lambda request: setattr(request._state, "body", request_body(Pieces(b"unannounced"))),
+    ],
+    ids=[
+        "break",
+        "name",
+        "hosts",
+        "no host",
+        "length",
+        "coding",
+        "no body",
+        "method",
+        "target",
+        "body",
+        "stream",
+    ],
+)
 def test_a_request_that_is_no_valid_http_is_refused_before_a_byte_is_sent(
-    runtime: Runtime, raw_server: StartRawServer
+    runtime: Runtime, raw_server: StartRawServer, spoil: Callable[[AsyncRequest], object]
 ) -> None:
     server = raw_server(answering(ok(b"one"), ok(b"two")))
 
     async def main() -> None:
         pool = make_pool(runtime)
         await fetch(pool, server.url)
-        request = AsyncRequest("GET", server.url)
-        request._state.headers._pairs.append((b"x", b"a\r\nb"))
-        with pytest.raises(LocalProtocolError) as caught:
+        request = AsyncRequest("GET", server.url + "/spoiled")  # URLs are shared: not the others' one
+        spoil(request)
+        with pytest.raises(LocalProtocolError, match="http://127.0.0.1") as caught:
             await pool.send(request)
         assert caught.value.delivery is Delivery.NOT_SENT
         assert (await fetch(pool, server.url)).content == b"two"

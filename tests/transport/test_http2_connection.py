@@ -185,6 +185,10 @@ def test_the_server_lowers_and_raises_its_stream_limit(runtime: Runtime, raw_ser
         peer.respond(7)
 
     async def main(engine: HTTP2Engine) -> None:
+        assert engine.stream_limit == 1, "until the server has said how many it takes"
+        while engine.stream_limit == 1:
+            engine.look()
+            await runtime.backend.sleep(0.01)
         assert engine.stream_limit == 100
         results = await together(
             runtime, *[lambda: engine.exchange(make_request(), CountingLease())] * 3, later_one(engine)

@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from http3_models._config import PoolLimits
 from http3_models._url import Origin
-from http3_transport._pool_state import Entry, PoolState, Ticket
+from http3_transport._pool_records import Entry, Ticket
+from http3_transport._pool_state import PoolState
 
 ONE = Origin("https://one.example")
 TWO = Origin("https://two.example")
@@ -21,6 +22,7 @@ class FakeConnection:
     def __init__(self, stream_limit: int = 1) -> None:
         self.stream_limit = stream_limit
         self.multiplexes = stream_limit > 1
+        self.is_settled = True
 
 
 class FakeWaiter:
@@ -53,7 +55,7 @@ def entry_of(ticket: Ticket) -> Entry:
 
 def opened(state: PoolState, ticket: Ticket, stream_limit: int = 1) -> FakeConnection:
     connection = FakeConnection(stream_limit)
-    state.opened(entry_of(ticket), connection)
+    state.opened(ticket, connection)
     return connection
 
 
@@ -62,8 +64,8 @@ def test_the_connection_used_last_is_reused_first() -> None:
     first, second = ask(state), ask(state)
     opened(state, first)
     warm = opened(state, second)
-    state.released(entry_of(first), now=1.0)
-    state.released(entry_of(second), now=2.0)
+    state.leave(first, now=1.0)
+    state.leave(second, now=2.0)
     assert entry_of(ask(state)).connection is warm
 
 
@@ -75,7 +77,7 @@ def test_the_hard_limit_counts_per_origin_and_serves_first_come_first_served() -
     assert early.entry is None
     assert late.entry is None
     assert ask(state, TWO).entry is not None
-    state.released(entry_of(holder), now=1.0)
+    state.leave(holder, now=1.0)
     assert entry_of(early).connection is connection
     assert early.waiter is not None
     assert early.waiter.is_set
@@ -96,7 +98,7 @@ def test_one_who_comes_later_does_not_overtake() -> None:
 def test_a_failed_opening_gives_its_slot_to_the_next() -> None:
     state = PoolState(PoolLimits(hard_limit=1))
     unlucky, waiting = ask(state), ask(state)
-    state.failed(entry_of(unlucky))
+    state.leave(unlucky, now=1.0)
     assert waiting.entry is not None
     assert state.slots == 1
 
@@ -124,7 +126,7 @@ def test_after_a_failed_handshake_the_next_tries() -> None:
     state = PoolState(PoolLimits())
     pioneer = ask(state, multiplexes=None)
     second, third = ask(state, multiplexes=None), ask(state, multiplexes=None)
-    state.failed(entry_of(pioneer))
+    state.leave(pioneer, now=1.0)
     assert second.entry is not None
     assert third.entry is None
 
@@ -160,7 +162,7 @@ def test_a_full_connection_serves_again_when_a_stream_ends() -> None:
     ask(state, multiplexes=True)
     waiting = ask(state, multiplexes=True)
     assert waiting.entry is None
-    state.released(entry_of(pioneer), now=1.0)
+    state.leave(pioneer, now=1.0)
     assert entry_of(waiting).connection is connection
 
 
@@ -173,9 +175,9 @@ def test_a_lowered_stream_limit_is_respected_until_enough_have_ended() -> None:
     waiting = ask(state, multiplexes=True)
     assert waiting.entry is None
     for ticket in others[:2]:
-        state.released(entry_of(ticket), now=1.0)
+        state.leave(ticket, now=1.0)
     assert waiting.entry is None
-    state.released(entry_of(others[2]), now=1.0)
+    state.leave(others[2], now=1.0)
     assert entry_of(waiting).connection is connection
 
 
@@ -185,9 +187,9 @@ def test_a_connection_that_takes_no_more_goes_with_its_last_lease() -> None:
     connection = opened(state, first, stream_limit=10)
     second = ask(state, multiplexes=True)
     connection.stream_limit = 0
-    state.released(entry_of(first), now=1.0)
+    state.leave(first, now=1.0)
     assert state.discarded == []
-    state.released(entry_of(second), now=1.0)
+    state.leave(second, now=1.0)
     assert state.discarded == [connection]
     assert state.slots == 0
 
@@ -197,7 +199,7 @@ def test_a_replay_gets_a_connection_opened_for_it() -> None:
     first, second = ask(state), ask(state)
     opened(state, first)
     opened(state, second)
-    state.released(entry_of(first), now=1.0)
+    state.leave(first, now=1.0)
     fresh = ask(state, newer_than=state.serial)
     assert entry_of(fresh).connection is None
     assert len(state.discarded) == 1
@@ -218,8 +220,8 @@ def test_idle_connections_beyond_the_soft_limit_are_closed_oldest_first() -> Non
     state = PoolState(PoolLimits(soft_limit=1))
     tickets = [ask(state), ask(state)]
     connections = [opened(state, ticket) for ticket in tickets]
-    state.released(entry_of(tickets[0]), now=1.0)
-    state.released(entry_of(tickets[1]), now=2.0)
+    state.leave(tickets[0], now=1.0)
+    state.leave(tickets[1], now=2.0)
     assert state.discarded == [connections[0]]
     assert state.connections(idle=True) == [connections[1]]
 
@@ -228,8 +230,8 @@ def test_total_idle_closes_the_longest_idle_of_all_hosts() -> None:
     state = PoolState(PoolLimits(total_idle=1))
     tickets = [ask(state, ONE), ask(state, TWO)]
     connections = [opened(state, ticket) for ticket in tickets]
-    state.released(entry_of(tickets[0]), now=1.0)
-    state.released(entry_of(tickets[1]), now=2.0)
+    state.leave(tickets[0], now=1.0)
+    state.leave(tickets[1], now=2.0)
     assert state.discarded == [connections[0]]
 
 
@@ -237,7 +239,7 @@ def test_total_closes_an_idle_connection_of_another_host_to_make_room() -> None:
     state = PoolState(PoolLimits(total=1))
     ticket = ask(state, ONE)
     connection = opened(state, ticket)
-    state.released(entry_of(ticket), now=1.0)
+    state.leave(ticket, now=1.0)
     assert ask(state, TWO).entry is not None
     assert state.discarded == [connection]
     assert state.slots == 1
@@ -251,7 +253,7 @@ def test_total_makes_other_hosts_wait_until_something_frees_up(how: str) -> None
     waiting = ask(state, TWO)
     assert waiting.entry is None
     if how == "released":
-        state.released(entry_of(ticket), now=1.0)
+        state.leave(ticket, now=1.0)
     else:
         state.closed(entry_of(ticket))
     assert waiting.entry is not None
@@ -263,8 +265,8 @@ def test_what_is_idle_for_too_long_goes_with_the_next_release() -> None:
     old, new = ask(state, ONE), ask(state, TWO)
     connection = opened(state, old)
     opened(state, new)
-    state.released(entry_of(old), now=0.0)
-    state.released(entry_of(new), now=31.0)
+    state.leave(old, now=0.0)
+    state.leave(new, now=31.0)
     assert state.discarded == [connection]
 
 
@@ -273,7 +275,7 @@ def test_leaving_the_line_leaves_no_trace() -> None:
     holder = ask(state, ONE)
     opened(state, holder)
     waiting = ask(state, TWO)
-    state.leave(waiting)
+    state.leave(waiting, now=1.0)
     state.closed(entry_of(holder))
     assert waiting.entry is None
     assert (state._routes, state._hosts, state._starved, state.slots) == ({}, {}, {}, 0)
@@ -283,14 +285,187 @@ def test_a_dead_connection_is_replaced_ahead_of_the_line() -> None:
     state = PoolState(PoolLimits(hard_limit=1))
     holder = ask(state)
     opened(state, holder)
-    state.released(entry_of(holder), now=1.0)
+    state.leave(holder, now=1.0)
     served = ask(state)
-    dead = entry_of(served)
-    served.entry = None
-    state.closed(dead)
-    state.join(served, first=True)
+    state.replace(served)
     assert entry_of(served).connection is None
     assert state.slots == 1
+
+
+def test_a_dead_connection_is_replaced_ahead_of_those_in_line() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    served = ask(state)
+    opened(state, served)
+    waiting = ask(state)
+    state.replace(served)
+    assert entry_of(served).connection is None
+    assert waiting.entry is None
+    assert state.slots == 1
+
+
+def test_a_dead_connection_is_left_to_the_others_who_use_it() -> None:
+    state = PoolState(PoolLimits())
+    first = ask(state, multiplexes=True)
+    connection = opened(state, first, stream_limit=10)
+    second = ask(state, multiplexes=True)
+    connection.stream_limit = 0
+    state.replace(second)
+    assert state.discarded == []
+    state.leave(first, now=1.0)
+    assert state.discarded == [connection]
+
+
+def test_who_needs_a_newer_connection_does_not_hold_up_the_others() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    first = ask(state, multiplexes=True)
+    connection = opened(state, first, stream_limit=10)
+    replay = ask(state, multiplexes=True, newer_than=state.replays_after(first))
+    assert replay.entry is None
+    assert entry_of(ask(state, multiplexes=True)).connection is connection
+
+
+def test_replays_of_one_connection_share_the_next() -> None:
+    state = PoolState(PoolLimits())
+    failing = [ask(state, multiplexes=True) for _ in range(5)]
+    opened(state, failing[0], stream_limit=10)
+    fresh = []
+    for ticket in failing:
+        assert entry_of(ticket) is entry_of(failing[0])
+        fresh.append(ask(state, multiplexes=True, newer_than=state.replays_after(ticket)))
+        state.leave(ticket, now=1.0)
+    opened(state, fresh[0], stream_limit=10)
+    assert {entry_of(ticket) for ticket in fresh} == {entry_of(fresh[0])}
+    assert state.serial == 2
+
+
+def test_others_wait_until_it_is_known_what_a_connection_carries() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=True)
+    connection = FakeConnection(1)
+    connection.multiplexes, connection.is_settled = True, False
+    state.opened(pioneer, connection)
+    others = [ask(state, multiplexes=True) for _ in range(3)]
+    assert [ticket.entry for ticket in others] == [None] * 3
+    connection.stream_limit, connection.is_settled = 3, True
+    state.settled(entry_of(pioneer))
+    assert [entry_of(ticket).connection for ticket in others] == [connection, connection, None]
+
+
+def test_a_connection_that_never_settles_is_used_one_by_one() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=True)
+    connection = FakeConnection(1)
+    connection.multiplexes, connection.is_settled = True, False
+    state.opened(pioneer, connection)
+    waiting = ask(state, multiplexes=True)
+    state.leave(pioneer, now=1.0)
+    assert entry_of(waiting).connection is connection
+    connection.stream_limit = 0
+    state.leave(waiting, now=2.0)
+    assert (state._routes, state._hosts, state.slots) == ({}, {}, 0)
+
+
+def test_first_come_first_served_whatever_the_tls_configuration() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    holder = ask(state)
+    opened(state, holder)
+    other = Ticket((ONE, "other"), ONE, False)
+    state.join(other)
+    late = ask(state)
+    state.leave(holder, now=1.0)
+    assert other.entry is not None
+    assert late.entry is None
+
+
+@pytest.mark.parametrize("hard_limit", [1, 100])
+def test_a_busy_host_does_not_starve_another_under_the_overall_limit(hard_limit: int) -> None:
+    state = PoolState(PoolLimits(hard_limit=hard_limit, total=1))
+    holder = ask(state, ONE)
+    opened(state, holder)
+    busy, other = ask(state, ONE), ask(state, TWO)
+    for turn in range(3):
+        newcomer = ask(state, ONE)
+        state.leave(holder, now=turn)
+        if other.entry is not None:
+            break
+        holder, busy = busy, newcomer
+    assert other.entry is not None, "never served"
+    assert turn == 1
+
+
+@pytest.mark.parametrize("order", [[ONE, TWO, ONE, TWO, ONE], [ONE, ONE, TWO, TWO]])
+def test_hosts_that_wait_for_the_overall_limit_are_served_as_they_came(order: list[Origin]) -> None:
+    state = PoolState(PoolLimits(total=1))
+    holder = ask(state, Origin("https://three.example"))
+    opened(state, holder)
+    tickets = [ask(state, origin) for origin in order]
+    for expected in tickets:
+        state.leave(holder, now=1.0)
+        holder = next(ticket for ticket in tickets if ticket.holds)
+        assert holder is expected
+        if entry_of(holder).connection is None:
+            opened(state, holder)
+    state.leave(holder, now=1.0)
+    assert (state._starved, state.slots) == ({}, 1)
+
+
+def test_leaving_twice_changes_nothing() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    first = ask(state)
+    connection = opened(state, first)
+    waiting = ask(state)
+    state.leave(first, now=1.0)
+    assert entry_of(waiting).connection is connection
+    state.leave(first, now=2.0)
+    assert entry_of(waiting).tickets == {waiting}
+    state.leave(waiting, now=3.0)
+    state.leave(waiting, now=4.0)
+    assert state.connections(idle=True) == [connection]
+    assert state.slots == 1
+
+
+def test_leaving_the_line_twice_spares_the_route_that_came_after() -> None:
+    state = PoolState(PoolLimits(total=1))
+    holder = ask(state, TWO)
+    opened(state, holder)
+    gone = ask(state, ONE)
+    state.leave(gone, now=1.0)
+    waiting = ask(state, ONE)
+    state.leave(gone, now=1.0)
+    state.closed(entry_of(holder))
+    assert waiting.entry is not None
+
+
+@pytest.mark.parametrize("expiry", [0.0, 0.5])
+def test_a_clock_may_start_at_zero(expiry: float) -> None:
+    state = PoolState(PoolLimits(keepalive_expiry=expiry))
+    ticket = ask(state)
+    opened(state, ticket)
+    state.leave(ticket, now=0.0)
+    again = ask(state)
+    assert (entry_of(again).connection is None) == (expiry == 0)
+    assert state.has_expired(entry_of(again), 1.0) == (expiry > 0)
+
+
+def test_what_is_shared_all_the_time_does_not_expire() -> None:
+    state = PoolState(PoolLimits(keepalive_expiry=1))
+    first = ask(state, multiplexes=True)
+    opened(state, first, stream_limit=5)
+    state.leave(first, now=0.0)
+    second, third = ask(state, multiplexes=True), ask(state, multiplexes=True)
+    state.leave(second, now=10.0)
+    assert not state.has_expired(entry_of(third), 10.0)
+
+
+def test_ten_thousand_hosts_leave_the_books_small() -> None:
+    state = PoolState(PoolLimits())
+    for number in range(10_000):
+        ticket = ask(state, Origin(f"https://h{number}.example"), multiplexes=None)
+        opened(state, ticket)
+        state.leave(ticket, now=float(number))
+        state.discarded.clear()
+    assert state.slots == len(state._routes) == len(state._hosts) <= 100
+    assert len(state._remembered) <= 1000
 
 
 class PoolMachine(RuleBasedStateMachine):
@@ -325,10 +500,10 @@ class PoolMachine(RuleBasedStateMachine):
     def handshake(self, data: st.DataObject, limit: int) -> None:
         ticket = self.opening.pop(data.draw(st.integers(0, len(self.opening) - 1)))
         if limit:
-            self.state.opened(entry_of(ticket), FakeConnection(limit))
+            self.state.opened(ticket, FakeConnection(limit))
             self.leased.append(ticket)
         else:
-            self.state.failed(entry_of(ticket))
+            self.state.leave(ticket, now=1.0)
         self.sort()
 
     @precondition(lambda self: self.leased)
@@ -340,14 +515,25 @@ class PoolMachine(RuleBasedStateMachine):
         if dies:
             connection.stream_limit = 0
         self.clock += 1
-        self.state.released(entry_of(ticket), self.clock)
+        self.state.leave(ticket, self.clock)
+        self.sort()
+
+    @precondition(lambda self: self.leased)
+    @rule(data=st.data())
+    def is_dead(self, data: st.DataObject) -> None:
+        ticket = self.leased.pop(data.draw(st.integers(0, len(self.leased) - 1)))
+        connection = entry_of(ticket).connection
+        assert isinstance(connection, FakeConnection)
+        connection.stream_limit = 0
+        self.state.replace(ticket)
+        self.waiting.append(ticket)
         self.sort()
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:
         ticket = self.waiting.pop(data.draw(st.integers(0, len(self.waiting) - 1)))
-        self.state.leave(ticket)
+        self.state.leave(ticket, self.clock)
 
     @invariant()
     def limits_hold(self) -> None:
@@ -373,11 +559,11 @@ class PoolMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         while self.opening or self.leased or self.waiting:
             for ticket in self.opening:
-                self.state.failed(entry_of(ticket))
+                self.state.leave(ticket, now=1.0)
             self.opening = []
             self.sort()
             for ticket in self.leased:
-                self.state.released(entry_of(ticket), self.clock)
+                self.state.leave(ticket, self.clock)
             self.leased = []
             self.sort()
             if self.waiting and not self.opening and not self.leased:

@@ -943,11 +943,11 @@ def test_a_cancelled_caller_leaves_nothing(runtime: Runtime) -> None:
 def test_a_slow_upload_is_no_read_timeout(runtime: Runtime) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(3):
-            await sleep(0.08)
+            await sleep(0.4)
             yield b"x\n"
 
     async def main() -> bytes:
-        return (await fetch(runtime, echo, "POST", data=pieces(), timeout=0.05)).content
+        return (await fetch(runtime, echo, "POST", data=pieces(), timeout=0.3)).content
 
     assert runtime.run(main) == b"x\n" * 3
 

@@ -48,12 +48,14 @@ for _value in (globals().get(_name) for _name in __all__):
         _value.__module__ = __name__
 
 
-def __getattr__(name: str) -> object:
-    if name == "DigestAuth":  # seldom used, and its patterns take as long to compile as the rest to import
-        from ._digest import DigestAuth
+if not TYPE_CHECKING:  # a checker would take every misspelled name for one of these
 
-        return DigestAuth
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        if name == "DigestAuth":  # seldom used; its patterns take as long as all the rest of the import
+            from ._digest import DigestAuth
+
+            return DigestAuth
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from http3_models import InvalidURL
 from http3_models._url import URL
+from http3_models._url_parse import shown
 
 if TYPE_CHECKING:
     from http3_models._types import URLTypes
@@ -34,13 +35,13 @@ def locate(url: URLTypes, base: URL | None) -> URL:
     if _SCHEME.match(text):
         return URL(text)
     if base is None:
-        raise InvalidURL(f"The URL {text!r} has no scheme, and the client has no base_url to join it to")
+        raise InvalidURL(f"The URL {shown(text)} has no scheme, and the client has no base_url to join it to")
     return _joined(text, base)
 
 
 def _joined(text: str, base: URL) -> URL:
     if text.startswith("//"):
-        raise InvalidURL(f"The URL {text!r} names another host; give it with its scheme, or one slash only")
+        raise InvalidURL(f"The URL {shown(text)} names another host; write its scheme, or one slash only")
     match = _PARTS.fullmatch(text)
     assert match is not None  # the pattern matches every text
     path, query, fragment = match.groups(default="")

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
 
-from http3_models import Cookies, Headers, QueryParams, TimeoutConfig
+from http3_models import Cookies, Headers, InvalidURL, QueryParams, TimeoutConfig
 from http3_models._config import DEFAULT_LIMITS, Limits
 from http3_models._request_head import split_headers
+from http3_models._text import usable_encoding
 from http3_models._url import URL
 
 from ._auth import as_auth
@@ -92,7 +93,10 @@ def as_base_url(url: object) -> URL | None:
         return None
     if not isinstance(url, str | URL):
         raise TypeError(f"base_url must be a str or URL, not {type(url).__name__}")
-    base = URL(url)
+    try:
+        base = URL(url)
+    except InvalidURL as exc:
+        raise InvalidURL(f"base_url: {exc}") from exc
     check_scheme(base)
     return base
 
@@ -103,8 +107,15 @@ def as_timeout(timeout: Any) -> TimeoutConfig:
 
 
 def as_encoding(encoding: object) -> Encoding:
-    """The default encoding of text: a name, a callable ``bytes -> name``, "auto", or None."""
-    if encoding is None or isinstance(encoding, str) or callable(encoding):
+    """The default encoding of text: a name, a callable ``bytes -> name``, "auto", or None.
+
+    Raises ValueError for a name that Python does not know.
+    """
+    if encoding is None or callable(encoding):
+        return encoding
+    if isinstance(encoding, str):
+        if encoding != "auto" and usable_encoding(encoding) is None:
+            raise ValueError(f"default_encoding must name an encoding of text, and {encoding!r} is none")
         return encoding
     raise TypeError(f"default_encoding must be a str, a callable or None, not {type(encoding).__name__}")
 

@@ -34,6 +34,9 @@ HeaderTypes: TypeAlias = (
 T = TypeVar("T")
 Pair: TypeAlias = tuple[bytes, bytes]
 
+Index: TypeAlias = Mapping[bytes, bytes | list[bytes]]
+"""By lower-case name the value, or the values where a name is repeated."""
+
 SECRET_HEADERS = frozenset(
     {
         "api-key",
@@ -88,7 +91,7 @@ class Headers(MutableMapping[str, str]):
     __slots__ = ("_checked", "_derived", "_encoding", "_index", "_pairs", "version")
 
     _pairs: list[Pair]
-    _index: dict[bytes, list[bytes]] | None
+    _index: Index | None
     _encoding: str | None
     _checked: int
     _derived: dict[object, Any]
@@ -109,11 +112,15 @@ class Headers(MutableMapping[str, str]):
         self._pairs = self._pairs_of(headers)
 
     @classmethod
-    def _from_raw(cls, pairs: list[Pair]) -> Headers:
-        """Headers of pairs that a parser has validated; the list is taken over, not copied."""
+    def _from_raw(cls, pairs: list[Pair], index: Index | None = None) -> Headers:
+        """Headers of pairs that a parser has validated; the list is taken over, not copied.
+
+        ``index``: where the parser has made one of the pairs.
+        """
         self = cls.__new__(cls)
         self._pairs = pairs
-        self._index = self._encoding = None
+        self._index = index
+        self._encoding = None
         self._checked = -1
         self._derived = {}
         self.version = 0
@@ -159,7 +166,8 @@ class Headers(MutableMapping[str, str]):
         ``split_commas``: each member of a comma-separated list by itself. Commas in quoted strings are not
         looked at: don't use it where members may be quoted, nor for Set-Cookie.
         """
-        values = [self._decode(value) for value in self._lists().get(_key(name), ())]
+        found = self._values().get(_key(name), ())
+        values = [self._decode(value) for value in ((found,) if isinstance(found, bytes) else found)]
         if not split_commas:
             return values
         return [member for value in values for each in value.split(",") if (member := each.strip())]
@@ -172,23 +180,23 @@ class Headers(MutableMapping[str, str]):
     def get(self, name: Text, default: T) -> str | T: ...
     def get(self, name: Text, default: object = None) -> object:
         """The values of a name, joined by ", "; ``default`` where there are none."""
-        values = self._lists().get(_key(name))
+        values = self._values().get(_key(name))
         return default if values is None else self._joined(values)
 
     def __getitem__(self, name: Text) -> str:
-        values = self._lists().get(_key(name))
+        values = self._values().get(_key(name))
         if values is None:
             raise KeyError(name)
         return self._joined(values)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, (str, bytes)) and _key(name) in self._lists()
+        return isinstance(name, (str, bytes)) and _key(name) in self._values()
 
     def __iter__(self) -> Iterator[str]:
-        return iter([self._decode(name) for name in self._lists()])
+        return iter([self._decode(name) for name in self._values()])
 
     def __len__(self) -> int:
-        return len(self._lists())
+        return len(self._values())
 
     # Changing
 
@@ -196,7 +204,7 @@ class Headers(MutableMapping[str, str]):
         """Replace all fields of this name by one, where the first of them stood; else append it."""
         pair = self._pair(name, value)
         key = pair[0].lower()
-        if key not in self._lists():
+        if key not in self._values():
             self._pairs.append(pair)
         else:
             at = next(at for at, (found, _) in enumerate(self._pairs) if found.lower() == key)
@@ -207,7 +215,7 @@ class Headers(MutableMapping[str, str]):
     def __delitem__(self, name: Text) -> None:
         """Remove all fields of this name. Raises KeyError where there are none."""
         key = _key(name)
-        if key not in self._lists():
+        if key not in self._values():
             raise KeyError(name)
         self._pairs = [pair for pair in self._pairs if pair[0].lower() != key]
         self._changed()
@@ -278,7 +286,7 @@ class Headers(MutableMapping[str, str]):
                 other = Headers(other)
             except (TypeError, ValueError):
                 return False
-        return self._lists() == other._lists()
+        return self._values() == other._values()
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -305,22 +313,14 @@ class Headers(MutableMapping[str, str]):
         self._derived = {}
         self.version += 1
 
-    def _lists(self) -> dict[bytes, list[bytes]]:
-        """The index: values by lower-case name."""
+    def _values(self) -> Index:
         index = self._index
         if index is None:
-            index = {}
-            for name, value in self._pairs:
-                key = name.lower()
-                if key in index:
-                    index[key].append(value)
-                else:
-                    index[key] = [value]
-            self._index = index
+            self._index = index = _indexed(self._pairs)
         return index
 
-    def _joined(self, values: list[bytes]) -> str:
-        return self._decode(values[0] if len(values) == 1 else b", ".join(values))
+    def _joined(self, values: bytes | list[bytes]) -> str:
+        return self._decode(values if isinstance(values, bytes) else b", ".join(values))
 
     def _decode(self, data: bytes) -> str:
         if self._encoding is None and data.isascii():
@@ -354,6 +354,16 @@ class Headers(MutableMapping[str, str]):
         except UnicodeEncodeError as exc:
             raise ValueError(f"header {name!r} can't be encoded as {exc.encoding}") from exc
         return name_bytes, value_bytes.strip(b" \t")
+
+
+def _indexed(pairs: list[Pair]) -> Index:
+    index: dict[bytes, bytes | list[bytes]] = {name.lower(): value for name, value in pairs}
+    if len(index) < len(pairs):
+        lists: dict[bytes, list[bytes]] = {}
+        for name, value in pairs:
+            lists.setdefault(name.lower(), []).append(value)
+        index.update({name: values for name, values in lists.items() if len(values) > 1})
+    return index
 
 
 def _check_name(name: bytes) -> None:

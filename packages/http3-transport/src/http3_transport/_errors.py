@@ -31,6 +31,9 @@ _TIMEOUTS: dict[str, tuple[type[Timeout], str, str]] = {
     "read": (ReadTimeout, "no byte of the response arrived", "read_timeout"),
 }
 
+EARLY = 0.005
+"""Seconds by which a timer may fire early; so near to the deadline it is the deadline that has passed."""
+
 ProtocolErrorT = TypeVar("ProtocolErrorT", bound=ProtocolError)
 
 
@@ -50,7 +53,7 @@ def timeout_error(
     """
     deadline = request.deadline
     kind, what, name = _TIMEOUTS[phase]
-    if deadline is not None and deadline.remaining() <= 0:
+    if deadline is not None and deadline.remaining() <= EARLY:
         message = f"The call passed its total_timeout of {deadline.limit:g} s in the {phase} phase"
         return TotalTimeout(
             f"{message}: {described(request)}", delivery=delivery, timings=request.phases.freeze()

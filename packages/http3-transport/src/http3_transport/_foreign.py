@@ -8,6 +8,8 @@ early answer during an upload only at its end.
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from http3_models._config import TimeoutConfig
@@ -15,7 +17,6 @@ from http3_models._exceptions import Timeout
 from http3_models._interfaces import Protocol
 from http3_models._records import ConnectionInfo
 
-from ._backends._detect import running_backend
 from ._interfaces import OperationTimeout
 
 if TYPE_CHECKING:
@@ -26,16 +27,17 @@ if TYPE_CHECKING:
     from http3_models._records import RequestState
     from http3_models._url import Origin
 
-    from ._interfaces import Address, Stream, Waiter
+    from ._interfaces import Address, Backend, Stream, Waiter
 
 _ALPN = {Protocol.HTTP_2: "h2", Protocol.HTTP_11: "http/1.1"}
 
 
 class ForeignBackend:
-    """A user's backend as a `Backend` of ours."""
+    """A user's backend as a `Backend` of ours; ``native`` is our own one for the library that runs."""
 
-    def __init__(self, backend: ConcurrencyBackend) -> None:
+    def __init__(self, backend: ConcurrencyBackend, native: Backend) -> None:
         self._backend = backend
+        self._native = native
 
     def __repr__(self) -> str:
         return f"<ForeignBackend {self._backend!r}>"
@@ -55,29 +57,32 @@ class ForeignBackend:
         started = 0.0 if now is None else now()
         try:
             reader, writer, protocol = await self._backend.connect(origin.host, origin.port, context, timeout)
-        except Timeout as exc:
-            raise OperationTimeout(str(exc)) from exc
-        if now is not None:
-            request.phases.connect = now() - started
+        except (Timeout, TimeoutError) as exc:
+            raise timed_out(exc) from exc
+        finally:
+            if now is not None:
+                request.phases.connect = now() - started
+        if protocol not in _ALPN:
+            raise TypeError(f"{self._backend!r}.connect() must return a Protocol, not {protocol!r}")
         # A cleartext HTTP/1.1 connection has no ALPN; HTTP/2 over it is prior knowledge.
-        alpn = None if context is None and protocol is not Protocol.HTTP_2 else _ALPN[protocol]
+        alpn = None if context is None and protocol != Protocol.HTTP_2 else _ALPN[protocol]
         return ForeignStream(reader, writer, alpn), alpn
 
     def scope(self) -> object:
         """The running loop, as our own backend sees it."""
-        return running_backend().scope()
+        return self._native.scope()
 
     def scope_has_ended(self, scope: object) -> bool:
         """As our own backend sees it."""
-        return running_backend().scope_has_ended(scope)
+        return self._native.scope_has_ended(scope)
 
     def waiter(self) -> Waiter:
         """One of our own backend's."""
-        return running_backend().waiter()
+        return self._native.waiter()
 
     async def sleep(self, seconds: float) -> None:
         """As our own backend does."""
-        await running_backend().sleep(seconds)
+        await self._native.sleep(seconds)
 
     async def resolve(self, host: str, port: int, timeout: float | None) -> Sequence[Address]:
         """Not used: the user's ``connect`` does all of it."""
@@ -100,13 +105,14 @@ class ForeignBackend:
 class ForeignStream:
     """A reader and a writer of the user's as a `Stream` of ours."""
 
-    __slots__ = ("_closed", "_reader", "_writer", "alpn_protocol")
+    __slots__ = ("_closed", "_process", "_reader", "_writer", "alpn_protocol")
 
     is_truncated = False
 
     def __init__(self, reader: BaseReader, writer: BaseWriter, alpn: str | None) -> None:
         self._reader = reader
         self._writer = writer
+        self._process = os.getpid()
         self._closed = False
         self.alpn_protocol = alpn
 
@@ -120,8 +126,8 @@ class ForeignStream:
         self._check()
         try:
             return await self._reader.read(max_bytes, TimeoutConfig(read_timeout=timeout))
-        except Timeout as exc:
-            raise OperationTimeout(str(exc)) from exc
+        except (Timeout, TimeoutError) as exc:
+            raise timed_out(exc) from exc
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
         """A reader can't be asked."""
@@ -132,8 +138,8 @@ class ForeignStream:
         self._check()
         try:
             await self._writer.write(bytes(data), TimeoutConfig(write_timeout=timeout))
-        except Timeout as exc:
-            raise OperationTimeout(str(exc)) from exc
+        except (Timeout, TimeoutError) as exc:
+            raise timed_out(exc) from exc
 
     async def write_until_readable(self, data: bytes | memoryview, timeout: float | None) -> int:
         """All of it: a reader can't be asked."""
@@ -147,16 +153,20 @@ class ForeignStream:
         return len(data)
 
     def close(self) -> None:
-        """One step of the writer's ``close``; nobody waits for more."""
+        """One step of the writer's ``close``; nobody waits for more, and what it raises helps nobody.
+
+        Not in a forked child: the connection is the parent's, and whatever closing means would be done to it.
+        """
         if self._closed:
             return
         self._closed = True
-        closing = self._writer.close()
-        try:
-            closing.send(None)
-        except (StopIteration, OSError, RuntimeError):
+        if os.getpid() != self._process:
             return
-        closing.close()
+        with suppress(Exception):
+            closing = self._writer.close()
+            with suppress(StopIteration):
+                closing.send(None)
+            closing.close()
 
     def abort(self) -> None:
         """As `close`: the documented writer knows nothing harder."""
@@ -165,3 +175,10 @@ class ForeignStream:
     def _check(self) -> None:
         if self._closed:
             raise OSError("the stream is closed")
+
+
+def timed_out(exc: Exception) -> Exception:
+    """What a user's backend says when time is up; the kernel's own timeout (it has a number) is a failure."""
+    if isinstance(exc, TimeoutError) and exc.errno is not None:
+        return ConnectionError(exc.errno, exc.strerror)
+    return OperationTimeout(str(exc))

@@ -1,9 +1,8 @@
 """HTTP/1.1 over one stream: one exchange at a time (RFC 9112).
 
 Ordinary heads are written and read by the strict modules beside this one; h11 gets what they decline, from
-its first byte, and is not even imported before. Bodies are counted here. This module owns one invariant: **the
-connection is offered again only when it is proven idle**: request sent whole, response read whole, no byte
-beyond it.
+its first byte, and is not even imported before. This module owns one invariant: **the connection is offered
+again only when it is proven idle**: request sent whole, response read whole, no byte beyond it.
 
 While an upload runs the answer may come early (413, 401, a redirect): each write stops as soon as there
 is something to read. What is read is a 1xx (go on) or the final head (stop sending, deliver it, and do not
@@ -29,17 +28,16 @@ from http3_models._records import ResponseState
 
 from ._errors import network_error, protocol_error, timeout_error, total_timeout
 from ._http11_body import ChunkedBody, ClosingBody, EndedBody, LengthBody
-from ._http11_chunked import ChunkedDecoder
 from ._http11_grammar import Malformed, Oversized
-from ._http11_request import RequestHead, compose
-from ._http11_response import CHUNKED, DECLINED, INCOMPLETE, UNTIL_CLOSE, ResponseHead, Verdict, read_head
+from ._http11_reader import HeadReader
+from ._http11_request import RequestHead, check_length, check_sent, compose
+from ._http11_response import CHUNKED, UNTIL_CLOSE, ResponseHead
 from ._interfaces import OperationTimeout
 
 if TYPE_CHECKING:
     from http3_models._config import Limits
     from http3_models._records import ConnectionInfo, RequestState, ResponseBody
 
-    from ._http11_library import LibraryReader
     from ._interfaces import Clock, Lease, Stream
 
 FAST = True
@@ -64,16 +62,12 @@ class HTTP11Engine:
 
     __slots__ = (
         "_began",
-        "_body_sent",
         "_early",
-        "_finished",
-        "_head_begun",
         "_idle",
         "_info",
         "_lease",
-        "_library",
-        "_pending",
         "_phase",
+        "_reader",
         "_sent",
         "_stream_closed",
         "fast",
@@ -97,13 +91,9 @@ class HTTP11Engine:
         self._began = 0.0
         self._info: ConnectionInfo | None = None
         self._lease: Lease | None = None
-        # Of the exchange under way:
-        self._sent = self._finished = False
-        self._body_sent = 0
+        self._sent = False
         self._early: ResponseHead | None = None
-        self._library: LibraryReader | None = None
-        self._head_begun: bytearray | None = None
-        self._pending = b""
+        self._reader = HeadReader(limits, fast=self.fast)
 
     def __repr__(self) -> str:
         state = "closed" if self._stream_closed else "idle" if self._idle else "busy"
@@ -159,36 +149,39 @@ class HTTP11Engine:
 
     async def exchange(self, request: RequestState, lease: Lease) -> ResponseState:
         """Send the request, read the response's head."""
-        self._idle = self._sent = self._finished = False
+        self._idle = self._sent = False
         self._phase = "write"
-        self._body_sent = 0
         self._lease = lease
         try:
             return await self._converse(request, lease)
         except BaseException as exc:
-            if self._sent or not isinstance(exc, LocalProtocolError):
+            if self._sent or not isinstance(exc, LocalProtocolError):  # a refused request leaves no trace
                 self.abort()
+            error = self._translated(exc, request)
+            self._forget()
             self._idle = True
             lease.release()
-            error = self._translated(exc, request)
             if error is None:
                 raise
             raise error from exc
-        finally:
-            self._lease = self._early = self._library = self._head_begun = None
-            self._pending = b""
+
+    def _forget(self) -> None:
+        """Drop what belongs to the exchange, before its lease is released: from then on another thread may
+        be in the midst of the next one."""
+        self._lease = self._early = None
+        self._reader.reset()
 
     async def _converse(self, request: RequestState, lease: Lease) -> ResponseState:
         head = self._compose(request)
         data = request.body.data
-        check_length(request, head)
+        check_length(head, request.body.length)
         phases = request.phases
         self._began = began = self.now()
         self._sent = True
         if data is not None and len(data) <= SMALL_BODY and not head.is_chunked and not head.expects:
-            self._body_sent = len(data)
+            self._reader.body_sent = len(data)
             await self.stream.write(head.data + data if data else head.data, self._limit(request))
-            self._finished = True
+            self._reader.finished = True
         else:
             await self._upload(request, head)
         self._began = sent = self.now()
@@ -248,7 +241,7 @@ class HTTP11Engine:
                 return
             if head.expects and await self._answered_in_time(request):
                 return
-            self._finished = await self._push_body(request, head)
+            self._reader.finished = await self._push_body(request, head)
         except OSError:
             # The server may have answered and closed while we were writing: its answer counts.
             if not await self._rescued(request):
@@ -261,20 +254,20 @@ class HTTP11Engine:
         if data is not None and not head.is_chunked:
             view = memoryview(data)
             for start in range(0, len(view), WRITE_SIZE):
-                self._body_sent = min(start + WRITE_SIZE, len(view))
+                self._reader.body_sent = min(start + WRITE_SIZE, len(view))
                 if not await self._push(request, view[start : start + WRITE_SIZE]):
                     return False
             return True
         while chunk := await body.read_chunk():
-            self._body_sent += len(chunk)
+            self._reader.body_sent += len(chunk)
             if not head.is_chunked:
-                check_sent(head, self._body_sent, so_far=True)
+                check_sent(head, self._reader.body_sent, so_far=True)
             framed = b"%x\r\n%b\r\n" % (len(chunk), chunk) if head.is_chunked else chunk
             if not await self._push(request, framed):
                 return False
         if head.is_chunked:
             return await self._push(request, b"0\r\n\r\n")
-        check_sent(head, self._body_sent)
+        check_sent(head, self._reader.body_sent)
         return True
 
     async def _push(self, request: RequestState, data: bytes | memoryview) -> bool:
@@ -321,11 +314,9 @@ class HTTP11Engine:
         while True:
             data = await self.stream.read(HEAD_READ_SIZE, self._limit(request))
             if not data:
-                begun = self._head_begun or (self._library is not None and self._library.pending)
-                raise Malformed(
-                    "The server closed the connection "
-                    + ("in the middle of the response's head" if begun else "without sending a response")
-                )
+                begun = self._reader.has_begun
+                what = "in the middle of the response's head" if begun else "without sending a response"
+                raise Malformed(f"The server closed the connection {what}")
             response = self._take(request, data)
             if response is not None:
                 return response
@@ -336,40 +327,7 @@ class HTTP11Engine:
             return None
         if self._lease is not None:
             self._lease.answered = True
-        library = self._library
-        if library is None:
-            response = self._read_strictly(request, data) if self.fast else DECLINED
-            if response is INCOMPLETE:
-                return None
-            if response is not DECLINED:
-                return response
-            library = self._library = self._hand_over(request)
-            if self._head_begun is not None:
-                data = bytes(self._head_begun)
-        final = library.read_head(data)
-        if final is not None:
-            self._pending = library.pending
-        return final
-
-    def _read_strictly(self, request: RequestState, data: bytes) -> ResponseHead | Verdict:
-        begun = self._head_begun
-        searched = 0
-        if begun is not None:
-            searched = len(begun)
-            begun += data
-        response = read_head(data if begun is None else begun, request.method, self.limits, searched)
-        if isinstance(response, ResponseHead):
-            self._pending = data[response.size :] if begun is None else bytes(begun[response.size :])
-        elif begun is None:
-            self._head_begun = bytearray(data)
-        return response
-
-    def _hand_over(self, request: RequestState) -> LibraryReader:
-        """h11 in the place of the strict reader; it is told what was sent, and gets the head from its start."""
-        from ._http11_library import LibraryReader, connection_after
-
-        connection = connection_after(request, self._body_sent, self._finished, self.limits.max_head_size)
-        return LibraryReader(connection, request.method, self.limits)
+        return self._reader.take(request, data)
 
     def _respond(
         self, request: RequestState, lease: Lease, sent: RequestHead, response: ResponseHead
@@ -383,7 +341,7 @@ class HTTP11Engine:
             response.status_code,
             response.reason,
             response.protocol,
-            Headers._from_raw(response.fields),
+            Headers._from_raw(response.fields, response.by_name),
             self._body(request, lease, response.length, reusable),
             request,
             info,
@@ -391,43 +349,23 @@ class HTTP11Engine:
 
     def _body(self, request: RequestState, lease: Lease, length: int, reusable: bool) -> ResponseBody:
         """The body object for the framing that the head announces (RFC 9112 section 6.3)."""
-        pending = self._pending
-        if length == UNTIL_CLOSE:
-            return ClosingBody(self, request, lease, pending)
-        if length != CHUNKED:
-            if len(pending) < length:
-                return LengthBody(self, request, lease, reusable, pending, length)
-            content, trailers = pending[:length], None
-            reusable = reusable and len(pending) == length
-        else:
-            library = self._library
-            decoder = ChunkedDecoder(self.limits.max_trailer_size) if library is None else library.decoder()
-            content = decoder.feed(pending if library is None else b"")
+        pending = self._reader.pending
+        decoded = self._reader.decode() if length == CHUNKED else None
+        self._forget()
+        trailers = None
+        if decoded is not None:
+            decoder, content = decoded
             if not decoder.is_over:
                 return ChunkedBody(self, request, lease, reusable, decoder, content)
-            trailers = decoder.trailers
-            reusable = reusable and not decoder.has_leftover
+            trailers = Headers._from_raw(decoder.trailers) if decoder.trailers else None
+            is_whole = not decoder.has_leftover
+        elif length == UNTIL_CLOSE:
+            return ClosingBody(self, request, lease, pending)
+        elif len(pending) < length:
+            return LengthBody(self, request, lease, reusable, pending, length)
+        else:
+            content, is_whole = pending[:length], len(pending) == length
         request.phases.receive = 0.0
-        self.complete(reusable=reusable)
+        self.complete(reusable=reusable and is_whole)
         lease.release()
-        return EndedBody(content, Headers._from_raw(trailers) if trailers else None)
-
-
-def check_length(request: RequestState, head: RequestHead) -> None:
-    """Compare the body's length, where known, with what the head says. Raises LocalProtocolError."""
-    length = request.body.length
-    if length is not None:
-        check_sent(head, length)
-    elif head.length is None and not head.is_chunked:
-        raise LocalProtocolError("A request with a body needs Content-Length or Transfer-Encoding: chunked")
-
-
-def check_sent(head: RequestHead, sent: int, *, so_far: bool = False) -> None:
-    """Compare the body's bytes with its Content-Length. Raises LocalProtocolError."""
-    if head.is_chunked:
-        return
-    expected = head.length or 0
-    if sent > expected or (sent < expected and not so_far):
-        what = f"The body has {'more than ' if sent > expected else 'only '}"
-        what += f"{min(sent, expected)} bytes, Content-Length says {expected}"
-        raise LocalProtocolError(what)
+        return EndedBody(content, trailers)

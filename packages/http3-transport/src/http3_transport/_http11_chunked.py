@@ -32,7 +32,17 @@ class ChunkedDecoder:
     behind the content that was returned.
     """
 
-    __slots__ = ("_begun", "_left", "_max_trailers", "_rest", "_trailers", "fault", "has_leftover", "is_over", "trailers")  # fmt: skip
+    __slots__ = (
+        "_begun",
+        "_left",
+        "_max_trailers",
+        "_rest",
+        "_trailers",
+        "fault",
+        "has_leftover",
+        "is_over",
+        "trailers",
+    )
 
     def __init__(self, max_trailer_size: int) -> None:
         self.is_over = False

@@ -57,7 +57,7 @@ def _request_event(request: RequestState) -> h11.Request:
 
 
 def connection_after(request: RequestState, sent: int, finished: bool, max_head_size: int) -> h11.Connection:
-    """h11's connection as if it had sent this request, ``sent`` bytes of its body, and (``finished``) its end."""
+    """h11's connection as if it had sent the request, ``sent`` bytes of its body, and maybe its end."""
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_head_size)
     connection.send(_request_event(request))
     if sent:
@@ -127,7 +127,7 @@ class LibraryReader:
             _body_length(self._method, event.status_code, dict(fields)),
             _stays_open(event, dict(fields)),
             size,
-            "HTTP/" + event.http_version.decode("ascii"),
+            protocol="HTTP/" + event.http_version.decode("ascii"),
         )
 
 
@@ -145,7 +145,7 @@ class LibraryChunkedDecoder:
         self.fault: Malformed | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """The content in ``data``, and in what came with the head."""
+        """The content in ``data``, and in what h11 has already."""
         connection = self._connection
         if data:
             connection.receive_data(data)

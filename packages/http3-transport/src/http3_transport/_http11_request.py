@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from http3_models._exceptions import LocalProtocolError
+
 from ._http11_grammar import MAX_LENGTH_DIGITS, says_close
 
 if TYPE_CHECKING:
@@ -81,3 +83,22 @@ def write_fields(headers: Headers) -> RequestHead | None:
         b"expect" in by_name,
         says_close(by_name.get(b"connection", b"")),
     )
+
+
+def check_length(head: RequestHead, length: int | None) -> None:
+    """Raise LocalProtocolError unless the head announces a body of ``length`` bytes (None: not known)."""
+    if length is not None:
+        check_sent(head, length)
+    elif head.length is None and not head.is_chunked:
+        raise LocalProtocolError("A request with a body needs Content-Length or Transfer-Encoding: chunked")
+
+
+def check_sent(head: RequestHead, sent: int, *, so_far: bool = False) -> None:
+    """Raise LocalProtocolError if ``sent`` bytes of a body (``so_far``, with more to come) are not what
+    Content-Length says."""
+    if head.is_chunked:
+        return
+    expected = head.length or 0
+    if sent > expected or (sent < expected and not so_far):
+        what = f"The body has {'more than ' if sent > expected else 'only '}"
+        raise LocalProtocolError(f"{what}{min(sent, expected)} bytes, Content-Length says {expected}")

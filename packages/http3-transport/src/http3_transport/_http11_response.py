@@ -22,6 +22,7 @@ from ._http11_grammar import (
 
 if TYPE_CHECKING:
     from http3_models._config import Limits
+    from http3_models._headers import Index
 
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
@@ -44,9 +45,12 @@ DECLINED: Final = Verdict.DECLINED
 
 
 class ResponseHead(NamedTuple):
-    """A final response's head. ``fields`` have lower-case names; ``length`` is that of the body in bytes, or
-    `CHUNKED`, or `UNTIL_CLOSE`; ``stays_open`` what the server says of the connection; ``size`` the bytes of
-    the head itself."""
+    """A final response's head.
+
+    ``fields`` have lower-case names; ``by_name`` has them too, if none is repeated. ``length`` is that of the
+    body in bytes, or `CHUNKED`, or `UNTIL_CLOSE`. ``stays_open`` is what the server says of the connection,
+    ``size`` the bytes of the head itself.
+    """
 
     status_code: int
     reason: str
@@ -54,6 +58,7 @@ class ResponseHead(NamedTuple):
     length: int
     stays_open: bool
     size: int
+    by_name: Index | None = None
     protocol: str = "HTTP/1.1"
 
 
@@ -76,14 +81,15 @@ def read_head(
     if fields is None:
         return DECLINED
     by_name = dict(fields)
-    if len(by_name) < len(fields) and _repeats(fields):
+    repeats = len(by_name) < len(fields)
+    if repeats and _repeats_single(fields):
         return DECLINED
     length = _body_length(method, status[0], by_name)
     if length is None:
         return DECLINED
     connection = by_name.get(b"connection")
     stays_open = connection is None or not says_close(connection)
-    return ResponseHead(status[0], status[1], fields, length, stays_open, size)
+    return ResponseHead(*status, fields, length, stays_open, size, None if repeats else by_name)
 
 
 def _verdict(data: bytes | bytearray, limits: Limits, searched: int) -> Verdict:
@@ -93,7 +99,7 @@ def _verdict(data: bytes | bytearray, limits: Limits, searched: int) -> Verdict:
     return DECLINED if BLANK_LINE.search(data, max(searched - 2, 0)) else INCOMPLETE
 
 
-def _repeats(fields: list[Pair]) -> bool:
+def _repeats_single(fields: list[Pair]) -> bool:
     names = [name for name, _ in fields]
     return any(names.count(name) > 1 for name in _SINGLE)
 

@@ -19,6 +19,8 @@ from ._http2_outgoing import MAX_STREAMS
 from ._http2_stream import Failure, HTTP2Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from http3_models._config import Limits
     from http3_models._exceptions import Delivery
     from http3_models._records import RequestState, ResponseState
@@ -35,9 +37,16 @@ class HTTP2Engine(SharedStream):
     protocol = "HTTP/2"
 
     def __init__(
-        self, stream: Stream, backend: Backend, *, now: Clock, limits: Limits, max_streams: int = MAX_STREAMS
+        self,
+        stream: Stream,
+        backend: Backend,
+        *,
+        now: Clock,
+        limits: Limits,
+        max_streams: int = MAX_STREAMS,
+        settled: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(stream, backend, now=now, limits=limits, max_streams=max_streams)
+        super().__init__(stream, backend, now=now, limits=limits, max_streams=max_streams, settled=settled)
         self._abandoned: SimpleQueue[HTTP2Stream] = SimpleQueue()
 
     def __repr__(self) -> str:
@@ -55,6 +64,11 @@ class HTTP2Engine(SharedStream):
     def is_idle(self) -> bool:
         """True if no exchange is under way."""
         return not self._state.streams
+
+    @property
+    def is_shared(self) -> bool:
+        """True if several exchanges are under way."""
+        return len(self._state.streams) > 1
 
     @property
     def stream_limit(self) -> int:
@@ -109,6 +123,10 @@ class HTTP2Engine(SharedStream):
         with self._lock:
             return self._state.open(fields, end_stream=end_stream)
 
+    def has_begun_to_leave(self, stream: HTTP2Stream) -> bool:
+        """Whether the kernel has some of the request's HEADERS; then the rest is another's to send."""
+        return stream.first_byte < self._state.handed
+
     def credit(self, stream: HTTP2Stream) -> int:
         """Bytes of body that may be sent now."""
         with self._lock:
@@ -128,8 +146,9 @@ class HTTP2Engine(SharedStream):
     def forget(self, stream: HTTP2Stream, code: ErrorCodes = ErrorCodes.CANCEL) -> None:
         """The exchange is over; never waits. What the server still has in hand for it is cancelled."""
         with self._lock:
-            self._state.forget(stream, code)
-        self.flush_nowait()
+            is_reset = self._state.forget(stream, code)
+        if is_reset:
+            self.flush_nowait()
 
     def abandon(self, stream: HTTP2Stream) -> None:
         """`forget` for finalisers, which may run under our lock: noted here, done by the next operation."""

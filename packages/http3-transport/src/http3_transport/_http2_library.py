@@ -1,11 +1,13 @@
 """h2 as we want it: without work done in vain, and with errors where RFC 9113 puts them.
 
-`TamedConnection` cuts what arrives into frames itself, and replaces one private method of h2,
-`_receive_frame`, for four reasons:
+`TamedConnection` cuts what arrives into frames itself. What most of the traffic consists of (requests, heads
+of responses, pieces of bodies) it makes and takes without the objects, checks and log records that h2 and
+hyperframe have for each; its state machines and windows are kept all the same. That halves the cost of a
+request, and quarters that of a download. Whatever is not quite ordinary goes to h2, for it to judge.
+
+One private method of h2, `_receive_frame`, is replaced for three reasons:
 
 - h2 renders ``repr(frame)`` for its logger on every frame, which costs more than all else together.
-- Pieces of bodies need none of the objects that h2 and hyperframe make for them (three quarters of the cost
-  of a download); they are counted here, in h2's own books.
 - h2 takes a GOAWAY for the end of the connection; by section 6.8 the streams below its number go on.
 - h2 answers a malformed response with a connection error; by section 8.1.1 it is its stream's error.
 
@@ -16,23 +18,33 @@ or a malformed response then ends every exchange of the connection, but nothing 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
+from typing import TYPE_CHECKING
 
 from h2.config import H2Configuration
-from h2.connection import ConnectionState, H2Connection
+from h2.connection import AllowedStreamIDs, ConnectionInputs, ConnectionState, H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, Event
 from h2.exceptions import (
+    DenialOfServiceError,
     FrameTooLargeError,
     InvalidBodyLengthError,
     ProtocolError,
     StreamClosedError,
     StreamIDTooLowError,
+    TooManyStreamsError,
 )
 from h2.settings import SettingCodes, Settings
-from h2.stream import H2Stream, StreamClosedBy, StreamState
-from hpack.exceptions import HPACKError
+from h2.stream import H2Stream, StreamClosedBy, StreamInputs, StreamState
+from hpack import HPACKError, OversizedHeaderListError
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame
+
+from . import _http2_hpack
+from ._http2_hpack import FieldDecoder, FieldEncoder
+
+if TYPE_CHECKING:
+    from ._http2_headers import Field
 
 INITIAL_STREAM_WINDOW = 128 * 1024
 """Bytes that a server may send on a stream before anybody reads them."""
@@ -42,8 +54,8 @@ HARD_HEAD_FACTOR = 4
 
 
 DATA, HEADERS, PUSH_PROMISE, CONTINUATION = 0, 1, 5, 9
-END_HEADERS = 0x4
-"""Types of frames, and a flag (RFC 9113 section 6)."""
+END_STREAM, END_HEADERS = 0x1, 0x4
+"""Types of frames, and flags (RFC 9113 section 6)."""
 
 _FRAME_HEADER = Struct(">HBBBL")
 """Length in three bytes, type, flags, stream (RFC 9113 section 4.1)."""
@@ -54,19 +66,20 @@ _RECEIVING = frozenset([StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL])
 
 
 _OF_CONNECTIONS = (
-    "_frame_dispatch_table", "_inbound_flow_control_window_manager", "_prepare_for_sending", "_receive_frame",
-    "_stream_is_closed_by_reset", "max_inbound_frame_size", "outbound_flow_control_window", "streams",
+    "_begin_new_stream", "_closed_streams", "_frame_dispatch_table", "_inbound_flow_control_window_manager",
+    "_open_streams", "_prepare_for_sending", "_receive_frame", "_stream_is_closed_by_reset", "decoder",
+    "encoder", "max_inbound_frame_size", "outbound_flow_control_window", "state_machine", "streams",
 )  # fmt: skip
 _OF_STREAMS = (
     "_actual_content_length", "_expected_content_length", "_inbound_window_manager",
-    "outbound_flow_control_window", "state_machine",
+    "closed", "closed_by", "outbound_flow_control_window", "request_method", "state_machine",
 )  # fmt: skip
 
 
 class MalformedMessage(Event):
     """h2 found the message on a stream to break the rules; its connection goes on."""
 
-    def __init__(self, stream_id: int, text: str, frame: Frame) -> None:
+    def __init__(self, stream_id: int, text: str, frame: Frame | None = None) -> None:
         self.stream_id = stream_id
         self.text = text
         self.flow_controlled_length = 0
@@ -76,8 +89,19 @@ class MalformedMessage(Event):
             self.only_ends = not frame.data and "END_STREAM" in frame.flags
 
 
+class Head(Event):
+    """The head of a response, final or not, in one frame."""
+
+    __slots__ = ("fields", "is_final", "stream_id")
+
+    def __init__(self, stream_id: int, fields: list[Field], *, is_final: bool) -> None:
+        self.stream_id = stream_id
+        self.fields = fields
+        self.is_final = is_final
+
+
 class BodyPiece(Event):
-    """A DATA frame that is neither padded nor the last: what most of a download consists of."""
+    """A DATA frame without padding."""
 
     __slots__ = ("data", "stream_id")
 
@@ -94,10 +118,18 @@ class TamedConnection(H2Connection):
 
     def __init__(self, config: H2Configuration) -> None:
         super().__init__(config)
+        self.decoder: FieldDecoder = FieldDecoder()
+        self.encoder: FieldEncoder = FieldEncoder()
         self.happened: list[Event] = []
         self._tail = b""
         """The beginning of a frame whose rest has not arrived."""
         self._in_header_block = False
+        self._ordinary: dict[tuple[int, int], Callable[[int, int, bytes], bool]] = {
+            (DATA, 0): self._take_piece,
+            (DATA, END_STREAM): self._take_piece,
+            (HEADERS, END_HEADERS): self._take_head,
+            (HEADERS, END_HEADERS | END_STREAM): self._take_head,
+        }
 
     def take_bytes(self, data: bytes) -> None:
         """`receive_data` with the cutting done here; see `happened` for what came. Raises the same."""
@@ -113,11 +145,8 @@ class TamedConnection(H2Connection):
                 if stop > end:
                     break
                 begin, start = start, stop
-                if (
-                    kind != DATA
-                    or flags
-                    or not self._take_piece(stream_id, data, begin + FRAME_HEADER_SIZE, stop)
-                ):
+                take = self._ordinary.get((kind, flags))
+                if take is None or not take(stream_id, flags, data[begin + FRAME_HEADER_SIZE : stop]):
                     self._follow_header_block(kind, flags)
                     self.receive_data(data[begin:stop])
         finally:
@@ -128,27 +157,69 @@ class TamedConnection(H2Connection):
         if kind in (HEADERS, PUSH_PROMISE, CONTINUATION):
             self._in_header_block = not flags & END_HEADERS
 
-    def _take_piece(self, stream_id: int, data: bytes, start: int, stop: int) -> bool:
-        """Count a piece of a body as h2 would; False for all that is not quite ordinary: h2 judges that."""
+    def _receiving(self, stream_id: int) -> H2Stream | None:
+        """The stream, if nothing stands against a frame of its response now."""
         stream = self.streams.get(stream_id)
         if (
             stream is None
             or self._in_header_block
             or self.state_machine.state is not ConnectionState.CLIENT_OPEN
+            or stream.state_machine.state not in _RECEIVING
         ):
+            return None
+        return stream
+
+    # What takes an ordinary frame: -10 us for a head, -8 us for what ends a body. False if it is not quite
+    # ordinary; then nothing has changed, and h2 judges.
+
+    def _take_head(self, stream_id: int, flags: int, block: bytes) -> bool:
+        """The head of a response. Its fields are judged by `_http2_headers`, its length by `HTTP2State`."""
+        stream = self._receiving(stream_id)
+        if stream is None or stream.state_machine.headers_received:
             return False
-        machine, size, expected = stream.state_machine, stop - start, stream._expected_content_length
-        if machine.state not in _RECEIVING or not machine.headers_received:
+        fields = self._decoded(block)
+        is_final = not fields or fields[0][0] != b":status" or fields[0][1][:1] != b"1"
+        if is_final:
+            stream.state_machine.process_input(StreamInputs.RECV_HEADERS)
+        elif flags & END_STREAM:
+            self._prepare_for_sending(self._ended(stream_id))
+            self.happened.append(MalformedMessage(stream_id, "The response ended without a final head"))
+            return True
+        self.happened.append(Head(stream_id, fields, is_final=is_final))
+        if flags & END_STREAM:
+            self.happened += stream.state_machine.process_input(StreamInputs.RECV_END_STREAM)
+        return True
+
+    def _decoded(self, block: bytes) -> list[Field]:
+        """The fields of a header block. Where it is broken the connection is, as its tables are."""
+        try:
+            return self.decoder.fields(block)
+        except OversizedHeaderListError as exc:
+            self.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+            raise DenialOfServiceError(f"Oversized header block: {exc}") from exc
+        except HPACKError as exc:
+            self.close_connection(ErrorCodes.COMPRESSION_ERROR)
+            raise ProtocolError(f"Error decoding header block: {exc}") from exc
+
+    def _take_piece(self, stream_id: int, flags: int, data: bytes) -> bool:
+        """A piece of a body, maybe the last."""
+        stream = self._receiving(stream_id)
+        if stream is None or not stream.state_machine.headers_received:
             return False
-        if expected is not None and stream._actual_content_length + size > expected:
-            return False
+        size, expected = len(data), stream._expected_content_length
+        if expected is not None:
+            left = expected - stream._actual_content_length - size
+            if left < 0 or (left and flags):
+                return False
         windows = self._inbound_flow_control_window_manager, stream._inbound_window_manager
         if size > windows[0].current_window_size or size > windows[1].current_window_size:
             return False
         for window in windows:
             window.window_consumed(size)
         stream._actual_content_length += size
-        self.happened.append(BodyPiece(stream_id, data[start:stop]))
+        self.happened.append(BodyPiece(stream_id, data))
+        if flags:
+            self.happened += stream.state_machine.process_input(StreamInputs.RECV_END_STREAM)
         return True
 
     def _receive_frame(self, frame: Frame) -> list[Event]:
@@ -174,6 +245,39 @@ class TamedConnection(H2Connection):
         self.happened.extend(events)
         return []
 
+    @property
+    def open_outbound_streams(self) -> int:
+        """Streams of ours that are open; of those below the limit, also such as are not dropped yet.
+
+        h2 looks at every stream for each one that is opened.
+        """
+        known = len(self.streams)
+        return known if known < self.remote_settings.max_concurrent_streams else self._open_streams(1)
+
+    def drop(self, stream_id: int) -> None:
+        """Forget a stream that is closed, as h2 does when it counts."""
+        stream = self.streams.get(stream_id)
+        if stream is not None and stream.closed:
+            del self.streams[stream_id]
+            self._closed_streams[stream_id] = stream.closed_by
+
+    def request_frames(self, fields: list[Field], *, end_stream: bool) -> tuple[int, bytes]:
+        """Open a stream: its number and the frames of its head. ``fields`` begin with :method.
+
+        As `send_headers`, and raises the same; -18 us.
+        """
+        stream_id = self.get_next_available_stream_id()
+        if self.open_outbound_streams >= self.remote_settings.max_concurrent_streams:
+            raise TooManyStreamsError("The peer allows no further stream")
+        self.state_machine.process_input(ConnectionInputs.SEND_HEADERS)
+        stream = self._begin_new_stream(stream_id, AllowedStreamIDs.ODD)
+        stream.request_method = fields[0][1]
+        stream.state_machine.process_input(StreamInputs.SEND_HEADERS)
+        if end_stream:
+            stream.state_machine.process_input(StreamInputs.SEND_END_STREAM)
+        block = self.encoder.block(fields)
+        return stream_id, header_frames(stream_id, block, end_stream, self.max_outbound_frame_size)
+
     def data_frames(self, stream_id: int, data: memoryview) -> list[bytes | memoryview]:
         """``data``, which the windows allow, as DATA frames that end nothing; its bytes are not copied.
 
@@ -184,7 +288,7 @@ class TamedConnection(H2Connection):
         for start in range(0, size, self.max_outbound_frame_size):
             piece = data[start : start + self.max_outbound_frame_size]
             length = len(piece)
-            pieces += (_FRAME_HEADER.pack(length >> 8, length & 0xFF, DATA, 0, stream_id), piece)
+            pieces += (frame_header(length, DATA, 0, stream_id), piece)
         self.outbound_flow_control_window -= size
         self.streams[stream_id].outbound_flow_control_window -= size
         return pieces
@@ -209,6 +313,24 @@ class TamedConnection(H2Connection):
             frame = RstStreamFrame(stream_id)
             frame.error_code = ErrorCodes.PROTOCOL_ERROR
             return [frame]
+
+
+def frame_header(size: int, kind: int, flags: int, stream_id: int) -> bytes:
+    """The nine bytes before each frame."""
+    return _FRAME_HEADER.pack(size >> 8, size & 0xFF, kind, flags, stream_id)
+
+
+def header_frames(stream_id: int, block: bytes, end_stream: bool, frame_size: int) -> bytes:
+    """A header block as HEADERS and, where it is larger than a frame, CONTINUATION."""
+    frames = []
+    kind, flags = HEADERS, END_STREAM if end_stream else 0
+    for start in range(0, len(block), frame_size):
+        piece = block[start : start + frame_size]
+        if start + frame_size >= len(block):
+            flags |= END_HEADERS
+        frames += [frame_header(len(piece), kind, flags, stream_id), piece]
+        kind, flags = CONTINUATION, 0
+    return b"".join(frames)
 
 
 def fault(exc: ProtocolError) -> str:
@@ -236,8 +358,10 @@ def can_be_tamed() -> bool:
     """Whether this h2 has all that `TamedConnection` stands on."""
     config = H2Configuration(client_side=True)
     connection, stream = H2Connection(config), H2Stream(1, config, 65535, 65535)
-    return all(hasattr(connection, name) for name in _OF_CONNECTIONS) and all(
-        hasattr(stream, name) for name in _OF_STREAMS
+    return (
+        _http2_hpack.can_be_used()
+        and all(hasattr(connection, name) for name in _OF_CONNECTIONS)
+        and all(hasattr(stream, name) for name in _OF_STREAMS)
     )
 
 

@@ -44,7 +44,7 @@ class Outgoing:
     __slots__ = (
         "_answers", "_first_bytes", "_h2", "_limits", "_max_streams", "_owed", "_put", "_remote_limit",
         "_unsent", "broken", "credit_came", "draining", "growth_left", "handed", "last_error", "news",
-        "streams",
+        "settled", "streams",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, max_streams: int = MAX_STREAMS) -> None:
@@ -67,6 +67,8 @@ class Outgoing:
         self.broken: Failure | None = None
         """The connection is over."""
         self.last_error = ""
+        self.settled = False
+        """The server's SETTINGS are here."""
 
     def __repr__(self) -> str:
         state = "broken" if self.broken else "draining" if self.draining else "open"
@@ -74,9 +76,14 @@ class Outgoing:
 
     @property
     def stream_limit(self) -> int:
-        """Streams that may be open at a time; 0 once no new one may come."""
+        """Streams that may be open at a time; 0 once no new one may come.
+
+        One, until the server has said how many it takes: some end the connection over one too many.
+        """
         if self.draining or self.broken is not None:
             return 0
+        if not self.settled:
+            return 1
         return min(self._max_streams, self._remote_limit)
 
     # Bytes out.
@@ -121,8 +128,7 @@ class Outgoing:
         if self.broken is not None or self.draining:
             raise NoStreamLeft(self.broken.text if self.broken else self._drain_text())
         try:
-            stream_id = self._h2.get_next_available_stream_id()
-            self._h2.send_headers(stream_id, fields, end_stream=end_stream)
+            stream_id, frames = self._request_frames(fields, end_stream)
         except NoAvailableStreamIDError as exc:
             self.draining = True
             raise NoStreamLeft("All stream ids of the connection are used up") from exc
@@ -131,8 +137,16 @@ class Outgoing:
         stream = HTTP2Stream(stream_id, self._put, fields[0][1] == b"HEAD")
         stream.request_sent = end_stream
         self.streams[stream_id] = stream
-        self._collect()
+        self._unsent.append(frames)
+        self._put += len(frames)
         return stream
+
+    def _request_frames(self, fields: list[Field], end_stream: bool) -> tuple[int, bytes]:
+        if isinstance(self._h2, TamedConnection):
+            return self._h2.request_frames(fields, end_stream=end_stream)
+        stream_id = self._h2.get_next_available_stream_id()
+        self._h2.send_headers(stream_id, fields, end_stream=end_stream)
+        return stream_id, self._h2.data_to_send()
 
     def _drain_text(self) -> str:
         return self.last_error or "The connection takes no new requests"
@@ -205,24 +219,27 @@ class Outgoing:
         except (H2Error, KeyError):
             pass  # over on the wire, though the events that say so may still wait to be looked at
 
-    def forget(self, stream: HTTP2Stream, code: ErrorCodes = ErrorCodes.CANCEL) -> None:
-        """The exchange is over for its reader. What is not over on the wire is reset."""
+    def forget(self, stream: HTTP2Stream, code: ErrorCodes = ErrorCodes.CANCEL) -> bool:
+        """The exchange is over for its reader. What is not over on the wire is reset: True if so."""
         if self.streams.pop(stream.stream_id, None) is None:
-            return
+            return False
         self.growth_left += stream.window - INITIAL_STREAM_WINDOW
         self.news.discard(stream)
-        if not (stream.ended and stream.request_sent):
-            self._reset(stream, code)
+        is_reset = not (stream.ended and stream.request_sent) and self._reset(stream, code)
+        if isinstance(self._h2, TamedConnection):
+            self._h2.drop(stream.stream_id)
+        return is_reset
 
-    def _reset(self, stream: HTTP2Stream, code: ErrorCodes) -> None:
+    def _reset(self, stream: HTTP2Stream, code: ErrorCodes) -> bool:
         if stream.reset or self.broken is not None:
-            return
+            return False
         stream.reset = True
         try:
             self._h2.reset_stream(stream.stream_id, code)
         except H2Error:
-            return  # closed on the wire already
+            return False  # closed on the wire already
         self._collect()
+        return True
 
     # The end.
 

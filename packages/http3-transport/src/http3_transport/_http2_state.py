@@ -9,8 +9,8 @@ with as many bytes as announced. Whatever else ends a stream is a `Failure`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from h2.errors import ErrorCodes
 from h2.events import (
@@ -31,9 +31,12 @@ from h2.exceptions import DenialOfServiceError
 from http3_models._exceptions import RemoteProtocolError, ResponseTooLarge, TransportError
 
 from ._http2_headers import Malformed, Oversized, declared_length, response_head, trailer_fields
-from ._http2_library import BodyPiece, MalformedMessage, TamedConnection, length_fault
+from ._http2_library import BodyPiece, Head, MalformedMessage, TamedConnection, length_fault
 from ._http2_outgoing import CONNECTION_WINDOW, Outgoing
 from ._http2_stream import BODY, CREDIT, HEAD, Failure, HTTP2Stream
+
+if TYPE_CHECKING:
+    from ._http2_headers import Field
 
 CONNECTION_STEP = CONNECTION_WINDOW // 4
 """The connection's credit goes back in steps this large: one frame for 4 MiB."""
@@ -114,12 +117,22 @@ class HTTP2State(Outgoing):
 
     # What h2 tells.
 
+    def _on_head(self, event: Head) -> None:
+        take = self._take_head if event.is_final else self._take_informational
+        take(event.stream_id, event.fields)
+
     def _on_informational(self, event: InformationalResponseReceived) -> None:
-        stream = self.streams.get(event.stream_id or 0)
+        self._take_informational(event.stream_id or 0, event.headers or [])
+
+    def _on_response(self, event: ResponseReceived) -> None:
+        self._take_head(event.stream_id or 0, event.headers or [])
+
+    def _take_informational(self, stream_id: int, received: Iterable[Field]) -> None:
+        stream = self.streams.get(stream_id)
         if stream is None or stream.failure is not None:
             return
         try:
-            status, _ = response_head(event.headers or [], self._limits)
+            status, _ = response_head(received, self._limits)
         except Malformed as exc:
             self._malformed(stream, exc)
             return
@@ -133,14 +146,15 @@ class HTTP2State(Outgoing):
             text = f"More than max_informational ({self._limits.max_informational}) 1xx responses"
             self._fail(stream, RemoteProtocolError, text)
 
-    def _on_response(self, event: ResponseReceived) -> None:
-        stream = self.streams.get(event.stream_id or 0)
+    def _take_head(self, stream_id: int, received: Iterable[Field]) -> None:
+        stream = self.streams.get(stream_id)
         if stream is None or stream.failure is not None:
             return
         try:
-            status, fields = response_head(event.headers or [], self._limits)
+            status, fields = response_head(received, self._limits)
+            length = None if stream.is_head else declared_length(fields)
             stream.bodyless = stream.is_head or status in (204, 304)
-            stream.expected = None if stream.bodyless else declared_length(fields)
+            stream.expected = None if stream.bodyless else length
         except Malformed as exc:
             self._malformed(stream, exc)
             return
@@ -173,6 +187,9 @@ class HTTP2State(Outgoing):
         if not data:
             return
         stream.received += len(data)
+        if stream.expected is not None and stream.received > stream.expected:
+            self._fail(stream, RemoteProtocolError, length_fault(stream.expected, stream.received))
+            return
         if stream.bodyless:
             self._fail(stream, RemoteProtocolError, "The server sent a body where there can be none")
             return
@@ -243,6 +260,7 @@ class HTTP2State(Outgoing):
                 self.news.add(stream)
 
     def _on_settings(self, event: RemoteSettingsChanged) -> None:
+        self.settled = True
         self._remote_limit = self._h2.remote_settings.max_concurrent_streams
         if self._h2.encoder.header_table_size > MAX_ENCODER_TABLE:
             self._h2.encoder.header_table_size = MAX_ENCODER_TABLE
@@ -298,6 +316,7 @@ _HANDLERS: dict[type[Event], Callable[[HTTP2State, Any], None]] = {
     BodyPiece: HTTP2State._on_piece,
     ConnectionTerminated: HTTP2State._on_goaway,
     DataReceived: HTTP2State._on_data,
+    Head: HTTP2State._on_head,
     InformationalResponseReceived: HTTP2State._on_informational,
     MalformedMessage: HTTP2State._on_malformed,
     RemoteSettingsChanged: HTTP2State._on_settings,

@@ -6,10 +6,14 @@ the connection, hand the request to its engine, and send it once more where that
 A pool belongs to one event loop and one process at a time. What it knows lives in `Books`; for another
 loop (once the first has ended) or after a fork it starts with new ones, locks included, and only drops the
 sockets of the old.
+
+Whatever a request is given (a place in line, the right to open a connection, an exchange on one) belongs to
+its `PoolLease`, which is there before the first of it and is released in whatever way the request ends.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -17,6 +21,8 @@ from http3_models._config import (
     DEFAULT_LIMITS,
     DEFAULT_POOL_LIMITS,
     DEFAULT_TIMEOUT_CONFIG,
+    Limits,
+    PoolLimits,
     SSLConfig,
     TimeoutConfig,
 )
@@ -29,22 +35,27 @@ from http3_models._exceptions import (
     TotalTimeout,
 )
 from http3_models._interfaces import AsyncDispatcher
-from http3_models._response import AsyncResponse
 
-from ._backends._choice import choose_backend
-from ._connection import HTTP_VERSIONS, HTTPConnection, Opening, check_http_versions, check_scheme
-from ._errors import timeout_error, total_timeout
+from . import _pool_books
+from ._backends._choice import blocks, check_backend, choose_backend
+from ._connection import HTTPConnection
+from ._errors import timeout_error
+from ._opening import HTTP_VERSIONS, Opening, check_http_versions, check_scheme
 from ._pool_books import Books, PoolLease
-from ._pool_state import Entry, Ticket
+from ._pool_records import Entry, Ticket
+from ._sending import check_argument, check_clock, outgoing, send_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from http3_models._config import CertTypes, Limits, PoolLimits, TimeoutTypes, VerifyTypes
+    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
     from http3_models._interfaces import ConcurrencyBackend
     from http3_models._records import RequestState, ResponseState
     from http3_models._request import AsyncRequest
+    from http3_models._response import AsyncResponse
     from http3_models._url import Origin
+
+    from ._interfaces import Engine
 
 
 WAIT_SLICE = 0.5
@@ -61,7 +72,7 @@ class ConnectionPool(AsyncDispatcher):
     the connections, ``limits`` what a peer can grow. ``http_versions`` is what may be negotiated.
     ``backend`` None stands for the async library that runs at the first await. ``trust_env`` reads
     SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE. ``replay`` sends a request a second time where that is
-    safe. ``now`` is the clock, in seconds.
+    safe. ``now`` is the clock, in seconds. Raises TypeError or ValueError for what none of them can be.
     """
 
     __module__ = "http3_transport"
@@ -80,14 +91,14 @@ class ConnectionPool(AsyncDispatcher):
         limits: Limits | None = None,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        self.pool_limits = pool_limits
+        self.pool_limits = check_argument("pool_limits", pool_limits, PoolLimits)
         self.timeout: TimeoutConfig = TimeoutConfig(timeout)
-        self.replay = replay
-        self.now = now
+        self.replay = check_argument("replay", replay, bool)
+        self.now = check_clock(now)
         self._config = SSLConfig(verify=verify, cert=cert, trust_env=trust_env)
-        self._given_backend = backend
+        self._given_backend = check_backend(backend)
         self._http_versions = check_http_versions(http_versions)
-        self._limits = DEFAULT_LIMITS if limits is None else limits
+        self._limits = DEFAULT_LIMITS if limits is None else check_argument("limits", limits, Limits)
         self._closed = False
         self._books: Books | None = None
 
@@ -111,9 +122,7 @@ class ConnectionPool(AsyncDispatcher):
     @property
     def suspends(self) -> bool:
         """False over blocking sockets: then no event loop is needed to drive it."""
-        from ._backends._blocking import BlockingBackend
-
-        return not isinstance(self._given_backend, BlockingBackend)
+        return not blocks(self._given_backend)
 
     async def send(
         self,
@@ -123,12 +132,11 @@ class ConnectionPool(AsyncDispatcher):
         timeout: TimeoutTypes | None = None,
     ) -> AsyncResponse:
         """Send a request; the response's body is still to be read. Raises TransportError subclasses."""
-        state = request._state
-        state.verify = verify
-        state.cert = cert
-        if timeout is not None:
-            state.timeout = TimeoutConfig(timeout)
-        return AsyncResponse._of(await self.exchange(state))
+        record = outgoing(request, self.timeout if timeout is None else timeout, self.now)
+        record.verify = verify
+        record.cert = cert
+        self._ssl_config(record)  # for its complaints
+        return await send_by(self.exchange, record, request)
 
     async def exchange(self, request: RequestState) -> ResponseState:
         """Records in, records out; see `Exchange`."""
@@ -138,15 +146,18 @@ class ConnectionPool(AsyncDispatcher):
             request.timeout = self.timeout
         check_scheme(request.url)
         origin = request.url.origin
-        ticket = Ticket(self._key(request, origin), origin, self._known_protocol(origin))
-        lease = await self._lease(books, request, ticket)
+        lease = PoolLease(books, Ticket(self._key(request, origin), origin, self._known_protocol(origin)))
+        engine = await self._lease(books, request, lease)
         try:
-            return await lease.connection.engine.exchange(request, lease)
+            return await engine.exchange(request, lease)
         except RequestError as exc:
-            if not (self.replay and may_send_again(request, exc, lease)):
+            if not (self.replay and not self._closed and may_send_again(request, exc, lease)):
                 raise
             first = exc
-        return await self._send_again(books, request, ticket, first)
+        except BaseException:
+            lease.give_up()
+            raise
+        return await self._send_again(books, request, lease.ticket, first)
 
     async def close(self) -> None:
         """Close idle connections at once, busy ones when their response ends. Idempotent.
@@ -175,18 +186,23 @@ class ConnectionPool(AsyncDispatcher):
                 return books
             if not books.backend.scope_has_ended(books.scope):
                 raise RuntimeError(
-                    "an AsyncClient serves one event loop at a time, and its first one still runs"
+                    "an AsyncClient serves one event loop at a time, and its first one was not closed yet"
                 )
+        fresh = Books(choose_backend(self._given_backend), self.pool_limits, self.now)
+        with _pool_books.beginning:
+            if self._books is not books:
+                fresh = self._books or fresh  # another thread was faster
+            self._books = fresh
         if books is not None:
             books.drop()
-        self._books = books = Books(choose_backend(self._given_backend), self.pool_limits, self.now)
-        return books
+        return fresh
 
     def _key(self, request: RequestState, origin: Origin) -> Hashable:
         """Equal keys share connections: the origin, with the TLS configuration where it is not the pool's."""
         if not origin.is_ssl or (request.verify is None and request.cert is None):
             return origin
-        return (origin, self._ssl_config(request))
+        config = self._ssl_config(request)
+        return origin if config == self._config else (origin, config)
 
     def _ssl_config(self, request: RequestState) -> SSLConfig:
         if request.verify is None and request.cert is None:
@@ -201,29 +217,45 @@ class ConnectionPool(AsyncDispatcher):
             return True
         return None if origin.is_ssl else False
 
-    async def _lease(self, books: Books, request: RequestState, ticket: Ticket) -> PoolLease:
-        """A connection for the ticket: waited for, opened, or reused after a last look."""
-        books.join(ticket)
-        while True:
-            if ticket.entry is None:
-                await self._wait(books, request, ticket)
-            entry = ticket.entry
-            assert entry is not None
-            if entry.connection is None:
-                return PoolLease(books, entry, await self._open(books, entry, request), reused=False)
-            connection = books.connection(entry)
-            if entry.leases > 1 or self._usable(entry, connection):
-                return PoolLease(books, entry, connection, reused=True)
-            ticket.entry = None
-            books.replace(entry, ticket)
+    async def _lease(self, books: Books, request: RequestState, lease: PoolLease) -> Engine:
+        """A connection for the lease: waited for, opened, or reused after a last look."""
+        ticket = lease.ticket
+        try:
+            books.join(ticket)
+            while True:
+                if ticket.entry is None:
+                    await self._wait(books, request, ticket)
+                entry = ticket.entry
+                assert entry is not None
+                if entry.connection is None:
+                    return (await self._open(books, ticket, entry, request)).engine
+                connection = books.connection(entry)
+                if self._usable(books, entry, connection):
+                    lease.reused = True
+                    return connection.engine
+                books.replace(ticket)
+        except GeneratorExit:
+            raise  # a finaliser, or as good as one: the lease has its own
+        except BaseException:
+            lease.release()
+            raise
 
-    def _usable(self, entry: Entry, connection: HTTPConnection) -> bool:
-        expiry = self.pool_limits.keepalive_expiry
-        if expiry is not None and entry.idle_since and self.now() - entry.idle_since > expiry:
+    def _usable(self, books: Books, entry: Entry, connection: HTTPConnection) -> bool:
+        """Whether a connection can still be used: checked by its only holder, since that reads from it."""
+        engine = connection.engine
+        if entry.leases > 1:
+            return not engine.is_closed
+        if books.state.has_expired(entry, self.now()):
             return False
-        return connection.engine.check()
+        try:
+            return engine.check()
+        except BaseException:
+            engine.abort()
+            raise
 
-    async def _open(self, books: Books, entry: Entry, request: RequestState) -> HTTPConnection:
+    async def _open(
+        self, books: Books, ticket: Ticket, entry: Entry, request: RequestState
+    ) -> HTTPConnection:
         connection = HTTPConnection(
             request.url.origin,
             timeout=self.timeout,
@@ -231,23 +263,25 @@ class ConnectionPool(AsyncDispatcher):
             limits=self._limits,
             now=self.now,
         )
-        opening = Opening(books.backend, self._http_versions, self._limits, self.now)
+        opening = Opening(
+            books.backend, self._http_versions, self._limits, self.now, partial(books.settled, entry)
+        )
         try:
             await connection.open(opening, request, self._ssl_config(request))
+            books.opened(ticket, connection)
         except BaseException:
-            books.failed(entry)
+            connection.abort()
             raise
-        books.opened(entry, connection)
         return connection
 
     async def _wait(self, books: Books, request: RequestState, ticket: Ticket) -> None:
         """Wait in line. Raises PoolTimeout, TotalTimeout or ClientClosed."""
-        limit = self.pool_limits.pool_timeout
-        started = self.now()
+        limit, phases = self.pool_limits.pool_timeout, request.phases
+        started = self.now() - (phases.pool or 0.0)  # one limit, however often this request has to wait
         try:
             while not books.take_place(ticket):
-                request.phases.pool = self.now() - started
-                left = None if limit is None else limit - request.phases.pool
+                phases.pool = self.now() - started
+                left = None if limit is None else limit - phases.pool
                 if request.deadline is not None:
                     left = request.deadline.within(left)
                 if left is not None and left <= 0:
@@ -255,33 +289,32 @@ class ConnectionPool(AsyncDispatcher):
                 waiter = ticket.waiter
                 assert waiter is not None
                 await waiter.wait(WAIT_SLICE if left is None else min(left, WAIT_SLICE))
-                if self._closed and ticket.entry is None:
-                    raise ClientClosed("The client was closed while this request waited for a connection")
         except TotalTimeout as exc:
-            books.leave(ticket)
             if exc.delivery is not None:
                 raise
-            raise total_timeout(request, exc, Delivery.NOT_SENT) from exc
-        except BaseException:
-            books.leave(ticket)
-            raise
+            raise timeout_error(request, "pool", limit, Delivery.NOT_SENT) from exc
         finally:
-            request.phases.pool = self.now() - started
+            phases.pool = self.now() - started
 
     async def _send_again(
-        self, books: Books, request: RequestState, ticket: Ticket, first: RequestError
+        self, books: Books, request: RequestState, failed: Ticket, first: RequestError
     ) -> ResponseState:
         """The one replay, on a connection opened for it (or, for HTTP/2, after the failure)."""
         request.body.rewind()
-        fresh = Ticket(ticket.key, ticket.origin, ticket.multiplexes, newer_than=books.state.serial)
+        ticket = Ticket(failed.key, failed.origin, failed.multiplexes, books.replays_after(failed))
+        lease = PoolLease(books, ticket)
         try:
-            lease = await self._lease(books, request, fresh)
-            return await lease.connection.engine.exchange(request, lease)
+            engine = await self._lease(books, request, lease)
+            return await engine.exchange(request, lease)
         except RequestError as second:
             if first.delivery is Delivery.MAYBE_PROCESSED:
                 # The second try may not even have been sent; the first one still counts.
                 second.delivery = Delivery.MAYBE_PROCESSED
-            raise second from first
+            second.add_note(f"This was the second try. The first one failed: {first}")
+            raise
+        except BaseException:
+            lease.give_up()
+            raise
 
 
 def may_send_again(request: RequestState, error: RequestError, lease: PoolLease) -> bool:

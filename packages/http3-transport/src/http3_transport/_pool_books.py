@@ -1,7 +1,8 @@
 """What a pool knows, in one process and one event loop: its state, its lock, and who gave what back.
 
 A connection pool that is used in another loop (once the first has ended) or after a fork starts with new
-books, locks included. Those of old are only dropped: their sockets belong to somebody else.
+books, locks included. Those of old are only dropped: their sockets belong to somebody else. In a forked child
+that is done at once, so that nothing there can reach into its parent's connections.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ._connection import HTTPConnection
-from ._pool_state import Entry, PoolState, Ticket
+from http3_models._exceptions import ClientClosed
+
+from ._connection import HTTPConnection, open_connections
+from ._pool_state import PoolState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,43 +23,73 @@ if TYPE_CHECKING:
     from http3_models._config import PoolLimits
 
     from ._interfaces import Backend, Clock
+    from ._pool_records import Entry, Ticket
 
 _process_generation = 0
 
+beginning = threading.Lock()
+"""Guards the moment in which a pool gets new books."""
 
-def _count_fork() -> None:
-    global _process_generation
+
+def _start_anew() -> None:
+    """In a forked child: the connections are the parent's, and a lock may be held by a thread of its."""
+    global _process_generation, beginning
     _process_generation += 1
+    beginning = threading.Lock()
+    for connection in list(open_connections):
+        connection.drop()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_count_fork)
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 class PoolLease:
-    """See `Lease` in `_interfaces`."""
+    """See `Lease` in `_interfaces`. It has the ticket from before that joins until it has left.
 
-    __slots__ = ("_books", "_entry", "_held", "answered", "connection", "reused")
+    So there is no moment at which what a request was given could get lost: whatever interrupts it, the lease
+    is released by who holds it, or else by its own finaliser.
+    """
 
-    def __init__(self, books: Books, entry: Entry, connection: HTTPConnection, *, reused: bool) -> None:
+    __slots__ = ("_books", "_held", "answered", "reused", "ticket")
+
+    def __init__(self, books: Books, ticket: Ticket) -> None:
         self._books = books
-        self._entry = entry
         self._held = True
-        self.connection = connection
-        self.reused = reused
+        self.ticket = ticket
         self.answered = False
+        self.reused = False
 
     def release(self) -> None:
         """Give the connection back."""
         if self._held:
+            self._books.leave(self.ticket)
             self._held = False
-            self._books.released(self._entry)
 
     def abandon(self, cleanup: Callable[[], None]) -> None:
         """Give it back from a finaliser."""
         if self._held:
             self._held = False
-            self._books.abandoned.append((self._entry, cleanup))
+            self._books.abandoned.append((self.ticket, cleanup))
+
+    def give_up(self) -> None:
+        """Release it unless the engine has; then nobody knows what became of its connection."""
+        if self._held:
+            if self.ticket.holds:
+                abort_of(self.ticket)
+            self.release()
+
+    def __del__(self) -> None:
+        if self._held:
+            ticket = self.ticket
+            self.abandon(lambda: abort_of(ticket))
+
+
+def abort_of(ticket: Ticket) -> None:
+    """Drop the connection that the ticket has, if it is open."""
+    entry = ticket.entry
+    if entry is not None and isinstance(entry.connection, HTTPConnection):
+        entry.connection.abort()
 
 
 class Books:
@@ -70,12 +103,14 @@ class Books:
         self.scope = backend.scope()
         self.generation = _process_generation
         self.state = PoolState(limits)
-        self.abandoned: deque[tuple[Entry, Callable[[], None]]] = deque()
+        self.abandoned: deque[tuple[Ticket, Callable[[], None]]] = deque()
         self._now = now
         self._lock = threading.Lock()
         self._closed = False
 
     def connections(self, *, idle: bool) -> list[HTTPConnection]:
+        if not self.is_of_this_process():
+            return []
         with self._lock:
             found = self.state.connections(idle=idle)
         return [connection for connection in found if isinstance(connection, HTTPConnection)]
@@ -85,77 +120,95 @@ class Books:
         assert isinstance(connection, HTTPConnection)
         return connection
 
+    # What tickets do.
+
     def join(self, ticket: Ticket) -> None:
+        """Raises ClientClosed once the pool is closed."""
         with self._lock:
+            if self._closed:
+                raise ClientClosed("This client is closed; make a new one")
             self.state.join(ticket)
         self._close_discarded()
 
     def take_place(self, ticket: Ticket) -> bool:
-        """True if the ticket was served meanwhile; else it gets a new waiter to wait with."""
+        """True if the ticket was served meanwhile; else it gets a new waiter to wait with.
+
+        Raises ClientClosed if the pool was closed.
+        """
         if self.abandoned:
             self.settle()
         with self._lock:
             if ticket.entry is not None:
                 return True
+            if self._closed:
+                raise ClientClosed("The client was closed while this request waited for a connection")
             if ticket.waiter is None or ticket.waiter.is_set:
                 ticket.waiter = self.backend.waiter()
             return False
 
-    def replace(self, entry: Entry, ticket: Ticket) -> None:
-        """The connection turned out to be dead: put the ticket first in line again."""
+    def replace(self, ticket: Ticket) -> None:
+        """The connection turned out to be dead: the ticket gets another one, or is first in line."""
         with self._lock:
-            self.state.closed(entry)
-            self.state.join(ticket, first=True)
+            self.state.replace(ticket)
         self._close_discarded()
 
     def leave(self, ticket: Ticket) -> None:
-        """The request gives up: its place, or what it was given at the last moment."""
+        """The request gives back what it has: its place in line, the right to open, a connection."""
+        if not self.is_of_this_process():
+            return  # all that was dropped, and the lock may be held for ever
+        now = self._now()
         with self._lock:
-            entry = ticket.entry
-            if entry is None:
-                self.state.leave(ticket)
-            elif entry.connection is None:
-                self.state.failed(entry)
-            else:
-                self.state.released(entry, self._now())
+            self.state.leave(ticket, now)
+            if self._closed:
+                self.state.close_idle()
         self._close_discarded()
 
-    def opened(self, entry: Entry, connection: HTTPConnection) -> None:
+    def replays_after(self, ticket: Ticket) -> int:
+        """See `PoolState.replays_after`."""
         with self._lock:
-            self.state.opened(entry, connection)
+            return self.state.replays_after(ticket)
+
+    # What connections do.
+
+    def opened(self, ticket: Ticket, connection: HTTPConnection) -> None:
+        with self._lock:
+            self.state.opened(ticket, connection)
         self._close_discarded()
 
-    def failed(self, entry: Entry) -> None:
+    def settled(self, entry: Entry) -> None:
+        """Called by an HTTP/2 connection when the server has sent its SETTINGS."""
         with self._lock:
-            self.state.failed(entry)
-        self._close_discarded()
-
-    def released(self, entry: Entry) -> None:
-        with self._lock:
-            self.state.released(entry, self._now())
-            if self._closed and not entry.leases:
-                self.state.closed(entry)
+            self.state.settled(entry)
         self._close_discarded()
 
     def settle(self) -> None:
         """Do what finalisers left to be done."""
         while self.abandoned:
             try:
-                entry, cleanup = self.abandoned.popleft()
+                ticket, cleanup = self.abandoned.popleft()
             except IndexError:
                 return
-            cleanup()
-            self.released(entry)
+            try:
+                if ticket.holds:
+                    cleanup()
+            finally:
+                self.leave(ticket)
+
+    # The end.
 
     def close(self) -> None:
+        """Close what is idle; what is in line goes empty-handed."""
         self.settle()
+        now = self._now()
         with self._lock:
             self._closed = True
+            waiting = self.state.waiting()
+            for ticket in waiting:
+                self.state.leave(ticket, now)
             self.state.close_idle()
-            waiters = [ticket.waiter for ticket in self.state.waiting()]
-        for waiter in waiters:
-            if waiter is not None:
-                waiter.set()
+        for ticket in waiting:
+            if ticket.waiter is not None:
+                ticket.waiter.set()
         self._close_discarded()
 
     def is_of_this_process(self) -> bool:
@@ -189,4 +242,8 @@ class Books:
             except IndexError:
                 return
             if isinstance(connection, HTTPConnection):
-                connection.engine.close()
+                try:
+                    connection.engine.close()
+                except BaseException:
+                    connection.abort()
+                    raise

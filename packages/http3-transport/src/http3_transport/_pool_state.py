@@ -5,9 +5,12 @@ whatever the TLS configuration, and over all. A request is a `Ticket`; it gets a
 right to open one, or a place in its route's line, first come, first served. Every method is O(1) in the
 number of connections and waiters; nothing here scans the pool.
 
-This file owns two invariants. **Slots**: a connection counts from the moment its opening is granted until
-`closed` (or `failed`), so limits hold at every moment. **Leases**: a connection never carries more of them
-than its stream limit, and a free one is given to the oldest ticket that can use it.
+This file owns two invariants. **Slots**: a connection counts from the moment its opening is granted until it
+is discarded or its opening given up, so limits hold at every moment. **Leases**: a connection never carries
+more tickets than its stream limit, and what is free goes to the oldest ticket that can use it.
+
+Nothing is counted: connections and tickets are members of sets. So a change that is interrupted half-way
+(KeyboardInterrupt) is mended by doing it again, and `PoolState.leave` may be called as often as one likes.
 
 The caller holds the pool's lock, performs the I/O, and closes what `PoolState.discarded` collects after
 letting go of the lock.
@@ -16,7 +19,9 @@ letting go of the lock.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from ._pool_records import Entry, Host, Route, Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -24,91 +29,12 @@ if TYPE_CHECKING:
     from http3_models._config import PoolLimits
     from http3_models._url import Origin
 
-    from ._interfaces import Waiter
+    from ._pool_records import Pooled
 
 
-REMEMBERED_ROUTES = 1000
-"""How many negotiated protocols are remembered after their last connection is gone; forgetting one costs
-its next request a look at the handshake before others start theirs."""
-
-
-class Pooled(Protocol):
-    """What the books ask of a connection."""
-
-    @property
-    def stream_limit(self) -> int:
-        """Exchanges it may carry at a time now; 0 once it is closed or takes no new ones."""
-
-    @property
-    def multiplexes(self) -> bool:
-        """True for HTTP/2: several exchanges share it."""
-
-
-class Entry:
-    """A connection in the pool, or the slot for one that is being opened (``connection`` None)."""
-
-    __slots__ = ("connection", "idle_since", "leases", "route", "serial")
-
-    def __init__(self, route: Route, serial: int) -> None:
-        self.route = route
-        self.serial = serial
-        self.connection: Pooled | None = None
-        self.leases = 0
-        self.idle_since = 0.0
-
-    @property
-    def free(self) -> int:
-        """Further leases it can carry."""
-        return 0 if self.connection is None else self.connection.stream_limit - self.leases
-
-
-class Host:
-    """An origin: what the per-host limits count."""
-
-    __slots__ = ("idle", "origin", "routes", "slots")
-
-    def __init__(self, origin: Origin) -> None:
-        self.origin = origin
-        self.slots = 0
-        self.routes: dict[Route, None] = {}
-        self.idle: OrderedDict[Entry, None] = OrderedDict()
-
-
-class Route:
-    """An origin under one TLS configuration: what makes connections interchangeable."""
-
-    __slots__ = ("host", "idle", "key", "line", "multiplexes", "opening", "shared", "slots")
-
-    def __init__(self, key: Hashable, host: Host, multiplexes: bool | None) -> None:
-        self.key = key
-        self.host = host
-        self.multiplexes = multiplexes
-        """What was negotiated here last; None while unknown: then one handshake goes ahead of the others."""
-        self.slots = 0
-        self.opening = 0
-        self.idle: OrderedDict[Entry, None] = OrderedDict()
-        self.shared: OrderedDict[Entry, None] = OrderedDict()
-        self.line: OrderedDict[Ticket, None] = OrderedDict()
-
-
-class Ticket:
-    """A request that wants a connection. ``entry`` is set when it has one: to use, or to open."""
-
-    __slots__ = ("entry", "key", "multiplexes", "newer_than", "origin", "route", "waiter")
-
-    def __init__(
-        self, key: Hashable, origin: Origin, multiplexes: bool | None = None, newer_than: int = 0
-    ) -> None:
-        self.key = key
-        """Equal for requests that may share connections."""
-        self.origin = origin
-        self.multiplexes = multiplexes
-        """What is known of the protocol beforehand."""
-        self.newer_than = newer_than
-        """Only connections opened after this serial number will do; 0 for any."""
-        self.route: Route | None = None
-        self.entry: Entry | None = None
-        self.waiter: Waiter | None = None
+REMEMBERED_ORIGINS = 1000
+"""Of how many origins the negotiated protocol is remembered after their last connection is gone; forgetting
+one costs its next request a look at the handshake before others start theirs."""
 
 
 class PoolState:
@@ -117,106 +43,122 @@ class PoolState:
     def __init__(self, limits: PoolLimits) -> None:
         self.limits = limits
         self.serial = 0
-        self.slots = 0
+        """The number of the newest connection."""
         self.discarded: list[Pooled] = []
+        self._joined = 0
         self._routes: dict[Hashable, Route] = {}
         self._hosts: dict[Origin, Host] = {}
+        self._entries: dict[Entry, None] = {}
         self._idle: OrderedDict[Entry, None] = OrderedDict()
         self._starved: OrderedDict[Route, None] = OrderedDict()
-        self._entries: dict[Entry, None] = {}
-        self._remembered: OrderedDict[Hashable, bool] = OrderedDict()
+        """Routes of which the first in line waits for the overall limit."""
+        self._remembered: dict[Origin, bool] = {}
 
     # Looking.
 
+    @property
+    def slots(self) -> int:
+        """Connections, open or being opened."""
+        return len(self._entries)
+
     def connections(self, *, idle: bool) -> list[Pooled]:
         """Those that are idle, or those that are busy."""
-        entries = self._idle if idle else [entry for entry in self._entries if entry not in self._idle]
+        entries = list(self._idle) if idle else [entry for entry in self._entries if entry not in self._idle]
         return [entry.connection for entry in entries if entry.connection is not None]
-
-    def _route(self, ticket: Ticket) -> Route:
-        route = self._routes.get(ticket.key)
-        if route is None:
-            host = self._hosts.get(ticket.origin)
-            if host is None:
-                host = self._hosts[ticket.origin] = Host(ticket.origin)
-            known = self._remembered.get(ticket.key, ticket.multiplexes)
-            route = self._routes[ticket.key] = Route(ticket.key, host, known)
-            host.routes[route] = None
-        return route
 
     def waiting(self) -> list[Ticket]:
         """Everybody who is in line."""
-        return [ticket for route in self._routes.values() for ticket in route.line]
+        return [ticket for route in self._routes.values() for ticket in (*route.replays, *route.line)]
 
-    # A request comes, or goes without having been served.
+    # A request comes, and goes.
 
-    def join(self, ticket: Ticket, *, first: bool = False) -> None:
-        """Serve the ticket or put it in line; ``first`` for one that was served badly (a dead connection)."""
+    def join(self, ticket: Ticket) -> None:
+        """Serve the ticket or put it in line."""
+        self._joined += 1
+        ticket.number = self._joined
         route = ticket.route = self._route(ticket)
-        if first or not route.line:
-            ticket.entry = self._reusable(ticket, route) or self._openable(route)
-            if ticket.entry is not None:
-                return
-        route.line[ticket] = None
-        if first:
-            route.line.move_to_end(ticket, last=False)
+        line = route.line_of(ticket)
+        if line or not self._grant(ticket, route):
+            line[ticket] = None
 
-    def leave(self, ticket: Ticket) -> None:
-        """The request gives up its place in line."""
-        route = ticket.route
-        if route is not None:
-            route.line.pop(ticket, None)
-            if not route.line:
-                self._starved.pop(route, None)
-                self._drop_unused(route)
-
-    # What happens to connections.
-
-    def opened(self, entry: Entry, connection: Pooled) -> None:
-        """The opening that a ticket was granted succeeded; the ticket holds its first lease."""
-        route = entry.route
-        entry.connection = connection
-        entry.leases = 1
-        route.opening -= 1
-        route.multiplexes = connection.multiplexes
-        self._remember(route.key, connection.multiplexes)
-        if connection.multiplexes:
-            route.shared[entry] = None
+    def replace(self, ticket: Ticket) -> None:
+        """The connection that the ticket was given is dead: it gets another one ahead of those in line."""
+        route, entry = ticket.route, ticket.entry
+        assert route is not None
+        assert entry is not None
+        line = route.line_of(ticket)
+        line[ticket] = None
+        line.move_to_end(ticket, last=False)
+        entry.tickets.discard(ticket)
+        ticket.entry = None
+        if not entry.tickets:
+            self._discard(entry)
         self._serve(route)
+        self._freed(route.host)
 
-    def failed(self, entry: Entry) -> None:
-        """The opening failed or was given up."""
-        entry.route.opening -= 1
-        self._free_slot(entry)
-
-    def released(self, entry: Entry, now: float) -> None:
-        """One exchange on the connection is over."""
-        connection = entry.connection
-        if connection is None or entry not in self._entries:
+    def leave(self, ticket: Ticket, now: float) -> None:
+        """The ticket's claim ends, whatever it is: a place in line, the right to open, an exchange."""
+        route, entry = ticket.route, ticket.entry
+        if entry is None:
+            if route is not None:
+                route.line_of(ticket).pop(ticket, None)
+                self._tidy(route)
             return
-        entry.leases -= 1
+        tickets, connection = entry.tickets, entry.connection
+        tickets.discard(ticket)
+        if entry not in self._entries:
+            return
+        if connection is None or (not tickets and connection.stream_limit == 0):
+            self.closed(entry)
+            return
         route = entry.route
-        if not entry.leases:
-            if connection.stream_limit == 0:
-                self.closed(entry)
-                return
+        if not tickets and entry not in self._idle:
             entry.idle_since = now
             self._idle[entry] = route.host.idle[entry] = None
             if not connection.multiplexes:
                 route.idle[entry] = None
         if connection.multiplexes and entry.free > 0:
             route.shared[entry] = None
-        self._serve_host(route.host)
-        if not entry.leases:
+        self._freed(route.host)
+        if not tickets:
             self._trim(route.host, now)
 
+    # What happens to connections.
+
+    def opened(self, ticket: Ticket, connection: Pooled) -> None:
+        """The opening that the ticket was granted succeeded; the ticket holds its first lease."""
+        entry = ticket.entry
+        assert entry is not None
+        route = entry.route
+        entry.connection = connection
+        route.multiplexes = connection.multiplexes
+        self._remember(route.host.origin, connection.multiplexes)
+        if connection.is_settled:
+            self.settled(entry)
+
+    def settled(self, entry: Entry) -> None:
+        """It is known now how many exchanges the connection carries."""
+        route = entry.route
+        route.opening.pop(entry, None)
+        if entry.connection is not None and entry.connection.multiplexes and entry in self._entries:
+            route.shared[entry] = None
+        self._serve(route)
+
+    def replays_after(self, ticket: Ticket) -> int:
+        """For a ticket whose exchange failed: replays of it are for connections newer than this.
+
+        It is the same for all that fail on one connection, so that these can share the next one.
+        """
+        entry = ticket.entry
+        assert entry is not None
+        entry.replays_after = entry.replays_after or self.serial
+        return entry.replays_after
+
     def closed(self, entry: Entry) -> None:
-        """The connection is gone, or must go; it is discarded unless exchanges are still under way on it."""
-        if entry not in self._entries:
-            return
-        if entry.connection is not None:
-            self.discarded.append(entry.connection)
-        self._free_slot(entry)
+        """The connection is gone or must go, or its opening was given up."""
+        self._discard(entry)
+        self._freed(entry.route.host)
+        self._tidy(entry.route)
 
     def close_idle(self) -> None:
         """Discard all idle connections."""
@@ -225,131 +167,120 @@ class PoolState:
 
     # How tickets are served.
 
-    def _serve_host(self, host: Host) -> None:
-        """Something has become free here: serve who waits for it, and then whom the overall limit holds up.
-
-        A host has more than one route only where it is asked under several TLS configurations.
-        """
-        for route in tuple(host.routes):
-            if route.line:
-                self._serve(route)
-        if self._starved:
-            self._serve_starved()
+    def _freed(self, host: Host) -> None:
+        """Something has become free: first come, first served, among those who wait here and the first of
+        those whom the overall limit holds up (these take turns)."""
+        here = [route for route in host.routes if route.line or route.replays]
+        if len(here) == 1 and not self._starved:
+            self._serve(here[0])
+            return
+        others_too = True
+        while here or (self._starved and others_too):
+            first_starved = next(iter(self._starved), None) if others_too else None
+            route = min(here if first_starved is None else [*here, first_starved], key=Route.oldest)
+            self._starved.pop(route, None)
+            served = self._serve_first(route)
+            if not (served and route.waits) and route in here:
+                here.remove(route)
+            if served and route is first_starved and route.waits:
+                self._starved[route] = None
+            elif not served and route in self._starved:  # the overall limit: nothing is left for others
+                if route is first_starved:
+                    self._starved.move_to_end(route, last=False)
+                others_too = False
 
     def _serve(self, route: Route) -> None:
-        while route.line:
-            ticket = next(iter(route.line))
-            entry = self._reusable(ticket, route) or self._openable(route)
-            if entry is None:
-                return
-            del route.line[ticket]
+        while route.waits and self._serve_first(route):
+            pass
+
+    def _serve_first(self, route: Route) -> bool:
+        """Serve the first in line who can be; False if nobody can."""
+        for line in (route.replays, route.line):
+            ticket = next(iter(line), None)
+            # One that has an entry was served by somebody who was interrupted.
+            if ticket is not None and (ticket.entry is not None or self._grant(ticket, route)):
+                line.pop(ticket, None)
+                if ticket.waiter is not None:
+                    ticket.waiter.set()
+                if not route.waits:
+                    self._starved.pop(route, None)
+                return True
+        return False
+
+    def _grant(self, ticket: Ticket, route: Route) -> bool:
+        """Give the ticket a connection with room for one more, or a slot for a new one.
+
+        What the ticket was given is noted in it first: then `leave` can take it back at any moment.
+        """
+        entry = self._reusable(ticket, route)
+        if entry is not None:
             ticket.entry = entry
-            if ticket.waiter is not None:
-                ticket.waiter.set()
-        self._starved.pop(route, None)
+            if entry.tickets:
+                entry.idle_since = None
+            entry.tickets.add(ticket)
+            self._no_longer_idle(entry)
+            return True
+        if not self._may_open(route):
+            return False
+        self.serial += 1
+        ticket.entry = entry = Entry(route, self.serial)
+        entry.tickets.add(ticket)
+        self._entries[entry] = route.entries[entry] = route.host.entries[entry] = route.opening[entry] = None
+        return True
 
     def _reusable(self, ticket: Ticket, route: Route) -> Entry | None:
-        """A connection with room for one more, the lease already counted."""
         while route.shared:
             entry = next(reversed(route.shared))
             if entry.free > 0:
                 if entry.serial > ticket.newer_than:
-                    return self._lease(entry)
+                    return entry
                 break
             # A full one leaves this table, and comes back when one of its leases ends.
             del route.shared[entry]
         if route.idle and not ticket.newer_than:
-            # The one used last: the others may grow old and go.
-            return self._lease(next(reversed(route.idle)))
+            return next(reversed(route.idle))  # the one used last: the others may grow old and go
         return None
 
-    def _lease(self, entry: Entry) -> Entry:
-        if not entry.leases:
-            self._no_longer_idle(entry)
-        entry.leases += 1
-        return entry
-
-    def _no_longer_idle(self, entry: Entry) -> None:
-        route = entry.route
-        self._idle.pop(entry, None)
-        route.idle.pop(entry, None)
-        route.host.idle.pop(entry, None)
-
-    def _openable(self, route: Route) -> Entry | None:
-        """A slot for a new connection, if one may be opened now."""
-        if route.opening and route.multiplexes is not False:
-            return None
-        if not self._has_room(route):
-            return None
-        self.serial += 1
-        entry = Entry(route, self.serial)
-        self._entries[entry] = None
-        route.opening += 1
-        route.slots += 1
-        route.host.slots += 1
-        self.slots += 1
-        return entry
-
-    def _has_room(self, route: Route) -> bool:
+    def _may_open(self, route: Route) -> bool:
         """Whether the limits allow one more; idle connections that nobody in line can use make room."""
+        if route.opening and route.multiplexes is not False:
+            return False
         hard_limit, total = self.limits.hard_limit, self.limits.total
         host = route.host
-        if hard_limit is not None and host.slots >= hard_limit:
+        if hard_limit is not None and len(host.entries) >= hard_limit:
             if not host.idle:
                 return False
-            self._discard_idle(next(iter(host.idle)), route)
-        if total is not None and self.slots >= total:
+            self._make_room(next(iter(host.idle)), route)
+        if total is not None and len(self._entries) >= total:
             if not self._idle:
                 self._starved[route] = None
                 return False
-            self._discard_idle(next(iter(self._idle)), route)
+            self._make_room(next(iter(self._idle)), route)
         return True
-
-    def _serve_starved(self) -> None:
-        """Routes that wait for the overall limit, oldest first, for as long as that helps."""
-        while self._starved and (self.limits.total is None or self.slots < self.limits.total or self._idle):
-            route = next(iter(self._starved))
-            del self._starved[route]
-            self._serve(route)
-            if route in self._starved:
-                self._starved.move_to_end(route, last=False)
-                return
 
     # Letting go.
 
-    def _discard_idle(self, entry: Entry, taker: Route) -> None:
-        """Close an idle connection for ``taker``, which gets its slot."""
-        if entry.connection is not None:
-            self.discarded.append(entry.connection)
-        self._forget(entry)
+    def _make_room(self, entry: Entry, taker: Route) -> None:
+        """Discard an idle connection for ``taker``, which gets its slot."""
+        self._discard(entry)
         if entry.route is not taker:
-            self._drop_unused(entry.route)
+            self._tidy(entry.route)
 
-    def _forget(self, entry: Entry) -> None:
+    def _discard(self, entry: Entry) -> None:
+        if entry.connection is not None and entry in self._entries:
+            self.discarded.append(entry.connection)
         route = entry.route
-        del self._entries[entry]
-        self._no_longer_idle(entry)
         route.shared.pop(entry, None)
-        route.slots -= 1
-        route.host.slots -= 1
-        self.slots -= 1
+        route.opening.pop(entry, None)
+        route.entries.pop(entry, None)
+        route.host.entries.pop(entry, None)
+        self._entries.pop(entry, None)
+        self._no_longer_idle(entry)
 
-    def _free_slot(self, entry: Entry) -> None:
-        self._forget(entry)
-        self._serve_host(entry.route.host)
-        self._drop_unused(entry.route)
-
-    def _drop_unused(self, route: Route) -> None:
-        """Forget a route without connections and waiters, so that a crawler's books do not grow."""
-        if not route.slots and not route.line and self._routes.pop(route.key, None) is not None:
-            del route.host.routes[route]
-            if not route.host.routes:
-                del self._hosts[route.host.origin]
-
-    def _remember(self, key: Hashable, multiplexes: bool) -> None:
-        self._remembered[key] = multiplexes
-        if len(self._remembered) > REMEMBERED_ROUTES:
-            self._remembered.popitem(last=False)
+    def _no_longer_idle(self, entry: Entry) -> None:
+        entry.route.idle.pop(entry, None)
+        entry.route.host.idle.pop(entry, None)
+        self._idle.pop(entry, None)
 
     def _trim(self, host: Host, now: float) -> None:
         """Close what is idle beyond the limits or for too long."""
@@ -358,6 +289,40 @@ class PoolState:
             self.closed(next(iter(host.idle)))
         while limits.total_idle is not None and len(self._idle) > limits.total_idle:
             self.closed(next(iter(self._idle)))
-        expiry = limits.keepalive_expiry
-        while expiry is not None and self._idle and now - next(iter(self._idle)).idle_since > expiry:
+        while self._idle and self.has_expired(next(iter(self._idle)), now):
             self.closed(next(iter(self._idle)))
+
+    def has_expired(self, entry: Entry, now: float) -> bool:
+        """Whether it is, or was, idle for too long."""
+        expiry, since = self.limits.keepalive_expiry, entry.idle_since
+        return expiry is not None and since is not None and now - since >= expiry
+
+    # Routes.
+
+    def _route(self, ticket: Ticket) -> Route:
+        route = self._routes.get(ticket.key)
+        if route is None:
+            host = self._hosts.get(ticket.origin)
+            if host is None:
+                host = self._hosts[ticket.origin] = Host(ticket.origin)
+            known = self._remembered.get(ticket.origin, ticket.multiplexes)
+            route = self._routes[ticket.key] = Route(ticket.key, host, known)
+            host.routes[route] = None
+        return route
+
+    def _tidy(self, route: Route) -> None:
+        """Forget a route without connections and waiters, so that a crawler's books do not grow."""
+        if route.waits:
+            return
+        self._starved.pop(route, None)
+        if not route.entries and self._routes.get(route.key) is route:
+            host = route.host
+            host.routes.pop(route, None)
+            if not host.routes:
+                self._hosts.pop(host.origin, None)
+            del self._routes[route.key]
+
+    def _remember(self, origin: Origin, multiplexes: bool) -> None:
+        self._remembered[origin] = multiplexes
+        if len(self._remembered) > REMEMBERED_ORIGINS:
+            del self._remembered[next(iter(self._remembered))]

@@ -29,7 +29,8 @@ from contextlib import suppress
 
 from http3_models._records import ConnectionInfo
 
-from ._interfaces import Clock, OperationTimeout, Stream
+from ._connecting import remaining
+from ._interfaces import Clock, Stream
 
 # The most plaintext in one TLS record (RFC 8446 5.1).
 RECORD_SIZE = 16 * 1024
@@ -87,7 +88,8 @@ class TLSState:
             elif not self._incoming.pending and not self._object.pending():
                 return None  # the cheap way to know that there is nothing; an exception is the dear one
             try:
-                data = self._object.read(max_bytes)
+                # One read gives one record at most, and Python allocates all it is asked for.
+                data = self._object.read(max_bytes if max_bytes < RECORD_SIZE else RECORD_SIZE)
             except ssl.SSLWantReadError:
                 return None
             except ssl.SSLZeroReturnError:
@@ -356,17 +358,17 @@ async def start_tls(
     address). ``timeout`` limits the whole of it, in seconds. If it fails, the stream is closed. Raises
     ssl.SSLError, another OSError (the connection broke), or OperationTimeout.
     """
-    deadline = None if timeout is None else now() + timeout
+    start = now()
     try:
         state = make_state(context, server_hostname)
         received = b""
         while True:
             done, outgoing = handshake_step(stream, state, received)
             if outgoing:
-                await stream.write(outgoing, seconds_left(deadline, now))
+                await stream.write(outgoing, remaining(timeout, start, now()))
             if done:
                 return TLSStream(stream, state)
-            received = await stream.read(READ_SIZE, seconds_left(deadline, now))
+            received = await stream.read(READ_SIZE, remaining(timeout, start, now()))
             if not received:
                 raise ConnectionResetError(errno.ECONNRESET, CLOSED_IN_HANDSHAKE)
     except BaseException:
@@ -393,13 +395,3 @@ def handshake_step(stream: Stream, state: TLSState, received: bytes) -> tuple[bo
         if isinstance(exc, ssl.SSLZeroReturnError | ssl.SSLEOFError):
             raise ConnectionResetError(errno.ECONNRESET, CLOSED_IN_HANDSHAKE) from exc
         raise
-
-
-def seconds_left(deadline: float | None, now: Clock) -> float | None:
-    """Seconds until the deadline. Raises OperationTimeout if it has passed."""
-    if deadline is None:
-        return None
-    left = deadline - now()
-    if left <= 0:
-        raise OperationTimeout
-    return left

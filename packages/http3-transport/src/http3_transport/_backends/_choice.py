@@ -16,13 +16,27 @@ if TYPE_CHECKING:
 def choose_backend(backend: ConcurrencyBackend | None) -> Backend:
     """The backend to use now; to be called at the first await, not at construction.
 
-    Raises RuntimeError if none was given and no supported async library runs.
+    Raises RuntimeError if none was given, or one that only connects, and no supported async library runs.
     """
     if backend is None:
         return running_backend()
     if is_native(backend):
         return cast("Backend", backend)
-    return ForeignBackend(backend)
+    return ForeignBackend(backend, running_backend())
+
+
+def check_backend(backend: ConcurrencyBackend | None) -> ConcurrencyBackend | None:
+    """The backend. Raises TypeError for what can't be one."""
+    if backend is None or callable(getattr(backend, "connect", None)):
+        return backend
+    raise TypeError(f"backend must be a ConcurrencyBackend or None, not {type(backend).__name__}")
+
+
+def blocks(backend: ConcurrencyBackend | None) -> bool:
+    """True if no await on the backend ever suspends: ours for blocking sockets."""
+    from ._blocking import BlockingBackend
+
+    return isinstance(backend, BlockingBackend) and is_native(backend)
 
 
 def is_native(backend: ConcurrencyBackend) -> bool:

@@ -1,0 +1,77 @@
+"""What `ConnectionPool` and `HTTPConnection` share as dispatchers that are used without a client.
+
+A client makes a record of each request and signs what fails; who calls ``send`` gets the same from here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from http3_models._config import TimeoutConfig
+from http3_models._exceptions import RequestError
+from http3_models._records import Deadline, RequestState
+from http3_models._request import AsyncRequest, Request
+from http3_models._response import AsyncResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from http3_models._config import TimeoutTypes
+    from http3_models._records import ResponseState
+
+    from ._interfaces import Clock
+
+T = TypeVar("T")
+
+
+def check_argument(name: str, value: object, kind: type[T]) -> T:
+    """The value. Raises TypeError, naming the argument, if it is of another kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+    return value
+
+
+def check_clock(now: Clock) -> Clock:
+    """The clock. Raises TypeError for what can't be called."""
+    if not callable(now):
+        raise TypeError(f"now must be a function that returns seconds, not {type(now).__name__}")
+    return now
+
+
+def outgoing(request: AsyncRequest, timeout: TimeoutTypes, now: Clock) -> RequestState:
+    """A record of its own for one exchange: the request may be sent again, with other limits.
+
+    Raises TypeError for what is no request, StreamConsumed for a body that was sent and can't be again.
+    """
+    if not isinstance(request, AsyncRequest | Request):
+        raise TypeError(f"request must be an AsyncRequest, not {type(request).__name__}")
+    given = request._state
+    limits = TimeoutConfig(timeout)
+    deadline = given.deadline
+    if deadline is None and limits.total_timeout is not None:
+        deadline = Deadline(limits.total_timeout, now)
+    given.body.rewind()
+    return RequestState(
+        given.method,
+        given.url,
+        given.headers,
+        given.body,
+        cookies=given.cookies,
+        hand_cookie=given.hand_cookie,
+        timeout=limits,
+        deadline=deadline,
+    )
+
+
+async def send_by(
+    exchange: Callable[[RequestState], Awaitable[ResponseState]], record: RequestState, request: AsyncRequest
+) -> AsyncResponse:
+    """The exchange as a response, with the time it took; what fails is signed with the request."""
+    try:
+        response = await exchange(record)
+    except RequestError as exc:
+        if exc._request is None:
+            exc.request = request
+        raise
+    response.elapsed = record.phases.elapsed()
+    return AsyncResponse._of(response)
