@@ -135,7 +135,7 @@ def _download(runtime: str) -> Figure:
         f"download-{runtime}",
         f"download of 256 MiB, streamed, {runtime}, by a raw socket",
         (Run("http3", runtime, "download"), Run("socket", "sync", "download")),
-        (at_most(1.5, unit="download"), memory_under(60 * MIB)),
+        (at_most(1.5, unit="MiB"), memory_under(60 * MIB)),
         files=("1k", "256m"),
     )
 

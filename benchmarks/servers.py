@@ -7,6 +7,7 @@ counted; with static files it is far cheaper than any Python client, so clients 
 from __future__ import annotations
 
 import ctypes
+import json
 import shutil
 import signal
 import socket
@@ -20,12 +21,12 @@ from pathlib import Path
 
 import trustme
 
-from .site import SIZES, Site, pieces
+from .site import DOCUMENT, HEADERS, SIZES, Site, pieces
 
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
 
-_PLACES = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
+PLACES = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
 
 _CONF = """\
 daemon off;
@@ -57,13 +58,18 @@ http {{
 }}
 """
 
-_FILES = "location /stored/ {{ root {folder}; dav_methods PUT; }}\n"
+_FILES = """\
+location /stored/ {{ root {folder}; dav_methods PUT; }}
+location /close/ {{ alias {folder}/www/; keepalive_timeout 0; }}
+location /headers/ {{ alias {folder}/www/; {headers} }}
+location = /json {{ default_type application/json; return 200 '{document}'; }}
+"""
 
 
 @contextmanager
 def nginx(sizes: tuple[str, ...] = tuple(SIZES)) -> Iterator[Site]:
     """Run it until the block is left; ``sizes`` names the files that will be asked for."""
-    binary = shutil.which("nginx", path=_PLACES)
+    binary = shutil.which("nginx", path=PLACES)
     if binary is None:
         raise SystemExit("nginx is needed: apt-get install nginx, brew install nginx")
     with tempfile.TemporaryDirectory(prefix="http3-bench-") as name:
@@ -72,7 +78,7 @@ def nginx(sizes: tuple[str, ...] = tuple(SIZES)) -> Iterator[Site]:
         _fill(folder, sizes)
         conf = folder / "nginx.conf"
         conf.write_text(_CONF.format(folder=folder, **ports))
-        (folder / "files.conf").write_text(_FILES.format(folder=folder))
+        (folder / "files.conf").write_text(_files(folder))
         command = [binary, "-p", name, "-c", str(conf), "-e", "stderr"]
         with _running(command, list(ports.values()), folder / "log"):
             yield Site(
@@ -82,6 +88,11 @@ def nginx(sizes: tuple[str, ...] = tuple(SIZES)) -> Iterator[Site]:
                 ca_file=str(folder / "ca.pem"),
                 folder=name,
             )
+
+
+def _files(folder: Path) -> str:
+    headers = " ".join(f'add_header {name} "{value}";' for name, value in HEADERS.items())
+    return _FILES.format(folder=folder, headers=headers, document=json.dumps(DOCUMENT, separators=(",", ":")))
 
 
 def _fill(folder: Path, sizes: tuple[str, ...]) -> None:

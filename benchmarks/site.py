@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+if TYPE_CHECKING:
+    from .clients.seam import Json
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -24,6 +27,27 @@ PERIOD = 65_521
 
 LOOK = 32
 """Bytes that are compared at the start of each piece."""
+
+
+HEADERS = {
+    f"X-Measured-{number:02}": f"a value, as long as most are: {number * 7919:06}" for number in range(32)
+}
+"""What /headers/ adds to nginx's own eight."""
+
+HEADER = "x-measured-31"
+"""The one that is looked up."""
+
+DOCUMENT: Json = [
+    {
+        "id": number,
+        "name": f"Person {number}",
+        "active": number % 3 == 0,
+        "score": number / 8,
+        "tags": ["a", "b"],
+    }
+    for number in range(26)
+]
+"""What is sent to /json, and comes from there: some 2 KiB of JSON."""
 
 
 class Site(NamedTuple):

@@ -1,34 +1,27 @@
-"""What clients are made to do. Each workload is a value; two functions run any of them, sync and async.
+"""What clients are made to do, as values; `work` does it.
 
-A run lets every task do a few small requests (connections open, modules load, caches fill), then does the
-work between two readings of the clock that counts this process' CPU. Every response is checked inside, with
-what costs next to nothing: status, HTTP version, and the bytes as told in `site`.
+Every response is checked with what costs next to nothing: status, HTTP version, the bytes as told in `site`.
 """
 
 from __future__ import annotations
 
-import os
 import resource
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterable
 from io import BytesIO
 from time import monotonic
 from typing import NamedTuple
 
-from .clients import Answer, AsyncClient, Setup, SyncClient
-from .site import BLOCK, SIZES, Check, Site, check_whole
-
-WARM_UP = 3
-"""Small requests that each task does first."""
-
-Gather = Callable[[list[Callable[[], Awaitable[None]]]], Awaitable[None]]
-"""Runs coroutine functions side by side: what asyncio and trio have under different names."""
+from .clients.seam import Answer, Headed, Parsed, Setup
+from .site import BLOCK, DOCUMENT, HEADER, HEADERS, MIB, SIZES, Site, check_whole
 
 
 class Workload(NamedTuple):
-    """``times`` the same thing, by ``at_once`` tasks side by side (sync clients: 1).
+    """``times`` the same thing, by ``at_once`` tasks or ``threads`` threads that share one client.
 
-    ``verb``: "get" reads a body into memory, "stream" lets it pass by, "save" writes it to a file, "put"
-    sends a file. ``listener`` is an attribute of `Site`.
+    ``verb``: "get" reads a body into memory, "headed" looks up a header as well, "json" posts and parses,
+    "stream" lets a body pass by, "save" writes it to a file, "put" sends a file, "put-pieces" what an
+    iterator gives. ``listener`` is an attribute of `Site`; ``prefix`` of the path says what the server does
+    besides. ``warm_up``: small requests that each task does before.
     """
 
     verb: str
@@ -36,7 +29,10 @@ class Workload(NamedTuple):
     listener: str = "plain"
     times: int = 1
     at_once: int = 1
+    threads: int = 1
     connections: int = 100
+    prefix: str = ""
+    warm_up: int = 3
 
     @property
     def size(self) -> int:
@@ -48,27 +44,51 @@ class Workload(NamedTuple):
         """What must be spoken."""
         return "HTTP/2" if self.listener == "http2" else "HTTP/1.1"
 
+    @property
+    def unit(self) -> str:
+        """What costs are told by."""
+        return "request" if self.file == "1k" else "MiB"
+
+    @property
+    def units(self) -> float:
+        """How many of them it is."""
+        return self.times if self.unit == "request" else self.times * self.size / MIB
+
     def setup(self, site: Site) -> Setup:
         """How the client is to be made for it."""
         return Setup(site.ca_file, self.listener == "http2", self.connections)
 
+    def part(self, share: float) -> Workload:
+        """The same with fewer requests, but never fewer than two for each task."""
+        fewest = min(self.times, 2 * max(self.at_once, self.threads))
+        return self._replace(times=max(fewest, round(self.times * share)))
+
 
 WORKLOADS = {
-    "get": Workload("get", times=2000),
+    "get": Workload("get", times=2500),
     "get-tls": Workload("get", listener="tls", times=2000),
-    "get-50": Workload("get", times=3000, at_once=50, connections=50),
-    "get-50-tls": Workload("get", listener="tls", times=3000, at_once=50, connections=50),
-    "get-1000": Workload("get", times=6000, at_once=1000, connections=100),
-    "get-100-streams": Workload("get", listener="http2", times=3000, at_once=100),
+    "get-50": Workload("get", times=5000, at_once=50, connections=50),
+    "get-50-tls": Workload("get", listener="tls", times=5000, at_once=50, connections=50),
+    "get-1000": Workload("get", times=6000, at_once=1000, connections=100, warm_up=1),
+    "get-8-threads": Workload("get", times=3000, threads=8),
+    "get-http2": Workload("get", listener="http2", times=2000),
+    "get-100-streams": Workload("get", listener="http2", times=4000, at_once=100),
+    "headers": Workload("headed", times=2000, prefix="headers/"),
+    "json": Workload("json", times=1500),
+    "connect": Workload("get", times=600, prefix="close/"),
+    "connect-tls": Workload("get", listener="tls", times=250, prefix="close/"),
     "download": Workload("stream", "256m"),
     "download-tls": Workload("stream", "256m", "tls"),
     "download-http2": Workload("stream", "256m", "http2"),
+    "download-64-http2": Workload("stream", "64m", "http2"),
     "read": Workload("get", "64m"),
     "read-http2": Workload("get", "64m", "http2"),
     "save": Workload("save", "1g"),
     "save-http2": Workload("save", "1g", "http2"),
     "upload": Workload("put", "1g"),
     "upload-http2": Workload("put", "1g", "http2"),
+    "upload-64": Workload("put", "64m"),
+    "upload-64-pieces": Workload("put-pieces", "64m"),
 }
 
 
@@ -78,24 +98,39 @@ class Measured(NamedTuple):
     cpu: float
     """Seconds, user and system, for all of it."""
     wall: float
-    times: int
+    units: float
+    """Requests or MiB."""
     memory: int
     """Bytes that were resident at most, from the start of the process to the end of the work."""
+    middle: float = 0.0
+    """Seconds that half of the requests took at most; 0 where it is one request only."""
+    slow: float = 0.0
+    """Seconds that 99 of 100 requests took at most."""
 
 
 class Meter:
     """Measures from its making to `stop`."""
 
-    __slots__ = ("_cpu", "_wall")
+    __slots__ = ("_cpu", "_wall", "latencies")
 
     def __init__(self) -> None:
+        self.latencies: list[float] = []
         self._wall = monotonic()
         self._cpu = cpu_seconds()
 
-    def stop(self, times: int) -> Measured:
+    def stop(self, units: float) -> Measured:
         """What was spent."""
         cpu = cpu_seconds() - self._cpu
-        return Measured(cpu, monotonic() - self._wall, times, peak_memory())
+        wall = monotonic() - self._wall
+        ranked = sorted(self.latencies)
+        return Measured(cpu, wall, units, peak_memory(), percentile(ranked, 50), percentile(ranked, 99))
+
+
+def percentile(ranked: list[float], per_cent: int) -> float:
+    """The smallest value that so many of 100 do not exceed; 0 if there is none."""
+    if not ranked:
+        return 0.0
+    return ranked[max(0, -(-len(ranked) * per_cent // 100) - 1)]
 
 
 def cpu_seconds() -> float:
@@ -122,6 +157,7 @@ def peak_memory() -> int:
 # --- checks ----------------------------------------------------------------------------------------------
 
 _SMALL = BLOCK[: SIZES["1k"]]
+_VALUE = HEADERS[HEADER.title()]
 
 
 def check_answer(workload: Workload, answer: Answer) -> None:
@@ -135,118 +171,20 @@ def check_answer(workload: Workload, answer: Answer) -> None:
         check_whole(BytesIO(answer.body), workload.size)
 
 
-def check_status(status: int, *wanted: int) -> None:
+def check_headed(workload: Workload, found: Headed) -> None:
+    """The same, and the header."""
+    check_answer(workload, found.answer)
+    if found.value != _VALUE:
+        raise AssertionError(f"wrong header: {found.value!r}")
+
+
+def check_parsed(parsed: Parsed) -> None:
+    """Raise AssertionError unless the document came."""
+    if parsed.status != 200 or parsed.value != DOCUMENT:
+        raise AssertionError(f"{parsed.status}, wrong document")
+
+
+def check_status(status: int, wanted: Iterable[int]) -> None:
     """Raise AssertionError for any other."""
     if status not in wanted:
         raise AssertionError(f"{status} came, not {wanted}")
-
-
-class _Paths(NamedTuple):
-    """Where a workload finds and leaves things."""
-
-    small: str
-    target: str
-    source: str
-    """The served file itself, for uploads."""
-    saved: str
-    stored: str
-    """Where the server keeps what was PUT."""
-
-
-def _paths(workload: Workload, site: Site) -> _Paths:
-    base: str = getattr(site, workload.listener)
-    name = f"upload-{os.getpid()}"
-    return _Paths(
-        small=f"{base}/1k",
-        target=f"{base}/stored/{name}" if workload.verb == "put" else f"{base}/{workload.file}",
-        source=os.path.join(site.folder, "www", workload.file),
-        saved=os.path.join(site.folder, f"download-{os.getpid()}"),
-        stored=os.path.join(site.folder, "stored", name),
-    )
-
-
-def _look_over(workload: Workload, paths: _Paths) -> None:
-    """Compare a file that was written with the text, every byte, and remove it."""
-    path = {"save": paths.saved, "put": paths.stored}.get(workload.verb)
-    if path is not None:
-        with open(path, "rb") as file:
-            check_whole(file, workload.size)
-        os.unlink(path)
-
-
-# --- sync ------------------------------------------------------------------------------------------------
-
-
-def run_sync(workload: Workload, client: SyncClient, site: Site) -> Measured:
-    """Run it with a client that blocks."""
-    paths = _paths(workload, site)
-    small = workload._replace(file="1k")
-    for _ in range(WARM_UP):
-        check_answer(small, client.get(paths.small))
-    meter = Meter()
-    _work(workload, client, paths)
-    measured = meter.stop(workload.times)
-    client.close()
-    _look_over(workload, paths)
-    return measured
-
-
-def _work(workload: Workload, client: SyncClient, paths: _Paths) -> None:
-    check = Check()
-    if workload.verb == "get":
-        for _ in range(workload.times):
-            check_answer(workload, client.get(paths.target))
-    elif workload.verb == "stream":
-        check_status(client.stream(paths.target, check.take), 200)
-        check.end(workload.size)
-    elif workload.verb == "save":
-        with open(paths.saved, "wb") as target:
-            check_status(client.stream(paths.target, target.write), 200)
-    else:
-        with open(paths.source, "rb") as source:
-            check_status(client.put(paths.target, source), 201, 204)
-
-
-# --- async -----------------------------------------------------------------------------------------------
-
-
-async def run_async(workload: Workload, client: AsyncClient, site: Site, gather: Gather) -> Measured:
-    """Run it with an async client, on whatever loop runs; ``gather`` is that loop's."""
-    paths = _paths(workload, site)
-    small = workload._replace(file="1k")
-
-    async def warm_up() -> None:
-        for _ in range(WARM_UP):
-            check_answer(small, await client.get(paths.small))
-
-    await warm_up()
-    await gather([warm_up] * workload.at_once)
-    meter = Meter()
-    if workload.verb == "get":
-        left = iter(range(workload.times))
-        await gather([lambda: _get_all(workload, client, paths.target, left)] * workload.at_once)
-    else:
-        await _async_work(workload, client, paths)
-    measured = meter.stop(workload.times)
-    await client.close()
-    _look_over(workload, paths)
-    return measured
-
-
-async def _get_all(workload: Workload, client: AsyncClient, url: str, left: Iterator[int]) -> None:
-    """One of several tasks that share the work."""
-    for _ in left:
-        check_answer(workload, await client.get(url))
-
-
-async def _async_work(workload: Workload, client: AsyncClient, paths: _Paths) -> None:
-    check = Check()
-    if workload.verb == "stream":
-        check_status(await client.stream(paths.target, check.take), 200)
-        check.end(workload.size)
-    elif workload.verb == "save":
-        with open(paths.saved, "wb") as target:  # noqa: ASYNC230 - nothing else is to be done meanwhile
-            check_status(await client.stream(paths.target, target.write), 200)
-    else:
-        with open(paths.source, "rb") as source:  # noqa: ASYNC230
-            check_status(await client.put(paths.target, source), 201, 204)

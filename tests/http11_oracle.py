@@ -5,6 +5,7 @@ Each function takes one input, compares, and fails with an AssertionError. Tests
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 import h11
@@ -127,7 +128,7 @@ def decode(pieces: Iterable[bytes], max_trailer_size: int = LIMITS.max_trailer_s
             left = left or bool(piece)
         elif decoder.fault is None:
             content.append(decoder.feed(piece))
-            left = decoder.is_over and decoder.has_leftover
+            left = decoder.has_leftover
     return b"".join(content), decoder.is_over, decoder.trailers, left, decoder.fault is not None
 
 
@@ -194,20 +195,21 @@ class PlayedStream:
     """A `Stream` whose peer sends the pieces one after the other, then closes."""
 
     alpn_protocol = None
+    has_unsent = False
     is_truncated = False
     info = ConnectionInfo()
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
-        self._pieces = [piece for piece in pieces if piece]
+        self._pieces = deque(piece for piece in pieces if piece)
         self.written = b""
         self.is_closed = False
 
     async def read(self, max_bytes: int, timeout: float | None) -> bytes:
         if not self._pieces:
             return b""
-        piece = self._pieces.pop(0)
+        piece = self._pieces.popleft()
         if len(piece) > max_bytes:
-            self._pieces.insert(0, piece[max_bytes:])
+            self._pieces.appendleft(piece[max_bytes:])
         return piece[:max_bytes]
 
     def read_nowait(self, max_bytes: int) -> bytes | None:

@@ -20,7 +20,7 @@ from h2.events import (
     StreamEnded,
     StreamReset,
 )
-from h2.exceptions import StreamClosedError
+from h2.exceptions import StreamClosedError, StreamIDTooLowError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame
 
@@ -182,7 +182,7 @@ class EchoServer:
         fields = [("content-length", str(len(body))), ("x-path", (request.field(b":path") or b"").decode())]
         try:
             self.peer.h2.send_headers(request.stream_id, [(":status", "200"), *fields], end_stream=not body)
-        except StreamClosedError:
+        except (StreamClosedError, StreamIDTooLowError):  # reset meanwhile, and maybe forgotten
             return
         if body:
             self.pending[request.stream_id] = memoryview(body)

@@ -412,3 +412,31 @@ def test_check_lets_through_what_one_line_can_carry(fields: dict[str, str]) -> N
     for name, value in headers.wire:
         assert b":" not in name
         assert not set(name + value) & set(b"\r\n\x00")
+
+
+# What parsers and writers use.
+
+
+def test_what_is_derived_is_made_once_for_all_copies_until_a_change() -> None:
+    made: list[Headers] = []
+
+    def first_name(headers: Headers) -> bytes:
+        made.append(headers)
+        return headers.wire[0][0]
+
+    headers = Headers({"A": "1"})
+    copied = headers.copy()
+    assert [each.derived(first_name) for each in (headers, copied, headers, copied.copy())] == [b"A"] * 4
+    assert made == [headers]
+    copied.add("B", "2")
+    del copied["A"]
+    assert (headers.derived(first_name), copied.derived(first_name)) == (b"A", b"B")
+    assert len(made) == 2
+
+
+def test_an_index_that_a_parser_made_is_used_until_a_change() -> None:
+    headers = Headers._from_raw([(b"a", b"1"), (b"b", b"2")], {b"a": b"1", b"b": b"2"})
+    assert headers == Headers({"A": "1", "B": "2"})
+    assert (headers["a"], headers.getlist("B"), list(headers), len(headers)) == ("1", ["2"], ["a", "b"], 2)
+    headers.add("A", "3")
+    assert (headers["a"], headers.getlist("a")) == ("1, 3", ["1", "3"])

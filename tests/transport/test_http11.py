@@ -295,6 +295,20 @@ def test_a_malformed_or_cut_answer_is_an_error_and_the_next_request_works(
     runtime.run(main)
 
 
+def test_a_switch_of_protocols_is_refused_also_where_it_was_asked_for(
+    runtime: Runtime, raw_server: StartRawServer
+) -> None:
+    server = raw_server(answering(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nx"))
+
+    async def main() -> None:
+        pool = make_pool(runtime)
+        with pytest.raises(RemoteProtocolError, match="101"):
+            await fetch(pool, server.url, headers={"Upgrade": "x", "Connection": "Upgrade"})
+        await pool.close()
+
+    runtime.run(main)
+
+
 def test_a_reset_is_a_read_error(runtime: Runtime, raw_server: StartRawServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)

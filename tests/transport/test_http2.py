@@ -217,10 +217,10 @@ def fails(
             lambda peer, sid: peer.respond(sid, b"", fields=[("content-length", "4")]),
             "4 bytes announced, 0 received",
         ),
-        (lambda peer, sid: peer.respond(sid, fields=[("content-length", "x")]), "content-length"),
+        (lambda peer, sid: peer.respond(sid, fields=[("content-length", "x")]), "is not a number"),
         (
             lambda peer, sid: peer.respond(sid, fields=[("content-length", "1"), ("content-length", "2")]),
-            "content-length",
+            "both 1 and 2",
         ),
         (lambda peer, sid: peer.frame(DataFrame(sid, b"early", flags=["END_STREAM"])), "before headers"),
     ],

@@ -1,4 +1,4 @@
-"""What must not go wrong in a pool: storms, races, interruptions at any line, forks, backends of the user's."""
+"""What must not go wrong in a pool: storms, races, interruptions at any line, forks, foreign backends."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -173,6 +174,18 @@ def test_the_first_requests_of_two_threads_get_the_same_books(
         thread.join()
     assert server.connections == 1
     drive(pool.close())
+
+
+def test_a_pool_that_is_closed_while_its_first_request_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = ConnectionPool(backend=BlockingBackend())
+
+    def choose(backend: object) -> BlockingBackend:
+        drive(pool.close())
+        return BlockingBackend()
+
+    monkeypatch.setattr(_pool, "choose_backend", choose)
+    with pytest.raises(ClientClosed):
+        drive(fetch(pool, "http://127.0.0.1:1/"))
 
 
 def test_nothing_is_opened_once_the_pool_is_closed(raw_server: StartRawServer) -> None:
@@ -499,7 +512,7 @@ def test_an_answer_before_its_request_is_no_answer(runtime: Runtime, raw_server:
 def test_a_connection_whose_opening_failed_may_be_opened_again(
     runtime: Runtime, raw_server: StartRawServer
 ) -> None:
-    server = raw_server(silent, keeping())
+    server = raw_server(silent, lambda connection: None)
 
     async def main() -> None:
         connection = alone(runtime, server.url.replace("http:", "https:"), verify=False)
@@ -554,7 +567,6 @@ def test_a_forgotten_response_of_a_connection_alone(runtime: Runtime, raw_server
         connection = alone(runtime, server.url)
         with pytest.warns(ResourceWarning):
             await connection.send(AsyncRequest("GET", server.url))
-            gc.collect()
         with pytest.raises(NotConnected):
             await connection.send(AsyncRequest("GET", server.url))
 
@@ -569,9 +581,10 @@ def test_a_connection_belongs_to_its_loop(raw_server: StartRawServer) -> None:
         await (await connection.send(AsyncRequest("GET", server.url))).read()
 
     asyncio.run(main())
-    for run in (asyncio.run, trio.run):
-        with pytest.raises(NotConnected, match="another event loop"):
-            run(main if run is trio.run else main())  # type: ignore[operator]
+    with pytest.raises(NotConnected, match="another event loop"):
+        asyncio.run(main())
+    with pytest.raises(NotConnected, match="another event loop"):
+        trio.run(main)
     connection.drop()
 
 
@@ -698,10 +711,10 @@ def test_a_writer_that_can_not_close_costs_nothing(raw_server: StartRawServer) -
     async def main() -> None:
         pool = ConnectionPool(backend=backend)
         response = await pool.send(AsyncRequest("GET", server.url))
-        assert in_a_child(lambda: backend.writers[0].closed == 0 and pool.active_connections == [])
+        assert in_a_child(lambda: backend.writers[-1].closed == 0 and pool.active_connections == [])
         await response.close()
         settled(pool)
-        assert backend.writers[0].closed == 1
+        assert backend.writers[-1].closed == 1
         await pool.close()
 
     asyncio.run(main())
@@ -745,7 +758,14 @@ def test_a_backend_over_blocking_sockets_that_connects_by_itself_may_suspend() -
 # Interruptions.
 
 
-MODULES = ("_pool.py", "_pool_state.py", "_pool_books.py", "_pool_records.py", "_connection.py", "_opening.py")
+MODULES = (
+    "_pool.py",
+    "_pool_state.py",
+    "_pool_books.py",
+    "_pool_records.py",
+    "_connection.py",
+    "_opening.py",
+)
 
 
 class Interruption(KeyboardInterrupt):
@@ -813,33 +833,36 @@ def scenario_waiting(pool: ConnectionPool, url: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", [scenario_fresh, scenario_reused, scenario_dead, scenario_waiting])
-@pytest.mark.parametrize("versions", [("HTTP/1.1",), ("HTTP/2",)])
+@pytest.mark.parametrize(("version", "step"), [("HTTP/1.1", 1), ("HTTP/2", 3)])
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_at_any_line_loses_nothing(
-    raw_server: StartRawServer,
-    scenario: Callable[[ConnectionPool, str], None],
-    versions: tuple[str, ...],
+    raw_server: StartRawServer, scenario: Callable[[ConnectionPool, str], None], version: str, step: int
 ) -> None:
-    if scenario is scenario_waiting and versions == ("HTTP/2",):
+    if scenario is scenario_waiting and version == "HTTP/2":
         pytest.skip("nobody has to wait")
-    server = raw_server(keeping(b"x" * 70_000) if versions == ("HTTP/1.1",) else echo())
-    url = server.url + "/70000"
-    number = 0
-    while True:
-        number += 1
+    size = 70_000
+    server = raw_server(keeping(b"x" * size) if version == "HTTP/1.1" else echo())
+    url, number, raised = f"{server.url}/{size}", 0, True
+    gc.collect()
+    gc.freeze()  # a collection in each turn is cheap then
+    while raised:
+        number += step
         pool = ConnectionPool(
             backend=BlockingBackend(),
-            http_versions=versions,
+            http_versions=(version,),
             pool_limits=PoolLimits(hard_limit=1, pool_timeout=0.01),
         )
         tracer = Tracer(number)
-        raised = tracer.run(lambda pool=pool: scenario(pool, url))  # type: ignore[misc]
+        raised = tracer.run(partial(scenario, pool, url))
         gc.collect()
-        assert len(drive(fetch(pool, url)).content) == 70_000, tracer.where
-        settled(pool)
+        try:
+            assert len(drive(fetch(pool, url)).content) == size
+            settled(pool)
+        except BaseException as exc:
+            exc.add_note(f"interrupted at {tracer.where}")
+            raise
         drive(pool.close())
-        if not raised:
-            break
+    gc.unfreeze()
     assert number > 100
 
 
@@ -851,17 +874,21 @@ class Cancelled:
         self.left = number
 
     def __await__(self) -> Generator[Any, Any, object]:
-        sent: Any = None
+        task = asyncio.current_task()
+        assert task is not None
+        step: Callable[[], Any] = partial(self.coroutine.send, None)
         while True:
             try:
-                waits_for = self.coroutine.send(sent)
+                waits_for = step()
             except StopIteration as stop:
                 return stop.value
             self.left -= 1
             if self.left == 0:
-                self.coroutine.throw(asyncio.CancelledError())
-                raise AssertionError("a cancellation was swallowed")
-            sent = yield waits_for
+                asyncio.get_running_loop().call_soon(task.cancel)
+            try:
+                step = partial(self.coroutine.send, (yield waits_for))
+            except BaseException as exc:  # noqa: BLE001
+                step = partial(self.coroutine.throw, exc)
 
 
 @pytest.mark.parametrize("kind", ["plain", "tls", "tls_h2", "h2c"])
@@ -870,6 +897,8 @@ def test_a_cancellation_at_any_await_loses_nothing(kind: str, nginx: Nginx, auth
     versions = ("HTTP/2",) if kind == "h2c" else ("HTTP/1.1", "HTTP/2")
 
     async def main() -> int:
+        task = asyncio.current_task()
+        assert task is not None
         number = 0
         while True:
             number += 1
@@ -880,7 +909,7 @@ def test_a_cancellation_at_any_await_loses_nothing(kind: str, nginx: Nginx, auth
             try:
                 await attempt
             except asyncio.CancelledError:
-                pass
+                task.uncancel()
             assert len((await fetch(pool, url)).content) == 1024
             settled(pool)
             await pool.close()

@@ -365,6 +365,33 @@ def test_a_connection_that_never_settles_is_used_one_by_one() -> None:
     assert (state._routes, state._hosts, state.slots) == ({}, {}, 0)
 
 
+def test_one_that_lies_idle_unsettled_holds_up_no_replay() -> None:
+    state = PoolState(PoolLimits())
+    old = ask(state, multiplexes=True)
+    opened(state, old, stream_limit=1)
+    pioneer = ask(state, multiplexes=True)
+    connection = FakeConnection(1)
+    connection.multiplexes, connection.is_settled = True, False
+    state.opened(pioneer, connection)
+    elsewhere = ask(state, TWO)
+    waiting = ask(state, multiplexes=True, newer_than=state.replays_after(old))
+    state.leave(pioneer, now=1.0)
+    assert elsewhere.entry is not None
+    assert entry_of(waiting).connection is None
+    assert entry_of(waiting).serial == state.serial
+
+
+def test_a_replay_finds_the_newest_connection() -> None:
+    state = PoolState(PoolLimits(hard_limit=2))
+    tickets = [ask(state, multiplexes=True)]
+    opened(state, tickets[0], stream_limit=2)
+    tickets += [ask(state, multiplexes=True) for _ in range(2)]
+    newest = opened(state, tickets[2], stream_limit=2)
+    state.leave(tickets[2], now=1.0)
+    state.leave(tickets[0], now=2.0)
+    assert entry_of(ask(state, multiplexes=True, newer_than=1)).connection is newest
+
+
 def test_first_come_first_served_whatever_the_tls_configuration() -> None:
     state = PoolState(PoolLimits(hard_limit=1))
     holder = ask(state)
@@ -479,6 +506,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.waiting: list[Ticket] = []
         self.opening: list[Ticket] = []
         self.leased: list[Ticket] = []
+        self.unsettled: list[Entry] = []
 
     def sort(self) -> None:
         for ticket in [ticket for ticket in self.waiting if ticket.entry is not None]:
@@ -496,14 +524,41 @@ class PoolMachine(RuleBasedStateMachine):
         self.sort()
 
     @precondition(lambda self: self.opening)
-    @rule(data=st.data(), limit=st.sampled_from([0, 1, 3]))
-    def handshake(self, data: st.DataObject, limit: int) -> None:
+    @rule(data=st.data(), limit=st.sampled_from([0, 1, 3]), settled=st.booleans())
+    def handshake(self, data: st.DataObject, limit: int, settled: bool) -> None:
         ticket = self.opening.pop(data.draw(st.integers(0, len(self.opening) - 1)))
         if limit:
-            self.state.opened(ticket, FakeConnection(limit))
+            connection = FakeConnection(limit)
+            if connection.multiplexes and not settled:
+                connection.is_settled, connection.stream_limit = False, 1
+                self.unsettled.append(entry_of(ticket))
+            self.state.opened(ticket, connection)
             self.leased.append(ticket)
         else:
             self.state.leave(ticket, now=1.0)
+        self.sort()
+
+    @precondition(lambda self: self.unsettled)
+    @rule(data=st.data())
+    def settles(self, data: st.DataObject) -> None:
+        entry = self.unsettled.pop(data.draw(st.integers(0, len(self.unsettled) - 1)))
+        connection = entry.connection
+        assert isinstance(connection, FakeConnection)
+        if connection.stream_limit:
+            connection.is_settled, connection.stream_limit = True, 3
+            self.state.settled(entry)
+            self.sort()
+
+    @precondition(lambda self: self.leased)
+    @rule(data=st.data(), goes=st.booleans())
+    def is_refused(self, data: st.DataObject, goes: bool) -> None:
+        failed = self.leased[data.draw(st.integers(0, len(self.leased) - 1))]
+        again = Ticket(failed.key, failed.origin, failed.multiplexes, self.state.replays_after(failed))
+        if goes:
+            self.leased.remove(failed)
+            self.state.leave(failed, self.clock)
+        self.state.join(again)
+        self.waiting.append(again)
         self.sort()
 
     @precondition(lambda self: self.leased)
@@ -553,7 +608,10 @@ class PoolMachine(RuleBasedStateMachine):
             assert route is not None
             host_is_full = route.host.slots - len(route.host.idle) >= 3
             pool_is_full = self.state.slots - len(self.state._idle) >= 4
-            handshake = route.opening and route.multiplexes is not False
+            handshake = any(entry.tickets for entry in route.opening) and route.multiplexes is not False
+            assert not [entry for entry in route.opening if not entry.tickets], "opened by nobody"
+            shareable = [entry for entry in route.entries if entry.free > 0 and entry not in route.opening]
+            assert ticket.newer_than or not [entry for entry in shareable if not route.idle], "not shared"
             assert host_is_full or pool_is_full or handshake, f"{ticket} waits for nothing"
 
     def teardown(self) -> None:

@@ -19,7 +19,8 @@ import pytest
 from http3_models._records import ConnectionInfo, drive
 from http3_transport import BlockingBackend
 from http3_transport._interfaces import OperationTimeout, Stream
-from http3_transport._tls import TLSState, TLSStream, make_state, start_tls
+from http3_transport._tls import TLSStream, make_state, start_tls
+from http3_transport._tls_state import TLSState
 from http3_transport.testing import Peer, tls_pairs
 from http3_transport.testing._peers import Background, Listener
 from http3_transport.testing._streams import pattern, read_exactly, read_to_end
@@ -191,6 +192,7 @@ class MemoryPeer:
         self.info = ConnectionInfo(("192.0.2.1", 443), None, None, None)
         self.alpn_protocol: str | None = None
         self.is_truncated = False
+        self.has_unsent = False
 
     def work(self) -> None:
         """Do what a server does with what has come."""
@@ -349,6 +351,45 @@ def test_a_cut_record_is_no_data() -> None:
     peer.is_cut = True
     assert drive(stream.read(2000, None)) == b""
     assert stream.is_truncated
+
+
+def test_several_records_are_one_read() -> None:
+    stream, peer = memory_pair()
+    stream.read_nowait(1)
+    data = pattern(100_000)
+    peer.server.write(data)
+    first = drive(stream.read(65536, None))
+    assert len(first) > 2 * 16384
+    assert drive(stream.read(16384, None)) == data[len(first) : len(first) + 16384]
+    assert drive(read_exactly(stream, 100_000 - len(first) - 16384)) == data[len(first) + 16384 :]
+
+
+def test_records_before_a_forged_one_are_read_first() -> None:
+    stream, peer = memory_pair()
+    stream.read_nowait(1)
+    peer.server.write(bytes(2 * 16384))
+    genuine = peer.outgoing.read()
+    peer.server.write(bytes(16384))
+    forged = bytearray(peer.outgoing.read())
+    forged[-1] ^= 1
+    peer.outgoing.write(genuine + forged)
+    assert drive(stream.read(65536, None)) == bytes(2 * 16384)
+    for _ in range(2):
+        with pytest.raises(ssl.SSLError, match="(?i)mac"):
+            drive(stream.read(65536, None))
+    assert peer.error is not None
+
+
+def test_records_before_a_close_notify_are_read_first() -> None:
+    stream, peer = memory_pair()
+    stream.read_nowait(1)
+    peer.server.write(bytes(16384))
+    with pytest.raises(ssl.SSLWantReadError):
+        peer.server.unwrap()
+    peer.outgoing.write(peer.outgoing.read() + bytes(20_000))  # what comes behind it is nobody's
+    assert drive(stream.read(65536, None)) == bytes(16384)
+    assert drive(stream.read(65536, None)) == b""
+    assert not stream.is_truncated
 
 
 def test_a_forged_record_is_an_error_and_the_peer_is_told() -> None:

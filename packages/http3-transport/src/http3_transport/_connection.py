@@ -1,7 +1,7 @@
 """One connection to one origin: what a pool is made of, and a dispatcher by itself.
 
 How it is opened is in `_opening`; what is spoken on it, in its engine. Here is who may use it when it is used
-alone: one request opens it and the others wait, HTTP/1.1 takes one at a time, and HTTP/2 as many as the server
+alone: one request opens it and the others wait; HTTP/1.1 takes one at a time, HTTP/2 as many as the server
 has said. It belongs to the process and the event loop in which it was opened.
 """
 

@@ -108,6 +108,7 @@ class ForeignStream:
     __slots__ = ("_closed", "_process", "_reader", "_writer", "alpn_protocol")
 
     is_truncated = False
+    has_unsent = False
 
     def __init__(self, reader: BaseReader, writer: BaseWriter, alpn: str | None) -> None:
         self._reader = reader

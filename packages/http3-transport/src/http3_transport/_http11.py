@@ -273,10 +273,11 @@ class HTTP11Engine:
     async def _push(self, request: RequestState, data: bytes | memoryview) -> bool:
         """Write all of ``data``: True; False if the final answer came first."""
         view = memoryview(data)
-        while view:
-            taken = await self.stream.write_until_readable(view, self._limit(request))
+        stream = self.stream
+        while view or stream.has_unsent:  # TLS takes whole records, and may keep a part of the last one
+            taken = await stream.write_until_readable(view, self._limit(request))
             view = view[taken:]
-            if view and self._answered(request):
+            if (view or stream.has_unsent) and self._answered(request):
                 return False
         return True
 

@@ -116,7 +116,7 @@ class ChunkedDecoder:
         assert trailers is not None
         searched = len(trailers)
         trailers += data
-        largest = self._max_trailers + len(b"\r\n\r\n")
+        largest = self._max_trailers + len(b"\r\n")
         size = _end_of_trailers(trailers, searched)
         if size > largest or (not size and len(trailers) >= largest):
             self.fault = Oversized(
@@ -124,7 +124,7 @@ class ChunkedDecoder:
             )
         elif size:
             self._end(bytes(trailers[:size]))
-            self.has_leftover = len(trailers) > size
+            self.has_leftover = self.is_over and len(trailers) > size
 
     def _end(self, block: bytes) -> None:
         lines = block.split(b"\r\n")

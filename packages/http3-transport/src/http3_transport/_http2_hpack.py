@@ -1,8 +1,8 @@
 """Header compression (RFC 7541) where hpack is slow: blocks of ordinary requests and responses.
 
-The tables are hpack's own, with its bounds and its evictions. `FieldDecoder.fields` and
-`FieldEncoder.block` are loops over them that do without hpack's objects, views and log records per field.
-hpack's own `decode` and `encode` work on the same tables, so either may be used for any block.
+`FieldDecoder.fields` and `FieldEncoder.block` are loops that do without hpack's objects, views and log
+records for each field. hpack's own `decode` and `encode` work on the same tables, so either may be used for
+any block.
 """
 
 from __future__ import annotations
@@ -46,19 +46,43 @@ FLEETING = frozenset(
 )
 """Fields that are another's next time: in the table they would only push out what is of use."""
 
+_OF_TABLES = (
+    "_current_size", "_maxsize", "add", "dynamic_entries", "get_by_index", "maxsize", "resized",
+)  # fmt: skip
+
 _STATIC = {field: index for index, field in reversed(list(enumerate(HeaderTable.STATIC_TABLE, 1)))}
 _STATIC_NAMES = {name: index for (name, _), index in _STATIC.items()}
+
+
+class FieldTable(HeaderTable):
+    """hpack's table, which says nothing to a logger of what it drops: -4 us for the head of an nginx."""
+
+    def add(self, name: bytes, value: bytes) -> None:
+        """Put an entry at the front and drop others from the end (section 4.4)."""
+        entries = self.dynamic_entries
+        size = len(name) + len(value) + ENTRY_OVERHEAD
+        if size > self._maxsize:
+            entries.clear()
+            self._current_size = 0
+            return
+        entries.appendleft((name, value))
+        size += self._current_size
+        while size > self._maxsize:
+            dropped = entries.pop()
+            size -= len(dropped[0]) + len(dropped[1]) + ENTRY_OVERHEAD
+        self._current_size = size
 
 
 class FieldDecoder(Decoder):
     """hpack's decoder, which remembers strings that it has unpacked.
 
-    Servers say the same few strings in every response, and unpacking one takes a loop over its half bytes:
-    -10 us for the head of an nginx, and the flat loop takes another -25.
+    Servers say the same few strings in every response, and unpacking one takes a loop over its half bytes.
+    The head of an nginx takes 12 us instead of 70, about half of that for this reason.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.header_table = FieldTable()
         self._unpacked: dict[bytes, bytes] = {}
         self._unpacker = Decoder()
 
@@ -89,8 +113,8 @@ class FieldDecoder(Decoder):
                 size += len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
                 if size > limit:
                     raise OversizedHeaderListError(f"A header list larger than {limit} bytes")
-        except IndexError:
-            raise HPACKDecodingError("Truncated header block") from None
+        except IndexError as exc:
+            raise HPACKDecodingError("Truncated header block") from exc
         if table.maxsize > self.max_allowed_table_size:
             raise InvalidTableSizeError("The encoder did not shrink its table")
         return found
@@ -146,7 +170,7 @@ class FieldDecoder(Decoder):
 
 
 class FieldEncoder(Encoder):
-    """hpack's encoder, which knows by heart where in the table a field is: -9 us a request.
+    """hpack's encoder, which knows by heart where in the table a field is: -14 us a request.
 
     Strings go as they are, not in Huffman's code. That would save a fifth of their bytes, for most of them
     once in a connection, and take 0.2 us for each.
@@ -154,9 +178,10 @@ class FieldEncoder(Encoder):
 
     def __init__(self) -> None:
         super().__init__()
+        self.header_table = FieldTable()
         self._added = 0
         self._places: dict[Field, int] = {}
-        """How many fields had been added when this one was. What it says is looked up before it is believed."""
+        """How many fields had been added when this one was. What it says is checked before it is believed."""
 
     def block(self, fields: Iterable[Field]) -> bytes:
         """A whole header block. Fields that are `NeverIndexedHeaderTuple` stay out of all tables."""
@@ -202,7 +227,7 @@ class FieldEncoder(Encoder):
 
 
 def integer(number: int, mask: int, kind: int) -> bytes:
-    """A number (section 5.1) in the bits of ``mask`` and, if need be, further bytes; the others are ``kind``."""
+    """A number (section 5.1) in the bits of ``mask`` and further bytes; the other bits are ``kind``."""
     if number < mask:
         return bytes((kind | number,))
     packed = bytearray((kind | mask,))
@@ -236,8 +261,9 @@ def string(text: bytes, kind: int = PLAIN) -> bytes:
 
 def can_be_used() -> bool:
     """Whether this hpack has the tables that we work on."""
+    tables = Decoder().header_table, Encoder().header_table
     return (
         all(hasattr(Decoder(), name) for name in ("max_allowed_table_size", "max_header_list_size"))
-        and all(hasattr(Encoder().header_table, name) for name in ("dynamic_entries", "maxsize", "resized"))
-        and all(hasattr(HeaderTable, name) for name in ("add", "get_by_index"))
+        and all(type(table) is HeaderTable for table in tables)
+        and all(hasattr(tables[0], name) for name in _OF_TABLES)
     )

@@ -30,8 +30,9 @@ from h2.exceptions import DenialOfServiceError
 
 from http3_models._exceptions import RemoteProtocolError, ResponseTooLarge, TransportError
 
+from ._http2_frames import BodyPiece, Head, MalformedMessage, length_fault
 from ._http2_headers import Malformed, Oversized, declared_length, response_head, trailer_fields
-from ._http2_library import BodyPiece, Head, MalformedMessage, TamedConnection, length_fault
+from ._http2_library import TamedConnection
 from ._http2_outgoing import CONNECTION_WINDOW, Outgoing
 from ._http2_stream import BODY, CREDIT, HEAD, Failure, HTTP2Stream
 
@@ -171,7 +172,8 @@ class HTTP2State(Outgoing):
             self._malformed(stream, exc)
 
     def _on_piece(self, event: BodyPiece) -> None:
-        self._take(event.stream_id, event.data, len(event.data))
+        data = b"".join(event.views)
+        self._take(event.stream_id, data, len(data))
 
     def _on_data(self, event: DataReceived) -> None:
         self._take(event.stream_id or 0, event.data or b"", event.flow_controlled_length or 0)

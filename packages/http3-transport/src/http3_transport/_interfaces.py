@@ -40,6 +40,11 @@ class Stream(Protocol):
     def is_truncated(self) -> bool:
         """True once reading met the end of a TLS stream without a close_notify alert (RFC 8446 6.1)."""
 
+    @property
+    def has_unsent(self) -> bool:
+        """True while bytes that a write has taken were not given to the kernel (TLS: they are encrypted, and
+        stay here). The next write sends them first; ``write(b"")`` sends them alone."""
+
     async def read(self, max_bytes: int, timeout: float | None) -> bytes:
         """Between 1 and ``max_bytes`` bytes as soon as there are any; b"" at the end of the stream."""
 
@@ -157,7 +162,8 @@ class Engine(Protocol):
     @property
     def stream_limit(self) -> int:
         """How many exchanges it may carry at a time, as far as known now (HTTP/1.1: 1; HTTP/2: the lower of
-        our bound and the peer's SETTINGS_MAX_CONCURRENT_STREAMS; 0 once it takes no new ones). The pool
+        our bound and the peer's SETTINGS_MAX_CONCURRENT_STREAMS, 1 until these are here; 0 once it takes no
+        new ones). The pool
         counts its leases against it."""
 
     def check(self) -> bool:

@@ -174,10 +174,13 @@ class ConnectionPool(AsyncDispatcher):
 
     # The steps of a request.
 
-    def _open_books(self) -> Books:
-        """The books for this process and loop. Raises ClientClosed, or RuntimeError for a second loop."""
+    def _check_open(self) -> None:
         if self._closed:
             raise ClientClosed("This client is closed; make a new one")
+
+    def _open_books(self) -> Books:
+        """The books for this process and loop. Raises ClientClosed, or RuntimeError for a second loop."""
+        self._check_open()
         books = self._books
         if books is not None and books.is_of_this_process():
             if books.is_here():
@@ -195,6 +198,8 @@ class ConnectionPool(AsyncDispatcher):
             self._books = fresh
         if books is not None:
             books.drop()
+        if self._closed:  # meanwhile; whoever closed it may not have seen these
+            fresh.close()
         return fresh
 
     def _key(self, request: RequestState, origin: Origin) -> Hashable:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from http3_models._exceptions import ClientClosed
@@ -54,11 +55,11 @@ class PoolLease:
     __slots__ = ("_books", "_held", "answered", "reused", "ticket")
 
     def __init__(self, books: Books, ticket: Ticket) -> None:
-        self._books = books
-        self._held = True
         self.ticket = ticket
         self.answered = False
         self.reused = False
+        self._books = books
+        self._held = True
 
     def release(self) -> None:
         """Give the connection back."""
@@ -80,9 +81,8 @@ class PoolLease:
             self.release()
 
     def __del__(self) -> None:
-        if self._held:
-            ticket = self.ticket
-            self.abandon(lambda: abort_of(ticket))
+        if getattr(self, "_held", False):  # its constructor may have been interrupted
+            self.abandon(partial(abort_of, self.ticket))
 
 
 def abort_of(ticket: Ticket) -> None:

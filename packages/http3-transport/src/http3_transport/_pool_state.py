@@ -89,10 +89,10 @@ class PoolState:
         line = route.line_of(ticket)
         line[ticket] = None
         line.move_to_end(ticket, last=False)
-        entry.tickets.discard(ticket)
-        ticket.entry = None
-        if not entry.tickets:
+        if entry.tickets <= {ticket}:
             self._discard(entry)
+        entry.tickets.discard(ticket)
+        ticket.entry = None  # last: until then `leave` can still undo it
         self._serve(route)
         self._freed(route.host)
 
@@ -107,15 +107,21 @@ class PoolState:
         tickets, connection = entry.tickets, entry.connection
         tickets.discard(ticket)
         if entry not in self._entries:
+            # Gone already. (The ticket is in line as well if `replace` was interrupted.)
+            entry.route.line_of(ticket).pop(ticket, None)
+            self._freed(entry.route.host)
+            self._tidy(entry.route)
             return
         if connection is None or (not tickets and connection.stream_limit == 0):
             self.closed(entry)
             return
         route = entry.route
-        if not tickets and entry not in self._idle:
+        if not tickets:
             entry.idle_since = now
             self._idle[entry] = route.host.idle[entry] = None
-            if not connection.multiplexes:
+            if connection.multiplexes:
+                route.opening.pop(entry, None)  # nobody reads what the server has to say
+            else:
                 route.idle[entry] = None
         if connection.multiplexes and entry.free > 0:
             route.shared[entry] = None
@@ -219,6 +225,8 @@ class PoolState:
                 entry.idle_since = None
             entry.tickets.add(ticket)
             self._no_longer_idle(entry)
+            if entry.connection is not None and not entry.connection.is_settled:
+                route.opening[entry] = None
             return True
         if not self._may_open(route):
             return False
@@ -229,17 +237,19 @@ class PoolState:
         return True
 
     def _reusable(self, ticket: Ticket, route: Route) -> Entry | None:
+        if ticket.newer_than:
+            newest = next(reversed(route.entries), None)
+            if newest is None or newest not in route.shared or newest.free <= 0:
+                return None
+            return newest if newest.serial > ticket.newer_than else None
         while route.shared:
             entry = next(reversed(route.shared))
             if entry.free > 0:
-                if entry.serial > ticket.newer_than:
-                    return entry
-                break
+                return entry
             # A full one leaves this table, and comes back when one of its leases ends.
             del route.shared[entry]
-        if route.idle and not ticket.newer_than:
-            return next(reversed(route.idle))  # the one used last: the others may grow old and go
-        return None
+        # The one used last: the others may grow old and go.
+        return next(reversed(route.idle)) if route.idle else None
 
     def _may_open(self, route: Route) -> bool:
         """Whether the limits allow one more; idle connections that nobody in line can use make room."""

@@ -1,7 +1,7 @@
 """TLS, once, for all backends: `ssl.SSLObject` over two memory buffers, and no I/O of its own.
 
-`TLSState` turns ciphertext into plaintext and back; `TLSStream` carries the ciphertext over any plain
-`Stream` and is a `Stream` itself. Why not SSLSocket and asyncio's ``ssl=``: kernel timeouts do not fire
+`TLSState` (in `_tls_state`) turns ciphertext into plaintext and back; `TLSStream` carries the ciphertext over
+any plain `Stream` and is a `Stream` itself. Why not SSLSocket and asyncio's ``ssl=``: kernel timeouts do not fire
 on an SSLSocket, one thread reading while another writes breaks it, and asyncio hides a connection cut
 without a close_notify alert.
 
@@ -31,9 +31,7 @@ from http3_models._records import ConnectionInfo
 
 from ._connecting import remaining
 from ._interfaces import Clock, Stream
-
-# The most plaintext in one TLS record (RFC 8446 5.1).
-RECORD_SIZE = 16 * 1024
+from ._tls_state import RECORD_SIZE, TLSState
 
 # Ciphertext for each read: several records. With one record at a time a download took a quarter more CPU
 # (each read ends inside a record, and learning that costs an exception); with 128 KiB a little less, but
@@ -48,95 +46,6 @@ CLOSED_IN_HANDSHAKE = "The peer closed the connection during the TLS handshake"
 
 def _closed_error() -> OSError:
     return ConnectionAbortedError(errno.ECONNABORTED, "The connection was closed on this side")
-
-
-class TLSState:
-    """The client's side of one TLS connection: bytes in, bytes out."""
-
-    __slots__ = ("_incoming", "_lock", "_object", "_outgoing", "got_close_notify")
-
-    def __init__(self, context: ssl.SSLContext, server_hostname: str) -> None:
-        self._lock = threading.Lock()
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        # As bytes: a str goes through Python's IDNA 2003 codec, and the name is in ASCII already.
-        name = server_hostname.encode("ascii")
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
-        self.got_close_notify = False
-
-    def handshake(self, received: bytes) -> tuple[bool, bytes]:
-        """Go on with what was received. Returns whether it is done, and what is to be sent.
-
-        Raises ssl.SSLError; an alert for the peer may be in `take_outgoing` then.
-        """
-        with self._lock:
-            self._incoming.write(received)
-            try:
-                self._object.do_handshake()
-            except ssl.SSLWantReadError:
-                return False, self._outgoing.read()
-            return True, self._outgoing.read()
-
-    def decrypt(self, received: bytes, max_bytes: int) -> bytes | None:
-        """Take in ciphertext (maybe none) and return plaintext: b"" after close_notify, None for none yet.
-
-        Raises ssl.SSLError where the peer broke the protocol.
-        """
-        with self._lock:
-            if received:
-                self._incoming.write(received)
-            elif not self._incoming.pending and not self._object.pending():
-                return None  # the cheap way to know that there is nothing; an exception is the dear one
-            try:
-                # One read gives one record at most, and Python allocates all it is asked for.
-                data = self._object.read(max_bytes if max_bytes < RECORD_SIZE else RECORD_SIZE)
-            except ssl.SSLWantReadError:
-                return None
-            except ssl.SSLZeroReturnError:
-                data = b""
-            if not data:
-                self.got_close_notify = True
-            return data
-
-    def encrypt(self, data: memoryview) -> bytes:
-        """Ciphertext for ``data``, after what else waits to be sent. Raises OSError."""
-        with self._lock:
-            sent = 0
-            while sent < len(data):
-                try:
-                    sent += self._object.write(data[sent : sent + RECORD_SIZE])
-                except (ssl.SSLWantReadError, ssl.SSLZeroReturnError, ssl.SSLEOFError) as exc:
-                    raise OSError(errno.EPROTO, "The TLS connection can't be written to now") from exc
-            return self._outgoing.read()
-
-    def take_outgoing(self) -> bytes:
-        """What the protocol itself wants to be sent."""
-        if not self._outgoing.pending:
-            return b""
-        with self._lock:
-            return self._outgoing.read()
-
-    @property
-    def wants_to_send(self) -> bool:
-        """Whether `take_outgoing` has something."""
-        return self._outgoing.pending > 0
-
-    def close_notify(self) -> bytes:
-        """The closing alert, after what else waits to be sent."""
-        with self._lock:
-            # It would wait for the peer's answer, and we don't; or the connection is broken anyway.
-            with suppress(ssl.SSLError, ValueError):
-                self._object.unwrap()
-            return self._outgoing.read()
-
-    @property
-    def alpn_protocol(self) -> str | None:
-        return self._object.selected_alpn_protocol()
-
-    def facts(self) -> tuple[str | None, bytes | None]:
-        """The version, and the server's certificate in DER form."""
-        with self._lock:
-            return self._object.version(), self._object.getpeercert(binary_form=True)
 
 
 class TLSStream:

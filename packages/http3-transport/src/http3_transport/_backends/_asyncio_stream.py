@@ -100,6 +100,10 @@ class AsyncioStream(asyncio.Protocol):
     def is_truncated(self) -> bool:
         return False
 
+    @property
+    def has_unsent(self) -> bool:
+        return False  # what the transport holds it sends by itself
+
     async def read(self, max_bytes: int, timeout: float | None) -> bytes:
         while not self._chunks:
             if self._at_end or self._error is not None or self._closed:

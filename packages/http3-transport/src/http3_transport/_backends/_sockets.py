@@ -166,6 +166,10 @@ class SocketStream:
     def is_truncated(self) -> bool:
         return False
 
+    @property
+    def has_unsent(self) -> bool:
+        return False
+
     # What a subclass gives. Each wait raises OperationTimeout after ``timeout`` seconds.
 
     async def _wait_readable(self, timeout: float | None) -> None:

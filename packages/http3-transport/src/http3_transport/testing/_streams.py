@@ -175,6 +175,20 @@ async def write_nowait_never_waits(stream: Stream, peer: Peer) -> None:
     assert got == expected, "what write_nowait took did not leave before the next write, or not in order"
 
 
+async def unsent_leaves_with_an_empty_write(stream: Stream, peer: Peer) -> None:
+    """What write_nowait took and could not send is told of, and goes with the next write, of nothing even."""
+    assert not stream.has_unsent, "has_unsent before anything was written"
+    sent, taken = 0, 1
+    chunk = pattern(16 * 1024)
+    while taken and sent < MORE_THAN_FITS:
+        taken = stream.write_nowait(chunk)
+        sent += taken
+    receiving = peer.in_background(peer.receive_exactly, sent)
+    await stream.write(b"", LIMIT)
+    assert not stream.has_unsent, "has_unsent after a write of nothing"
+    assert len(receiving.result()) == sent, "what write_nowait took did not leave with a write of nothing"
+
+
 async def close_ends_the_stream(stream: Stream, peer: Peer) -> None:
     """The peer sees an end in good order; afterwards everything fails with an OSError."""
     await stream.write(b"bye", LIMIT)
@@ -261,6 +275,7 @@ STREAM_CHECKS: dict[str, StreamCheck] = {
         write_until_readable_stops,
         write_until_readable_times_out,
         write_nowait_never_waits,
+        unsent_leaves_with_an_empty_write,
         close_ends_the_stream,
         abort_drops_the_stream,
         abort_wakes_a_reader,

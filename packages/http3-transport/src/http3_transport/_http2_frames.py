@@ -1,0 +1,95 @@
+"""Frames of HTTP/2 as bytes (RFC 9113 section 4), and what `TamedConnection` tells beyond h2's events."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from h2.events import ConnectionTerminated, Event
+from h2.exceptions import InvalidBodyLengthError, ProtocolError
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame
+
+if TYPE_CHECKING:
+    from ._http2_headers import Field
+
+DATA, HEADERS, PUSH_PROMISE, CONTINUATION = 0, 1, 5, 9
+END_STREAM, END_HEADERS = 0x1, 0x4
+"""Types of frames, and flags (RFC 9113 section 6)."""
+
+FRAME_HEADER = Struct(">HBBBL")
+"""Length in three bytes, type, flags, stream (RFC 9113 section 4.1)."""
+
+FRAME_HEADER_SIZE = FRAME_HEADER.size
+
+
+def frame_header(size: int, kind: int, flags: int, stream_id: int) -> bytes:
+    """The nine bytes before a frame's payload."""
+    return FRAME_HEADER.pack(size >> 8, size & 0xFF, kind, flags, stream_id)
+
+
+def header_frames(stream_id: int, block: bytes, end_stream: bool, frame_size: int) -> bytes:
+    """A header block as HEADERS and, where it is larger than a frame, CONTINUATION."""
+    frames = []
+    kind, flags = HEADERS, END_STREAM if end_stream else 0
+    for start in range(0, len(block), frame_size):
+        piece = block[start : start + frame_size]
+        if start + frame_size >= len(block):
+            flags |= END_HEADERS
+        frames += [frame_header(len(piece), kind, flags, stream_id), piece]
+        kind, flags = CONTINUATION, 0
+    return b"".join(frames)
+
+
+class Head(Event):
+    """The head of a response, final or not, that came in one frame."""
+
+    __slots__ = ("fields", "is_final", "stream_id")
+
+    def __init__(self, stream_id: int, fields: list[Field], *, is_final: bool) -> None:
+        self.stream_id = stream_id
+        self.fields = fields
+        self.is_final = is_final
+
+
+class BodyPiece(Event):
+    """Bytes of a body, of one DATA frame or of several in a row. The views are of what was received."""
+
+    __slots__ = ("stream_id", "views")
+
+    def __init__(self, stream_id: int, view: memoryview) -> None:
+        self.stream_id = stream_id
+        self.views = [view]
+
+
+class MalformedMessage(Event):
+    """The message on a stream breaks the rules; its connection goes on."""
+
+    def __init__(self, stream_id: int, text: str, frame: Frame | None = None) -> None:
+        self.stream_id = stream_id
+        self.text = text
+        self.flow_controlled_length = 0
+        self.only_ends = False
+        if isinstance(frame, DataFrame):
+            self.flow_controlled_length = frame.flow_controlled_length
+            self.only_ends = not frame.data and "END_STREAM" in frame.flags
+
+
+def goaway_event(frame: GoAwayFrame) -> ConnectionTerminated:
+    """What h2 would tell about a GOAWAY, without its consequences."""
+    event = ConnectionTerminated()
+    event.error_code = frame.error_code
+    event.last_stream_id = frame.last_stream_id
+    event.additional_data = frame.additional_data or None
+    return event
+
+
+def fault(exc: ProtocolError) -> str:
+    """What h2 found wrong with a message."""
+    if isinstance(exc, InvalidBodyLengthError):
+        return length_fault(exc.expected_length, exc.actual_length)
+    return f"The response is malformed: {exc}"
+
+
+def length_fault(announced: int, received: int) -> str:
+    """What is wrong with a body that does not fit its head."""
+    return f"The body does not fit its Content-Length: {announced} bytes announced, {received} received"

@@ -1,0 +1,248 @@
+"""Frames that are taken past h2: the same as plain h2 makes of them, however they are cut on their way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hpack import Encoder
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    HeadersFrame,
+    PingFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from http3_models import Limits
+from http3_transport import _http2_library
+from http3_transport._http2_frames import CONTINUATION, END_HEADERS, END_STREAM, HEADERS, header_frames
+from http3_transport._http2_library import TamedConnection
+from http3_transport._http2_state import HTTP2State
+from http3_transport._http2_stream import HTTP2Stream, NoStreamLeft
+
+REQUEST = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"a.example"), (b":path", b"/")]
+
+STATUSES = st.sampled_from([b"103", b"200", b"204", b"304", b"20", b""])
+LENGTHS = st.none() | st.sampled_from([b"0", b"3", b"5", b"x"])
+STREAMS = st.sampled_from([1, 3, 5])
+
+
+def books(*, tamed: bool) -> tuple[HTTP2State, list[HTTP2Stream]]:
+    """Books with three requests sent: a GET, a HEAD and a POST under way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_http2_library, "TAMED", tamed)
+        state = HTTP2State(Limits())
+    state.start()
+    state.receive(SettingsFrame(0).serialize())
+    head = [(b":method", b"HEAD"), *REQUEST[1:]]
+    streams = [state.open(fields, end_stream=True) for fields in (REQUEST, head)]
+    streams.append(state.open([(b":method", b"POST"), *REQUEST[1:]], end_stream=False))
+    return state, streams
+
+
+def outcome(stream: HTTP2Stream) -> tuple[object, ...]:
+    """All that a reader would learn. Before a failure it may see more or less of the body."""
+    if stream.failure is not None:
+        return stream.head, stream.informational, stream.failure.kind
+    body = b"".join(stream.inbox)
+    return stream.head, stream.informational, body, stream.trailers, stream.ended, stream.reset
+
+
+Step = tuple[str, int, object, object]
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("head"), STREAMS, st.tuples(STATUSES, LENGTHS), st.integers(0, 3)),
+        st.tuples(st.just("data"), STREAMS, st.binary(max_size=5), st.integers(0, 3)),
+        st.tuples(st.just("trailers"), STREAMS, st.just(None), st.booleans()),
+        st.tuples(st.just("reset"), STREAMS, st.just(None), st.just(None)),
+        st.tuples(st.just("other"), STREAMS, st.integers(0, 2), st.just(None)),
+    ),
+    max_size=12,
+)
+
+
+def frames_of(steps: Iterable[Step]) -> bytes:
+    """What a server sends, step by step; bit 0 of the last value ends the stream, bit 1 is for odd ways."""
+    encoder = Encoder()
+    sent: list[Frame] = []
+    for kind, stream_id, what, flags in steps:
+        ends = ["END_STREAM"] if isinstance(flags, int) and flags & 1 else []
+        is_odd = isinstance(flags, int) and bool(flags & 2)
+        if kind == "head":
+            assert isinstance(what, tuple)
+            fields = [(b":status", what[0]), (b"server", b"nginx")]
+            fields += [(b"content-length", what[1])] if what[1] is not None else []
+            block = encoder.encode(fields)
+            if is_odd:
+                sent += [
+                    HeadersFrame(stream_id, block[:2], flags=ends),
+                    ContinuationFrame(stream_id, block[2:], flags=["END_HEADERS"]),
+                ]
+            else:
+                sent.append(HeadersFrame(stream_id, block, flags=["END_HEADERS", *ends]))
+        elif kind == "data":
+            assert isinstance(what, bytes)
+            padding = {"flags": ["PADDED", *ends], "pad_length": 3} if is_odd else {"flags": ends}
+            sent.append(DataFrame(stream_id, what, **padding))
+        elif kind == "trailers":
+            block = encoder.encode([(b"checksum", b"1")])
+            sent.append(HeadersFrame(stream_id, block, flags=["END_HEADERS", *ends]))
+        elif kind == "reset":
+            sent.append(RstStreamFrame(stream_id, error_code=2))
+        else:
+            others = (PingFrame(0, b"12345678"), WindowUpdateFrame(stream_id, 10), WindowUpdateFrame(0, 10))
+            assert isinstance(what, int)
+            sent.append(others[what])
+    return b"".join(frame.serialize() for frame in sent)
+
+
+@settings(max_examples=300, deadline=None)
+@given(STEPS)
+def test_plain_h2_makes_the_same_of_it(steps: list[Step]) -> None:
+    data = frames_of(steps)
+    tamed, streams = books(tamed=True)
+    plain, expected = books(tamed=False)
+    tamed.take_output()
+    plain.take_output()
+    tamed.receive(data)
+    plain.receive(data)
+    if plain.broken is None:  # plain h2 fails more
+        assert tamed.broken is None
+        assert [outcome(stream) for stream in streams] == [outcome(stream) for stream in expected]
+        if not any(stream.failure or stream.reset for stream in streams):
+            assert tamed.take_output() == plain.take_output()
+
+
+@settings(max_examples=300, deadline=None)
+@given(STEPS, st.lists(st.integers(1, 40), max_size=20))
+def test_cuts_change_nothing(steps: list[Step], cuts: list[int]) -> None:
+    data = frames_of(steps)
+    whole, expected = books(tamed=True)
+    cut, streams = books(tamed=True)
+    whole.receive(data)
+    for size in [*cuts, len(data)]:
+        cut.receive(data[:size])
+        data = data[size:]
+    if any(stream.failure for stream in expected):
+        return  # what follows a fault within a packet is looked at before the stream is reset
+    assert cut.broken is None
+    assert [outcome(stream) for stream in streams] == [outcome(stream) for stream in expected]
+    assert cut._owed == whole._owed
+
+
+def head_of(stream: HTTP2Stream, *fields: tuple[bytes, bytes], end: bool = False) -> bytes:
+    block = Encoder().encode([(b":status", b"200"), *fields])
+    flags = ["END_HEADERS", "END_STREAM"] if end else ["END_HEADERS"]
+    return HeadersFrame(stream.stream_id, block, flags=flags).serialize()
+
+
+def test_pieces_in_a_row_are_one() -> None:
+    state, (stream, _, other) = books(tamed=True)
+    state.receive(head_of(stream))
+    state.receive(head_of(other))
+    ours = DataFrame(stream.stream_id, b"a" * 100).serialize()
+    data = ours * 3 + DataFrame(other.stream_id, b"b").serialize() + ours[:50]
+    state.receive(data)
+    assert [len(piece) for piece in stream.inbox] == [300, 41]
+    assert list(other.inbox) == [b"b"]
+    state.receive(ours[50:])
+    assert b"".join(stream.inbox) == b"a" * 400
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_stream_that_is_given_up_within_a_piece(ends: bool) -> None:
+    state, (stream, _, other) = books(tamed=True)
+    state.receive(head_of(stream))
+    data = DataFrame(stream.stream_id, bytes(1000), flags=["END_STREAM"] if ends else []).serialize()
+    state.receive(data[:500])
+    assert state.forget(stream)
+    state.receive(data[500:] + head_of(other, end=True))
+    assert state.broken is None
+    assert other.ended
+    assert state._owed == 1000  # all of it counts for the connection
+
+
+@pytest.mark.parametrize("size", [4, 6])
+def test_a_body_that_does_not_fit_its_head(size: int) -> None:
+    state, (stream, *_) = books(tamed=True)
+    state.receive(head_of(stream, (b"content-length", b"5")))
+    state.receive(DataFrame(stream.stream_id, bytes(size), flags=["END_STREAM"]).serialize())
+    assert stream.failure is not None
+    assert f"5 bytes announced, {size} received" in stream.failure.text
+    assert state.broken is None
+
+
+def test_too_much_for_the_window_breaks_the_connection() -> None:
+    state, (stream, *_) = books(tamed=True)
+    state.receive(head_of(stream))
+    state.receive(DataFrame(stream.stream_id, bytes(16384)).serialize() * 9)
+    assert state.broken is not None
+    assert sum(map(len, stream.inbox)) == 8 * 16384
+
+
+def test_a_block_that_cannot_be_unpacked_breaks_the_connection() -> None:
+    state, (stream, *_) = books(tamed=True)
+    state.take_output()
+    state.receive(HeadersFrame(stream.stream_id, b"\xff\xff\xff", flags=["END_HEADERS"]).serialize())
+    assert state.broken is not None
+    assert state.take_output()[3] == 7  # GOAWAY
+
+
+@pytest.mark.parametrize("size", [1, 10, 100, 101, 350])
+def test_header_blocks_in_frames(size: int) -> None:
+    block = bytes(range(256)) * 2
+    data = header_frames(5, block[:size], True, 100)
+    found, kinds, flags = b"", [], []
+    while data:
+        length = int.from_bytes(data[:3])
+        assert length <= 100
+        assert int.from_bytes(data[5:9]) == 5
+        kinds.append(data[3])
+        flags.append(data[4])
+        found += data[9 : 9 + length]
+        data = data[9 + length :]
+    assert found == block[:size]
+    assert kinds == [HEADERS] + [CONTINUATION] * (len(kinds) - 1)
+    assert flags[0] & END_STREAM
+    assert [flag & END_HEADERS for flag in flags] == [0] * (len(flags) - 1) + [END_HEADERS]
+
+
+def test_the_servers_limit_of_streams_is_kept() -> None:
+    state = HTTP2State(Limits())
+    state.start()
+    state.receive(SettingsFrame(0, settings={3: 2}).serialize())
+    streams = [state.open(REQUEST, end_stream=True) for _ in range(2)]
+    with pytest.raises(NoStreamLeft):
+        state.open(REQUEST, end_stream=True)
+    state.receive(head_of(streams[0], end=True))  # over on the wire, though not forgotten here
+    streams.append(state.open(REQUEST, end_stream=True))
+    with pytest.raises(NoStreamLeft):
+        state.open(REQUEST, end_stream=True)
+
+
+def test_many_requests_leave_nothing_behind() -> None:
+    state = HTTP2State(Limits())
+    state.start()
+    state.receive(SettingsFrame(0).serialize())
+    for number in range(6000):
+        stream = state.open([*REQUEST, (b"x-request-id", b"%d" % number)], end_stream=True)
+        state.take_output()
+        state.receive(head_of(stream) + DataFrame(stream.stream_id, b"x", flags=["END_STREAM"]).serialize())
+        assert stream.ended
+        assert not state.forget(stream)
+        assert not state.has_output
+    connection = state._h2
+    assert isinstance(connection, TamedConnection)
+    assert not state.streams
+    assert not state.news
+    assert not connection.streams
+    assert not connection.happened
+    assert len(connection._closed_streams) <= TamedConnection.MAX_CLOSED_STREAMS
+    assert len(connection.encoder.header_table.dynamic_entries) <= 128

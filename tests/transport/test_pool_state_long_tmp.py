@@ -1,0 +1,634 @@
+"""The pool's books: who gets which connection, under which limits, in which order."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from http3_models._config import PoolLimits
+from http3_models._url import Origin
+from http3_transport._pool_records import Entry, Ticket
+from http3_transport._pool_state import PoolState
+
+ONE = Origin("https://one.example")
+TWO = Origin("https://two.example")
+
+
+class FakeConnection:
+    """A connection as the books see it."""
+
+    def __init__(self, stream_limit: int = 1) -> None:
+        self.stream_limit = stream_limit
+        self.multiplexes = stream_limit > 1
+        self.is_settled = True
+
+
+class FakeWaiter:
+    """Counts how often it was set."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self) -> None:
+        self.is_set = True
+
+    async def wait(self, timeout: float | None) -> bool:
+        return self.is_set
+
+
+def ask(
+    state: PoolState, origin: Origin = ONE, multiplexes: bool | None = False, newer_than: int = 0
+) -> Ticket:
+    ticket = Ticket(origin, origin, multiplexes, newer_than)
+    state.join(ticket)
+    if ticket.entry is None:
+        ticket.waiter = FakeWaiter()
+    return ticket
+
+
+def entry_of(ticket: Ticket) -> Entry:
+    assert ticket.entry is not None
+    return ticket.entry
+
+
+def opened(state: PoolState, ticket: Ticket, stream_limit: int = 1) -> FakeConnection:
+    connection = FakeConnection(stream_limit)
+    state.opened(ticket, connection)
+    return connection
+
+
+def test_the_connection_used_last_is_reused_first() -> None:
+    state = PoolState(PoolLimits())
+    first, second = ask(state), ask(state)
+    opened(state, first)
+    warm = opened(state, second)
+    state.leave(first, now=1.0)
+    state.leave(second, now=2.0)
+    assert entry_of(ask(state)).connection is warm
+
+
+def test_the_hard_limit_counts_per_origin_and_serves_first_come_first_served() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    holder = ask(state)
+    connection = opened(state, holder)
+    early, late = ask(state), ask(state)
+    assert early.entry is None
+    assert late.entry is None
+    assert ask(state, TWO).entry is not None
+    state.leave(holder, now=1.0)
+    assert entry_of(early).connection is connection
+    assert early.waiter is not None
+    assert early.waiter.is_set
+    assert late.entry is None
+
+
+def test_one_who_comes_later_does_not_overtake() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    holder = ask(state)
+    opened(state, holder)
+    waiting = ask(state)
+    newcomer = ask(state)
+    state.closed(entry_of(holder))
+    assert waiting.entry is not None
+    assert newcomer.entry is None
+
+
+def test_a_failed_opening_gives_its_slot_to_the_next() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    unlucky, waiting = ask(state), ask(state)
+    state.leave(unlucky, now=1.0)
+    assert waiting.entry is not None
+    assert state.slots == 1
+
+
+def test_an_unknown_protocol_lets_one_handshake_go_ahead() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=None)
+    others = [ask(state, multiplexes=None) for _ in range(3)]
+    assert [ticket.entry for ticket in others] == [None, None, None]
+    shared = opened(state, pioneer, stream_limit=100)
+    assert [entry_of(ticket).connection for ticket in others] == [shared] * 3
+    assert state.slots == 1
+
+
+def test_when_it_turns_out_to_be_http1_all_open_at_once() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=None)
+    others = [ask(state, multiplexes=None) for _ in range(3)]
+    opened(state, pioneer)
+    assert [entry_of(ticket).connection for ticket in others] == [None] * 3
+    assert state.slots == 4
+
+
+def test_after_a_failed_handshake_the_next_tries() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=None)
+    second, third = ask(state, multiplexes=None), ask(state, multiplexes=None)
+    state.leave(pioneer, now=1.0)
+    assert second.entry is not None
+    assert third.entry is None
+
+
+def test_what_was_negotiated_is_remembered_when_the_last_connection_is_gone() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=None)
+    opened(state, pioneer)
+    state.closed(entry_of(pioneer))
+    assert state._routes == {}
+    assert ask(state, multiplexes=None).entry is not None
+    assert ask(state, multiplexes=None).entry is not None
+
+
+def test_more_requests_than_streams_open_another_connection_one_at_a_time() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=True)
+    opened(state, pioneer, stream_limit=2)
+    shared = ask(state, multiplexes=True)
+    second = ask(state, multiplexes=True)
+    third = ask(state, multiplexes=True)
+    assert entry_of(shared) is entry_of(pioneer)
+    assert entry_of(second).connection is None
+    assert third.entry is None
+    another = opened(state, second, stream_limit=2)
+    assert entry_of(third).connection is another
+
+
+def test_a_full_connection_serves_again_when_a_stream_ends() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    pioneer = ask(state, multiplexes=True)
+    connection = opened(state, pioneer, stream_limit=2)
+    ask(state, multiplexes=True)
+    waiting = ask(state, multiplexes=True)
+    assert waiting.entry is None
+    state.leave(pioneer, now=1.0)
+    assert entry_of(waiting).connection is connection
+
+
+def test_a_lowered_stream_limit_is_respected_until_enough_have_ended() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    first = ask(state, multiplexes=True)
+    connection = opened(state, first, stream_limit=10)
+    others = [ask(state, multiplexes=True) for _ in range(3)]
+    connection.stream_limit = 2
+    waiting = ask(state, multiplexes=True)
+    assert waiting.entry is None
+    for ticket in others[:2]:
+        state.leave(ticket, now=1.0)
+    assert waiting.entry is None
+    state.leave(others[2], now=1.0)
+    assert entry_of(waiting).connection is connection
+
+
+def test_a_connection_that_takes_no_more_goes_with_its_last_lease() -> None:
+    state = PoolState(PoolLimits())
+    first = ask(state, multiplexes=True)
+    connection = opened(state, first, stream_limit=10)
+    second = ask(state, multiplexes=True)
+    connection.stream_limit = 0
+    state.leave(first, now=1.0)
+    assert state.discarded == []
+    state.leave(second, now=1.0)
+    assert state.discarded == [connection]
+    assert state.slots == 0
+
+
+def test_a_replay_gets_a_connection_opened_for_it() -> None:
+    state = PoolState(PoolLimits(hard_limit=2))
+    first, second = ask(state), ask(state)
+    opened(state, first)
+    opened(state, second)
+    state.leave(first, now=1.0)
+    fresh = ask(state, newer_than=state.serial)
+    assert entry_of(fresh).connection is None
+    assert len(state.discarded) == 1
+    assert state.slots == 2
+
+
+def test_a_replay_shares_an_http2_connection_only_if_that_is_newer() -> None:
+    state = PoolState(PoolLimits())
+    first = ask(state, multiplexes=True)
+    opened(state, first, stream_limit=10)
+    failed_at = state.serial
+    fresh = ask(state, multiplexes=True, newer_than=failed_at)
+    newer = opened(state, fresh, stream_limit=10)
+    assert entry_of(ask(state, multiplexes=True, newer_than=failed_at)).connection is newer
+
+
+def test_idle_connections_beyond_the_soft_limit_are_closed_oldest_first() -> None:
+    state = PoolState(PoolLimits(soft_limit=1))
+    tickets = [ask(state), ask(state)]
+    connections = [opened(state, ticket) for ticket in tickets]
+    state.leave(tickets[0], now=1.0)
+    state.leave(tickets[1], now=2.0)
+    assert state.discarded == [connections[0]]
+    assert state.connections(idle=True) == [connections[1]]
+
+
+def test_total_idle_closes_the_longest_idle_of_all_hosts() -> None:
+    state = PoolState(PoolLimits(total_idle=1))
+    tickets = [ask(state, ONE), ask(state, TWO)]
+    connections = [opened(state, ticket) for ticket in tickets]
+    state.leave(tickets[0], now=1.0)
+    state.leave(tickets[1], now=2.0)
+    assert state.discarded == [connections[0]]
+
+
+def test_total_closes_an_idle_connection_of_another_host_to_make_room() -> None:
+    state = PoolState(PoolLimits(total=1))
+    ticket = ask(state, ONE)
+    connection = opened(state, ticket)
+    state.leave(ticket, now=1.0)
+    assert ask(state, TWO).entry is not None
+    assert state.discarded == [connection]
+    assert state.slots == 1
+
+
+@pytest.mark.parametrize("how", ["released", "closed"])
+def test_total_makes_other_hosts_wait_until_something_frees_up(how: str) -> None:
+    state = PoolState(PoolLimits(total=1))
+    ticket = ask(state, ONE)
+    opened(state, ticket)
+    waiting = ask(state, TWO)
+    assert waiting.entry is None
+    if how == "released":
+        state.leave(ticket, now=1.0)
+    else:
+        state.closed(entry_of(ticket))
+    assert waiting.entry is not None
+    assert state.slots == 1
+
+
+def test_what_is_idle_for_too_long_goes_with_the_next_release() -> None:
+    state = PoolState(PoolLimits(keepalive_expiry=30))
+    old, new = ask(state, ONE), ask(state, TWO)
+    connection = opened(state, old)
+    opened(state, new)
+    state.leave(old, now=0.0)
+    state.leave(new, now=31.0)
+    assert state.discarded == [connection]
+
+
+def test_leaving_the_line_leaves_no_trace() -> None:
+    state = PoolState(PoolLimits(total=1))
+    holder = ask(state, ONE)
+    opened(state, holder)
+    waiting = ask(state, TWO)
+    state.leave(waiting, now=1.0)
+    state.closed(entry_of(holder))
+    assert waiting.entry is None
+    assert (state._routes, state._hosts, state._starved, state.slots) == ({}, {}, {}, 0)
+
+
+def test_a_dead_connection_is_replaced_ahead_of_the_line() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    holder = ask(state)
+    opened(state, holder)
+    state.leave(holder, now=1.0)
+    served = ask(state)
+    state.replace(served)
+    assert entry_of(served).connection is None
+    assert state.slots == 1
+
+
+def test_a_dead_connection_is_replaced_ahead_of_those_in_line() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    served = ask(state)
+    opened(state, served)
+    waiting = ask(state)
+    state.replace(served)
+    assert entry_of(served).connection is None
+    assert waiting.entry is None
+    assert state.slots == 1
+
+
+def test_a_dead_connection_is_left_to_the_others_who_use_it() -> None:
+    state = PoolState(PoolLimits())
+    first = ask(state, multiplexes=True)
+    connection = opened(state, first, stream_limit=10)
+    second = ask(state, multiplexes=True)
+    connection.stream_limit = 0
+    state.replace(second)
+    assert state.discarded == []
+    state.leave(first, now=1.0)
+    assert state.discarded == [connection]
+
+
+def test_who_needs_a_newer_connection_does_not_hold_up_the_others() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    first = ask(state, multiplexes=True)
+    connection = opened(state, first, stream_limit=10)
+    replay = ask(state, multiplexes=True, newer_than=state.replays_after(first))
+    assert replay.entry is None
+    assert entry_of(ask(state, multiplexes=True)).connection is connection
+
+
+def test_replays_of_one_connection_share_the_next() -> None:
+    state = PoolState(PoolLimits())
+    failing = [ask(state, multiplexes=True) for _ in range(5)]
+    opened(state, failing[0], stream_limit=10)
+    fresh = []
+    for ticket in failing:
+        assert entry_of(ticket) is entry_of(failing[0])
+        fresh.append(ask(state, multiplexes=True, newer_than=state.replays_after(ticket)))
+        state.leave(ticket, now=1.0)
+    opened(state, fresh[0], stream_limit=10)
+    assert {entry_of(ticket) for ticket in fresh} == {entry_of(fresh[0])}
+    assert state.serial == 2
+
+
+def test_others_wait_until_it_is_known_what_a_connection_carries() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=True)
+    connection = FakeConnection(1)
+    connection.multiplexes, connection.is_settled = True, False
+    state.opened(pioneer, connection)
+    others = [ask(state, multiplexes=True) for _ in range(3)]
+    assert [ticket.entry for ticket in others] == [None] * 3
+    connection.stream_limit, connection.is_settled = 3, True
+    state.settled(entry_of(pioneer))
+    assert [entry_of(ticket).connection for ticket in others] == [connection, connection, None]
+
+
+def test_a_connection_that_never_settles_is_used_one_by_one() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=True)
+    connection = FakeConnection(1)
+    connection.multiplexes, connection.is_settled = True, False
+    state.opened(pioneer, connection)
+    waiting = ask(state, multiplexes=True)
+    state.leave(pioneer, now=1.0)
+    assert entry_of(waiting).connection is connection
+    connection.stream_limit = 0
+    state.leave(waiting, now=2.0)
+    assert (state._routes, state._hosts, state.slots) == ({}, {}, 0)
+
+
+def test_one_that_lies_idle_unsettled_holds_up_no_replay() -> None:
+    state = PoolState(PoolLimits())
+    old = ask(state, multiplexes=True)
+    opened(state, old, stream_limit=1)
+    pioneer = ask(state, multiplexes=True)
+    connection = FakeConnection(1)
+    connection.multiplexes, connection.is_settled = True, False
+    state.opened(pioneer, connection)
+    elsewhere = ask(state, TWO)
+    waiting = ask(state, multiplexes=True, newer_than=state.replays_after(old))
+    state.leave(pioneer, now=1.0)
+    assert elsewhere.entry is not None
+    assert entry_of(waiting).connection is None
+    assert entry_of(waiting).serial == state.serial
+
+
+def test_a_replay_finds_the_newest_connection() -> None:
+    state = PoolState(PoolLimits(hard_limit=2))
+    tickets = [ask(state, multiplexes=True)]
+    opened(state, tickets[0], stream_limit=2)
+    tickets += [ask(state, multiplexes=True) for _ in range(2)]
+    newest = opened(state, tickets[2], stream_limit=2)
+    state.leave(tickets[2], now=1.0)
+    state.leave(tickets[0], now=2.0)
+    assert entry_of(ask(state, multiplexes=True, newer_than=1)).connection is newest
+
+
+def test_first_come_first_served_whatever_the_tls_configuration() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    holder = ask(state)
+    opened(state, holder)
+    other = Ticket((ONE, "other"), ONE, False)
+    state.join(other)
+    late = ask(state)
+    state.leave(holder, now=1.0)
+    assert other.entry is not None
+    assert late.entry is None
+
+
+@pytest.mark.parametrize("hard_limit", [1, 100])
+def test_a_busy_host_does_not_starve_another_under_the_overall_limit(hard_limit: int) -> None:
+    state = PoolState(PoolLimits(hard_limit=hard_limit, total=1))
+    holder = ask(state, ONE)
+    opened(state, holder)
+    busy, other = ask(state, ONE), ask(state, TWO)
+    for turn in range(3):
+        newcomer = ask(state, ONE)
+        state.leave(holder, now=turn)
+        if other.entry is not None:
+            break
+        holder, busy = busy, newcomer
+    assert other.entry is not None, "never served"
+    assert turn == 1
+
+
+@pytest.mark.parametrize("order", [[ONE, TWO, ONE, TWO, ONE], [ONE, ONE, TWO, TWO]])
+def test_hosts_that_wait_for_the_overall_limit_are_served_as_they_came(order: list[Origin]) -> None:
+    state = PoolState(PoolLimits(total=1))
+    holder = ask(state, Origin("https://three.example"))
+    opened(state, holder)
+    tickets = [ask(state, origin) for origin in order]
+    for expected in tickets:
+        state.leave(holder, now=1.0)
+        holder = next(ticket for ticket in tickets if ticket.holds)
+        assert holder is expected
+        if entry_of(holder).connection is None:
+            opened(state, holder)
+    state.leave(holder, now=1.0)
+    assert (state._starved, state.slots) == ({}, 1)
+
+
+def test_leaving_twice_changes_nothing() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    first = ask(state)
+    connection = opened(state, first)
+    waiting = ask(state)
+    state.leave(first, now=1.0)
+    assert entry_of(waiting).connection is connection
+    state.leave(first, now=2.0)
+    assert entry_of(waiting).tickets == {waiting}
+    state.leave(waiting, now=3.0)
+    state.leave(waiting, now=4.0)
+    assert state.connections(idle=True) == [connection]
+    assert state.slots == 1
+
+
+def test_leaving_the_line_twice_spares_the_route_that_came_after() -> None:
+    state = PoolState(PoolLimits(total=1))
+    holder = ask(state, TWO)
+    opened(state, holder)
+    gone = ask(state, ONE)
+    state.leave(gone, now=1.0)
+    waiting = ask(state, ONE)
+    state.leave(gone, now=1.0)
+    state.closed(entry_of(holder))
+    assert waiting.entry is not None
+
+
+@pytest.mark.parametrize("expiry", [0.0, 0.5])
+def test_a_clock_may_start_at_zero(expiry: float) -> None:
+    state = PoolState(PoolLimits(keepalive_expiry=expiry))
+    ticket = ask(state)
+    opened(state, ticket)
+    state.leave(ticket, now=0.0)
+    again = ask(state)
+    assert (entry_of(again).connection is None) == (expiry == 0)
+    assert state.has_expired(entry_of(again), 1.0) == (expiry > 0)
+
+
+def test_what_is_shared_all_the_time_does_not_expire() -> None:
+    state = PoolState(PoolLimits(keepalive_expiry=1))
+    first = ask(state, multiplexes=True)
+    opened(state, first, stream_limit=5)
+    state.leave(first, now=0.0)
+    second, third = ask(state, multiplexes=True), ask(state, multiplexes=True)
+    state.leave(second, now=10.0)
+    assert not state.has_expired(entry_of(third), 10.0)
+
+
+def test_ten_thousand_hosts_leave_the_books_small() -> None:
+    state = PoolState(PoolLimits())
+    for number in range(10_000):
+        ticket = ask(state, Origin(f"https://h{number}.example"), multiplexes=None)
+        opened(state, ticket)
+        state.leave(ticket, now=float(number))
+        state.discarded.clear()
+    assert state.slots == len(state._routes) == len(state._hosts) <= 100
+    assert len(state._remembered) <= 1000
+
+
+class PoolMachine(RuleBasedStateMachine):
+    """Random lives of a pool: limits hold, nobody starves, and in the end nothing is left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits = PoolLimits(soft_limit=1, hard_limit=3, total_idle=2, total=4)
+        self.state = PoolState(self.limits)
+        self.clock = 0.0
+        self.waiting: list[Ticket] = []
+        self.opening: list[Ticket] = []
+        self.leased: list[Ticket] = []
+        self.unsettled: list[Entry] = []
+
+    def sort(self) -> None:
+        for ticket in [ticket for ticket in self.waiting if ticket.entry is not None]:
+            self.waiting.remove(ticket)
+            (self.opening if entry_of(ticket).connection is None else self.leased).append(ticket)
+
+    @rule(
+        origin=st.sampled_from([ONE, TWO]), tls=st.integers(0, 1), known=st.sampled_from([None, False, True])
+    )
+    def request(self, origin: Origin, tls: int, known: bool | None) -> None:
+        ticket = Ticket((origin, tls), origin, known)
+        self.state.join(ticket)
+        ticket.waiter = FakeWaiter()
+        self.waiting.append(ticket)
+        self.sort()
+
+    @precondition(lambda self: self.opening)
+    @rule(data=st.data(), limit=st.sampled_from([0, 1, 3]), settled=st.booleans())
+    def handshake(self, data: st.DataObject, limit: int, settled: bool) -> None:
+        ticket = self.opening.pop(data.draw(st.integers(0, len(self.opening) - 1)))
+        if limit:
+            connection = FakeConnection(limit)
+            if connection.multiplexes and not settled:
+                connection.is_settled, connection.stream_limit = False, 1
+                self.unsettled.append(entry_of(ticket))
+            self.state.opened(ticket, connection)
+            self.leased.append(ticket)
+        else:
+            self.state.leave(ticket, now=1.0)
+        self.sort()
+
+    @precondition(lambda self: self.unsettled)
+    @rule(data=st.data())
+    def settles(self, data: st.DataObject) -> None:
+        entry = self.unsettled.pop(data.draw(st.integers(0, len(self.unsettled) - 1)))
+        connection = entry.connection
+        assert isinstance(connection, FakeConnection)
+        if connection.stream_limit:
+            connection.is_settled, connection.stream_limit = True, 3
+            self.state.settled(entry)
+            self.sort()
+
+    @precondition(lambda self: self.leased)
+    @rule(data=st.data(), goes=st.booleans())
+    def is_refused(self, data: st.DataObject, goes: bool) -> None:
+        failed = self.leased[data.draw(st.integers(0, len(self.leased) - 1))]
+        again = Ticket(failed.key, failed.origin, failed.multiplexes, self.state.replays_after(failed))
+        if goes:
+            self.leased.remove(failed)
+            self.state.leave(failed, self.clock)
+        self.state.join(again)
+        self.waiting.append(again)
+        self.sort()
+
+    @precondition(lambda self: self.leased)
+    @rule(data=st.data(), dies=st.booleans())
+    def finish(self, data: st.DataObject, dies: bool) -> None:
+        ticket = self.leased.pop(data.draw(st.integers(0, len(self.leased) - 1)))
+        connection = entry_of(ticket).connection
+        assert isinstance(connection, FakeConnection)
+        if dies:
+            connection.stream_limit = 0
+        self.clock += 1
+        self.state.leave(ticket, self.clock)
+        self.sort()
+
+    @precondition(lambda self: self.leased)
+    @rule(data=st.data())
+    def is_dead(self, data: st.DataObject) -> None:
+        ticket = self.leased.pop(data.draw(st.integers(0, len(self.leased) - 1)))
+        connection = entry_of(ticket).connection
+        assert isinstance(connection, FakeConnection)
+        connection.stream_limit = 0
+        self.state.replace(ticket)
+        self.waiting.append(ticket)
+        self.sort()
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def give_up(self, data: st.DataObject) -> None:
+        ticket = self.waiting.pop(data.draw(st.integers(0, len(self.waiting) - 1)))
+        self.state.leave(ticket, self.clock)
+
+    @invariant()
+    def limits_hold(self) -> None:
+        state = self.state
+        assert state.slots == len(state._entries) <= 4
+        for host in state._hosts.values():
+            assert host.slots <= 3
+            assert len(host.idle) <= 1
+        assert len(state._idle) <= 2
+        for entry in state._entries:
+            assert (entry.leases == 0) == (entry in state._idle) or entry.connection is None
+
+    @invariant()
+    def whoever_waits_has_a_reason(self) -> None:
+        for ticket in self.waiting:
+            route = ticket.route
+            assert route is not None
+            host_is_full = route.host.slots - len(route.host.idle) >= 3
+            pool_is_full = self.state.slots - len(self.state._idle) >= 4
+            handshake = any(entry.tickets for entry in route.opening) and route.multiplexes is not False
+            assert not [entry for entry in route.opening if not entry.tickets], "opened by nobody"
+            shareable = [entry for entry in route.entries if entry.free > 0 and entry not in route.opening]
+            assert ticket.newer_than or not [entry for entry in shareable if not route.idle], "not shared"
+            assert host_is_full or pool_is_full or handshake, f"{ticket} waits for nothing"
+
+    def teardown(self) -> None:
+        while self.opening or self.leased or self.waiting:
+            for ticket in self.opening:
+                self.state.leave(ticket, now=1.0)
+            self.opening = []
+            self.sort()
+            for ticket in self.leased:
+                self.state.leave(ticket, self.clock)
+            self.leased = []
+            self.sort()
+            if self.waiting and not self.opening and not self.leased:
+                raise AssertionError(f"nobody will ever serve {self.waiting}")
+        self.state.close_idle()
+        assert (self.state._routes, self.state._hosts, self.state.slots) == ({}, {}, 0)
+
+
+TestPoolMachine = PoolMachine.TestCase
+TestPoolMachine.settings = settings(max_examples=4000, stateful_step_count=60, deadline=None)
