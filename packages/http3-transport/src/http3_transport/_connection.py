@@ -66,8 +66,8 @@ class HTTPConnection(AsyncDispatcher):
     ) -> None:
         self.origin: Origin = _as_origin(origin)
         self.timeout: TimeoutConfig = TimeoutConfig(timeout)
-        self.now = check_clock(now)
-        self.is_settled = True
+        self.now: Callable[[], float] = check_clock(now)
+        self.is_settled: bool = True
         """False while an HTTP/2 server has not said yet how many streams it takes."""
         self._config = SSLConfig(verify=verify, cert=cert, trust_env=trust_env)
         self._given_backend = check_backend(backend)

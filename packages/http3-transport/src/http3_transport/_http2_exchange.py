@@ -124,7 +124,7 @@ class HTTP2Exchange:
         engine, stream = self._engine, self._stream
         if self._pending is None or not self._uploading:
             if engine.is_shared:
-                # Others are about to queue theirs: one write for all. 100 at a time: -35 us a request.
+                # Others are about to queue theirs: one write for all. 100 at a time on asyncio: -34 us each.
                 await engine.turn()
             if not engine.has_begun_to_leave(stream):
                 await engine.send(*self._limits("write"))

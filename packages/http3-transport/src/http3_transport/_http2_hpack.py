@@ -77,7 +77,7 @@ class FieldDecoder(Decoder):
     """hpack's decoder, which remembers strings that it has unpacked.
 
     Servers say the same few strings in every response, and unpacking one takes a loop over its half bytes.
-    The head of an nginx takes 12 us instead of 70, about half of that for this reason.
+    The head of an nginx takes 8 us instead of 57, about half of that for this reason.
     """
 
     def __init__(self) -> None:
@@ -170,7 +170,7 @@ class FieldDecoder(Decoder):
 
 
 class FieldEncoder(Encoder):
-    """hpack's encoder, which knows by heart where in the table a field is: -14 us a request.
+    """hpack's encoder, which knows by heart where in the table a field is: -10 us a request.
 
     Strings go as they are, not in Huffman's code. That would save a fifth of their bytes, for most of them
     once in a connection, and take 0.2 us for each.

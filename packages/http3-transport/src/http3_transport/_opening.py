@@ -83,11 +83,11 @@ class Opening:
         now: Clock,
         settled: Callable[[], None] = _nothing,
     ) -> None:
-        self.backend = backend
-        self.http_versions = http_versions
-        self.limits = limits
-        self.now = now
-        self.settled = settled
+        self.backend: Backend = backend
+        self.http_versions: tuple[str, ...] = http_versions
+        self.limits: Limits = limits
+        self.now: Clock = now
+        self.settled: Callable[[], None] = settled
 
 
 async def open_engine(opening: Opening, origin: Origin, config: SSLConfig, request: RequestState) -> Engine:

@@ -91,10 +91,10 @@ class ConnectionPool(AsyncDispatcher):
         limits: Limits | None = None,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        self.pool_limits = check_argument("pool_limits", pool_limits, PoolLimits)
+        self.pool_limits: PoolLimits = check_argument("pool_limits", pool_limits, PoolLimits)
         self.timeout: TimeoutConfig = TimeoutConfig(timeout)
-        self.replay = check_argument("replay", replay, bool)
-        self.now = check_clock(now)
+        self.replay: bool = check_argument("replay", replay, bool)
+        self.now: Callable[[], float] = check_clock(now)
         self._config = SSLConfig(verify=verify, cert=cert, trust_env=trust_env)
         self._given_backend = check_backend(backend)
         self._http_versions = check_http_versions(http_versions)

@@ -1,9 +1,9 @@
 """TLS, once, for all backends: `ssl.SSLObject` over two memory buffers, and no I/O of its own.
 
-`TLSState` (in `_tls_state`) turns ciphertext into plaintext and back; `TLSStream` carries the ciphertext
-over any plain `Stream` and is a `Stream` itself. Why not SSLSocket and asyncio's ``ssl=``: kernel timeouts
-do not fire on an SSLSocket, one thread reading while another writes breaks it, and asyncio hides a
-connection cut without a close_notify alert.
+`TLSState` (in `_tls_state`) turns ciphertext into plaintext and back; `TLSStream` carries the ciphertext over
+any plain `Stream` and is a `Stream` itself. Why not SSLSocket and asyncio's ``ssl=``: kernel timeouts do not
+fire on an SSLSocket, one thread reading while another writes breaks it, and asyncio hides a connection cut
+without a close_notify alert.
 
 How it is thought out:
 
