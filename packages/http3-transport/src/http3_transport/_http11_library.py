@@ -18,6 +18,8 @@ from ._http11_request import RequestHead
 from ._http11_response import CHUNKED, UNTIL_CLOSE, ResponseHead
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from http3_models._config import Limits
     from http3_models._records import RequestState
 
@@ -200,5 +202,5 @@ def _stays_open(event: h11.Response, fields: dict[bytes, bytes]) -> bool:
     return not _closes(event.headers)
 
 
-def _closes(headers: h11._headers.Headers) -> bool:
+def _closes(headers: Iterable[Pair]) -> bool:
     return says_close(b",".join([value for name, value in headers if name == b"connection"]))
