@@ -102,6 +102,15 @@ class Check:
             raise AssertionError(f"{self.position} bytes came, not {size}")
 
 
+def check_body(body: bytes, size: int) -> None:
+    """Compare the length, and a few bytes in each period."""
+    if len(body) != size:
+        raise AssertionError(f"{len(body)} bytes came, not {size}")
+    for start in range(0, size, PERIOD):
+        if body[start : start + LOOK] != BLOCK[: min(LOOK, size - start)]:
+            raise AssertionError(f"wrong bytes at {start}")
+
+
 def check_whole(file: BinaryIO, size: int) -> None:
     """Compare every byte of a file."""
     for piece in pieces(size):

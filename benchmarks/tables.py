@@ -69,15 +69,16 @@ def waits(results: Results, rows: Sequence[Row]) -> str:
     lines = [_line(["", *clients]), _line(["---"] * (len(clients) + 1))]
     for row in rows:
         measured = results.rows[row.name].measured
-        lines.append(_line([_title(row), *(_wait(measured.get(client)) for client in clients)]))
+        cells = [_wait(measured.get(client), is_told=row.unit == "request") for client in clients]
+        lines.append(_line([_title(row), *cells]))
     return "\n".join(lines)
 
 
-def _wait(each: list[Measured] | None) -> str:
+def _wait(each: list[Measured] | None, *, is_told: bool) -> str:
     if not each:
         return "-"
     wall = seconds(median([measured.wall / measured.units for measured in each]))
-    if len(each) == 0 or not each[0].middle:
+    if not is_told:
         return wall
     half, most = (median([measured[index] for measured in each]) for index in (4, 5))
     return f"{wall}; {seconds(half)}, {seconds(most)}"

@@ -117,7 +117,8 @@ def _work(
             once(workload, client, paths.target)
             latencies.append(perf_counter() - started)
     else:
-        _LARGE_WORK[workload.verb](workload, client, paths)
+        for _ in left:
+            _LARGE_WORK[workload.verb](workload, client, paths)
 
 
 def _get(workload: Workload, client: SyncClient, url: str) -> None:
@@ -182,13 +183,14 @@ async def run_async(workload: Workload, client: AsyncClient, site: Site, gather:
     await warm_up()
     await gather([warm_up] * workload.at_once)
     meter = Meter()
+    left = iter(range(workload.times))
     if workload.verb in _ASYNC_SMALL_WORK:
-        left = iter(range(workload.times))
         await gather(
             [lambda: _async_share(workload, client, paths, left, meter.latencies)] * workload.at_once
         )
     else:
-        await _async_large_work(workload, client, paths)
+        for _ in left:
+            await _async_large_work(workload, client, paths)
     measured = meter.stop(workload.units)
     await client.close()
     _look_over(workload, paths)
