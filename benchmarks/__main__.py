@@ -7,6 +7,8 @@ docs; ``figures`` measures what http3 promises, and ends with status 1 if it is 
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from pathlib import Path
 
 from .compare import OUTPUT, add_arguments, compare, publish
@@ -33,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     publishing = commands.add_parser("publish", help="put results into docs/performance.md")
     publishing.add_argument("results", nargs="*", type=Path, default=[OUTPUT / "results.json"])
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that `finally` is run
     if options.command == "compare":
         return compare(options)
     if options.command == "publish":

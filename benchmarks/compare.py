@@ -12,7 +12,7 @@ from .environments import Installed, find_clients
 from .plot import drawing
 from .results import Results, load, verdicts
 from .rows import OURS, ROWS, Row
-from .runner import ROOT, in_turn
+from .runner import ROOT, in_turn, one_core
 from .servers import nginx
 from .tables import conditions, document, failures, verdict_line
 
@@ -88,7 +88,7 @@ def measure(rows: Sequence[Row], installed: Installed, count: int, share: float,
     output.mkdir(parents=True, exist_ok=True)
     print(conditions(results), flush=True)
     files = tuple(sorted({file for row in rows for file in row.files}))
-    with nginx(files) as site:
+    with one_core(), nginx(files) as site:
         for row in rows:
             found = in_turn(row.cases(installed.pythons, share), site, count, _progress(row))
             results.rows[row.name] = found

@@ -30,9 +30,10 @@ LOOK = 32
 
 
 HEADERS = {
-    f"X-Measured-{number:02}": f"a value, as long as most are: {number * 7919:06}" for number in range(32)
+    f"X-Measured-{n:02}": "$request_id" if n % 4 == 0 else f"a value, as long as most are: {n * 7919:06}"
+    for n in range(32)
 }
-"""What /headers/ adds to nginx's own eight."""
+"""What /headers/ adds to nginx's own eight. Every fourth value is another in each response."""
 
 HEADER = "x-measured-31"
 """The one that is looked up."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 import xml.etree.ElementTree as ET
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +18,11 @@ from benchmarks.workloads import Measured
 needs_nginx = pytest.mark.skipif(
     shutil.which("nginx", path=servers.PLACES) is None, reason="nginx is not installed"
 )
+
+
+def affinity() -> set[int]:
+    """The cores that this process may use, where the system tells."""
+    return os.sched_getaffinity(0) if sys.platform == "linux" else set()
 
 
 def measured(*cpu: float, slow: float = 0.002, memory: int = 50 << 20) -> list[Measured]:
@@ -193,8 +200,10 @@ def test_what_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 @needs_nginx
 def test_a_tiny_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     installed = environments.find_clients(["http3", "socket", "http.client"], is_here=True)
-    chosen = [row for row in rows.ROWS if row.name in ("get-sync", "json-sync")]
+    chosen = [row for row in rows.ROWS if row.name in ("get-sync", "headers-sync", "json-sync")]
+    cores = affinity()
     found = compare.measure(chosen, installed, 1, 0.01, tmp_path)
+    assert affinity() == cores
     get = found.rows["get-sync"]
     assert list(get.measured) == ["http3", "socket", "http.client"]
     for (one,) in get.measured.values():
@@ -202,6 +211,7 @@ def test_a_tiny_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         assert 0 < one.cpu < 5
         assert 0 < one.middle <= one.slow < one.wall
         assert one.memory > 5 << 20
+    assert found.rows["headers-sync"].failed == {"socket": "no headers"}
     assert found.rows["json-sync"].failed == {"socket": "no request bodies"}
     assert json.loads((tmp_path / "results.json").read_text())["versions"]["http3"]
     assert "GET of 1 KiB" in (tmp_path / "table.md").read_text()

@@ -83,7 +83,7 @@ LIBRARIES = {
         "",
         Program("import requests", "requests.Session()", "client.get({url}).content"),
         "requests",
-        pace=0.4,
+        pace=0.3,
     ),
     "niquests": Library(
         "of_niquests",
@@ -92,7 +92,7 @@ LIBRARIES = {
         Program("import niquests", "niquests.Session()", "client.get({url}).content"),
         "niquests",
         "bench-niquests",
-        pace=0.4,
+        pace=0.3,
     ),
     "httpx": Library(
         "of_httpx",
