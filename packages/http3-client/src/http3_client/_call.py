@@ -15,7 +15,7 @@ as they were before.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from http3_models import AsyncRequest, RedirectError, Request, StreamConsumed
 from http3_models._bodies import BytesBody
@@ -29,7 +29,7 @@ from ._bodies import finish, hold_to
 from ._redirects import Chain, is_redirect, next_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from http3_models import Headers
 
@@ -66,7 +66,6 @@ class Call:
         self,
         request: RequestState,
         auth: Auth | None,
-        *,
         settings: Settings,
         dispatching: Dispatching,
         views: Views,
@@ -106,11 +105,11 @@ class Call:
     def _set_cookies(self, request: RequestState) -> None:
         set_cookies(request, self._settings, direct=self._chain is None or self._chain.stays)
 
-    async def _hop(self, request: RequestState) -> ResponseState:
+    def _hop(self, request: RequestState) -> Coroutine[Any, Any, ResponseState]:
         self._plain = request.headers
         if self._auth is None or (self._chain is not None and not self._chain.stays):
-            return await self._exchange(request)
-        return await self._authenticate(request, self._auth)
+            return self._exchange(request)
+        return self._authenticate(request, self._auth)
 
     async def _authenticate(self, request: RequestState, auth: Auth) -> ResponseState:
         """Let the flow change a copy of the request, and send what it yields until it has enough."""

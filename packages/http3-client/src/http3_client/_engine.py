@@ -178,16 +178,9 @@ class Engine:
         as_flag("stream", stream)
         as_flag("allow_redirects", allow_redirects)
         dispatching = self._opened()
-        chosen = self._choose_auth(request, as_auth(auth))
+        chosen = self._choose_auth(request, auth)
         self._settle(request, dispatching, verify, cert, timeout)
-        call = Call(
-            request,
-            chosen,
-            settings=self.settings,
-            dispatching=dispatching,
-            views=self._views,
-            checked=checked,
-        )
+        call = Call(request, chosen, self.settings, dispatching, self._views, checked)
         try:
             check_scheme(request.url)
             return await call.run(stream=stream, allow_redirects=allow_redirects), call
@@ -228,16 +221,15 @@ class Engine:
             self._dispatching = dispatching = self._dispatching or opened
         return dispatching
 
-    def _choose_auth(self, request: RequestState, auth: Auth | None) -> Auth | None:
+    def _choose_auth(self, request: RequestState, given: AuthTypes | None) -> Auth | None:
         """Of the request, else (unless a header was written by hand) of the client, else of the URL."""
-        url = request.url
+        url, auth = request.url, self.settings.auth
         if url.userinfo:
             request.url = url.copy_with(userinfo="")
-        if auth is not None:
-            return auth
-        auth = self.settings.auth
-        if auth is None and url.userinfo:
-            auth = BasicAuth(url.username, url.password)
+            if auth is None:
+                auth = BasicAuth(url.username, url.password)
+        if given is not None:
+            return as_auth(given)
         # Asked last: most requests have no auth at all, and looking into headers costs.
         return None if auth is None or "authorization" in request.headers else auth
 

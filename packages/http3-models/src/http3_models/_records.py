@@ -39,26 +39,20 @@ class Timings(NamedTuple):
 class PhaseTimes:
     """The running record behind `Timings`; filled in by the transport, one per exchange.
 
-    ``started`` is the moment the transport took the request over, on the clock ``now``.
+    ``started`` is the moment the transport took the request over, on the clock ``now``. Without slots, so
+    that a new one costs nothing: what did not happen is a default of the class.
     """
 
-    __slots__ = (*Timings._fields, "now", "started")
+    now: Callable[[], float] | None = None
+    started: float = 0.0
 
-    now: Callable[[], float] | None
-    started: float
-
-    pool: float | None
-    dns: float | None
-    connect: float | None
-    tls: float | None
-    send: float | None
-    wait: float | None
-    receive: float | None
-
-    def __init__(self) -> None:
-        self.pool = self.dns = self.connect = self.tls = self.send = self.wait = self.receive = None
-        self.now = None
-        self.started = 0.0
+    pool: float | None = None
+    dns: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    send: float | None = None
+    wait: float | None = None
+    receive: float | None = None
 
     def begin(self, now: Callable[[], float]) -> float:
         """Start the clock; returns the moment."""

@@ -11,7 +11,7 @@ reuse the connection).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from http3_models._exceptions import (
     Delivery,
@@ -35,6 +35,8 @@ from ._http11_response import CHUNKED, UNTIL_CLOSE, ResponseHead
 from ._interfaces import OperationTimeout
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from http3_models._config import Limits
     from http3_models._records import ConnectionInfo, RequestState, ResponseBody
 
@@ -153,7 +155,15 @@ class HTTP11Engine:
         self._phase = "write"
         self._lease = lease
         try:
-            return await self._converse(request, lease)
+            head = self._compose(request)
+            await self._send(request, head)
+            phases, began = request.phases, self._began
+            self._began = sent = self.now()
+            phases.send = sent - began
+            self._phase = "read"
+            response = self._early or await self._final_head(request)
+            phases.wait = self.now() - sent
+            return self._respond(request, lease, head, response)
         except BaseException as exc:
             if self._sent or not isinstance(exc, LocalProtocolError):  # a refused request leaves no trace
                 self.abort()
@@ -171,27 +181,8 @@ class HTTP11Engine:
         self._lease = self._early = None
         self._reader.reset()
 
-    async def _converse(self, request: RequestState, lease: Lease) -> ResponseState:
-        head = self._compose(request)
-        data = request.body.data
-        check_length(head, request.body.length)
-        phases = request.phases
-        self._began = began = self.now()
-        self._sent = True
-        if data is not None and len(data) <= SMALL_BODY and not head.is_chunked and not head.expects:
-            self._reader.body_sent = len(data)
-            await self.stream.write(head.data + data if data else head.data, self._limit(request))
-            self._reader.finished = True
-        else:
-            await self._upload(request, head)
-        self._began = sent = self.now()
-        phases.send = sent - began
-        self._phase = "read"
-        response = self._early or await self._final_head(request)
-        phases.wait = self.now() - sent
-        return self._respond(request, lease, head, response)
-
     def _compose(self, request: RequestState) -> RequestHead:
+        """The request's head, in keeping with its body."""
         headers = request.headers
         headers.check()
         head = compose(request.method, request.url.full_path, headers) if self.fast else None
@@ -199,7 +190,19 @@ class HTTP11Engine:
             from ._http11_library import compose as compose_by_library
 
             head = compose_by_library(request)
+        check_length(head, request.body.length)
         return head
+
+    def _send(self, request: RequestState, head: RequestHead) -> Coroutine[Any, Any, None]:
+        """Small requests go out in one write, with neither a coroutine of ours nor a look at the answer."""
+        data = request.body.data
+        self._began = self.now()
+        self._sent = True
+        if data is None or len(data) > SMALL_BODY or head.is_chunked or head.expects:
+            return self._upload(request, head)
+        self._reader.body_sent = len(data)
+        self._reader.finished = True  # true of every answer that is read: there is none if this write fails
+        return self.stream.write(head.data + data if data else head.data, self._limit(request))
 
     def _limit(self, request: RequestState) -> float | None:
         """Seconds the next write or read may take."""
@@ -312,15 +315,13 @@ class HTTP11Engine:
     # The response's head.
 
     async def _final_head(self, request: RequestState) -> ResponseHead:
-        while True:
-            data = await self.stream.read(HEAD_READ_SIZE, self._limit(request))
-            if not data:
-                begun = self._reader.has_begun
-                what = "in the middle of the response's head" if begun else "without sending a response"
-                raise Malformed(f"The server closed the connection {what}")
+        while data := await self.stream.read(HEAD_READ_SIZE, self._limit(request)):
             response = self._take(request, data)
             if response is not None:
                 return response
+        begun = self._reader.has_begun
+        what = "in the middle of the response's head" if begun else "without sending a response"
+        raise Malformed(f"The server closed the connection {what}")
 
     def _take(self, request: RequestState, data: bytes) -> ResponseHead | None:
         """Add what came; the final head if it is there now. Raises Malformed."""
@@ -336,17 +337,12 @@ class HTTP11Engine:
         info = self._info
         if info is None:
             self._info = info = self.stream.info
+        status_code, reason, fields, length, stays_open, _, by_name, protocol = response
         # After an early answer the rest of the request will never come.
-        reusable = response.stays_open and not sent.closes and self._early is None
-        return ResponseState(
-            response.status_code,
-            response.reason,
-            response.protocol,
-            Headers._from_raw(response.fields, response.by_name),
-            self._body(request, lease, response.length, reusable),
-            request,
-            info,
-        )
+        reusable = stays_open and not sent.closes and self._early is None
+        body = self._body(request, lease, length, reusable)
+        headers = Headers._from_raw(fields, by_name)
+        return ResponseState(status_code, reason, protocol, headers, body, request, info)
 
     def _body(self, request: RequestState, lease: Lease, length: int, reusable: bool) -> ResponseBody:
         """The body object for the framing that the head announces (RFC 9112 section 6.3)."""

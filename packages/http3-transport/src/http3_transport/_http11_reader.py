@@ -48,19 +48,27 @@ class HeadReader:
 
     def take(self, request: RequestState, data: bytes) -> ResponseHead | None:
         """Add what came; the final head, if it is there now. Raises Malformed."""
-        if self._library is None:
+        library = self._library
+        if library is None:
             if self._fast:
-                response = self._read_strictly(request, data)
-                if isinstance(response, ResponseHead):
-                    return response
-                if response is Verdict.INCOMPLETE:
+                searched, begun = 0, self._begun
+                seen: bytes | bytearray = data
+                if begun is not None:
+                    searched = len(begun)
+                    begun += data
+                    seen = begun
+                head = read_head(seen, request.method, self._limits, searched)
+                if isinstance(head, ResponseHead):
+                    self.pending = bytes(seen[head.size :])
+                    return head
+                if head is Verdict.INCOMPLETE:
+                    self._begun = bytearray(data) if begun is None else begun
                     return None
-                assert self._begun is not None
-                data = bytes(self._begun)
-            self._library = self._hand_over(request)
-        final = self._library.read_head(data)
+                data = bytes(seen)
+            library = self._library = self._hand_over(request)
+        final = library.read_head(data)
         if final is not None:
-            self.pending = self._library.pending
+            self.pending = library.pending
         return final
 
     def decode(self) -> tuple[Decoder, bytes]:
@@ -68,22 +76,6 @@ class HeadReader:
         library = self._library
         decoder = ChunkedDecoder(self._limits.max_trailer_size) if library is None else library.decoder()
         return decoder, decoder.feed(self.pending if library is None else b"")
-
-    def _read_strictly(self, request: RequestState, data: bytes) -> ResponseHead | Verdict:
-        begun = self._begun
-        if begun is None:
-            response = read_head(data, request.method, self._limits)
-            if isinstance(response, ResponseHead):
-                self.pending = data[response.size :]
-            else:
-                self._begun = bytearray(data)
-            return response
-        searched = len(begun)
-        begun += data
-        response = read_head(begun, request.method, self._limits, searched)
-        if isinstance(response, ResponseHead):
-            self.pending = bytes(begun[response.size :])
-        return response
 
     def _hand_over(self, request: RequestState) -> LibraryReader:
         from ._http11_library import LibraryReader, connection_after

@@ -7,6 +7,7 @@ is not ordinary is declined: h11 then writes it, or says what is wrong with it.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from http3_models._exceptions import LocalProtocolError
@@ -16,10 +17,10 @@ from ._http11_grammar import MAX_LENGTH_DIGITS, says_close
 if TYPE_CHECKING:
     from http3_models._headers import Headers
 
-_METHODS = {
-    name: name.encode() for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-}
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+_MAX_KEPT_TARGET = 1024
+"""Characters of a target whose request line is kept."""
 
 _SINGLE = (b"host", b"content-length", b"transfer-encoding", b"connection", b"expect")
 """Fields that an ordinary head has once at most."""
@@ -43,19 +44,22 @@ def compose(method: str, target: str, headers: Headers) -> RequestHead | None:
     """
     # Copies share what is derived, so a client's plain requests have their fields written once (-3 us).
     fields = headers.derived(write_fields)
-    name = _METHODS.get(method) or _method(method)
-    if fields is None or name is None or not _is_target(target):
+    line = (_kept_line if len(target) <= _MAX_KEPT_TARGET else write_line)(method, target)
+    return None if fields is None or line is None else RequestHead(line + fields.data, *fields[1:])
+
+
+def write_line(method: str, target: str) -> bytes | None:
+    """The request line; None for CONNECT, and where h11 would not take the method or the target (printable
+    ASCII without the space)."""
+    if method == "CONNECT" or not _METHOD.fullmatch(method):
         return None
-    return RequestHead(b"%b %b HTTP/1.1\r\n%b" % (name, target.encode(), fields.data), *fields[1:])
+    if not target or not target.isascii() or not target.isprintable() or " " in target:
+        return None
+    return f"{method} {target} HTTP/1.1\r\n".encode()
 
 
-def _method(method: str) -> bytes | None:
-    return method.encode() if method != "CONNECT" and _METHOD.fullmatch(method) else None
-
-
-def _is_target(target: str) -> bool:
-    """Printable ASCII without the space, at least one: what h11 takes for a target."""
-    return bool(target) and target.isascii() and target.isprintable() and " " not in target
+_kept_line = lru_cache(maxsize=256)(write_line)
+"""Lines of the targets asked for last (-1 us)."""
 
 
 def write_fields(headers: Headers) -> RequestHead | None:
@@ -87,10 +91,12 @@ def write_fields(headers: Headers) -> RequestHead | None:
 
 def check_length(head: RequestHead, length: int | None) -> None:
     """Raise LocalProtocolError unless the head announces a body of ``length`` bytes (None: not known)."""
-    if length is not None:
+    if length is None:
+        if head.length is None and not head.is_chunked:
+            what = "A request with a body needs Content-Length or Transfer-Encoding: chunked"
+            raise LocalProtocolError(what)
+    elif length != (head.length or 0):
         check_sent(head, length)
-    elif head.length is None and not head.is_chunked:
-        raise LocalProtocolError("A request with a body needs Content-Length or Transfer-Encoding: chunked")
 
 
 def check_sent(head: RequestHead, sent: int, *, so_far: bool = False) -> None:

@@ -88,7 +88,7 @@ def read_head(
     if length is None:
         return DECLINED
     connection = by_name.get(b"connection")
-    stays_open = connection is None or not says_close(connection)
+    stays_open = connection is None or connection == b"keep-alive" or not says_close(connection)
     return ResponseHead(*status, fields, length, stays_open, size, None if repeats else by_name)
 
 

@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from http3_models._records import RequestState, ResponseState
     from http3_models._request import AsyncRequest
     from http3_models._response import AsyncResponse
-    from http3_models._url import Origin
 
     from ._interfaces import Engine
 
@@ -98,6 +97,7 @@ class ConnectionPool(AsyncDispatcher):
         self._config = SSLConfig(verify=verify, cert=cert, trust_env=trust_env)
         self._given_backend = check_backend(backend)
         self._http_versions = check_http_versions(http_versions)
+        self._multiplexes = _known_protocols(self._http_versions)
         self._limits = DEFAULT_LIMITS if limits is None else check_argument("limits", limits, Limits)
         self._closed = False
         self._books: Books | None = None
@@ -145,8 +145,7 @@ class ConnectionPool(AsyncDispatcher):
         if request.timeout is None:
             request.timeout = self.timeout
         check_scheme(request.url)
-        origin = request.url.origin
-        lease = PoolLease(books, Ticket(self._key(request, origin), origin, self._known_protocol(origin)))
+        lease = PoolLease(books, self._ticket(request))
         engine = await self._lease(books, request, lease)
         try:
             return await engine.exchange(request, lease)
@@ -202,25 +201,21 @@ class ConnectionPool(AsyncDispatcher):
             fresh.close()
         return fresh
 
-    def _key(self, request: RequestState, origin: Origin) -> Hashable:
-        """Equal keys share connections: the origin, with the TLS configuration where it is not the pool's."""
-        if not origin.is_ssl or (request.verify is None and request.cert is None):
-            return origin
-        config = self._ssl_config(request)
-        return origin if config == self._config else (origin, config)
+    def _ticket(self, request: RequestState) -> Ticket:
+        """Its key says which requests may share connections: those to one origin, and under one TLS
+        configuration where that is not the pool's."""
+        origin = request.url.origin
+        key: Hashable = origin
+        if origin.is_ssl and (request.verify is not None or request.cert is not None):
+            config = self._ssl_config(request)
+            if config != self._config:
+                key = (origin, config)
+        return Ticket(key, origin, self._multiplexes[origin.is_ssl])
 
     def _ssl_config(self, request: RequestState) -> SSLConfig:
         if request.verify is None and request.cert is None:
             return self._config
         return self._config.with_overrides(verify=request.verify, cert=request.cert)
-
-    def _known_protocol(self, origin: Origin) -> bool | None:
-        """Whether connections to the origin will multiplex; None where only the handshake tells."""
-        if "HTTP/2" not in self._http_versions:
-            return False
-        if "HTTP/1.1" not in self._http_versions:
-            return True
-        return None if origin.is_ssl else False
 
     async def _lease(self, books: Books, request: RequestState, lease: PoolLease) -> Engine:
         """A connection for the lease: waited for, opened, or reused after a last look."""
@@ -232,12 +227,14 @@ class ConnectionPool(AsyncDispatcher):
                     await self._wait(books, request, ticket)
                 entry = ticket.entry
                 assert entry is not None
-                if entry.connection is None:
+                connection = entry.connection
+                if connection is None:
                     return (await self._open(books, ticket, entry, request)).engine
-                connection = books.connection(entry)
-                if self._usable(books, entry, connection):
+                assert isinstance(connection, HTTPConnection)
+                engine = connection.engine
+                if self._usable(books, entry, engine):
                     lease.reused = True
-                    return connection.engine
+                    return engine
                 books.replace(ticket)
         except GeneratorExit:
             raise  # a finaliser, or as good as one: the lease has its own
@@ -245,9 +242,8 @@ class ConnectionPool(AsyncDispatcher):
             lease.release()
             raise
 
-    def _usable(self, books: Books, entry: Entry, connection: HTTPConnection) -> bool:
+    def _usable(self, books: Books, entry: Entry, engine: Engine) -> bool:
         """Whether a connection can still be used: checked by its only holder, since that reads from it."""
-        engine = connection.engine
         if entry.leases > 1:
             return not engine.is_closed
         if books.state.has_expired(entry, self.now()):
@@ -320,6 +316,13 @@ class ConnectionPool(AsyncDispatcher):
         except BaseException:
             lease.give_up()
             raise
+
+
+def _known_protocols(http_versions: tuple[str, ...]) -> tuple[bool | None, bool | None]:
+    """Whether connections over http, and over https, multiplex; None where only the handshake tells."""
+    if "HTTP/2" not in http_versions:
+        return False, False
+    return (True, True) if "HTTP/1.1" not in http_versions else (False, None)
 
 
 def may_send_again(request: RequestState, error: RequestError, lease: PoolLease) -> bool:

@@ -115,20 +115,17 @@ class Books:
             found = self.state.connections(idle=idle)
         return [connection for connection in found if isinstance(connection, HTTPConnection)]
 
-    def connection(self, entry: Entry) -> HTTPConnection:
-        connection = entry.connection
-        assert isinstance(connection, HTTPConnection)
-        return connection
-
     # What tickets do.
 
     def join(self, ticket: Ticket) -> None:
         """Raises ClientClosed once the pool is closed."""
+        state = self.state
         with self._lock:
             if self._closed:
                 raise ClientClosed("This client is closed; make a new one")
-            self.state.join(ticket)
-        self._close_discarded()
+            state.join(ticket)
+        if state.discarded:
+            self._close_discarded()
 
     def take_place(self, ticket: Ticket) -> bool:
         """True if the ticket was served meanwhile; else it gets a new waiter to wait with.
@@ -156,12 +153,13 @@ class Books:
         """The request gives back what it has: its place in line, the right to open, a connection."""
         if not self.is_of_this_process():
             return  # all that was dropped, and the lock may be held for ever
-        now = self._now()
+        state, now = self.state, self._now()
         with self._lock:
-            self.state.leave(ticket, now)
+            state.leave(ticket, now)
             if self._closed:
-                self.state.close_idle()
-        self._close_discarded()
+                state.close_idle()
+        if state.discarded:
+            self._close_discarded()
 
     def replays_after(self, ticket: Ticket) -> int:
         """See `PoolState.replays_after`."""

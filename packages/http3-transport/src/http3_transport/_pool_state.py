@@ -19,6 +19,7 @@ letting go of the lock.
 from __future__ import annotations
 
 from collections import OrderedDict
+from math import inf
 from typing import TYPE_CHECKING
 
 from ._pool_records import Entry, Host, Route, Ticket
@@ -42,6 +43,10 @@ class PoolState:
 
     def __init__(self, limits: PoolLimits) -> None:
         self.limits = limits
+        # None is no limit.
+        self._soft_limit = inf if limits.soft_limit is None else limits.soft_limit
+        self._total_idle = inf if limits.total_idle is None else limits.total_idle
+        self._expiry = inf if limits.keepalive_expiry is None else limits.keepalive_expiry
         self.serial = 0
         """The number of the newest connection."""
         self.discarded: list[Pooled] = []
@@ -76,8 +81,8 @@ class PoolState:
         """Serve the ticket or put it in line."""
         self._joined += 1
         ticket.number = self._joined
-        route = ticket.route = self._route(ticket)
-        line = route.line_of(ticket)
+        route = ticket.route = self._routes.get(ticket.key) or self._new_route(ticket)
+        line = route.replays if ticket.newer_than else route.line
         if line or not self._grant(ticket, route):
             line[ticket] = None
 
@@ -115,19 +120,20 @@ class PoolState:
         if connection is None or (not tickets and connection.stream_limit == 0):
             self.closed(entry)
             return
-        route = entry.route
+        route, multiplexes = entry.route, connection.multiplexes
+        host = route.host
+        if multiplexes and entry.free > 0:
+            route.shared[entry] = None
         if not tickets:
             entry.idle_since = now
-            self._idle[entry] = route.host.idle[entry] = None
-            if connection.multiplexes:
+            self._idle[entry] = host.idle[entry] = None
+            if multiplexes:
                 route.opening.pop(entry, None)  # nobody reads what the server has to say
             else:
                 route.idle[entry] = None
-        if connection.multiplexes and entry.free > 0:
-            route.shared[entry] = None
-        self._freed(route.host)
+        self._freed(host)
         if not tickets:
-            self._trim(route.host, now)
+            self._trim(host, now)
 
     # What happens to connections.
 
@@ -177,8 +183,9 @@ class PoolState:
         """Something has become free: first come, first served, among those who wait here and the first of
         those whom the overall limit holds up (these take turns)."""
         here = [route for route in host.routes if route.line or route.replays]
-        if len(here) == 1 and not self._starved:
-            self._serve(here[0])
+        if not self._starved and len(here) <= 1:
+            if here:
+                self._serve(here[0])
             return
         others_too = True
         while here or (self._starved and others_too):
@@ -225,7 +232,8 @@ class PoolState:
                 entry.idle_since = None
             entry.tickets.add(ticket)
             self._no_longer_idle(entry)
-            if entry.connection is not None and not entry.connection.is_settled:
+            connection = entry.connection
+            if connection is not None and not connection.is_settled:
                 route.opening[entry] = None
             return True
         if not self._may_open(route):
@@ -288,36 +296,35 @@ class PoolState:
         self._no_longer_idle(entry)
 
     def _no_longer_idle(self, entry: Entry) -> None:
-        entry.route.idle.pop(entry, None)
-        entry.route.host.idle.pop(entry, None)
+        route = entry.route
+        route.idle.pop(entry, None)
+        route.host.idle.pop(entry, None)
         self._idle.pop(entry, None)
 
     def _trim(self, host: Host, now: float) -> None:
         """Close what is idle beyond the limits or for too long."""
-        limits = self.limits
-        while limits.soft_limit is not None and len(host.idle) > limits.soft_limit:
+        idle = self._idle
+        while len(host.idle) > self._soft_limit:
             self.closed(next(iter(host.idle)))
-        while limits.total_idle is not None and len(self._idle) > limits.total_idle:
-            self.closed(next(iter(self._idle)))
-        while self._idle and self.has_expired(next(iter(self._idle)), now):
-            self.closed(next(iter(self._idle)))
+        while len(idle) > self._total_idle:
+            self.closed(next(iter(idle)))
+        while idle and self.has_expired(next(iter(idle)), now):
+            self.closed(next(iter(idle)))
 
     def has_expired(self, entry: Entry, now: float) -> bool:
         """Whether it is, or was, idle for too long."""
-        expiry, since = self.limits.keepalive_expiry, entry.idle_since
-        return expiry is not None and since is not None and now - since >= expiry
+        since = entry.idle_since
+        return since is not None and now - since >= self._expiry
 
     # Routes.
 
-    def _route(self, ticket: Ticket) -> Route:
-        route = self._routes.get(ticket.key)
-        if route is None:
-            host = self._hosts.get(ticket.origin)
-            if host is None:
-                host = self._hosts[ticket.origin] = Host(ticket.origin)
-            known = self._remembered.get(ticket.origin, ticket.multiplexes)
-            route = self._routes[ticket.key] = Route(ticket.key, host, known)
-            host.routes[route] = None
+    def _new_route(self, ticket: Ticket) -> Route:
+        host = self._hosts.get(ticket.origin)
+        if host is None:
+            host = self._hosts[ticket.origin] = Host(ticket.origin)
+        known = self._remembered.get(ticket.origin, ticket.multiplexes)
+        route = self._routes[ticket.key] = Route(ticket.key, host, known)
+        host.routes[route] = None
         return route
 
     def _tidy(self, route: Route) -> None:
