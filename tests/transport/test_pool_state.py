@@ -599,7 +599,7 @@ class PoolMachine(RuleBasedStateMachine):
             assert len(host.idle) <= 1
         assert len(state._idle) <= 2
         for entry in state._entries:
-            assert (entry.leases == 0) == (entry in state._idle) or entry.connection is None
+            assert (not entry.tickets) == (entry in state._idle) or entry.connection is None
 
     @invariant()
     def whoever_waits_has_a_reason(self) -> None:

@@ -83,7 +83,7 @@ class Call:
 
     async def run(self, *, stream: bool, allow_redirects: bool) -> ResponseState:
         """Send the request and, if asked to, what redirects lead to."""
-        self._set_cookies(self.sent)
+        set_cookies(self.sent, self._settings, direct=True)
         response = await self._hop(self.sent)
         if allow_redirects:
             while is_redirect(response):

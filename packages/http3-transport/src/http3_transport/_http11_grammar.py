@@ -8,7 +8,7 @@ folded.
 from __future__ import annotations
 
 import re
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias
 
 Pair: TypeAlias = tuple[bytes, bytes]
 
@@ -77,14 +77,14 @@ def read_status_line(line: bytes) -> tuple[int, str] | None:
 
 def read_fields(lines: list[bytes]) -> list[Pair] | None:
     """Pairs of lower-case name and stripped value from lines without their CRLF; None if one is malformed."""
-    fields = list(map(_kept_fields.get, lines))
+    fields: list[Any] = list(map(_kept_fields.get, lines))
     if not all(fields):
         for position, line in enumerate(lines):
             if fields[position] is None:
                 pair = fields[position] = _read_field(line)
                 if pair is None:
                     return None
-    return cast("list[Pair]", fields)
+    return fields
 
 
 def _read_field(line: bytes) -> Pair | None:

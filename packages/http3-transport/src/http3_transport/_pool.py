@@ -244,7 +244,7 @@ class ConnectionPool(AsyncDispatcher):
 
     def _usable(self, books: Books, entry: Entry, engine: Engine) -> bool:
         """Whether a connection can still be used: checked by its only holder, since that reads from it."""
-        if entry.leases > 1:
+        if len(entry.tickets) > 1:
             return not engine.is_closed
         if books.state.has_expired(entry, self.now()):
             return False

@@ -151,7 +151,7 @@ class Books:
 
     def leave(self, ticket: Ticket) -> None:
         """The request gives back what it has: its place in line, the right to open, a connection."""
-        if not self.is_of_this_process():
+        if self.generation != _process_generation:
             return  # all that was dropped, and the lock may be held for ever
         state, now = self.state, self._now()
         with self._lock:

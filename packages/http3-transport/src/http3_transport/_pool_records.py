@@ -49,11 +49,6 @@ class Entry:
         """The newest connection there was when an exchange on this one failed: replays want a newer one."""
 
     @property
-    def leases(self) -> int:
-        """Exchanges under way."""
-        return len(self.tickets)
-
-    @property
     def free(self) -> int:
         """Further leases it can carry."""
         return 0 if self.connection is None else self.connection.stream_limit - len(self.tickets)

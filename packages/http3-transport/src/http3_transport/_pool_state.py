@@ -182,11 +182,11 @@ class PoolState:
     def _freed(self, host: Host) -> None:
         """Something has become free: first come, first served, among those who wait here and the first of
         those whom the overall limit holds up (these take turns)."""
-        here = [route for route in host.routes if route.line or route.replays]
-        if not self._starved and len(here) <= 1:
-            if here:
-                self._serve(here[0])
+        if len(host.routes) == 1 and not self._starved:  # mostly; no list for it
+            for route in host.routes:
+                self._serve(route)
             return
+        here = [route for route in host.routes if route.waits]
         others_too = True
         while here or (self._starved and others_too):
             first_starved = next(iter(self._starved), None) if others_too else None
@@ -203,7 +203,7 @@ class PoolState:
                 others_too = False
 
     def _serve(self, route: Route) -> None:
-        while route.waits and self._serve_first(route):
+        while (route.line or route.replays) and self._serve_first(route):
             pass
 
     def _serve_first(self, route: Route) -> bool:
