@@ -25,6 +25,7 @@ from ._config import (
     VerifyTypes,
 )
 from ._cookies import Cookies, CookieTypes
+from ._egress import EgressPolicy
 from ._exceptions import (
     AddressRefused,
     ClientClosed,
@@ -128,6 +129,7 @@ __all__ = [
     "DecodingError",
     "Delivery",
     "Dispatcher",
+    "EgressPolicy",
     "HeaderTypes",
     "Headers",
     "Http3Error",

@@ -1,0 +1,151 @@
+"""Where a client may connect to: `EgressPolicy`, for programs that request URLs which strangers gave them.
+
+It judges addresses, not names. A name may resolve to anything, differently each time (DNS rebinding), and an
+address has many spellings (``2130706433``, ``0x7f.1``, ``[::ffff:127.0.0.1]``); so what counts is the
+address that the socket is about to connect to, at every hop of a redirect.
+
+The table is ours, after the IANA special-purpose registries (RFC 6890), since ``ipaddress.is_global`` means
+something else in each release of Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, TypeAlias
+
+from ._values import Value
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+    IPAddress: TypeAlias = IPv4Address | IPv6Address
+    IPNetwork: TypeAlias = IPv4Network | IPv6Network
+
+_REFUSED: tuple[tuple[str, str], ...] = (
+    ("0.0.0.0/8", "this host"),
+    ("10.0.0.0/8", "private"),
+    ("100.64.0.0/10", "shared address space"),
+    ("127.0.0.0/8", "loopback"),
+    ("168.63.129.16/32", "cloud metadata"),  # Azure's, in the midst of public space
+    ("169.254.0.0/16", "link-local, cloud metadata"),
+    ("172.16.0.0/12", "private"),
+    ("192.0.0.0/24", "protocol assignments, cloud metadata"),
+    ("192.0.2.0/24", "documentation"),
+    ("192.88.99.0/24", "6to4 relay"),
+    ("192.168.0.0/16", "private"),
+    ("198.18.0.0/15", "benchmarking"),
+    ("198.51.100.0/24", "documentation"),
+    ("203.0.113.0/24", "documentation"),
+    ("224.0.0.0/4", "multicast"),
+    ("240.0.0.0/4", "reserved"),
+    ("2001::/23", "protocol assignments, Teredo"),
+    ("2001:db8::/32", "documentation"),
+    ("2002::/16", "6to4"),
+    ("3fff::/20", "documentation"),
+)
+
+_GLOBAL_V6 = "2000::/3"
+"""All global unicast addresses of IPv6 there are (RFC 4291); what lies elsewhere is special."""
+
+_TRANSLATED = ("::ffff:0:0/96", "64:ff9b::/96")
+"""IPv6 forms of IPv4 addresses that lead to these: IPv4-mapped (RFC 4291), and NAT64 (RFC 6052)."""
+
+
+class EgressPolicy(Value):
+    """Refuses addresses that are not public: private, loopback, link-local, cloud metadata and the like.
+
+    For ``egress=`` of clients and `ConnectionPool`. Each address that a host name resolves to is judged right
+    before it is connected to, and that very address is connected to; so neither redirects, nor DNS rebinding,
+    nor another spelling get past it. Only addresses that pass are tried; if none does, the request fails with
+    AddressRefused before a byte was sent.
+
+    - ``allow``: networks to permit all the same, as ``"10.1.0.0/16"`` or ``"fd00::/8"``, or single addresses.
+    - ``deny``: networks to refuse beside the built-in ones. It wins over ``allow``.
+
+    Immutable; equal where both lists are. Raises ValueError that names what is no network, TypeError for
+    other types.
+    """
+
+    __slots__ = _fields = ("allow", "deny")
+
+    allow: tuple[str, ...]
+    deny: tuple[str, ...]
+
+    def __init__(self, *, allow: Iterable[str] = (), deny: Iterable[str] = ()) -> None:
+        self._fill(allow=_networks("allow", allow), deny=_networks("deny", deny))
+
+    def refusal(self, address: str) -> str | None:
+        """Why ``address`` (IPv4 or IPv6, as numbers) is refused, in a few words; None where it may be used.
+
+        Raises ValueError for what is no address.
+        """
+        from ipaddress import ip_address
+
+        # Without a zone (``fe80::1%eth0``), of which each belongs to some link anyway.
+        return self._refusal(ip_address(address.partition("%")[0]))
+
+    def _refusal(self, address: IPAddress) -> str | None:
+        if _within(address, _parsed(self.deny)):
+            return "denied"
+        if _within(address, _parsed(self.allow)):
+            return None
+        if address.version == 6:
+            for network in _parsed(_TRANSLATED):
+                if address in network:
+                    return self._refusal(_embedded(address))
+            if address not in _parsed((_GLOBAL_V6,))[0]:
+                return _outside_global(address)
+        for network, why in _refused():
+            if address in network:
+                return why
+        return None
+
+
+def _networks(name: str, networks: object) -> tuple[str, ...]:
+    from ipaddress import ip_network
+
+    if isinstance(networks, str | bytes) or not isinstance(networks, Iterable):
+        raise TypeError(f"{name} must be an iterable of networks, not {type(networks).__name__}")
+    found = []
+    for network in networks:
+        if not isinstance(network, str):
+            raise TypeError(f"{name} must hold str, not {type(network).__name__}")
+        try:
+            found.append(str(ip_network(network)))
+        except ValueError as exc:
+            raise ValueError(f"{name} has {network!r}, which is no IP network: {exc}") from exc
+    return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def _parsed(networks: tuple[str, ...]) -> tuple[IPNetwork, ...]:
+    from ipaddress import ip_network
+
+    return tuple([ip_network(network) for network in networks])
+
+
+@cache
+def _refused() -> tuple[tuple[IPNetwork, str], ...]:
+    return tuple([(_parsed((network,))[0], why) for network, why in _REFUSED])
+
+
+def _within(address: IPAddress, networks: tuple[IPNetwork, ...]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _embedded(address: IPAddress) -> IPv4Address:
+    from ipaddress import IPv4Address
+
+    return IPv4Address(int(address) & 0xFFFFFFFF)
+
+
+def _outside_global(address: IPAddress) -> str:
+    kinds = (
+        (address.is_loopback, "loopback"),
+        (address.is_link_local, "link-local"),
+        (address.is_multicast, "multicast"),
+        (address.is_unspecified, "this host"),
+        (address.is_private, "private"),
+    )
+    return next((name for applies, name in kinds if applies), "not global")
