@@ -142,3 +142,28 @@ def test_many_threads_share_it() -> None:
         thread.join(30)
     assert most == 1
     assert not lock.is_held
+
+
+def test_once_open_it_keeps_nobody(runtime: Runtime) -> None:
+    async def main() -> None:
+        lock = FIFOLock(runtime.backend)
+        assert lock.try_acquire()
+        got: list[bool] = []
+
+        async def take() -> None:
+            got.append(await lock.acquire(20))
+            lock.release()
+
+        async def open_it() -> None:
+            await runtime.backend.sleep(0.1)
+            lock.open()
+
+        began = time.monotonic()
+        assert await together(runtime, take, take, open_it) == [None] * 3
+        assert got == [True, True]
+        assert time.monotonic() - began < 10
+        assert await lock.acquire(0.1)
+        assert lock.try_acquire()
+        lock.release()
+
+    runtime.run(main)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import threading
 import time
 from contextlib import suppress
 from functools import partial
@@ -23,6 +24,7 @@ from http2_client import (
     echo,
     fetch,
     make_request,
+    open_engine,
     read,
     scripted,
     talk,
@@ -37,8 +39,9 @@ from http3_models import (
     TotalTimeout,
     WriteTimeout,
 )
-from http3_models._records import ResponseState
+from http3_models._records import ResponseState, drive
 from http3_transport._http2 import HTTP2Engine
+from http3_transport._http2_state import HTTP2State
 from runtimes import Runtime
 
 # Many at once.
@@ -403,3 +406,60 @@ def test_a_forgotten_response_is_cancelled_by_the_next_operation(
         assert engine.is_idle
 
     talk(runtime, raw_server(scripted(act)), main)
+
+
+# Interruptions: a signal handler may raise at any point of the blocking engine's work.
+
+
+def answers_the_first_of_two(peer: Peer) -> None:
+    peer.request(1)
+    peer.respond(peer.request(0).stream_id)
+
+
+@pytest.mark.parametrize(
+    ("where", "order"), [("receive", ["struck", "sibling"]), ("send_data", ["sibling", "struck"])]
+)
+def test_an_interrupted_exchange_takes_its_siblings_along_at_once(
+    raw_server: StartRawServer, monkeypatch: pytest.MonkeyPatch, where: str, order: list[str]
+) -> None:
+    """Nobody knows what the books say then; a sibling that went on waiting would wait for its whole limit."""
+    interrupted: list[str] = []
+    original = getattr(HTTP2State, where)
+
+    def striking(self: HTTP2State, *arguments: object, **options: object) -> object:
+        result = original(self, *arguments, **options)
+        if threading.current_thread().name == "struck" and len(self.streams) == 2 and not interrupted:
+            interrupted.append(where)
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(HTTP2State, where, striking)
+    runtime = Runtime("blocking")
+    server = raw_server(scripted(answers_the_first_of_two, max_concurrent_streams=10))
+    leases = {name: CountingLease() for name in order}
+    outcomes: dict[str, object] = {}
+
+    def work(engine: HTTP2Engine, name: str) -> None:
+        request = make_request("POST", f"/{name}", body=b"x" * 100, timeout=30)
+        try:
+            drive(engine.exchange(request, leases[name]))
+        except BaseException as exc:  # noqa: BLE001 - looked at below
+            outcomes[name] = exc
+
+    engine = drive(open_engine(runtime, server))
+    threads = [threading.Thread(target=work, args=(engine, name), name=name) for name in order]
+    try:
+        for thread in threads:
+            thread.start()
+            time.sleep(0.3)
+        for thread in threads:
+            thread.join(15)
+        assert not any(thread.is_alive() for thread in threads)
+        assert interrupted == [where]
+        assert isinstance(outcomes["struck"], KeyboardInterrupt)
+        assert isinstance(outcomes["sibling"], ReadError)
+        assert engine.is_closed
+        assert engine.is_idle
+        assert [lease.released for lease in leases.values()] == [1, 1]
+    finally:
+        engine.abort()

@@ -112,6 +112,21 @@ class HTTP2Engine(SharedStream):
         self._lose(Failure(ReadError, "The connection was aborted on this side"))
         self.stream.abort()
 
+    def give_up(self) -> None:
+        """`abort`, after an interruption at any point: the books may be wrong, a lock may be held."""
+        self._write_error = ConnectionAbortedError()
+        self.abort()
+        self._write_lock.open()
+
+    def can_be_midway(self, exc: BaseException) -> bool:
+        """Whether the exception may have struck in the midst of our bookkeeping, as those do that signal
+        handlers raise (KeyboardInterrupt). A cancellation strikes at awaits only, where all is in order."""
+        if isinstance(exc, Exception | KeyboardInterrupt | SystemExit):
+            return True
+        from ._backends._blocking import BlockingBackend
+
+        return isinstance(self._backend, BlockingBackend) and not isinstance(exc, GeneratorExit)
+
     async def turn(self) -> None:
         """Let others run."""
         await self._backend.sleep(0)

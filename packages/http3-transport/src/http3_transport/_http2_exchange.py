@@ -55,8 +55,8 @@ class HTTP2Exchange:
     """Runs one exchange; then a `ResponseBody`."""
 
     __slots__ = (
-        "_declared", "_engine", "_is_last", "_lease", "_marked", "_open", "_pending", "_phase", "_request",
-        "_stream", "_total", "_uploading", "_whole", "trailers",
+        "_asks_caller", "_declared", "_engine", "_is_last", "_lease", "_marked", "_open", "_pending",
+        "_phase", "_request", "_stream", "_total", "_uploading", "_whole", "trailers",
     )  # fmt: skip
 
     def __init__(self, engine: HTTP2Engine, request: RequestState, lease: Lease) -> None:
@@ -64,6 +64,8 @@ class HTTP2Exchange:
         """The stream and the lease are ours to give back."""
         self._whole = False
         """The response was read to its end."""
+        self._asks_caller = False
+        """The caller's code runs, for the next piece of the request's body."""
         self._engine = engine
         self._request = request
         self._lease = lease
@@ -87,6 +89,8 @@ class HTTP2Exchange:
         try:
             self._begin()
         except BaseException as exc:
+            if self._is_interruption(exc):
+                self._engine.give_up()
             self._lease.release()
             error = self._translated(exc, Delivery.NOT_SENT)
             if error is None:
@@ -199,7 +203,9 @@ class HTTP2Exchange:
 
     async def _next_pending(self) -> memoryview:
         """Ask the caller's body for more; whatever it raises is the caller's to see."""
+        self._asks_caller = True
         chunk = await self._request.body.read_chunk()
+        self._asks_caller = False
         self._is_last = not chunk
         self._count(len(chunk), over=self._is_last)
         return memoryview(chunk)
@@ -259,13 +265,11 @@ class HTTP2Exchange:
     def _finish(self) -> None:
         """The response is whole."""
         stream = self._stream
-        self._open = False
         self._whole = True
         if stream.trailers:
             self.trailers = Headers._from_raw(stream.trailers)
         self._request.phases.receive = self._mark()
-        self._engine.forget(stream, ErrorCodes.NO_ERROR)
-        self._lease.release()
+        self._give_back(ErrorCodes.NO_ERROR)
 
     def _after_end(self) -> bytes:
         if self._whole:
@@ -280,9 +284,18 @@ class HTTP2Exchange:
     def abort(self) -> None:
         """As `close`."""
         if self._open:
-            self._open = False
-            self._engine.forget(self._stream)
+            self._give_back(ErrorCodes.CANCEL)
             self._stream.inbox.clear()
+
+    def _give_back(self, code: ErrorCodes) -> None:
+        """Stream and lease."""
+        self._open = False
+        try:
+            self._engine.forget(self._stream, code)
+        except BaseException:
+            self._engine.give_up()
+            raise
+        finally:
             self._lease.release()
 
     def __del__(self) -> None:
@@ -313,11 +326,20 @@ class HTTP2Exchange:
     def _fail(self, exc: BaseException) -> RequestError | None:
         """Give up the exchange; what to raise instead of ``exc``, None if it is to pass as it is."""
         stream = self._stream
+        if self._is_interruption(exc):
+            self._engine.give_up()
         delivery = self._engine.delivery(stream)
         if stream.head is not None or stream.informational:
             self._lease.answered = True
         self.abort()
         return self._translated(exc, delivery)
+
+    def _is_interruption(self, exc: BaseException) -> bool:
+        """Whether it may have left the connection's books half-written: what we raise ourselves does not, nor
+        what the caller's body raises."""
+        if self._asks_caller or isinstance(exc, (RequestError, OperationTimeout, StreamFailed, NoStreamLeft)):
+            return False
+        return self._engine.can_be_midway(exc)
 
     def _translated(self, exc: BaseException, delivery: Delivery) -> RequestError | None:
         request = self._request

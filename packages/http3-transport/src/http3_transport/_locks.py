@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 class FIFOLock:
     """First come, first served. Not reentrant; any task or thread may release it."""
 
-    __slots__ = ("_backend", "_held", "_line", "_state")
+    __slots__ = ("_backend", "_held", "_is_open", "_line", "_state")
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._state = threading.Lock()
         self._held = False
+        self._is_open = False
         self._line: deque[Waiter] = deque()
 
     def __repr__(self) -> str:
@@ -42,7 +43,7 @@ class FIFOLock:
     def try_acquire(self) -> bool:
         """Take the lock if it is free; never waits."""
         with self._state:
-            if self._held:
+            if self._held and not self._is_open:
                 return False
             self._held = True
             return True
@@ -50,7 +51,7 @@ class FIFOLock:
     async def acquire(self, timeout: float | None) -> bool:
         """Take the lock: True; False when ``timeout`` seconds passed first (None: wait for ever)."""
         with self._state:
-            if not self._held:
+            if not self._held or self._is_open:
                 self._held = True
                 return True
             waiter = self._backend.waiter()
@@ -66,6 +67,8 @@ class FIFOLock:
     def release(self) -> None:
         """Let go; the lock goes to the one that waited longest. Raises RuntimeError if nobody holds it."""
         with self._state:
+            if self._is_open:
+                return
             if not self._held:
                 raise RuntimeError("the lock is not held")
             if self._line:
@@ -73,6 +76,17 @@ class FIFOLock:
                 self._line.popleft().set()
             else:
                 self._held = False
+
+    def open(self) -> None:
+        """From now on everybody gets it at once, those in line as well: what it guarded is used no more.
+
+        For when nobody knows whether its holder will ever release it.
+        """
+        with self._state:
+            self._is_open = True
+            line, self._line = self._line, deque()
+        for waiter in line:
+            waiter.set()
 
     def _leave(self, waiter: Waiter) -> bool:
         """Give up the place in line; False if the lock was handed over already."""
