@@ -435,7 +435,8 @@ def test_an_interrupted_exchange_takes_its_siblings_along_at_once(
 
     monkeypatch.setattr(HTTP2State, where, striking)
     runtime = Runtime("blocking")
-    server = raw_server(scripted(answers_the_first_of_two, max_concurrent_streams=10))
+    act = answers_the_first_of_two if where == "receive" else Peer.flush
+    server = raw_server(scripted(act, max_concurrent_streams=10))
     leases = {name: CountingLease() for name in order}
     outcomes: dict[str, object] = {}
 
