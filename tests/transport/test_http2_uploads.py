@@ -413,3 +413,48 @@ def test_the_end_of_an_upload_leaves_a_full_kernel_buffer(
         engine.close()
 
     runtime.run(main)
+
+
+# Expect: 100-continue (RFC 9110 section 10.1.1).
+
+
+@pytest.mark.parametrize("informed", [True, False])
+def test_expect_100_continue_sends_the_body_when_told_or_after_a_while(
+    runtime: Runtime, raw_server: StartRawServer, informed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("http3_transport._http2_exchange.CONTINUE_WAIT", 0.5)
+    early: list[bytes] = []
+
+    def act(peer: Peer) -> None:
+        request = peer.request(whole=False)
+        peer.socket.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            peer.until(lambda: bool(request.body))
+        peer.socket.settimeout(5)
+        early.append(bytes(request.body))
+        if informed:
+            peer.head(request.stream_id, 100)
+        peer.respond(request.stream_id, bytes(peer.request().body))
+
+    async def main(engine: HTTP2Engine) -> None:
+        request = make_request("POST", body=b"body", fields=[("Expect", "100-continue")])
+        assert (await fetch(engine, request)).content == b"body"
+
+    talk(runtime, raw_server(scripted(act)), main)
+    assert early == [b""]
+
+
+def test_expect_100_continue_with_a_final_answer_sends_no_body(
+    runtime: Runtime, raw_server: StartRawServer
+) -> None:
+    def act(peer: Peer) -> None:
+        request = peer.request(whole=False)
+        peer.respond(request.stream_id, status=417)
+        peer.until(lambda: request.stream_id in peer.resets)
+        assert not request.body
+
+    async def main(engine: HTTP2Engine) -> None:
+        request = make_request("POST", body=b"body", fields=[("Expect", "100-continue")])
+        assert (await fetch(engine, request)).status_code == 417
+
+    talk(runtime, raw_server(scripted(act)), main)

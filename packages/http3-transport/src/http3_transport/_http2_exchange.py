@@ -9,6 +9,7 @@ from there the body's reader carries it on.
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,9 @@ from http3_models._url import redacted
 
 from ._errors import network_error, protocol_error, timeout_error
 from ._http2_headers import Malformed, declared_length, request_fields
-from ._http2_stream import BODY, CREDIT, HEAD, Failure, NoStreamLeft
+from ._http2_stream import BODY, CREDIT, HEAD, INFORMATIONAL, Failure, NoStreamLeft
 from ._interfaces import OperationTimeout
+from ._sending import CONTINUE_WAIT
 
 if TYPE_CHECKING:
     from http3_models._records import Deadline, RequestState
@@ -55,8 +57,8 @@ class HTTP2Exchange:
     """Runs one exchange; then a `ResponseBody`."""
 
     __slots__ = (
-        "_asks_caller", "_declared", "_engine", "_is_last", "_lease", "_marked", "_open", "_pending",
-        "_phase", "_request", "_stream", "_total", "_uploading", "_whole", "trailers",
+        "_asks_caller", "_declared", "_engine", "_expects", "_is_last", "_lease", "_marked", "_open",
+        "_pending", "_phase", "_request", "_stream", "_total", "_uploading", "_whole", "trailers",
     )  # fmt: skip
 
     def __init__(self, engine: HTTP2Engine, request: RequestState, lease: Lease) -> None:
@@ -76,6 +78,7 @@ class HTTP2Exchange:
         self._is_last = False
         self._total = 0
         self._declared: int | None = None
+        self._expects = False
         self.trailers: Headers | None = None
 
     def __repr__(self) -> str:
@@ -121,6 +124,7 @@ class HTTP2Exchange:
             self._count(len(data), over=True)
         self._stream = self._engine.open_stream(fields, end_stream=data is not None and not data)
         self._uploading = not self._stream.request_sent
+        self._expects = self._uploading and any(name == b"expect" for name, _ in fields)
         self._open = True
 
     async def _converse(self) -> None:
@@ -132,6 +136,8 @@ class HTTP2Exchange:
                 await engine.turn()
             if not engine.has_begun_to_leave(stream):
                 await engine.send(*self._limits("write"))
+        if self._expects:
+            await self._await_continue()
         while stream.head is None and stream.failure is None:
             if self._uploading:
                 await self._upload(HEAD)
@@ -171,6 +177,15 @@ class HTTP2Exchange:
         return response
 
     # The request's body.
+
+    async def _await_continue(self) -> None:
+        """Give the server `CONTINUE_WAIT` seconds to say 100 or its final word (RFC 9110 section 10.1.1)."""
+        engine = self._engine
+        await engine.send(*self._limits("write"))
+        limit, deadline = self._limits("read")
+        limit = CONTINUE_WAIT if limit is None else min(limit, CONTINUE_WAIT)
+        with suppress(OperationTimeout):
+            await engine.wait(self._stream, HEAD | INFORMATIONAL, limit, deadline)
 
     def _can_upload(self) -> bool:
         """Whether a step of the upload is possible now; the end of a body takes no credit."""

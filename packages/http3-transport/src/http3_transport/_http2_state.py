@@ -34,7 +34,7 @@ from ._http2_frames import BodyPiece, Head, MalformedMessage, length_fault
 from ._http2_headers import Malformed, Oversized, declared_length, response_head, trailer_fields
 from ._http2_library import TamedConnection
 from ._http2_outgoing import CONNECTION_WINDOW, Outgoing
-from ._http2_stream import BODY, CREDIT, HEAD, Failure, HTTP2Stream
+from ._http2_stream import BODY, CREDIT, HEAD, INFORMATIONAL, Failure, HTTP2Stream
 
 if TYPE_CHECKING:
     from ._http2_headers import Field
@@ -295,12 +295,14 @@ class HTTP2State(Outgoing):
     # What waits.
 
     def is_ready(self, stream: HTTP2Stream, wants: int) -> bool:
-        """Whether one that waits for ``wants`` (HEAD, BODY, CREDIT) on the stream has something to do."""
+        """Whether one that waits for ``wants`` (HEAD and the like) on the stream has something to do."""
         if stream.ended or stream.failure is not None:
             return True
         if wants & HEAD and stream.head is not None:
             return True
         if wants & BODY and stream.inbox:
+            return True
+        if wants & INFORMATIONAL and stream.informational:
             return True
         return bool(wants & CREDIT and (stream.reset or self.credit(stream)))
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ._http2_headers import Field
 
 # What a stream may be waited for.
-HEAD, BODY, CREDIT = 1, 2, 4
+HEAD, BODY, CREDIT, INFORMATIONAL = 1, 2, 4, 8
 
 
 class Failure(NamedTuple):

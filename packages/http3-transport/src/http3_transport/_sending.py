@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+CONTINUE_WAIT = 1.0
+"""Seconds that ``Expect: 100-continue`` waits for the server's word before the body is sent anyway
+(RFC 9110 section 10.1.1 lets the client choose; curl takes one second too)."""
+
 
 def check_argument(name: str, value: object, kind: type[T]) -> T:
     """The value. Raises TypeError, naming the argument, if it is of another kind."""
