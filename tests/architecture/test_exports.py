@@ -55,7 +55,7 @@ OF_CONFIG = {"CertTypes", "VerifyTypes", "TimeoutTypes"}
 OF_OLD_MODELS = (MODELS - {"Delivery", "StatusCode", "codes", "Timings", "ConnectionInfo"}) | (
     TYPES - OF_CONFIG
 )
-OF_MODELS = MODELS | CONFIG | EXCEPTIONS | INTERFACES | TYPES
+OF_MODELS = MODELS | CONFIG | {"EgressPolicy"} | EXCEPTIONS | INTERFACES | TYPES
 OF_CLIENT = FUNCTIONS | CLIENTS | AUTH | OPTIONS
 VERSION = {"__version__"}
 

@@ -292,7 +292,11 @@ def test_fork_is_noticed_where_there_is_something_to_drop() -> None:
         for name, _ in called(source.tree)
         if name == "os.register_at_fork"
     }
-    assert hooked == {"http3_transport._pool_books", "http3_transport._backends._lookup"}
+    assert hooked == {
+        "http3_transport._backends._lookup",
+        "http3_transport._pool_books",
+        "http3_transport._process",
+    }
 
 
 @every_module

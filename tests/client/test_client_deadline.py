@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from client_worlds import World, redirect
-from http3_models import Dispatcher, MockDispatcher, Response, TimeoutConfig, TotalTimeout
+from http3_models import Delivery, Dispatcher, MockDispatcher, Response, TimeoutConfig, TotalTimeout
 
 
 class Clock:
@@ -35,10 +35,12 @@ def test_hops_add_up(world: World) -> None:
         clock.time += 4
         return redirect(f"/{next(count)}")
 
-    with pytest.raises(TotalTimeout, match="10 s") as caught:
+    with pytest.raises(TotalTimeout, match=r"total_timeout of 10 s: GET https://h/1") as caught:
         session_of(world, clock, handler).get("https://h/")
     assert next(count) == 3
     assert caught.value.request.url.path == "/1"
+    assert caught.value.delivery is Delivery.MAYBE_PROCESSED
+    assert caught.value.timings is not None
 
 
 def test_a_call_within_the_limit_passes(world: World) -> None:
@@ -117,8 +119,9 @@ def test_each_step_of_next_is_a_call_of_its_own(world: World) -> None:
 def test_the_timeout_of_the_call_counts(world: World) -> None:
     clock = Clock()
     session = session_of(world, clock, dripping(clock, 1))
-    with pytest.raises(TotalTimeout, match="3 s"):
+    with pytest.raises(TotalTimeout, match=r"total_timeout of 3 s: GET https://h/") as caught:
         session.get("https://h/", timeout=TimeoutConfig(total_timeout=3))
+    assert caught.value.delivery is Delivery.MAYBE_PROCESSED
 
 
 def test_a_dispatcher_is_told_what_is_left(world: World) -> None:

@@ -23,6 +23,7 @@ from http3_models import (
 )
 from http3_models._decoders import accept_encoding
 from http3_models._request import build_state
+from http3_models._request_defaults import RequestDefaults
 from http3_models._request_head import check_state, split_headers
 
 URL_TEXT = "https://example.org/path"
@@ -245,25 +246,22 @@ def test_cookies_of_a_request_without_any() -> None:
 
 
 def test_a_clients_defaults() -> None:
-    defaults, removed = split_headers({"X-Client": "c", "User-Agent": "c", "Accept": None})
-    state = build_state(
-        "GET", URL_TEXT, headers={"x-client": "r"}, default_headers=defaults, default_removed=removed
-    )
+    headers, removed = split_headers({"X-Client": "c", "User-Agent": "c", "Accept": None})
+    defaults = RequestDefaults(headers, removed)
+    state = build_state("GET", URL_TEXT, headers={"x-client": "r"}, defaults=defaults)
     assert state.headers["X-Client"] == "r"
     assert state.headers["User-Agent"] == "c"
     assert "Accept" not in state.headers
-    state = build_state(
-        "GET", URL_TEXT, headers={"X-Client": None}, default_headers=defaults, default_removed=removed
-    )
+    state = build_state("GET", URL_TEXT, headers={"X-Client": None}, defaults=defaults)
     assert "X-Client" not in state.headers
-    state = build_state("GET", URL_TEXT, headers={"Accept": "a"}, default_removed=removed)
+    state = build_state("GET", URL_TEXT, headers={"Accept": "a"}, defaults=defaults)
     assert state.headers["Accept"] == "a"
-    assert defaults == {"X-Client": "c", "User-Agent": "c"}
+    assert headers == {"X-Client": "c", "User-Agent": "c"}
 
 
 def test_defaults_are_not_shared() -> None:
     defaults = Headers({"X": "1"})
-    state = build_state("GET", URL_TEXT, default_headers=defaults)
+    state = build_state("GET", URL_TEXT, defaults=RequestDefaults(defaults))
     state.headers["X"] = "2"
     state.headers["Y"] = "2"
     assert defaults == {"X": "1"}

@@ -29,7 +29,7 @@ from http3_models import (
     ResponseNotRead,
     StreamConsumed,
 )
-from http3_models._reading import MemoryBody, drain, read_all
+from http3_models._reading import EndedBody, MemoryBody, drain, read_all
 from http3_models._records import ResponseState, drive
 
 T = TypeVar("T")
@@ -251,6 +251,45 @@ def test_a_failure_without_a_request(reader: MakeReader) -> None:
         _ = caught.value.request
 
 
+def ended(data: bytes, asynchronous: bool, headers: dict[str, str] | None = None, **fields: Any) -> Reader:
+    state = state_of(None, headers, **fields)
+    state.body = EndedBody(data, Headers({"X-Late": "1"}))
+    return Reader(state, asynchronous)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_body_that_came_with_the_head(asynchronous: bool) -> None:
+    view = ended(b"abc", asynchronous)
+    assert not view.response.is_stream_consumed
+    assert (view.call("read"), view.response.content, view.response.text) == (b"abc", b"abc", "abc")
+    assert view.response.trailers == {"x-late": "1"}
+    assert view.response.is_closed
+    assert list(view.iterate("stream")) == [b"abc"]
+    with pytest.raises(StreamConsumed):
+        view.response.raw()
+    streamed = ended(b"abc", asynchronous)
+    assert list(streamed.iterate("raw")) == [b"abc"]
+    assert streamed.response.trailers == {"x-late": "1"}
+    with pytest.raises(StreamConsumed):
+        streamed.call("read")
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_it_is_decoded_bounded_and_dropped_as_others_are(asynchronous: bool) -> None:
+    coded = {"Content-Encoding": "gzip"}
+    assert ended(gzip.compress(b"abc", mtime=0), asynchronous, coded).call("read") == b"abc"
+    with pytest.raises(DecodingError):
+        ended(b"abc", asynchronous, coded).call("read")
+    with pytest.raises(DecodedSizeExceeded):
+        ended(b"abc", asynchronous, limits=Limits(max_decoded=2)).call("read")
+    assert ended(b"abc", asynchronous, limits=Limits(max_decoded=3)).call("read") == b"abc"
+    assert ended(b"abc", asynchronous, status_code=204).call("read") == b""
+    closed = ended(b"abc", asynchronous)
+    closed.call("close")
+    with pytest.raises(ResponseClosed):
+        closed.call("read")
+
+
 def test_trailers(reader: MakeReader) -> None:
     view = reader()
     view.state.body = Body(b"a", trailers=Headers({"X-Sum": "1"}))
@@ -285,7 +324,7 @@ def test_rechunking_loses_nothing(chunks: list[bytes], size: int) -> None:
     assert all(0 < len(piece) <= size for piece in pieces[-1:])
 
 
-GZIP = gzip.compress(b"Hello, world! " * 50)
+GZIP = gzip.compress(b"Hello, world! " * 50, mtime=0)
 
 
 @pytest.mark.parametrize("step", [1, 7, 10_000])

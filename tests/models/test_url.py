@@ -256,6 +256,33 @@ def test_params_are_appended(text: str, params: Any, sent: str) -> None:
     assert str(URL(text, params=params)) == sent
 
 
+@pytest.mark.parametrize("asked_before", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://h", "http://h/", "https://u:p@h:8443/a/b?", "http://h?c=1", "http://h/a?c=1&", "http://h/a#f",
+        "http://h/a?b#f", "http://[::1]:80/%3Fa?%23=%3F?", "http://h/*",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("params", [{"a": "b c", "d": ["\u00e9", 1]}, {"a": ""}, {}, "x=1&y=?"])
+def test_with_params_it_is_the_url_of_its_text(text: str, params: Any, asked_before: bool) -> None:
+    url = URL(text)
+    if asked_before:
+        assert url.netloc in text.replace(":80/", "/")
+        assert url.origin.host
+    made = URL(url, params=params)
+    again = pickle.loads(pickle.dumps(made))
+    for name in ("_parts", "_text", "full_path", "netloc", "origin", "path", "query", "fragment"):
+        assert getattr(made, name) == getattr(again, name)
+    assert made == again
+    assert (made == url) is (not params)
+
+
+def test_params_of_the_asterisk_form() -> None:
+    made = URL(URL("http://h").copy_with(full_path="*"), params={"a": 1})
+    assert (str(made), made.full_path) == ("http://h?a=1", "/?a=1")
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

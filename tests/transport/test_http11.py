@@ -504,11 +504,11 @@ def test_a_100_continue_during_the_upload_does_not_stop_it(
 def test_expect_100_continue_sends_the_body_when_told_or_after_a_while(
     runtime: Runtime, raw_server: StartRawServer, answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("http3_transport._http11.CONTINUE_WAIT", 0.05)
+    monkeypatch.setattr("http3_transport._http11_upload.CONTINUE_WAIT", 0.5)
 
     def script(connection: socket.socket) -> None:
         read_head(connection)
-        connection.settimeout(0.03)
+        connection.settimeout(0.1)
         with pytest.raises(TimeoutError):
             connection.recv(1)
         connection.settimeout(5)

@@ -24,7 +24,7 @@ from http3_models._records import drive
 from http3_transport import AsyncioBackend, BlockingBackend, TrioBackend
 from http3_transport._backends._asyncio_stream import HIGH_WATER, AsyncioStream
 from http3_transport._backends._blocking import BlockingStream
-from http3_transport._backends._sockets import SocketStream, connection_info, prepare
+from http3_transport._backends._sockets import SocketStream, connection_info
 from http3_transport._interfaces import OperationTimeout, Stream
 from http3_transport.testing import Peer, plain_pairs
 from http3_transport.testing._peers import Background
@@ -79,19 +79,19 @@ class Watched(BlockingStream):
 
     __slots__ = ("descriptors",)
 
-    async def _wait_readable(self, timeout: float | None) -> None:
-        await super()._wait_readable(timeout)
+    def _wait_readable(self, timeout: float | None) -> None:
+        super()._wait_readable(timeout)
         self.descriptors = [self._socket.fileno()]
 
-    async def _wait_writable(self, timeout: float | None) -> None:
-        await super()._wait_writable(timeout)
+    def _wait_writable(self, timeout: float | None) -> None:
+        super()._wait_writable(timeout)
         self.descriptors = [self._socket.fileno()]
 
 
 @pytest.mark.parametrize("operation", ["read", "write"])
 def test_a_descriptor_is_not_closed_under_a_waiting_thread(operation: str) -> None:
     sock, peer = socket.socketpair()
-    prepare(sock)
+    sock.setblocking(False)
     stream = Watched(sock)
     number = sock.fileno()
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
-    from http3_models import AsyncDispatcher, ConcurrencyBackend, Dispatcher, Limits, PoolLimits
+    from http3_models import AsyncDispatcher, ConcurrencyBackend, Dispatcher, EgressPolicy, Limits, PoolLimits
     from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
     from http3_models._records import ResponseState
     from http3_models._types import (
@@ -69,6 +69,7 @@ class AsyncClient(HasSettings):
     - ``replay``: send a request once more where a broken connection proves that it is safe.
     - ``secret_headers``: names of headers, beside the usual ones, that never cross to another origin.
     - ``limits``: `Limits`, bounds on what a server may send.
+    - ``egress``: `EgressPolicy`, addresses that are never connected to; for URLs that strangers chose.
 
     Raises TypeError and ValueError that name the argument, InvalidURL for ``base_url``, and ImportError if
     http3-transport is needed and not installed.
@@ -100,6 +101,7 @@ class AsyncClient(HasSettings):
         replay: bool = True,
         secret_headers: Iterable[str] = (),
         limits: Limits | None = None,
+        egress: EgressPolicy | None = None,
     ) -> None:
         self._engine = make_engine(
             Views(AsyncRequest._of, AsyncResponse._of, asynchronous=True),
@@ -124,6 +126,7 @@ class AsyncClient(HasSettings):
             replay=replay,
             secret_headers=secret_headers,
             limits=limits,
+            egress=egress,
         )
 
     def __repr__(self) -> str:

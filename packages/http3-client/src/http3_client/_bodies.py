@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from http3_models import RequestError
+from http3_models import Delivery, RequestError
 from http3_models._reading import MemoryBody, close, drain
 from http3_models._records import Deadline
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from http3_models import Headers
-    from http3_models._records import ResponseBody, ResponseState
+    from http3_models._records import RequestState, ResponseBody, ResponseState
 
 _DRAIN_SECONDS = 5.0
 """How long a body that nobody wants may keep us, whatever the read timeout: a new connection is cheaper."""
@@ -25,20 +25,21 @@ _DRAIN_SECONDS = 5.0
 class DeadlineBody:
     """A body that is over, with TotalTimeout, once the deadline has passed."""
 
-    __slots__ = ("_body", "_deadline")
+    __slots__ = ("_body", "_deadline", "_request")
 
-    def __init__(self, body: ResponseBody, deadline: Deadline) -> None:
+    def __init__(self, body: ResponseBody, deadline: Deadline, request: RequestState) -> None:
         self._body = body
         self._deadline = deadline
+        self._request = request
 
     @property
     def trailers(self) -> Headers | None:
         return self._body.trailers
 
     async def read_chunk(self) -> bytes:
-        self._deadline.within(None)
+        self._deadline.check(self._request, Delivery.MAYBE_PROCESSED)
         chunk = await self._body.read_chunk()
-        self._deadline.within(None)
+        self._deadline.check(self._request, Delivery.MAYBE_PROCESSED)
         return chunk
 
     async def close(self) -> None:
@@ -57,8 +58,8 @@ def is_streaming(response: ResponseState) -> bool:
 
 def hold_to(response: ResponseState, deadline: Deadline) -> None:
     """Hold the response's body to the deadline."""
-    if response.body is not None and is_streaming(response):
-        response.body = DeadlineBody(response.body, deadline)
+    if response.body is not None and response.request is not None and is_streaming(response):
+        response.body = DeadlineBody(response.body, deadline, response.request)
 
 
 async def finish(response: ResponseState, now: Callable[[], float]) -> None:
@@ -82,7 +83,7 @@ async def _drain(response: ResponseState, now: Callable[[], float]) -> None:
     except RequestError:
         request = response.request
         if request is not None and request.deadline is not None:
-            request.deadline.within(None)
+            request.deadline.check(request, Delivery.MAYBE_PROCESSED)
 
 
 def _is_too_long(response: ResponseState) -> bool:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from http3_models import AsyncRequest, RedirectError, Request, StreamConsumed
+from http3_models import AsyncRequest, Delivery, RedirectError, Request, StreamConsumed
 from http3_models._bodies import BytesBody
 from http3_models._cookies import join_cookie_headers
 from http3_models._reading import MemoryBody, abandon, close, read_all
@@ -162,7 +162,7 @@ class Call:
             check_state(request)
         deadline = request.deadline
         if deadline is not None:
-            deadline.within(None)
+            deadline.check(request, Delivery.NOT_SENT)
         if not request.body.can_send_again:
             where = f"{request.method} {redacted(request.url)}"
             raise StreamConsumed(f"The body comes only once and was sent already: {where}")
@@ -175,7 +175,7 @@ class Call:
         try:
             if deadline is not None:
                 hold_to(response, deadline)
-                deadline.within(None)
+                deadline.check(request, Delivery.MAYBE_PROCESSED)
             settings.cookies.extract(request.url, response.headers)
             if after:
                 await self._call_after(after, response)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
-    from http3_models import AsyncDispatcher, ConcurrencyBackend, Dispatcher, Limits, PoolLimits
+    from http3_models import AsyncDispatcher, ConcurrencyBackend, Dispatcher, EgressPolicy, Limits, PoolLimits
     from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
     from http3_models._records import ResponseState, Run
     from http3_models._types import (
@@ -72,6 +72,7 @@ class Client(HasSettings):
     - ``secret_headers``: names of headers, beside the usual ones, that never cross to another origin.
     - ``runner``: what drives the engine, an object with ``run(coroutine)``, where the default won't do.
     - ``limits``: `Limits`, bounds on what a server may send.
+    - ``egress``: `EgressPolicy`, addresses that are never connected to; for URLs that strangers chose.
 
     Raises TypeError and ValueError that name the argument, InvalidURL for ``base_url``, and ImportError if
     http3-transport is needed and not installed.
@@ -104,6 +105,7 @@ class Client(HasSettings):
         secret_headers: Iterable[str] = (),
         runner: Runner | None = None,
         limits: Limits | None = None,
+        egress: EgressPolicy | None = None,
     ) -> None:
         self._run = _run_of(runner)
         self._engine = make_engine(
@@ -129,6 +131,7 @@ class Client(HasSettings):
             replay=replay,
             secret_headers=secret_headers,
             limits=limits,
+            egress=egress,
         )
 
     def __repr__(self) -> str:

@@ -25,7 +25,7 @@ from ._settings import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from http3_models import ConcurrencyBackend, Limits, PoolLimits
+    from http3_models import ConcurrencyBackend, EgressPolicy, Limits, PoolLimits
     from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
     from http3_models._types import AuthTypes, CookieTypes, HeaderTypes, QueryParamTypes, URLTypes
 
@@ -59,6 +59,7 @@ def make_engine(
     replay: bool,
     secret_headers: Iterable[str],
     limits: Limits | None,
+    egress: EgressPolicy | None,
 ) -> Engine:
     """Check and convert all of it.
 
@@ -86,7 +87,10 @@ def make_engine(
         trust_env=as_flag("trust_env", trust_env),
         replay=as_flag("replay", replay),
         limits=settings.limits,
+        egress=egress,
     )
+    if egress is not None and (dispatch is not None or app is not None):
+        raise ValueError("egress is for connections of our own; dispatch= and app= make none")
     return Engine(
         settings,
         views,

@@ -20,6 +20,7 @@ from http3_models import (
     AsyncDispatcher,
     AsyncRequest,
     AsyncResponse,
+    Delivery,
     Dispatcher,
     Request,
     Response,
@@ -261,6 +262,7 @@ def time_left(request: RequestState) -> TimeoutConfig | None:
     timeout, deadline = request.timeout, request.deadline
     if timeout is None or deadline is None:
         return timeout
+    deadline.check(request, Delivery.NOT_SENT)
     return TimeoutConfig(
         connect_timeout=deadline.within(timeout.connect_timeout),
         read_timeout=deadline.within(timeout.read_timeout),

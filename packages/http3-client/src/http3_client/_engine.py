@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from http3_models import URL, ClientClosed, RequestError, SSLConfig
-from http3_models._bodies import EMPTY_BODY
 from http3_models._reading import settle
-from http3_models._records import Deadline, RequestState
+from http3_models._records import Deadline
 from http3_models._request import build_state
+from http3_models._request_defaults import RequestDefaults
 
 from ._auth import BasicAuth, as_auth
 from ._base_url import locate
@@ -24,9 +24,8 @@ from ._settings import as_flag, as_timeout
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models import Headers
     from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
-    from http3_models._records import ResponseState
+    from http3_models._records import RequestState, ResponseState
     from http3_models._types import (
         AsyncRequestData,
         AuthTypes,
@@ -42,9 +41,6 @@ if TYPE_CHECKING:
     from ._dispatching import Dispatching
     from ._settings import Settings
 
-_KEPT_HEADS = 64
-"""Hosts and methods whose headers are kept; more at a time are a crawler, which gains little from it."""
-
 
 class Engine:
     """What both clients have.
@@ -55,9 +51,9 @@ class Engine:
 
     __slots__ = (
         "_cert",
+        "_defaults",
         "_dispatching",
         "_fallback_base",
-        "_kept",
         "_open",
         "_verify",
         "_views",
@@ -81,7 +77,7 @@ class Engine:
         self._open = open_dispatching
         self._dispatching: Dispatching | None = None
         self._fallback_base = fallback_base
-        self._kept: tuple[Headers, int, dict[tuple[str, str], RequestState]] = (settings.headers, -1, {})
+        self._defaults = RequestDefaults(settings.headers, settings.removed)
         self._verify = verify
         self._cert = cert
 
@@ -102,8 +98,9 @@ class Engine:
         target = locate(url, settings.base_url or self._fallback_base)
         if settings.params:
             params = settings.params.merge(params)
-        if headers is None and cookies is None and data is None and files is None and json is None:
-            return self._build_plain(method, target if params is None else URL(target, params=params))
+        defaults = self._defaults
+        if not defaults.are_still(settings.headers):
+            self._defaults = defaults = RequestDefaults(settings.headers, settings.removed)
         return build_state(
             method,
             target,
@@ -114,30 +111,8 @@ class Engine:
             files=files,
             json=json,
             asynchronous=self._views.asynchronous,
-            default_headers=settings.headers,
-            default_removed=settings.removed,
+            defaults=defaults,
         )
-
-    def _build_plain(self, method: str, url: URL) -> RequestState:
-        """A request without headers and body of its own: its headers depend on host and method only.
-
-        They are kept, and dropped when the client's headers change.
-        """
-        defaults = self.settings.headers
-        kept_for, version, kept = self._kept
-        if kept_for is not defaults or version != defaults.version or len(kept) >= _KEPT_HEADS:
-            kept = {}
-            self._kept = (defaults, defaults.version, kept)
-        key = (method, url.netloc)
-        known = kept.get(key)
-        if known is not None:
-            request = RequestState(known.method, url, known.headers.copy(), EMPTY_BODY)
-            request.hand_cookie = known.hand_cookie
-            return request
-        request = build_state(method, url, default_headers=defaults, default_removed=self.settings.removed)
-        kept[key] = RequestState(request.method, url, request.headers.copy(), EMPTY_BODY)
-        kept[key].hand_cookie = request.hand_cookie
-        return request
 
     def build_shown(
         self,

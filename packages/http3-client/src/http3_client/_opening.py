@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from http3_models import PoolLimits, SSLConfig
+from http3_models import EgressPolicy, PoolLimits, SSLConfig
 
 from ._apps import app_kind
 from ._dispatching import Bridged, Dispatching, adapted
@@ -37,12 +37,15 @@ class PoolOptions:
         trust_env: bool,
         replay: bool,
         limits: Limits,
+        egress: EgressPolicy | None,
     ) -> None:
         SSLConfig(verify=verify, cert=cert, trust_env=trust_env)  # for its complaints
         if not isinstance(pool_limits, PoolLimits):
             raise TypeError(f"pool_limits must be a PoolLimits, not {type(pool_limits).__name__}")
         if backend is not None and not callable(getattr(backend, "connect", None)):
             raise TypeError(f"backend must be a ConcurrencyBackend, not {type(backend).__name__}")
+        if egress is not None and not isinstance(egress, EgressPolicy):
+            raise TypeError(f"egress must be an EgressPolicy, not {type(egress).__name__}")
         self.backend = backend
         self.arguments: dict[str, Any] = {
             "verify": verify,
@@ -53,6 +56,7 @@ class PoolOptions:
             "trust_env": trust_env,
             "replay": replay,
             "limits": limits,
+            "egress": egress,
         }
 
 

@@ -194,6 +194,7 @@ class _AskedBody:
     __slots__ = ("_body", "talk")
 
     data: bytes | None = None
+    file_ahead = None
 
     def __init__(self, body: RequestBody) -> None:
         self._body = body

@@ -11,10 +11,12 @@ one the body is over, so that no half of a body passes for a whole one.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any, Protocol, cast
 
 from ._exceptions import LocalProtocolError, StreamConsumed
+from ._plain_file import FileExtent, open_descriptor
 
 CHUNK_SIZE = 65536
 """Bytes read from a file at a time; what a socket's buffer takes at once."""
@@ -35,6 +37,7 @@ class EmptyBody:
 
     length = 0
     data = b""
+    file_ahead = None
     can_send_again = True
 
     def __repr__(self) -> str:
@@ -55,6 +58,7 @@ class BytesBody:
 
     __slots__ = ("_given", "data")
 
+    file_ahead = None
     can_send_again = True
 
     def __init__(self, data: bytes) -> None:
@@ -84,8 +88,8 @@ class BytesBody:
 class FileBody:
     """A binary file, read in steps of `CHUNK_SIZE` from where it stood when it was given.
 
-    Just ``length`` bytes are sent, also if the file grows meanwhile. ``file``, ``offset`` and ``length`` are
-    there for a transport that knows a faster way (sendfile).
+    Just ``length`` bytes are sent, also if the file grows meanwhile. A transport that knows a faster way may
+    `borrow` what is left of them instead, and send it by itself.
     """
 
     __slots__ = ("_begun", "_sent", "file", "length", "offset")
@@ -108,6 +112,11 @@ class FileBody:
         if not self.can_rewind:
             return (LeftBehindBody, (self.length,))
         return (BytesBody, (self._content(),))
+
+    @property
+    def file_ahead(self) -> FileBody:
+        """This one."""
+        return self
 
     @property
     def can_rewind(self) -> bool:
@@ -139,6 +148,30 @@ class FileBody:
         elif self.offset is None:
             self._sent = -1
         return chunk
+
+    def borrow(self, more_than: int = 0) -> FileExtent | None:
+        """What is left to be sent, for a kernel to read; None unless that is more than so many bytes of a
+        plain file. Whoever has it calls `give_back`, however far it came.
+        """
+        sent = self._sent if self._begun else 0
+        if self.length is None or self.offset is None or self.length - sent <= more_than:
+            return None
+        try:
+            descriptor = open_descriptor(self.file)
+        except OSError:
+            return None
+        if descriptor is None:
+            return None
+        if not self._begun:
+            self._begin()
+        return FileExtent(descriptor, self.offset + sent, self.length - sent)
+
+    def give_back(self, extent: FileExtent, sent: int) -> None:
+        """So many bytes of it were sent: `read_chunk` goes on behind them, and there the file stands."""
+        os.close(extent.descriptor)
+        self._sent += sent
+        if not getattr(self.file, "closed", False):
+            cast(io.BufferedIOBase, self.file).seek(extent.offset + sent)
 
     def rewind(self) -> None:
         if not self.can_send_again:
@@ -190,6 +223,7 @@ class IteratorBody:
 
     length = None
     data = None
+    file_ahead = None
 
     def __init__(self, iterable: Iterable[bytes]) -> None:
         self._iterable: Iterable[bytes] | None = iterable
@@ -229,6 +263,7 @@ class AsyncIteratorBody:
 
     length = None
     data = None
+    file_ahead = None
 
     def __init__(self, iterable: AsyncIterable[bytes]) -> None:
         self._iterable: AsyncIterable[bytes] | None = iterable
@@ -267,6 +302,7 @@ class LeftBehindBody:
     __slots__ = ("length",)
 
     data = None
+    file_ahead = None
     can_send_again = False
 
     def __init__(self, length: int | None) -> None:

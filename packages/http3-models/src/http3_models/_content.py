@@ -27,7 +27,7 @@ from ._bodies import (
     LeftBehindBody,
     as_bytes,
 )
-from ._query import encode_pairs, text_of
+from ._query import MAPPINGS, PLAIN_TYPES, encode_pairs, text_of
 
 if TYPE_CHECKING:
     from ._records import RequestBody
@@ -71,9 +71,9 @@ def encode_request(
 def _encode_data(data: object, asynchronous: bool) -> tuple[RequestBody, str | None]:
     if isinstance(data, str):
         return BytesBody(data.encode()), None
-    if isinstance(data, bytes | bytearray | memoryview):
+    if isinstance(data, (bytes, bytearray, memoryview)):
         return BytesBody(bytes(data)), None
-    if isinstance(data, Mapping):
+    if isinstance(data, MAPPINGS):
         return _encode_form(form_pairs(data))
     if isinstance(data, list | tuple):
         return _encode_list(data)
@@ -102,12 +102,11 @@ def _encode_list(items: list[Any] | tuple[Any, ...]) -> tuple[RequestBody, str |
 def _encode_form(pairs: list[tuple[str, str | bytes]]) -> tuple[RequestBody, str | None]:
     if not pairs:
         return EMPTY_BODY, None
-    return BytesBody(encode_pairs([(name, _utf8(name, value)) for name, value in pairs]).encode()), FORM_TYPE
+    text = [(name, value if isinstance(value, str) else _utf8(name, value)) for name, value in pairs]
+    return BytesBody(encode_pairs(text).encode()), FORM_TYPE
 
 
-def _utf8(name: str, value: str | bytes) -> str:
-    if isinstance(value, str):
-        return value
+def _utf8(name: str, value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as exc:
@@ -131,6 +130,9 @@ def _expand(items: Iterable[tuple[Any, ...]]) -> list[tuple[str, str | bytes]]:
         name, value = item
         if not isinstance(name, str):
             raise TypeError(f"data must have names of type str, not {type(name).__name__}")
+        if type(value) in PLAIN_TYPES:
+            pairs.append((name, str(value)))
+            continue
         values = value if isinstance(value, list | tuple | set | frozenset) else (value,)
         label = f"data[{name!r}]"
         pairs += [

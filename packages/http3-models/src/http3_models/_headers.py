@@ -10,13 +10,10 @@ or UTF-8 if all fields allow it, else as ISO-8859-1; setting `encoding` settles 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeAlias, TypeVar, Union, overload
 
-from ._exceptions import LocalProtocolError
-
-Text: TypeAlias = str | bytes
+from ._header_fields import Index, Pair, Text, check_pairs, indexed, key_of, known_names, pair_of, two
 
 HeaderFields: TypeAlias = Union[
     "Headers", Mapping[str, Text], Mapping[bytes, Text], Iterable[tuple[Text, Text]]
@@ -32,10 +29,6 @@ HeaderTypes: TypeAlias = (
 """What ``headers=`` of clients and requests takes; there, None as value removes a default."""
 
 T = TypeVar("T")
-Pair: TypeAlias = tuple[bytes, bytes]
-
-Index: TypeAlias = Mapping[bytes, bytes | list[bytes]]
-"""By lower-case name the value, or the values where a name is repeated."""
 
 SECRET_HEADERS = frozenset(
     {
@@ -52,30 +45,6 @@ SECRET_HEADERS = frozenset(
 )
 """Names whose values no repr and no message shows."""
 
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_CONTROL_NAMES = {b"\r": "a carriage return", b"\n": "a line feed", b"\x00": "a NUL"}
-
-_MAX_KNOWN = 1024
-"""Spellings remembered. Programs use some dozens; those that make names up start over at the bound."""
-
-_known: dict[str, bytes] = {}
-
-_tokens: set[bytes] = set()
-"""Names that `Headers.check` found good before; bounded as the other."""
-
-
-def _lower(name: str) -> bytes:
-    """The key of a name: lower case, as bytes. Remembered, for the few names that are asked for all day."""
-    key = _known.get(name)
-    if key is None:
-        key = name.encode("utf-8", "surrogatepass").lower()  # ASCII only: \u212a is no k
-        if len(name) <= 64:
-            if len(_known) >= _MAX_KNOWN:
-                _known.clear()
-            _known[name] = key
-    return key
-
 
 class Headers(MutableMapping[str, str]):
     """Header fields, in order; names compare without case and may occur several times.
@@ -88,13 +57,14 @@ class Headers(MutableMapping[str, str]):
     names the header for other types. Whether all of it may be sent is asked by `check`.
     """
 
-    __slots__ = ("_checked", "_derived", "_encoding", "_index", "_pairs", "version")
+    __slots__ = ("_checked", "_derived", "_encoding", "_index", "_pairs", "_stem", "version")
 
     _pairs: list[Pair]
     _index: Index | None
     _encoding: str | None
     _checked: int
     _derived: dict[object, Any]
+    _stem: tuple[Headers, list[Pair]] | None  # where these are other headers and some pairs behind them
 
     version: int
     """Grows with each change; for caches of what was derived from the fields."""
@@ -104,6 +74,7 @@ class Headers(MutableMapping[str, str]):
         self._index = None
         self._checked = -1
         self._derived = {}
+        self._stem = None
         self.version = 0
         if encoding is not None:
             self.encoding = encoding
@@ -123,8 +94,17 @@ class Headers(MutableMapping[str, str]):
         self._encoding = None
         self._checked = -1
         self._derived = {}
+        self._stem = None
         self.version = 0
         return self
+
+    def _grown(self, pairs: list[Pair]) -> Headers:
+        """Headers of their own: these, which nobody will change, and behind them ``pairs``, known as good."""
+        grown = type(self)._from_raw(self._pairs + pairs)
+        grown._encoding = self._encoding
+        grown._checked = 0 if self._checked == self.version else -1
+        grown._stem = (self, pairs)
+        return grown
 
     # Reading
 
@@ -166,7 +146,7 @@ class Headers(MutableMapping[str, str]):
         ``split_commas``: each member of a comma-separated list by itself. Commas in quoted strings are not
         looked at: don't use it where members may be quoted, nor for Set-Cookie.
         """
-        found = self._values().get(_key(name), ())
+        found = self._values().get(key_of(name), ())
         values = [self._decode(value) for value in ((found,) if isinstance(found, bytes) else found)]
         if not split_commas:
             return values
@@ -180,20 +160,20 @@ class Headers(MutableMapping[str, str]):
     def get(self, name: Text, default: T) -> str | T: ...
     def get(self, name: Text, default: object = None) -> object:
         """The values of a name, joined by ", "; ``default`` where there are none."""
-        values = self._values().get(_key(name))
+        values = self._values().get(key_of(name))
         return default if values is None else self._joined(values)
 
     def __getitem__(self, name: Text) -> str:
-        values = self._values().get(_key(name))
+        values = self._values().get(key_of(name))
         if values is None:
             raise KeyError(name)
         return self._joined(values)
 
     def __contains__(self, name: object) -> bool:
         if isinstance(name, str):
-            # Asked several times of every response: no calls for names that are known (-1 us each).
+            # Asked several times of every response: no call for names that are known (-1 us each).
             index = self._index
-            return (_known.get(name) or _lower(name)) in (self._values() if index is None else index)
+            return (known_names.get(name) or key_of(name)) in (self._values() if index is None else index)
         return isinstance(name, bytes) and name.lower() in self._values()
 
     def __iter__(self) -> Iterator[str]:
@@ -206,7 +186,7 @@ class Headers(MutableMapping[str, str]):
 
     def __setitem__(self, name: Text, value: Text) -> None:
         """Replace all fields of this name by one, where the first of them stood; else append it."""
-        pair = self._pair(name, value)
+        pair = pair_of(name, value, self._encoding or "utf-8")
         key = pair[0].lower()
         if key not in self._values():
             self._pairs.append(pair)
@@ -218,7 +198,7 @@ class Headers(MutableMapping[str, str]):
 
     def __delitem__(self, name: Text) -> None:
         """Remove all fields of this name. Raises KeyError where there are none."""
-        key = _key(name)
+        key = key_of(name)
         if key not in self._values():
             raise KeyError(name)
         self._pairs = [pair for pair in self._pairs if pair[0].lower() != key]
@@ -226,7 +206,7 @@ class Headers(MutableMapping[str, str]):
 
     def add(self, name: Text, value: Text) -> None:
         """Append a field, beside those of the same name."""
-        self._pairs.append(self._pair(name, value))
+        self._pairs.append(pair_of(name, value, self._encoding or "utf-8"))
         self._changed()
 
     def update(self, headers: HeaderFields | None = None, /, **fields: Text) -> None:  # type: ignore[override]
@@ -254,13 +234,20 @@ class Headers(MutableMapping[str, str]):
         copied._encoding = self._encoding
         copied._checked = copied.version if self._checked == self.version else -1
         copied._derived = self._derived
+        copied._stem = self._stem
         return copied
 
-    def derived(self, make: Callable[[Headers], T]) -> T:
-        """What the function ``make`` makes of the fields; made once, until they change. Copies share it."""
+    def derived(self, make: Callable[[Headers], T], extend: Callable[[T, list[Pair]], T] | None = None) -> T:
+        """What the function ``make`` makes of the fields; made once, until they change. Copies share it.
+
+        ``extend`` makes the same of what ``make`` made of the first fields, and the pairs behind them: where
+        many requests begin alike, that is done once for all.
+        """
         known: T | None = self._derived.get(make)
         if known is None:
-            known = self._derived[make] = make(self)
+            stem = self._stem
+            known = make(self) if extend is None or stem is None else extend(stem[0].derived(make), stem[1])
+            self._derived[make] = known
         return known
 
     def check(self) -> None:
@@ -268,16 +255,9 @@ class Headers(MutableMapping[str, str]):
 
         Names must be tokens, values must have no control characters but tab (RFC 9110, sections 5.1 and 5.5).
         """
-        if self._checked == self.version:
-            return
-        for name, _ in self._pairs:
-            if name not in _tokens:
-                _check_name(name)
-        if found := _CONTROL.search(b"".join([value for _, value in self._pairs])):
-            culprit = next(name for name, value in self._pairs if _CONTROL.search(value)).decode()
-            what = _CONTROL_NAMES.get(found[0], "a control character")
-            raise LocalProtocolError(f"Header {culprit!r} has {what} in its value; nothing was sent")
-        self._checked = self.version
+        if self._checked != self.version:
+            check_pairs(self._pairs)
+            self._checked = self.version
 
     # Comparing and showing
 
@@ -313,18 +293,21 @@ class Headers(MutableMapping[str, str]):
     # Bytes and text
 
     def _changed(self) -> None:
-        self._index = None
+        self._index = self._stem = None
         self._derived = {}
         self.version += 1
 
     def _values(self) -> Index:
         index = self._index
         if index is None:
-            self._index = index = _indexed(self._pairs)
+            self._index = index = indexed(self._pairs)
         return index
 
     def _joined(self, values: bytes | list[bytes]) -> str:
-        return self._decode(values if isinstance(values, bytes) else b", ".join(values))
+        value = values if isinstance(values, bytes) else b", ".join(values)
+        if self._encoding is None and value.isascii():
+            return value.decode("ascii")
+        return self._decode(value)
 
     def _decode(self, data: bytes) -> str:
         if self._encoding is None and data.isascii():
@@ -339,60 +322,9 @@ class Headers(MutableMapping[str, str]):
             return []
         if isinstance(headers, Headers):
             return headers._pairs.copy()
+        encoding = self._encoding or "utf-8"
         if isinstance(headers, Mapping):
-            return [self._pair(name, value) for name, value in headers.items()]
+            return [pair_of(name, value, encoding) for name, value in headers.items()]
         if isinstance(headers, (str, bytes)) or not isinstance(headers, Iterable):
             raise TypeError(f"headers must be a mapping, pairs or Headers, not {type(headers).__name__}")
-        return [self._pair(*_two(item)) for item in headers]
-
-    def _pair(self, name: object, value: object) -> Pair:
-        """A field as bytes."""
-        encoding = self._encoding or "utf-8"
-        if not isinstance(name, (str, bytes)):
-            raise TypeError(f"a header's name must be str or bytes, not {type(name).__name__}")
-        if not isinstance(value, (str, bytes)):
-            raise TypeError(f"header {name!r} must be str or bytes, not {type(value).__name__}")
-        try:
-            name_bytes = name if isinstance(name, bytes) else name.encode()
-            value_bytes = value if isinstance(value, bytes) else value.encode(encoding)
-        except UnicodeEncodeError as exc:
-            raise ValueError(f"header {name!r} can't be encoded as {exc.encoding}") from exc
-        return name_bytes, value_bytes.strip(b" \t")
-
-
-def _indexed(pairs: list[Pair]) -> Index:
-    index: dict[bytes, bytes | list[bytes]] = {name.lower(): value for name, value in pairs}
-    if len(index) < len(pairs):
-        lists: dict[bytes, list[bytes]] = {}
-        for name, value in pairs:
-            lists.setdefault(name.lower(), []).append(value)
-        index.update({name: values for name, values in lists.items() if len(values) > 1})
-    return index
-
-
-def _check_name(name: bytes) -> None:
-    if not _TOKEN.fullmatch(name):
-        shown = name.decode("ascii", "backslashreplace")
-        raise LocalProtocolError(
-            f"Header name {shown!r} is not a token (letters, digits and !#$%&'*+-.^_`|~); nothing was sent"
-        )
-    if len(name) <= 64:
-        if len(_tokens) >= _MAX_KNOWN:
-            _tokens.clear()
-        _tokens.add(name)
-
-
-def _key(name: object) -> bytes:
-    """What a name is indexed by."""
-    if isinstance(name, str):
-        return _lower(name)
-    if isinstance(name, bytes):
-        return name.lower()
-    raise TypeError(f"a header's name must be str or bytes, not {type(name).__name__}")
-
-
-def _two(item: object) -> tuple[object, object]:
-    """Name and value of a pair; a str of two characters is none."""
-    if isinstance(item, (tuple, list)) and len(item) == 2:
-        return item[0], item[1]
-    raise TypeError(f"headers must hold pairs of name and value, not {type(item).__name__}")
+        return [pair_of(*two(item), encoding) for item in headers]

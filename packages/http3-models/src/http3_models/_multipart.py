@@ -68,15 +68,22 @@ class MultipartBody:
         return total
 
     @property
+    def file_ahead(self) -> FileBody | None:
+        """The file whose turn it is, as long as it is."""
+        return self._parts[self._index].file_ahead if self._index < len(self._parts) else None
+
+    @property
     def can_send_again(self) -> bool:
         return all(part.can_send_again for part in self._parts)
 
     async def read_chunk(self) -> bytes:
         while self._index < len(self._parts):
-            chunk = await self._parts[self._index].read_chunk()
+            part = self._parts[self._index]
+            chunk = await part.read_chunk()
+            if not chunk or isinstance(part, BytesBody):  # which is one chunk
+                self._index += 1
             if chunk:
                 return chunk
-            self._index += 1
         return b""
 
     def rewind(self) -> None:

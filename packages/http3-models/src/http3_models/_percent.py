@@ -43,6 +43,8 @@ def encode_component(text: str) -> str:
 
 def encode_form(text: str) -> str:
     """Encode one name or value of application/x-www-form-urlencoded; a space becomes ``+``."""
+    if text.isalnum() and text.isascii():  # most names and values are (-0.3 us each)
+        return text
     return _NOT_UNRESERVED.sub(_escape_form, text)
 
 

@@ -14,10 +14,13 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ._exceptions import TotalTimeout
+from ._url import redacted
 
 if TYPE_CHECKING:
+    from ._bodies import FileBody
     from ._config import CertTypes, Limits, TimeoutConfig, VerifyTypes
     from ._cookies import Cookies
+    from ._exceptions import Delivery
     from ._headers import Headers
     from ._url import URL
 
@@ -94,12 +97,21 @@ class Deadline:
     def within(self, limit: float | None) -> float:
         """The seconds an operation may take now that is itself limited to ``limit`` (None: unlimited).
 
-        Raises TotalTimeout if nothing is left.
+        Raises TotalTimeout if nothing is left; it says nothing of the request, see `check`.
         """
         left = self.remaining()
         if left <= 0:
-            raise TotalTimeout(f"The call took longer than its total_timeout of {self.limit:g} s")
+            raise TotalTimeout(self._text())
         return left if limit is None or left < limit else limit
+
+    def check(self, request: RequestState, delivery: Delivery) -> None:
+        """Raise TotalTimeout, which tells of ``request``, if nothing is left."""
+        if self.remaining() <= 0:
+            text = f"{self._text()}: {described(request)}"
+            raise TotalTimeout(text, delivery=delivery, timings=request.phases.freeze())
+
+    def _text(self) -> str:
+        return f"The call took longer than its total_timeout of {self.limit:g} s"
 
 
 class ConnectionInfo(NamedTuple):
@@ -136,6 +148,10 @@ class RequestBody(Protocol):
     @property
     def can_send_again(self) -> bool:
         """True if it was not begun yet, or `rewind` will bring it back to its first byte."""
+
+    @property
+    def file_ahead(self) -> FileBody | None:
+        """The file whose bytes `read_chunk` gives next, for a transport that can send it by itself."""
 
     async def read_chunk(self) -> bytes:
         """The next bytes, never empty before the end; b"" at the end.
@@ -258,6 +274,13 @@ class ResponseState:
         self.next_request: RequestState | None = None
         self.default_encoding: str | Callable[[bytes], str] | None = None
         self.limits: Limits | None = None
+
+
+def described(request: RequestState) -> str:
+    """``GET https://host/path, 1.204 s after the start``: the tail of every message."""
+    elapsed = request.phases.elapsed()
+    after = "" if elapsed is None else f", {elapsed:.3f} s after the start"
+    return f"{request.method} {redacted(request.url)}{after}"
 
 
 class Exchange(Protocol):

@@ -8,27 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from ._bodies import BytesBody
+from ._bodies import EMPTY_BODY, BytesBody
 from ._content import encode_request
 from ._exceptions import LocalProtocolError, RequestError, StreamException
 from ._headers import Headers
 from ._iterators import AsyncPieceIterator, PieceIterator, collect
 from ._records import RequestState, Timings, drive
-from ._request_head import (
-    NO_NAMES,
-    checked_method,
-    complete_headers,
-    merged_headers,
-    settle_headers,
-    split_headers,
-    told_where,
-)
+from ._request_defaults import NO_DEFAULTS, RequestDefaults
+from ._request_head import checked_method, settle_headers, split_headers, told_where
 from ._url import URL, redacted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from ._cookies import Cookies
+    from ._records import RequestBody
     from ._types import (
         AsyncRequestData,
         CookieTypes,
@@ -51,30 +45,25 @@ def build_state(
     files: RequestFiles | None = None,
     json: object = None,
     asynchronous: bool = False,
-    default_headers: Headers | None = None,
-    default_removed: frozenset[bytes] = NO_NAMES,
+    defaults: RequestDefaults = NO_DEFAULTS,
 ) -> RequestState:
     """A request with all its automatic headers, ready to be sent.
 
-    ``default_headers`` and ``default_removed`` are a client's: fields that ``headers`` may replace or remove,
-    and names of automatic headers that are not to be sent (see `split_headers`). ``asynchronous`` allows
-    asynchronous iterables as ``data``. The Cookie header has the caller's pairs and ``cookies``; a client
-    adds its own.
+    ``defaults`` are a client's. ``asynchronous`` allows asynchronous iterables as ``data``. The Cookie header
+    has the caller's pairs and ``cookies``; a client adds its own.
 
     Raises InvalidURL, LocalProtocolError (what may not be sent), TypeError and ValueError (a wrong argument).
     """
     name = checked_method(method)
-    target = URL(url, params=params)
-    given, removed = split_headers(headers)
-    fields = merged_headers(default_headers, given, removed)
+    target = url if params is None and type(url) is URL and url.is_absolute_url else URL(url, params=params)
+    body: RequestBody = EMPTY_BODY
+    content_type = None
     try:
-        body, content_type = encode_request(data=data, files=files, json=json, asynchronous=asynchronous)
-        complete = complete_headers(name, target, fields, removed | default_removed, body, content_type)
+        if data is not None or files is not None or json is not None:
+            body, content_type = encode_request(data=data, files=files, json=json, asynchronous=asynchronous)
+        state = defaults.request(name, target, headers, body, content_type)
     except LocalProtocolError as exc:
         raise told_where(exc, name, target) from exc.__cause__
-    state = RequestState(name, target, complete, body)
-    if fields:
-        state.hand_cookie = complete.get("cookie")
     if cookies is not None:
         _add_cookies(state, cookies)
     return state

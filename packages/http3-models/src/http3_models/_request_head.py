@@ -8,6 +8,7 @@ refused before a byte is sent (RFC 9112 sections 6 and 11.2).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ from ._headers import Headers
 from ._url import redacted
 
 if TYPE_CHECKING:
-    from ._headers import HeaderTypes, Pair
+    from ._header_fields import Pair
+    from ._headers import HeaderTypes
     from ._records import RequestBody, RequestState
     from ._url import URL
 
@@ -108,7 +110,7 @@ def _automatic_pairs() -> tuple[Pair, ...]:
     return tuple([pair for _, pair in _automatic()])
 
 
-_DELICATE = frozenset({b"host", b"content-length", b"transfer-encoding"})
+DELICATE = frozenset({b"host", b"content-length", b"transfer-encoding"})
 """By hand, these have to be looked at together with the body."""
 
 _IDENTITY: Pair = (b"Accept-Encoding", b"identity")
@@ -136,13 +138,13 @@ def complete_headers(
         pairs = [(b"Host", url.netloc.encode()), *_automatic_pairs()]
     if content_type is not None and b"content-type" not in names and b"content-type" not in removed:
         pairs.append((b"Content-Type", content_type.encode()))
-    framing = _framing(method, body, names, removed)
-    if framing is not None:
-        pairs.append(framing)
+    frame = framing(method, body, names, removed)
+    if frame is not None:
+        pairs.append(frame)
     headers = Headers._from_raw(pairs)
     headers._encoding = given._encoding
     headers._checked = headers.version  # what is not the caller's is well-formed by construction
-    if not names.isdisjoint(_DELICATE):
+    if not names.isdisjoint(DELICATE):
         check_framing(headers, body)
     return headers
 
@@ -165,7 +167,9 @@ def _with_automatic(url: URL, given: Headers, names: set[bytes], removed: frozen
     return [*host, *automatic, *pairs]
 
 
-def _framing(method: str, body: RequestBody, names: set[bytes], removed: frozenset[bytes]) -> Pair | None:
+def framing(
+    method: str, body: RequestBody, names: AbstractSet[bytes], removed: AbstractSet[bytes]
+) -> Pair | None:
     """Content-Length or Transfer-Encoding (RFC 9112 6), None where there is no need, or one by hand."""
     if b"content-length" in names or b"transfer-encoding" in names:
         return None
@@ -232,6 +236,6 @@ def settle_headers(headers: Headers, method: str, url: URL, body: RequestBody) -
     if "host" not in headers:
         headers["Host"] = url.netloc
     present = {name for name, _ in headers.raw}
-    framing = _framing(method, body, present, NO_NAMES)
-    if framing is not None:
-        headers.add(*framing)
+    frame = framing(method, body, present, NO_NAMES)
+    if frame is not None:
+        headers.add(*frame)

@@ -17,8 +17,8 @@ from ._text import (
     TextDecoder,
     apparent_encoding,
     charset_of,
-    decode_json,
     decode_text,
+    parse_json,
     stream_encoding,
     text_encoding,
     usable_encoding,
@@ -268,12 +268,8 @@ class BaseResponse(Generic[RequestT]):
         return apparent_encoding(self.content)
 
     def _parse_json(self, options: dict[str, Any]) -> Any:
-        from json import loads
-
-        encoding = self._encoding or self.charset_encoding
-        content = self.content
-        text = content.decode(encoding).removeprefix("\ufeff") if encoding else decode_json(content)
-        return loads(text, **options)
+        encoding = self._encoding or charset_of(self._state.headers.get("content-type"))
+        return parse_json(self.content, encoding, options)
 
     @property
     def is_closed(self) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypedDict, Unpack
 
 from ._exceptions import InvalidURL
 from ._percent import decode
-from ._query import QueryParams
+from ._query import encode_pairs, pairs_of
 from ._url_parse import (
     DEFAULT_PORTS,
     Parts,
@@ -70,11 +70,12 @@ class URL:
     label or port, a backslash in the authority. Raises TypeError for other types.
     """
 
-    __slots__ = ("_full_path", "_key", "_origin", "_parts", "_text")
+    __slots__ = ("_full_path", "_key", "_netloc", "_origin", "_parts", "_text")
 
     _parts: Parts
     _text: str
     _full_path: str
+    _netloc: str | None
     _origin: Origin | None
     _key: tuple[Parts, bool] | None
 
@@ -105,7 +106,10 @@ class URL:
     @property
     def netloc(self) -> str:
         """``host:port`` as in a Host header: IPv6 in brackets, no default port, no userinfo."""
-        return authority(self._parts, userinfo=False)
+        netloc = self._netloc
+        if netloc is None:
+            self._netloc = netloc = authority(self._parts, userinfo=False)
+        return netloc
 
     @property
     def userinfo(self) -> str:
@@ -202,11 +206,20 @@ class URL:
         return URL(base, allow_relative=True).join(self)
 
     def _with_params(self, params: QueryParamTypes) -> URL:
-        added = str(QueryParams(params))
+        added = encode_pairs(pairs_of(params))
         if not added:
             return self
-        query = f"{self._parts.query}&{added}" if self._parts.query else added
-        return _make(type(self), self._parts._replace(query=query))
+        parts = self._parts
+        query = f"{parts.query}&{added}" if parts.query else added
+        if parts.fragment is not None or self._full_path == "*":
+            return _make(type(self), parts._replace(query=query))
+        # Only the end is new: the rest need not be put together again (-4 us).
+        url = object.__new__(type(self))
+        url._parts = Parts(*parts[:5], query, None)
+        url._text = f"{self._text.partition('?')[0]}?{query}"
+        url._full_path = f"{self._full_path.partition('?')[0]}?{query}"
+        url._netloc, url._origin, url._key = self._netloc, self._origin, None
+        return url
 
     def _comparable(self) -> tuple[Parts, bool]:
         if self._key is None:
@@ -285,7 +298,7 @@ def _make(cls: type[URL], parts: Parts, full_path: str | None = None) -> URL:
         url._full_path = full_path
     else:
         url._full_path = url.path if parts.query is None else f"{url.path}?{parts.query}"
-    url._origin = url._key = None
+    url._netloc = url._origin = url._key = None
     return url
 
 
@@ -296,6 +309,13 @@ def _unpickled(cls: type[URL], text: str, full_path: str) -> URL:
 @lru_cache(maxsize=_CACHED_URLS)
 def _cached(text: str) -> URL:
     return _make(URL, parse(text))
+
+
+def parsed(text: str) -> URL:
+    """The absolute URL of a text, which is not remembered. Raises InvalidURL."""
+    url = _make(URL, parse(text))
+    _require_absolute(url)
+    return url
 
 
 def _require_absolute(url: URL) -> None:

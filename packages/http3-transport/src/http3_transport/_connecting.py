@@ -9,12 +9,13 @@ for them. One limit spans it all; there is no clock here but the one passed in.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ._interfaces import Address, Backend, Clock, OperationTimeout, Stream
 
 if TYPE_CHECKING:
+    from http3_models._egress import EgressPolicy
     from http3_models._records import PhaseTimes
 
 # RFC 8305 section 8 recommends 250 ms, the value of browsers too: most handshakes are done by then.
@@ -24,13 +25,15 @@ T = TypeVar("T")
 Outcome_co = TypeVar("Outcome_co", covariant=True)
 
 
-def order_addresses(addresses: Iterable[Address]) -> list[Address]:
+def order_addresses(addresses: Sequence[Address]) -> Sequence[Address]:
     """In the order in which to try them (RFC 8305 section 4).
 
     The resolver sorted them by RFC 6724 already (it knows the routes, we don't), so its favourite stays
     first and each family keeps its order; but the families take turns, so that one which does not work
     here costs one attempt and not all of them.
     """
+    if len(addresses) <= 1:  # a literal address, mostly (-3 us)
+        return addresses
     families: dict[int, list[Address]] = {}
     for address in dict.fromkeys(addresses):
         families.setdefault(address[0], []).append(address)
@@ -112,23 +115,40 @@ async def run_race(race: Race, attempts: Attempts[T], timeout: float | None, now
     raise race.last_error or OSError("there is no address to connect to")
 
 
+class Refused(Exception):
+    """No address of the host may be connected to."""
+
+
+def permitted(addresses: Sequence[Address], egress: EgressPolicy) -> list[Address]:
+    """The addresses that the policy lets pass. Raises Refused if it refuses them all."""
+    refusals = {address: egress.refusal(str(address[1][0])) for address in addresses}
+    kept = [address for address, why in refusals.items() if why is None]
+    if not kept and refusals:
+        found = ", ".join([f"{address[1][0]} ({why})" for address, why in refusals.items()])
+        raise Refused(f"The egress policy refuses {found}")
+    return kept
+
+
 async def open_stream(
     backend: Backend,
     host: str,
     port: int,
     timeout: float | None,
     *,
+    egress: EgressPolicy | None = None,
     phases: PhaseTimes | None = None,
     now: Clock = time.monotonic,
 ) -> Stream:
-    """Open a plain connection to a host: resolve, order, connect.
+    """Open a plain connection to a host: resolve, order, connect one of those that ``egress`` permits.
 
     ``timeout`` (seconds, None for no limit) spans all three. What the steps took goes to ``phases.dns`` and
-    ``phases.connect``, also where they fail. Raises OSError or OperationTimeout.
+    ``phases.connect``, also where they fail. Raises OSError, OperationTimeout or Refused.
     """
     start = now()
     try:
         addresses = order_addresses(await backend.resolve(host, port, timeout))
+        if egress is not None:
+            addresses = permitted(addresses, egress)
     finally:
         resolved = now()
         if phases is not None:

@@ -9,30 +9,30 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from weakref import WeakSet
 
-from http3_models._config import DEFAULT_LIMITS, DEFAULT_TIMEOUT_CONFIG, Limits, SSLConfig, TimeoutConfig
+from http3_models._config import DEFAULT_LIMITS, DEFAULT_SSL_CONFIG, DEFAULT_TIMEOUT_CONFIG, Limits
+from http3_models._egress import EgressPolicy
 from http3_models._exceptions import Delivery, LocalProtocolError, NotConnected, TotalTimeout
 from http3_models._interfaces import AsyncDispatcher
 from http3_models._url import URL, Origin
 
-from ._backends._choice import blocks, check_backend, choose_backend
+from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
 from ._errors import network_error, protocol_error, timeout_error
 from ._opening import HTTP_VERSIONS, Opening, check_http_versions, check_scheme, open_engine
-from ._sending import check_argument, check_clock, outgoing, send_by
+from ._sending import as_ssl_config, as_timeout, check_argument, outgoing, send_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
+    from http3_models._config import CertTypes, SSLConfig, TimeoutConfig, TimeoutTypes, VerifyTypes
     from http3_models._interfaces import ConcurrencyBackend
     from http3_models._records import RequestState, ResponseState
     from http3_models._request import AsyncRequest
     from http3_models._response import AsyncResponse
 
-    from ._interfaces import Backend, Engine, Waiter
+    from ._interfaces import Backend, Clock, Engine, Waiter
 
 open_connections: WeakSet[HTTPConnection] = WeakSet()
 """All that were opened in this process: a forked child must let go of them."""
@@ -46,10 +46,27 @@ class HTTPConnection(AsyncDispatcher):
     another event loop, and in a forked process.
 
     ``origin`` is an `Origin`, URL or str; ``verify``, ``cert``, ``timeout``, ``http_versions``, ``backend``,
-    ``trust_env`` and ``limits`` mean what they mean in `ConnectionPool`.
+    ``trust_env``, ``limits``, ``egress`` and ``now`` mean what they mean in `ConnectionPool`.
     """
 
     __module__ = "http3_transport"
+
+    origin: Origin
+    timeout: TimeoutConfig
+    now: Callable[[], float]
+    is_settled: bool = True
+    """False while an HTTP/2 server has not said yet how many streams it takes."""
+
+    _config: SSLConfig = DEFAULT_SSL_CONFIG
+    _given_backend: ConcurrencyBackend | None = None
+    _http_versions: tuple[str, ...] = HTTP_VERSIONS
+    _limits: Limits = DEFAULT_LIMITS
+    _egress: EgressPolicy | None = None
+    _backend: Backend | None = None
+    _scope: object = None
+    _engine: Engine | None = None
+    _closing = False
+    _own: _OwnUse | None = None
 
     def __init__(
         self,
@@ -62,26 +79,28 @@ class HTTPConnection(AsyncDispatcher):
         backend: ConcurrencyBackend | None = None,
         trust_env: bool = True,
         limits: Limits | None = None,
-        now: Callable[[], float] = monotonic,
+        egress: EgressPolicy | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
-        self.origin: Origin = _as_origin(origin)
-        self.timeout: TimeoutConfig = TimeoutConfig(timeout)
-        self.now: Callable[[], float] = check_clock(now)
-        self.is_settled: bool = True
-        """False while an HTTP/2 server has not said yet how many streams it takes."""
-        self._config = SSLConfig(verify=verify, cert=cert, trust_env=trust_env)
+        self.origin = _as_origin(origin)
+        self.timeout = as_timeout(timeout)
+        self.now = choose_clock(now, backend)
+        self._config = as_ssl_config(verify, cert, trust_env)
         self._given_backend = check_backend(backend)
         self._http_versions = check_http_versions(http_versions)
-        self._limits = DEFAULT_LIMITS if limits is None else check_argument("limits", limits, Limits)
-        self._backend: Backend | None = None
-        self._scope: object = None
-        self._engine: Engine | None = None
-        self._lock = threading.Lock()
-        self._leases: set[_OwnLease] = set()
-        self._line: list[Waiter] = []
-        self._opener: _OwnLease | None = None
-        self._closing = False
-        self._abandoned: deque[tuple[_OwnLease, Callable[[], None]]] = deque()
+        if limits is not None:
+            self._limits = check_argument("limits", limits, Limits)
+        if egress is not None:
+            self._egress = check_argument("egress", egress, EgressPolicy)
+
+    @classmethod
+    def _of_pool(cls, origin: Origin, timeout: TimeoutConfig, now: Clock) -> Self:
+        """One that a pool opens: it has checked all that is to be checked (-2 us)."""
+        connection = cls.__new__(cls)
+        connection.origin = origin
+        connection.timeout = timeout
+        connection.now = now
+        return connection
 
     def __repr__(self) -> str:
         state = "not open" if self._engine is None else repr(self._engine)
@@ -130,16 +149,18 @@ class HTTPConnection(AsyncDispatcher):
             what = f"This connection goes to another origin, {self.origin!r}"
             raise protocol_error(LocalProtocolError, request, what, Delivery.NOT_SENT)
         self._check_open(request)
-        self._settle_abandoned()
-        lease = _OwnLease(self)
+        # Two threads may come here at once; both get the same.
+        own: _OwnUse = self._own or self.__dict__.setdefault("_own", _OwnUse())
+        self._settle_abandoned(own)
+        lease = _OwnLease(self, own)
         try:
-            engine = await self._take(request, lease)
+            engine = await self._take(request, own, lease)
             return await engine.exchange(request, lease)
         except BaseException:
-            if self._opener is lease:
-                self._opener = None
-                self._wake()
-            if lease in self._leases:  # not even the engine knows what has become of the connection
+            if own.opener is lease:
+                own.opener = None
+                own.wake()
+            if lease in own.leases:  # not even the engine knows what has become of the connection
                 self.abort()
                 lease.release()
             raise
@@ -150,7 +171,8 @@ class HTTPConnection(AsyncDispatcher):
 
         def note() -> None:
             self.is_settled = True
-            self._wake()
+            if self._own is not None:
+                self._own.wake()
             settled()
 
         opening.settled = note
@@ -162,40 +184,45 @@ class HTTPConnection(AsyncDispatcher):
     async def close(self) -> None:
         """Close at once if idle, else when the last response ends."""
         self._closing = True
-        if self._engine is not None and self._is_here():
-            self._settle_abandoned()
-            if not self._leases:
-                self._engine.close()
-            self._wake()
+        engine, own = self._engine, self._own
+        if engine is None or not self._is_here():
+            return
+        if own is None:
+            engine.close()
+            return
+        self._settle_abandoned(own)
+        if not own.leases:
+            engine.close()
+        own.wake()
 
     # Who may use it, where no pool decides that.
 
-    async def _take(self, request: RequestState, lease: _OwnLease) -> Engine:
+    async def _take(self, request: RequestState, own: _OwnUse, lease: _OwnLease) -> Engine:
         """Give the lease the connection, once that is open and known to have room."""
         backend = self._backend = self._backend or choose_backend(self._given_backend)
         limit = request.timeout.connect_timeout if request.timeout is not None else None
         started = self.now()
         while True:
             waiter = None
-            with self._lock:
+            with own.lock:
                 self._check_open(request)
                 engine = self._engine
-                if engine is not None and len(self._leases) < engine.stream_limit:
-                    self._leases.add(lease)
+                if engine is not None and len(own.leases) < engine.stream_limit:
+                    own.leases.add(lease)
                     break
                 if engine is not None and self.is_settled:
                     what = "This connection carries as many requests as it can"
                     raise protocol_error(LocalProtocolError, request, what, Delivery.NOT_SENT)
-                if engine is not None or self._opener is not None:
+                if engine is not None or own.opener is not None:
                     waiter = backend.waiter()
-                    self._line.append(waiter)
+                    own.line.append(waiter)
                 else:
-                    self._opener = lease
+                    own.opener = lease
             if waiter is None:
-                await self._open_alone(backend, request)
+                await self._open_alone(backend, own, request)
             else:
                 await waiter.wait(self._left(request, limit, started))
-        if len(self._leases) == 1 and not engine.check():
+        if len(own.leases) == 1 and not engine.check():
             self._check_open(request)
         return engine
 
@@ -210,13 +237,14 @@ class HTTPConnection(AsyncDispatcher):
             raise timeout_error(request, "connect", limit, Delivery.NOT_SENT)
         return left
 
-    async def _open_alone(self, backend: Backend, request: RequestState) -> None:
+    async def _open_alone(self, backend: Backend, own: _OwnUse, request: RequestState) -> None:
         self._scope = backend.scope()
-        await self.open(Opening(backend, self._http_versions, self._limits, self.now), request)
-        self._opener = None
+        opening = Opening(backend, self._http_versions, self._limits, self.now, egress=self._egress)
+        await self.open(opening, request)
+        own.opener = None
         if self._closing and self._engine is not None:
             self._engine.close()
-        self._wake()
+        own.wake()
 
     def _check_open(self, request: RequestState) -> None:
         if self.is_closed:
@@ -234,27 +262,20 @@ class HTTPConnection(AsyncDispatcher):
         except RuntimeError:  # no loop, or another library's
             return False
 
-    def _wake(self) -> None:
-        """Something has changed: whoever waits looks again."""
-        with self._lock:
-            line, self._line = self._line, []
-        for waiter in line:
-            waiter.set()
-
-    def _released(self, lease: _OwnLease) -> None:
-        self._leases.discard(lease)
-        if self._line:
-            self._wake()
-        if self._closing and not self._leases and self._engine is not None:
+    def _released(self, own: _OwnUse, lease: _OwnLease) -> None:
+        own.leases.discard(lease)
+        if own.line:
+            own.wake()
+        if self._closing and not own.leases and self._engine is not None:
             self._engine.close()
 
-    def _settle_abandoned(self) -> None:
+    def _settle_abandoned(self, own: _OwnUse) -> None:
         """Do what finalisers left to be done."""
-        while self._abandoned:
-            lease, cleanup = self._abandoned.popleft()
-            if lease in self._leases:
+        while own.abandoned:
+            lease, cleanup = own.abandoned.popleft()
+            if lease in own.leases:
                 cleanup()
-            self._released(lease)
+            self._released(own, lease)
 
     # What the pool asks.
 
@@ -298,17 +319,41 @@ def _as_origin(origin: object) -> Origin:
     return Origin(url)
 
 
+class _OwnUse:
+    """Who uses a connection that no pool lends; made with the first of them, whom most connections never see.
+
+    The lock guards ``line`` and ``opener``, and that ``leases`` do not become too many.
+    """
+
+    __slots__ = ("abandoned", "leases", "line", "lock", "opener")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.leases: set[_OwnLease] = set()
+        self.line: list[Waiter] = []
+        self.opener: _OwnLease | None = None
+        self.abandoned: deque[tuple[_OwnLease, Callable[[], None]]] = deque()
+
+    def wake(self) -> None:
+        """Something has changed: whoever waits looks again."""
+        with self.lock:
+            line, self.line = self.line, []
+        for waiter in line:
+            waiter.set()
+
+
 class _OwnLease:
     """The lease of a connection that is used without a pool."""
 
-    __slots__ = ("_connection", "answered")
+    __slots__ = ("_connection", "_own", "answered")
 
-    def __init__(self, connection: HTTPConnection) -> None:
+    def __init__(self, connection: HTTPConnection, own: _OwnUse) -> None:
         self._connection = connection
+        self._own = own
         self.answered = False
 
     def release(self) -> None:
-        self._connection._released(self)
+        self._connection._released(self._own, self)
 
     def abandon(self, cleanup: Callable[[], None]) -> None:
-        self._connection._abandoned.append((self, cleanup))
+        self._own.abandoned.append((self, cleanup))

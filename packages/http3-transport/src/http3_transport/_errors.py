@@ -19,7 +19,7 @@ from http3_models._exceptions import (
     TotalTimeout,
     WriteTimeout,
 )
-from http3_models._url import redacted
+from http3_models._records import described
 
 if TYPE_CHECKING:
     from http3_models._records import RequestState
@@ -35,13 +35,6 @@ EARLY = 0.005
 """Seconds by which a timer may fire early; so near to the deadline it is the deadline that has passed."""
 
 ProtocolErrorT = TypeVar("ProtocolErrorT", bound=ProtocolError)
-
-
-def described(request: RequestState) -> str:
-    """``GET https://host/path after 1.204 s``: the tail of every message."""
-    elapsed = request.phases.elapsed()
-    after = "" if elapsed is None else f", {elapsed:.3f} s after the start"
-    return f"{request.method} {redacted(request.url)}{after}"
 
 
 def timeout_error(

@@ -4,9 +4,7 @@ Ordinary heads are written and read by the strict modules beside this one; h11 g
 its first byte, and is not even imported before. This module owns one invariant: **the connection is offered
 again only when it is proven idle**: request sent whole, response read whole, no byte beyond it.
 
-While an upload runs the answer may come early (413, 401, a redirect): each write stops as soon as there
-is something to read. What is read is a 1xx (go on) or the final head (stop sending, deliver it, and do not
-reuse the connection).
+A body that does not simply go out with the head is sent by `_http11_upload`, which looks for early answers.
 """
 
 from __future__ import annotations
@@ -24,14 +22,16 @@ from http3_models._exceptions import (
     WriteError,
 )
 from http3_models._headers import Headers
+from http3_models._reading import EndedBody
 from http3_models._records import ResponseState
 
 from ._errors import network_error, protocol_error, timeout_error, total_timeout
-from ._http11_body import ChunkedBody, ClosingBody, EndedBody, LengthBody
+from ._http11_body import ChunkedBody, ClosingBody, LengthBody
 from ._http11_grammar import Malformed, Oversized
 from ._http11_reader import HeadReader
-from ._http11_request import RequestHead, check_length, check_sent, compose
+from ._http11_request import RequestHead, check_length, compose
 from ._http11_response import CHUNKED, UNTIL_CLOSE, ResponseHead
+from ._http11_upload import Upload
 from ._interfaces import OperationTimeout
 
 if TYPE_CHECKING:
@@ -51,13 +51,6 @@ HEAD_READ_SIZE = 64 * 1024
 SMALL_BODY = 64 * 1024
 """A body up to this size goes out with the head in one write; it fits a socket's send buffer."""
 
-WRITE_SIZE = 256 * 1024
-"""Bytes of a body in memory handed to the stream between two looks for an early answer."""
-
-CONTINUE_WAIT = 1.0
-"""Seconds that ``Expect: 100-continue`` waits for the server's word before the body is sent anyway
-(RFC 9110 section 10.1.1 lets the client choose; curl takes one second too)."""
-
 
 class HTTP11Engine:
     """See `Engine` in `_interfaces`."""
@@ -69,12 +62,13 @@ class HTTP11Engine:
         "_info",
         "_lease",
         "_phase",
-        "_reader",
         "_sent",
         "_stream_closed",
+        "asks_caller",
         "fast",
         "limits",
         "now",
+        "reader",
         "stream",
         "was_aborted",
     )
@@ -87,6 +81,7 @@ class HTTP11Engine:
         self.limits = limits
         self.fast = FAST if fast is None else fast
         self.was_aborted = False
+        self.asks_caller = False
         self._stream_closed = False
         self._idle = True
         self._phase = "write"
@@ -95,7 +90,7 @@ class HTTP11Engine:
         self._lease: Lease | None = None
         self._sent = False
         self._early: ResponseHead | None = None
-        self._reader = HeadReader(limits, fast=self.fast)
+        self.reader = HeadReader(limits, fast=self.fast)
 
     def __repr__(self) -> str:
         state = "closed" if self._stream_closed else "idle" if self._idle else "busy"
@@ -156,12 +151,12 @@ class HTTP11Engine:
         self._lease = lease
         try:
             head = self._compose(request)
-            await self._send(request, head)
+            self._early = await self._send(request, head)
             phases, began = request.phases, self._began
             self._began = sent = self.now()
             phases.send = sent - began
             self._phase = "read"
-            response = self._early or await self._final_head(request)
+            response = self._early or await self.final_head(request)
             phases.wait = self.now() - sent
             return self._respond(request, lease, head, response)
         except BaseException as exc:
@@ -179,7 +174,7 @@ class HTTP11Engine:
         """Drop what belongs to the exchange, before its lease is released: from then on another thread may
         be in the midst of the next one."""
         self._lease = self._early = None
-        self._reader.reset()
+        self.reader.reset()
 
     def _compose(self, request: RequestState) -> RequestHead:
         """The request's head, in keeping with its body."""
@@ -193,18 +188,19 @@ class HTTP11Engine:
         check_length(head, request.body.length)
         return head
 
-    def _send(self, request: RequestState, head: RequestHead) -> Coroutine[Any, Any, None]:
-        """Small requests go out in one write, with neither a coroutine of ours nor a look at the answer."""
+    def _send(self, request: RequestState, head: RequestHead) -> Coroutine[Any, Any, ResponseHead | None]:
+        """Small requests go out in one write, with neither a coroutine of ours nor a look at the answer.
+        The others give the final head, if it came early."""
         data = request.body.data
         self._began = self.now()
         self._sent = True
         if data is None or len(data) > SMALL_BODY or head.is_chunked or head.expects:
-            return self._upload(request, head)
-        self._reader.body_sent = len(data)
-        self._reader.finished = True  # true of every answer that is read: there is none if this write fails
-        return self.stream.write(head.data + data if data else head.data, self._limit(request))
+            return Upload(self, request, head).send()
+        self.reader.body_sent = len(data)
+        self.reader.finished = True  # true of every answer that is read: there is none if this write fails
+        return self.stream.write(head.data + data if data else head.data, self.limit(request))
 
-    def _limit(self, request: RequestState) -> float | None:
+    def limit(self, request: RequestState) -> float | None:
         """Seconds the next write or read may take."""
         timeout = request.timeout
         limit = None
@@ -220,6 +216,8 @@ class HTTP11Engine:
                 phases.send = spent
             else:
                 phases.wait = spent
+        if self.asks_caller and not isinstance(exc, LocalProtocolError):
+            return None
         if isinstance(exc, OperationTimeout):
             timeout = request.timeout
             limit = None if timeout is None else getattr(timeout, f"{self._phase}_timeout")
@@ -235,101 +233,25 @@ class HTTP11Engine:
             return network_error(WriteError if self._phase == "write" else ReadError, request, exc, delivery)
         return None
 
-    # Sending a body that does not simply go out with the head.
-
-    async def _upload(self, request: RequestState, head: RequestHead) -> None:
-        """Send head and body until done or until the final answer is there (then in ``_early``)."""
-        try:
-            if not await self._push(request, head.data):
-                return
-            if head.expects and await self._answered_in_time(request):
-                return
-            self._reader.finished = await self._push_body(request, head)
-        except OSError:
-            # The server may have answered and closed while we were writing: its answer counts.
-            if not await self._rescued(request):
-                raise
-
-    async def _push_body(self, request: RequestState, head: RequestHead) -> bool:
-        """Write the body: True; False if the final answer came first."""
-        body = request.body
-        data = body.data
-        if data is not None and not head.is_chunked:
-            view = memoryview(data)
-            for start in range(0, len(view), WRITE_SIZE):
-                self._reader.body_sent = min(start + WRITE_SIZE, len(view))
-                if not await self._push(request, view[start : start + WRITE_SIZE]):
-                    return False
-            return True
-        while chunk := await body.read_chunk():
-            self._reader.body_sent += len(chunk)
-            if not head.is_chunked:
-                check_sent(head, self._reader.body_sent, so_far=True)
-            framed = b"%x\r\n%b\r\n" % (len(chunk), chunk) if head.is_chunked else chunk
-            if not await self._push(request, framed):
-                return False
-        if head.is_chunked:
-            return await self._push(request, b"0\r\n\r\n")
-        check_sent(head, self._reader.body_sent)
-        return True
-
-    async def _push(self, request: RequestState, data: bytes | memoryview) -> bool:
-        """Write all of ``data``: True; False if the final answer came first."""
-        view = memoryview(data)
-        stream = self.stream
-        while view or stream.has_unsent:  # TLS takes whole records, and may keep a part of the last one
-            taken = await stream.write_until_readable(view, self._limit(request))
-            view = view[taken:]
-            if (view or stream.has_unsent) and self._answered(request):
-                return False
-        return True
-
-    def _answered(self, request: RequestState) -> bool:
-        """Look at what the server has sent meanwhile; True if it is the final head (or the end)."""
-        data = self.stream.read_nowait(HEAD_READ_SIZE)
-        if data is None:
-            return False
-        self._early = self._take(request, data)
-        return self._early is not None or not data
-
-    async def _answered_in_time(self, request: RequestState) -> bool:
-        """Give the server `CONTINUE_WAIT` seconds to say 100 or its final word."""
-        limit = self._limit(request)
-        try:
-            data = await self.stream.read(
-                HEAD_READ_SIZE, CONTINUE_WAIT if limit is None else min(limit, CONTINUE_WAIT)
-            )
-        except OperationTimeout:
-            return False
-        self._early = self._take(request, data)
-        return self._early is not None or not data
-
-    async def _rescued(self, request: RequestState) -> bool:
-        """After a failed write: True if the final head can still be read."""
-        try:
-            self._early = await self._final_head(request)
-        except (OSError, OperationTimeout, Malformed):
-            return False
-        return True
-
     # The response's head.
 
-    async def _final_head(self, request: RequestState) -> ResponseHead:
-        while data := await self.stream.read(HEAD_READ_SIZE, self._limit(request)):
-            response = self._take(request, data)
+    async def final_head(self, request: RequestState) -> ResponseHead:
+        """Read until it is there. Raises Malformed, OSError, OperationTimeout."""
+        while data := await self.stream.read(HEAD_READ_SIZE, self.limit(request)):
+            response = self.take(request, data)
             if response is not None:
                 return response
-        begun = self._reader.has_begun
+        begun = self.reader.has_begun
         what = "in the middle of the response's head" if begun else "without sending a response"
         raise Malformed(f"The server closed the connection {what}")
 
-    def _take(self, request: RequestState, data: bytes) -> ResponseHead | None:
+    def take(self, request: RequestState, data: bytes) -> ResponseHead | None:
         """Add what came; the final head if it is there now. Raises Malformed."""
         if not data:
             return None
         if self._lease is not None:
             self._lease.answered = True
-        return self._reader.take(request, data)
+        return self.reader.take(request, data)
 
     def _respond(
         self, request: RequestState, lease: Lease, sent: RequestHead, response: ResponseHead
@@ -346,8 +268,8 @@ class HTTP11Engine:
 
     def _body(self, request: RequestState, lease: Lease, length: int, reusable: bool) -> ResponseBody:
         """The body object for the framing that the head announces (RFC 9112 section 6.3)."""
-        pending = self._reader.pending
-        decoded = self._reader.decode() if length == CHUNKED else None
+        pending = self.reader.pending
+        decoded = self.reader.decode() if length == CHUNKED else None
         self._forget()
         trailers = None
         if decoded is not None:

@@ -34,27 +34,6 @@ READ_SIZE = 256 * 1024
 """Bytes asked of the kernel at a time for a body: beyond this the gain per system call is lost in noise."""
 
 
-class EndedBody:
-    """A body that was over with the head: none at all, or all of it arrived with the head's packet."""
-
-    __slots__ = ("_data", "trailers")
-
-    def __init__(self, data: bytes, trailers: Headers | None = None) -> None:
-        self._data = data
-        self.trailers = trailers
-
-    async def read_chunk(self) -> bytes:
-        """The whole body; then b""."""
-        data, self._data = self._data, b""
-        return data
-
-    async def close(self) -> None:
-        """Nothing is left to give up."""
-
-    def abort(self) -> None:
-        """Nothing is left to give up."""
-
-
 class _Body:
     """What the framings share: the connection's lease, and how it ends."""
 

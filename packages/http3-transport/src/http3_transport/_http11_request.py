@@ -15,6 +15,7 @@ from http3_models._exceptions import LocalProtocolError
 from ._http11_grammar import MAX_LENGTH_DIGITS, says_close
 
 if TYPE_CHECKING:
+    from http3_models._header_fields import Pair
     from http3_models._headers import Headers
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -42,8 +43,8 @@ def compose(method: str, target: str, headers: Headers) -> RequestHead | None:
 
     ``headers`` are checked. CONNECT is h11's, since it changes what the response means.
     """
-    # Copies share what is derived, so a client's plain requests have their fields written once (-3 us).
-    fields = headers.derived(write_fields)
+    # A client's requests begin alike: what they have in common is written once (-3 to -5 us).
+    fields = headers.derived(write_fields, extend_fields)
     line = (_kept_line if len(target) <= _MAX_KEPT_TARGET else write_line)(method, target)
     return None if fields is None or line is None else RequestHead(line + fields.data, *fields[1:])
 
@@ -87,6 +88,21 @@ def write_fields(headers: Headers) -> RequestHead | None:
         b"expect" in by_name,
         says_close(by_name.get(b"connection", b"")),
     )
+
+
+def extend_fields(fields: RequestHead | None, pairs: list[Pair]) -> RequestHead | None:
+    """``fields`` with ``pairs`` behind them, as `write_fields` would write them all.
+
+    The pairs have names of their own, and of those that say something about the message only the one that
+    frames the body, as the last; see `http3_models._request_defaults`.
+    """
+    if fields is None:
+        return None
+    lines = [b"%b: %b\r\n" % pair for pair in pairs]
+    data = b"".join([fields.data[:-2], *lines, b"\r\n"])
+    name, value = pairs[-1]
+    length = int(value) if name == b"Content-Length" else fields.length
+    return RequestHead(data, length, name == b"Transfer-Encoding", fields.expects, fields.closes)
 
 
 def check_length(head: RequestHead, length: int | None) -> None:

@@ -22,7 +22,7 @@ from ._http11_grammar import (
 
 if TYPE_CHECKING:
     from http3_models._config import Limits
-    from http3_models._headers import Index
+    from http3_models._header_fields import Index
 
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2

@@ -20,6 +20,7 @@ Plain state is guarded by one `threading.Lock`, never across an await and never 
 from __future__ import annotations
 
 import threading
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from http3_models._exceptions import ReadError, WriteError
@@ -49,6 +50,8 @@ WRITE_SIZE = 64 * 1024
 READ_SLICE = 1.0
 """Seconds that a leader reads without a look at what is to be sent. A thread beside it may have found the
 kernel's buffer full; then nobody else would try again."""
+
+BY_ID = attrgetter("stream_id")
 
 MAX_LOOKS = 16
 """Reads in a row that do not wait: a server that never stops must not hold us."""
@@ -249,7 +252,8 @@ class SharedStream:
     def _wake_served(self) -> None:
         state = self._state
         if self._followers:
-            for stream in state.news:
+            # In an order of their own: that of a set is one of addresses in memory.
+            for stream in sorted(state.news, key=BY_ID):
                 if (waiter := self._followers.get(stream)) is not None:
                     waiter.set()
             if state.credit_came:

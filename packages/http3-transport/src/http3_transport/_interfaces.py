@@ -7,6 +7,7 @@ asyncio and trio alike. `http3_transport.testing` holds the suites that every im
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -70,6 +71,47 @@ class Stream(Protocol):
 
     def abort(self) -> None:
         """Drop the socket at once. Idempotent; a pending read or write ends with an OSError."""
+
+
+class DirectStream:
+    """What a `Stream` offers besides where nothing stands between it and the kernel's socket (no TLS, no
+    transport of an event loop). A base class, not a protocol: whether a stream is one is asked at run time.
+    """
+
+    __slots__ = ()
+
+    def write_pieces_nowait(self, pieces: Sequence[bytes]) -> int:
+        """`Stream.write_nowait` for several pieces in a row, without joining them."""
+        raise NotImplementedError
+
+    async def write_file_until_readable(
+        self, descriptor: int, offset: int, size: int, timeout: float | None
+    ) -> int | None:
+        """Have the kernel send up to ``size`` bytes of a file from ``offset`` by itself (sendfile). The
+        file's own position stays as it is.
+
+        Returns how many were taken by one system call, once the kernel takes any; 0 where the file ends; None
+        if there is something to read first. Raises OSError with one of `NO_SENDFILE` if the file or the
+        system does not do that. Whatever is raised, nothing was taken.
+        """
+        raise NotImplementedError
+
+
+NO_SENDFILE = frozenset(
+    {
+        errno.ENOSYS,  # no such system call, here or in this sandbox (then EPERM, too)
+        errno.EPERM,
+        errno.EBADF,  # not open for reading
+        errno.EINVAL,  # not for this file, or this file system
+        errno.ENOTSOCK,
+        errno.EOPNOTSUPP,
+        errno.ENOTSUP,
+        errno.EOVERFLOW,  # beyond what the call can count
+        errno.ENOMEM,
+        errno.EIO,  # reading the file finds out more
+    }
+)
+"""What sendfile says of the file or of itself, not of the connection: read the file then, and write."""
 
 
 class Waiter(Protocol):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from http3_models._exceptions import (
+    AddressRefused,
     ConnectError,
     Delivery,
     RemoteProtocolError,
@@ -20,9 +21,10 @@ from http3_models._exceptions import (
 )
 from http3_models._ssl import context_for
 
-from ._connecting import open_stream
+from ._connecting import Refused, open_stream
 from ._errors import network_error, protocol_error, reason, timeout_error
 from ._foreign import ForeignBackend
+from ._http11 import HTTP11Engine
 from ._interfaces import OperationTimeout
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from http3_models._config import Limits, SSLConfig
+    from http3_models._egress import EgressPolicy
     from http3_models._records import RequestState
     from http3_models._url import URL, Origin
 
@@ -43,6 +46,8 @@ _ALPN_NAMES = {"HTTP/2": "h2", "HTTP/1.1": "http/1.1"}
 
 def check_http_versions(http_versions: object) -> tuple[str, ...]:
     """The versions as a tuple. Raises TypeError or ValueError for anything that is not in `HTTP_VERSIONS`."""
+    if http_versions is HTTP_VERSIONS:
+        return HTTP_VERSIONS
     if not isinstance(http_versions, (tuple, list)):
         raise TypeError("http_versions must be a tuple of strings, such as ('HTTP/1.1', 'HTTP/2')")
     known = [version for version in HTTP_VERSIONS if version in http_versions]
@@ -73,7 +78,7 @@ class Opening:
     ``settled`` is called once, when an HTTP/2 server has said how many streams it takes.
     """
 
-    __slots__ = ("backend", "http_versions", "limits", "now", "settled")
+    __slots__ = ("backend", "egress", "http_versions", "limits", "now", "settled")
 
     def __init__(
         self,
@@ -82,12 +87,15 @@ class Opening:
         limits: Limits,
         now: Clock,
         settled: Callable[[], None] = _nothing,
+        *,
+        egress: EgressPolicy | None = None,
     ) -> None:
         self.backend: Backend = backend
         self.http_versions: tuple[str, ...] = http_versions
         self.limits: Limits = limits
         self.now: Clock = now
         self.settled: Callable[[], None] = settled
+        self.egress: EgressPolicy | None = egress
 
 
 async def open_engine(opening: Opening, origin: Origin, config: SSLConfig, request: RequestState) -> Engine:
@@ -95,14 +103,15 @@ async def open_engine(opening: Opening, origin: Origin, config: SSLConfig, reque
 
     A CA file or certificate that is missing is the caller's OSError, and passes as it is.
     """
-    if origin.is_ssl:
-        context_for(config, alpn_protocols(opening.http_versions))
+    context = _context(opening, config) if origin.is_ssl else None
     limit = request.timeout.connect_timeout if request.timeout is not None else None
     try:
         left = limit if request.deadline is None else request.deadline.within(limit)
         ends = None if left is None else opening.now() + left
-        stream, protocol = await _connected(opening, origin, config, request, ends)
-        return await _engine(opening, stream, protocol, request, ends)
+        stream = await _connected(opening, origin, config, context, request, ends)
+        if _version(opening.http_versions, stream, request) == "HTTP/1.1":
+            return HTTP11Engine(stream, now=opening.now, limits=opening.limits)
+        return await _start_http2(opening, stream, ends)
     except OperationTimeout as exc:
         raise timeout_error(request, "connect", limit, Delivery.NOT_SENT) from exc
     except TotalTimeout as exc:
@@ -113,47 +122,57 @@ async def open_engine(opening: Opening, origin: Origin, config: SSLConfig, reque
         if exc.delivery is None:  # from a backend of the user's
             exc.delivery, exc.timings = Delivery.NOT_SENT, request.phases.freeze()
         raise
+    except Refused as exc:
+        raise network_error(AddressRefused, request, str(exc), Delivery.NOT_SENT) from exc
     except OSError as exc:
         what = f"Could not connect to {origin.host} port {origin.port}: {reason(exc)}"
         raise network_error(ConnectError, request, what, Delivery.NOT_SENT) from exc
 
 
-async def _connected(
-    opening: Opening, origin: Origin, config: SSLConfig, request: RequestState, ends: float | None
-) -> tuple[Stream, str | None]:
-    """A stream, with TLS where the origin wants it, and what ALPN picked."""
-    backend = opening.backend
-    if isinstance(backend, ForeignBackend):
-        return await backend.open(origin, _context(opening, config) if origin.is_ssl else None, request)
-    left = None if ends is None else ends - opening.now()
-    stream = await open_stream(
-        backend, origin.host, origin.port, left, phases=request.phases, now=opening.now
-    )
-    if not origin.is_ssl:
-        return stream, None
-    return await _secured(opening, stream, config, origin, request, ends)
-
-
 def _context(opening: Opening, config: SSLConfig) -> ssl.SSLContext:
-    """Asked for at the last moment: somebody else may set other ALPN protocols on a context of the user's."""
     return context_for(config, alpn_protocols(opening.http_versions))
+
+
+async def _connected(
+    opening: Opening,
+    origin: Origin,
+    config: SSLConfig,
+    context: ssl.SSLContext | None,
+    request: RequestState,
+    ends: float | None,
+) -> Stream:
+    """A stream, with TLS where the origin wants it."""
+    backend, now = opening.backend, opening.now
+    if isinstance(backend, ForeignBackend):
+        if opening.egress is not None:
+            raise Refused("An egress policy needs a backend that leaves the choice of an address to us")
+        stream, _ = await backend.open(origin, context, request)
+        return stream
+    left = None if ends is None else ends - now()
+    stream = await open_stream(
+        backend, origin.host, origin.port, left, egress=opening.egress, phases=request.phases, now=now
+    )
+    if context is None:
+        return stream
+    if context is config.verify:  # of the user's own: others may have set other ALPN protocols meanwhile
+        _context(opening, config)
+    return await _secured(opening, stream, context, origin, request, ends)
 
 
 async def _secured(
     opening: Opening,
     stream: Stream,
-    config: SSLConfig,
+    context: ssl.SSLContext,
     origin: Origin,
     request: RequestState,
     ends: float | None,
-) -> tuple[Stream, str | None]:
+) -> Stream:
     from ._tls import start_tls
 
     started = opening.now()
     try:
         left = None if ends is None else ends - started
-        context = _context(opening, config)
-        secured = await start_tls(stream, context, origin.host, left, now=opening.now)
+        return await start_tls(stream, context, origin.host, left, now=opening.now)
     except OSError as exc:
         stream.abort()
         # The alert of RFC 7301 section 3.2; Python has no name for it.
@@ -166,17 +185,9 @@ async def _secured(
         raise
     finally:
         request.phases.tls = opening.now() - started
-    return secured, secured.alpn_protocol
 
 
-async def _engine(
-    opening: Opening, stream: Stream, alpn: str | None, request: RequestState, ends: float | None
-) -> Engine:
-    version = _version(opening.http_versions, stream, alpn, request)
-    if version == "HTTP/1.1":
-        from ._http11 import HTTP11Engine
-
-        return HTTP11Engine(stream, now=opening.now, limits=opening.limits)
+async def _start_http2(opening: Opening, stream: Stream, ends: float | None) -> Engine:
     from ._http2 import HTTP2Engine
 
     engine = HTTP2Engine(
@@ -190,8 +201,9 @@ async def _engine(
     return engine
 
 
-def _version(http_versions: tuple[str, ...], stream: Stream, alpn: str | None, request: RequestState) -> str:
+def _version(http_versions: tuple[str, ...], stream: Stream, request: RequestState) -> str:
     """The HTTP version to speak. Raises RemoteProtocolError where the server picked none of ours."""
+    alpn = stream.alpn_protocol
     if alpn == "h2" and "HTTP/2" in http_versions:
         return "HTTP/2"
     if alpn in (None, "http/1.1") and "HTTP/1.1" in http_versions:

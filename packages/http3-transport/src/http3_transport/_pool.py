@@ -14,7 +14,6 @@ its `PoolLease`, which is there before the first of it and is released in whatev
 from __future__ import annotations
 
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from http3_models._config import (
@@ -26,6 +25,7 @@ from http3_models._config import (
     SSLConfig,
     TimeoutConfig,
 )
+from http3_models._egress import EgressPolicy
 from http3_models._exceptions import (
     ClientClosed,
     Delivery,
@@ -37,13 +37,13 @@ from http3_models._exceptions import (
 from http3_models._interfaces import AsyncDispatcher
 
 from . import _pool_books
-from ._backends._choice import blocks, check_backend, choose_backend
+from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
 from ._connection import HTTPConnection
 from ._errors import timeout_error
 from ._opening import HTTP_VERSIONS, Opening, check_http_versions, check_scheme
 from ._pool_books import Books, PoolLease
 from ._pool_records import Entry, Ticket
-from ._sending import check_argument, check_clock, outgoing, send_by
+from ._sending import as_ssl_config, as_timeout, check_argument, outgoing, send_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -71,7 +71,9 @@ class ConnectionPool(AsyncDispatcher):
     the connections, ``limits`` what a peer can grow. ``http_versions`` is what may be negotiated.
     ``backend`` None stands for the async library that runs at the first await. ``trust_env`` reads
     SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE. ``replay`` sends a request a second time where that is
-    safe. ``now`` is the clock, in seconds. Raises TypeError or ValueError for what none of them can be.
+    safe. ``egress`` says which addresses are refused. ``now`` is the clock, in seconds; None: the backend's
+    own, if it brings one, else `time.monotonic`.
+    Raises TypeError or ValueError for what none of them can be.
     """
 
     __module__ = "http3_transport"
@@ -88,17 +90,19 @@ class ConnectionPool(AsyncDispatcher):
         trust_env: bool = True,
         replay: bool = True,
         limits: Limits | None = None,
-        now: Callable[[], float] = monotonic,
+        egress: EgressPolicy | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self.pool_limits: PoolLimits = check_argument("pool_limits", pool_limits, PoolLimits)
-        self.timeout: TimeoutConfig = TimeoutConfig(timeout)
+        self.timeout: TimeoutConfig = as_timeout(timeout)
         self.replay: bool = check_argument("replay", replay, bool)
-        self.now: Callable[[], float] = check_clock(now)
-        self._config = SSLConfig(verify=verify, cert=cert, trust_env=trust_env)
+        self.now: Callable[[], float] = choose_clock(now, backend)
+        self._config = as_ssl_config(verify, cert, trust_env)
         self._given_backend = check_backend(backend)
         self._http_versions = check_http_versions(http_versions)
         self._multiplexes = _known_protocols(self._http_versions)
         self._limits = DEFAULT_LIMITS if limits is None else check_argument("limits", limits, Limits)
+        self._egress = None if egress is None else check_argument("egress", egress, EgressPolicy)
         self._closed = False
         self._books: Books | None = None
 
@@ -257,15 +261,14 @@ class ConnectionPool(AsyncDispatcher):
     async def _open(
         self, books: Books, ticket: Ticket, entry: Entry, request: RequestState
     ) -> HTTPConnection:
-        connection = HTTPConnection(
-            request.url.origin,
-            timeout=self.timeout,
-            http_versions=self._http_versions,
-            limits=self._limits,
-            now=self.now,
-        )
+        connection = HTTPConnection._of_pool(request.url.origin, self.timeout, self.now)
         opening = Opening(
-            books.backend, self._http_versions, self._limits, self.now, partial(books.settled, entry)
+            books.backend,
+            self._http_versions,
+            self._limits,
+            self.now,
+            partial(books.settled, entry),
+            egress=self._egress,
         )
         try:
             await connection.open(opening, request, self._ssl_config(request))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from http3_models._exceptions import ClientClosed
 
+from . import _process
 from ._connection import HTTPConnection, open_connections
 from ._pool_state import PoolState
 
@@ -26,16 +27,13 @@ if TYPE_CHECKING:
     from ._interfaces import Backend, Clock
     from ._pool_records import Entry, Ticket
 
-_process_generation = 0
-
 beginning = threading.Lock()
 """Guards the moment in which a pool gets new books."""
 
 
 def _start_anew() -> None:
     """In a forked child: the connections are the parent's, and a lock may be held by a thread of its."""
-    global _process_generation, beginning
-    _process_generation += 1
+    global beginning
     beginning = threading.Lock()
     for connection in list(open_connections):
         connection.drop()
@@ -101,7 +99,7 @@ class Books:
     def __init__(self, backend: Backend, limits: PoolLimits, now: Clock) -> None:
         self.backend = backend
         self.scope = backend.scope()
-        self.generation = _process_generation
+        self.generation = _process.generation
         self.state = PoolState(limits)
         self.abandoned: deque[tuple[Ticket, Callable[[], None]]] = deque()
         self._now = now
@@ -151,7 +149,7 @@ class Books:
 
     def leave(self, ticket: Ticket) -> None:
         """The request gives back what it has: its place in line, the right to open, a connection."""
-        if self.generation != _process_generation:
+        if self.generation != _process.generation:
             return  # all that was dropped, and the lock may be held for ever
         state, now = self.state, self._now()
         with self._lock:
@@ -211,7 +209,7 @@ class Books:
 
     def is_of_this_process(self) -> bool:
         """False after a fork, in the child."""
-        return self.generation == _process_generation
+        return self.generation == _process.generation
 
     def is_here(self) -> bool:
         """True in the event loop that these connections belong to."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from http3_models._config import TimeoutConfig
+from http3_models._config import DEFAULT_SSL_CONFIG, SSLConfig, TimeoutConfig
 from http3_models._exceptions import RequestError
 from http3_models._records import Deadline, RequestState
 from http3_models._request import AsyncRequest, Request
@@ -16,7 +16,7 @@ from http3_models._response import AsyncResponse
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from http3_models._config import TimeoutTypes
+    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
     from http3_models._records import ResponseState
 
     from ._interfaces import Clock
@@ -35,11 +35,16 @@ def check_argument(name: str, value: object, kind: type[T]) -> T:
     return value
 
 
-def check_clock(now: Clock) -> Clock:
-    """The clock. Raises TypeError for what can't be called."""
-    if not callable(now):
-        raise TypeError(f"now must be a function that returns seconds, not {type(now).__name__}")
-    return now
+def as_timeout(timeout: TimeoutTypes) -> TimeoutConfig:
+    """One that is immutable is not copied (-2 us for every connection). Raises as `TimeoutConfig` does."""
+    return timeout if type(timeout) is TimeoutConfig else TimeoutConfig(timeout)
+
+
+def as_ssl_config(verify: VerifyTypes, cert: CertTypes | None, trust_env: bool) -> SSLConfig:
+    """The default one is there already (-2 us for every connection). Raises as `SSLConfig` does."""
+    if verify is True and cert is None and trust_env is True:
+        return DEFAULT_SSL_CONFIG
+    return SSLConfig(verify=verify, cert=cert, trust_env=trust_env)
 
 
 def outgoing(request: AsyncRequest, timeout: TimeoutTypes, now: Clock) -> RequestState:

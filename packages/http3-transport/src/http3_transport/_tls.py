@@ -25,6 +25,7 @@ import os
 import ssl
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from http3_models._records import ConnectionInfo
@@ -46,6 +47,14 @@ CLOSED_IN_HANDSHAKE = "The peer closed the connection during the TLS handshake"
 
 def _closed_error() -> OSError:
     return ConnectionAbortedError(errno.ECONNABORTED, "The connection was closed on this side")
+
+
+def _pieces(data: bytes | memoryview) -> Sequence[bytes | memoryview]:
+    """What is encrypted at a time. One piece for no data, too: to send what is unsent."""
+    if len(data) <= WRITE_SIZE:
+        return (data,)
+    view = memoryview(data)
+    return [view[start : start + WRITE_SIZE] for start in range(0, len(view), WRITE_SIZE)]
 
 
 class TLSStream:
@@ -100,7 +109,8 @@ class TLSStream:
     async def read(self, max_bytes: int, timeout: float | None) -> bytes:
         data = self._leftover(max_bytes)
         while data is None:
-            data = self._feed(await self._stream.read(READ_SIZE, timeout), max_bytes)
+            received = await self._stream.read(READ_SIZE, timeout)
+            data = self._decrypt(received, max_bytes) if received else self._cut_off()
         return data
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
@@ -109,7 +119,7 @@ class TLSStream:
             received = self._stream.read_nowait(READ_SIZE)
             if received is None:
                 return None
-            data = self._feed(received, max_bytes)
+            data = self._decrypt(received, max_bytes) if received else self._cut_off()
         return data
 
     def _leftover(self, max_bytes: int) -> bytes | None:
@@ -123,10 +133,8 @@ class TLSStream:
             return b""
         return self._decrypt(b"", max_bytes)
 
-    def _feed(self, received: bytes, max_bytes: int) -> bytes | None:
-        if received:
-            return self._decrypt(received, max_bytes)
-        # Whatever came before was decrypted before, and was no close_notify.
+    def _cut_off(self) -> bytes:
+        """The stream has ended. Whatever came before that was decrypted before, and was no close_notify."""
         self._at_end = self._truncated = True
         return b""
 
@@ -135,7 +143,7 @@ class TLSStream:
         try:
             data = state.decrypt(received, max_bytes)
         finally:
-            if state.wants_to_send:  # an answer of the protocol, or the alert that goes with an error
+            if state.outgoing.pending:  # an answer of the protocol, or the alert that goes with an error
                 self._answer()
         if state.got_close_notify:
             self._at_end = True
@@ -148,9 +156,8 @@ class TLSStream:
     async def write(self, data: bytes | memoryview, timeout: float | None) -> None:
         self._begin_sending()
         try:
-            view = memoryview(data)
-            for start in range(0, len(view) or 1, WRITE_SIZE):  # once for no data: to send what is unsent
-                ciphertext = self._encrypt(view[start : start + WRITE_SIZE])
+            for piece in _pieces(data):
+                ciphertext = self._encrypt(piece)
                 self._broken = True  # unless the write returns: then it is not known how much went out
                 await self._stream.write(ciphertext, timeout)
                 self._broken = False
@@ -195,7 +202,7 @@ class TLSStream:
         try:
             if self._unsent and not self._flush():
                 return 0
-            self._unsent = self._encrypt(memoryview(data))
+            self._unsent = self._encrypt(data)
             self._flush()
             return len(data)
         finally:
@@ -214,7 +221,7 @@ class TLSStream:
 
     def _end_sending(self) -> None:
         self._sending = False
-        if self._state.wants_to_send:
+        if self._state.outgoing.pending:
             self._answer()
 
     def _answer(self) -> None:
@@ -224,7 +231,7 @@ class TLSStream:
                 with suppress(OSError):  # what the connection suffers from shows at the next read or write
                     self._flush()
 
-    def _encrypt(self, data: memoryview) -> bytes:
+    def _encrypt(self, data: bytes | memoryview) -> bytes:
         unsent, self._unsent = self._unsent, b""
         ciphertext = self._state.encrypt(data)
         return unsent + ciphertext if unsent else ciphertext

@@ -12,19 +12,25 @@ RECORD_SIZE = 16 * 1024
 
 
 class TLSState:
-    """The client's side of one TLS connection: bytes in, bytes out."""
+    """The client's side of one TLS connection: bytes in, bytes out.
 
-    __slots__ = ("_failure", "_incoming", "_lock", "_object", "_outgoing", "got_close_notify")
+    ``has_input`` tells whether `decrypt` may give something without further ciphertext: 1 us to know it, 3 to
+    find out by an exception. ``got_close_notify`` tells that the peer has ended its side. ``outgoing`` holds
+    what the protocol itself wants to be sent; outside it is only looked at, and `take_outgoing` takes it.
+    """
+
+    __slots__ = ("_failure", "_incoming", "_lock", "_object", "got_close_notify", "has_input", "outgoing")
 
     def __init__(self, context: ssl.SSLContext, server_hostname: str) -> None:
         self._lock = threading.Lock()
         self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
         # As bytes: a str goes through Python's IDNA 2003 codec, and the name is in ASCII already.
         name = server_hostname.encode("ascii")
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._object = context.wrap_bio(self._incoming, self.outgoing, server_hostname=name)
         self._failure: ssl.SSLError | None = None
         self.got_close_notify = False
+        self.has_input = False
 
     def handshake(self, received: bytes) -> tuple[bool, bytes]:
         """Go on with what was received. Returns whether it is done, and what is to be sent.
@@ -36,32 +42,36 @@ class TLSState:
             try:
                 self._object.do_handshake()
             except ssl.SSLWantReadError:
-                return False, self._outgoing.read()
-            return True, self._outgoing.read()
+                return False, self.outgoing.read()
+            self.has_input = self._incoming.pending > 0  # the peer need not wait for our last message
+            return True, self.outgoing.read()
 
     def decrypt(self, received: bytes, max_bytes: int) -> bytes | None:
         """Take in ciphertext (maybe none) and return plaintext: b"" after close_notify, None for none yet.
 
         Raises ssl.SSLError where the peer broke the protocol.
         """
+        incoming = self._incoming
         with self._lock:
             if received:
-                self._incoming.write(received)
-            elif not self._incoming.pending and not self._object.pending() and self._failure is None:
-                return None  # the cheap way to know that there is nothing; an exception is the dear one
+                incoming.write(received)
+            elif not self.has_input:
+                return None
             try:
                 if self._failure is not None:
                     raise self._failure
                 # One read gives one record at most, and Python allocates all it is asked for.
                 data = self._object.read(max_bytes if max_bytes < RECORD_SIZE else RECORD_SIZE)
+                if data and incoming.pending >= RECORD_SIZE and max_bytes >= 2 * RECORD_SIZE:
+                    data = self._add_records(data, max_bytes)
             except ssl.SSLWantReadError:
                 return None
             except ssl.SSLZeroReturnError:
                 data = b""
+            finally:
+                self.has_input = bool(incoming.pending or self._object.pending() or self._failure)
             if not data:
                 self.got_close_notify = True
-            elif self._incoming.pending >= RECORD_SIZE and max_bytes >= 2 * RECORD_SIZE:
-                data = self._add_records(data, max_bytes)
             return data
 
     def _add_records(self, data: bytes, max_bytes: int) -> bytes:
@@ -80,28 +90,23 @@ class TLSState:
             self._failure = exc  # what came before it is read first
         return b"".join(records)
 
-    def encrypt(self, data: memoryview) -> bytes:
-        """Ciphertext for ``data``, after what else waits to be sent. Raises OSError."""
+    def encrypt(self, data: bytes | memoryview) -> bytes:
+        """Ciphertext for ``data`` (maybe none), after what else waits to be sent. Raises OSError."""
         with self._lock:
-            sent = 0
-            while sent < len(data):
-                try:
-                    sent += self._object.write(data[sent : sent + RECORD_SIZE])
-                except (ssl.SSLWantReadError, ssl.SSLZeroReturnError, ssl.SSLEOFError) as exc:
-                    raise OSError(errno.EPROTO, "The TLS connection can't be written to now") from exc
-            return self._outgoing.read()
+            try:
+                sent = 0
+                while sent < len(data):  # once, by default: then OpenSSL takes all, record by record
+                    sent += self._object.write(data[sent:])
+            except (ssl.SSLWantReadError, ssl.SSLZeroReturnError, ssl.SSLEOFError) as exc:
+                raise OSError(errno.EPROTO, "The TLS connection can't be written to now") from exc
+            return self.outgoing.read()
 
     def take_outgoing(self) -> bytes:
         """What the protocol itself wants to be sent."""
-        if not self._outgoing.pending:
+        if not self.outgoing.pending:
             return b""
         with self._lock:
-            return self._outgoing.read()
-
-    @property
-    def wants_to_send(self) -> bool:
-        """Whether `take_outgoing` has something."""
-        return self._outgoing.pending > 0
+            return self.outgoing.read()
 
     def close_notify(self) -> bytes:
         """The closing alert, after what else waits to be sent."""
@@ -109,7 +114,7 @@ class TLSState:
             # It would wait for the peer's answer, and we don't; or the connection is broken anyway.
             with suppress(ssl.SSLError, ValueError):
                 self._object.unwrap()
-            return self._outgoing.read()
+            return self.outgoing.read()
 
     @property
     def alpn_protocol(self) -> str | None:

@@ -18,7 +18,8 @@ from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend,
 
 from .._connecting import Race, run_race
 from .._interfaces import Address, OperationTimeout, Stream, Waiter
-from ._asyncio_stream import AsyncioStream, wake
+from ._asyncio_stream import AsyncioStream
+from ._asyncio_tasks import wake
 from ._halves import connect_halves
 from ._lookup import look_up
 from ._sockets import connect_error, make_socket

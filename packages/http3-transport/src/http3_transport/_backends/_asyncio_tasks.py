@@ -1,4 +1,7 @@
-"""Tasks on asyncio that outlive the call that started them: an application under way, for example."""
+"""What of asyncio's loop, futures and tasks the rest of the backend uses.
+
+Tasks here outlive the call that started them: an application under way, for example.
+"""
 
 from __future__ import annotations
 
@@ -34,3 +37,17 @@ def spawn_asyncio(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncioTask:
     """Start ``work`` with the caller's context variables."""
     loop = asyncio.get_running_loop()
     return AsyncioTask(loop, loop.create_task(work()))
+
+
+def wake(waiter: asyncio.Future[bool] | None, in_time: bool) -> None:
+    """End a wait, unless it has ended or was cancelled already."""
+    if waiter is not None and not waiter.done():
+        waiter.set_result(in_time)
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs in this thread."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

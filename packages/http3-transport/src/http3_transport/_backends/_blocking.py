@@ -21,7 +21,7 @@ from .._connecting import Race, run_race
 from .._interfaces import Address, Clock, OperationTimeout, Stream, Waiter
 from ._halves import connect_halves
 from ._lookup import look_up
-from ._sockets import Poller, SocketStream, finish_connect, make_poller, make_socket, start_connect
+from ._sockets import Poller, SocketStream, finish_connect, make_poller, make_socket, peer_at, start_connect
 
 if TYPE_CHECKING:
     import ssl
@@ -32,12 +32,20 @@ if TYPE_CHECKING:
 # waiters pick up, and can't wake them.
 WAIT_SLICE = 0.5
 
+# Seconds, 23 days.
+LONGEST = 2e6
+
+# What poll says of a socket that can be written to, and of which there is nothing else to say.
+_WRITABLE = getattr(select, "POLLOUT", None)
+
 _SCOPE = object()
 
 
 def milliseconds(timeout: float | None) -> float | None:
     """Seconds as what poll takes. Capped, because poll refuses more than an int holds."""
-    return None if timeout is None else min(timeout * 1000, 2**31 - 1)
+    if timeout is None:
+        return None
+    return timeout * 1000 if timeout < LONGEST else LONGEST * 1000
 
 
 class BlockingStream(SocketStream):
@@ -45,23 +53,23 @@ class BlockingStream(SocketStream):
 
     __slots__ = ("_either", "_writable")
 
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__(sock)
+    def __init__(self, sock: socket.socket, peer: tuple[str, int] | None = None) -> None:
+        super().__init__(sock, peer)
         # A poll object serves one thread at a time, and one may read while another writes.
         self._writable: Poller | None = None
         self._either: Poller | None = None
 
-    async def _wait_readable(self, timeout: float | None) -> None:
+    def _wait_readable(self, timeout: float | None) -> None:
         if not self._readable.poll(milliseconds(timeout)):
             raise OperationTimeout
 
-    async def _wait_writable(self, timeout: float | None) -> None:
+    def _wait_writable(self, timeout: float | None) -> None:
         if self._writable is None:
             self._writable = make_poller(self._socket, write=True)
         if not self._writable.poll(milliseconds(timeout)):
             raise OperationTimeout
 
-    async def _wait_either(self, timeout: float | None) -> None:
+    def _wait_either(self, timeout: float | None) -> None:
         if self._either is None:
             self._either = make_poller(self._socket, read=True, write=True)
         if not self._either.poll(milliseconds(timeout)):
@@ -180,10 +188,13 @@ class BlockingBackend(ConcurrencyBackend):
         sock = make_socket(address)
         try:
             if not start_connect(sock, address):
-                if not make_poller(sock, write=True).poll(milliseconds(timeout)):
+                ready = make_poller(sock, write=True).poll(milliseconds(timeout))
+                if not ready:
                     raise OperationTimeout
-                finish_connect(sock, address)
-            return BlockingStream(sock)
+                # A failure would be among what poll says, so that it needs no further question (-4 us).
+                if ready != [(sock.fileno(), _WRITABLE)]:
+                    finish_connect(sock, address)
+            return BlockingStream(sock, peer_at(address))
         except BaseException:
             sock.close()
             raise

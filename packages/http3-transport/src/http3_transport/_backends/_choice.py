@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from .._foreign import ForeignBackend
@@ -10,7 +11,7 @@ from ._detect import running_backend
 if TYPE_CHECKING:
     from http3_models._interfaces import ConcurrencyBackend
 
-    from .._interfaces import Backend
+    from .._interfaces import Backend, Clock
 
 
 def choose_backend(backend: ConcurrencyBackend | None) -> Backend:
@@ -30,6 +31,17 @@ def check_backend(backend: ConcurrencyBackend | None) -> ConcurrencyBackend | No
     if backend is None or callable(getattr(backend, "connect", None)):
         return backend
     raise TypeError(f"backend must be a ConcurrencyBackend or None, not {type(backend).__name__}")
+
+
+def choose_clock(now: Clock | None, backend: ConcurrencyBackend | None) -> Clock:
+    """``now``; else that of a backend which turns the time itself, as a simulation does; else the system's.
+
+    Raises TypeError for what can't be called.
+    """
+    clock = getattr(backend, "now", monotonic) if now is None else now
+    if not callable(clock):
+        raise TypeError(f"now must be a function that returns seconds, not {type(clock).__name__}")
+    return cast("Clock", clock)
 
 
 def blocks(backend: ConcurrencyBackend | None) -> bool:

@@ -23,7 +23,7 @@ from .._connecting import Race, run_race
 from .._interfaces import Address, OperationTimeout, Stream, Waiter
 from ._halves import connect_halves
 from ._lookup import look_up
-from ._sockets import SocketStream, closed_error, finish_connect, make_socket, start_connect
+from ._sockets import SocketStream, closed_error, finish_connect, make_socket, peer_at, start_connect
 
 if TYPE_CHECKING:
     import ssl
@@ -202,7 +202,7 @@ class TrioBackend(ConcurrencyBackend):
 
     async def connect_address(self, address: Address, timeout: float | None) -> Stream:
         with trio.move_on_after(seconds_for_trio(timeout)):
-            return TrioStream(await connect_socket(address))
+            return TrioStream(await connect_socket(address), peer_at(address))
         raise OperationTimeout
 
     async def connect_first(

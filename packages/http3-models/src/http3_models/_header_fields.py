@@ -1,0 +1,108 @@
+"""A header field as a pair of bytes: made of what a caller wrote, checked, found by its name.
+
+Functions under `Headers`, which is a list of such pairs (RFC 9110 section 5). A name stands in a pair as it
+was written; its key, by which it is found, is in lower case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from ._exceptions import LocalProtocolError
+
+Text: TypeAlias = str | bytes
+Pair: TypeAlias = tuple[bytes, bytes]
+
+Index: TypeAlias = Mapping[bytes, bytes | list[bytes]]
+"""By key the value, or the values where a name is repeated."""
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL_NAMES = {b"\r": "a carriage return", b"\n": "a line feed", b"\x00": "a NUL"}
+
+_MAX_KNOWN = 1024
+"""Spellings remembered. Programs use some dozens; those that make names up start over at the bound."""
+
+_MAX_KNOWN_LENGTH = 64
+"""Characters of a name that is remembered; so that the bound above is one of memory."""
+
+known_names: dict[str, bytes] = {}
+"""The keys of names that were asked for before."""
+
+_tokens: set[bytes] = set()
+"""Names that `check_pairs` found good before; bounded as the other."""
+
+
+def key_of(name: object) -> bytes:
+    """What a name is found by. Raises TypeError unless it is str or bytes."""
+    if isinstance(name, str):
+        return known_names.get(name) or _key_of_new(name)
+    if isinstance(name, bytes):
+        return name.lower()
+    raise TypeError(f"a header's name must be str or bytes, not {type(name).__name__}")
+
+
+def _key_of_new(name: str) -> bytes:
+    key = name.encode("utf-8", "surrogatepass").lower()  # ASCII only: \u212a is no k
+    if len(name) <= _MAX_KNOWN_LENGTH:
+        if len(known_names) >= _MAX_KNOWN:
+            known_names.clear()
+        known_names[name] = key
+    return key
+
+
+def pair_of(name: object, value: object, encoding: str) -> Pair:
+    """A field as bytes, blanks around its value left out. Raises TypeError and ValueError that name it."""
+    if not isinstance(name, (str, bytes)):
+        raise TypeError(f"a header's name must be str or bytes, not {type(name).__name__}")
+    if not isinstance(value, (str, bytes)):
+        raise TypeError(f"header {name!r} must be str or bytes, not {type(value).__name__}")
+    try:
+        name_bytes = name if isinstance(name, bytes) else name.encode()
+        value_bytes = value if isinstance(value, bytes) else value.encode(encoding)
+    except UnicodeEncodeError as exc:
+        raise ValueError(f"header {name!r} can't be encoded as {exc.encoding}") from exc
+    return name_bytes, value_bytes.strip(b" \t")
+
+
+def two(item: object) -> tuple[object, object]:
+    """Name and value of a pair; a str of two characters is none. Raises TypeError."""
+    if isinstance(item, (tuple, list)) and len(item) == 2:
+        return item[0], item[1]
+    raise TypeError(f"headers must hold pairs of name and value, not {type(item).__name__}")
+
+
+def indexed(pairs: list[Pair]) -> Index:
+    """The values by key."""
+    index: dict[bytes, bytes | list[bytes]] = {name.lower(): value for name, value in pairs}
+    if len(index) < len(pairs):
+        lists: dict[bytes, list[bytes]] = {}
+        for name, value in pairs:
+            lists.setdefault(name.lower(), []).append(value)
+        index.update({name: values for name, values in lists.items() if len(values) > 1})
+    return index
+
+
+def check_pairs(pairs: list[Pair]) -> None:
+    """Raise LocalProtocolError unless names are tokens, and values have no control characters but tab."""
+    for name, _ in pairs:
+        if name not in _tokens:
+            _check_name(name)
+    if found := _CONTROL.search(b"".join([value for _, value in pairs])):
+        culprit = next(name for name, value in pairs if _CONTROL.search(value)).decode()
+        what = _CONTROL_NAMES.get(found[0], "a control character")
+        raise LocalProtocolError(f"Header {culprit!r} has {what} in its value; nothing was sent")
+
+
+def _check_name(name: bytes) -> None:
+    if not _TOKEN.fullmatch(name):
+        shown = name.decode("ascii", "backslashreplace")
+        raise LocalProtocolError(
+            f"Header name {shown!r} is not a token (letters, digits and !#$%&'*+-.^_`|~); nothing was sent"
+        )
+    if len(name) <= _MAX_KNOWN_LENGTH:
+        if len(_tokens) >= _MAX_KNOWN:
+            _tokens.clear()
+        _tokens.add(name)

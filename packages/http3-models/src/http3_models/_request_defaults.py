@@ -1,0 +1,188 @@
+"""What a client adds to each of its requests, and what its requests begin with, kept ready.
+
+The requests of a program differ in target, values and body, seldom in host and names of headers. So what
+depends on these alone (which automatic headers are left, whether the names may be sent, how it is all
+written) is found out once: the *stem* of a head. Behind it stand the caller's own headers and what describes
+the body. A stem holds no value of any request, hence no secret of one.
+
+Stems are for what is ordinary: a dict of names and printable ASCII, no name that has to be looked at together
+with others. All else goes the careful way of `_request_head`, which also finds the words for what is wrong.
+Both ways lead to the same head; the short one takes a third of the time (GET with three headers: -14 us).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from ._bodies import EMPTY_BODY
+from ._exceptions import LocalProtocolError
+from ._headers import Headers
+from ._records import RequestState
+from ._request_head import DELICATE, NO_NAMES, complete_headers, framing, merged_headers, split_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._header_fields import Pair
+    from ._headers import HeaderTypes
+    from ._records import RequestBody
+    from ._url import URL
+
+_MOST_KEPT = 64
+"""Stems, and layouts, at a time. A crawler that goes to more hosts gains little from them."""
+
+_MOST_NAMES = 16
+"""Headers of a request that a stem is kept for; with the bound above, one of memory."""
+
+_READ = DELICATE | {b"connection", b"cookie", b"expect", b"range"}
+"""Names whose values say something about the rest of the request."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_NOTHING: Mapping[Any, Any] = {}
+
+
+class _Layout(NamedTuple):
+    """What follows from the names of a request's own headers, ``names``, whatever the host.
+
+    ``pairs``, which follow Host: the automatic ones that are left, the client's.
+    """
+
+    names: tuple[bytes, ...]
+    pairs: list[Pair]
+    takes_content_type: bool
+    hand_cookie: str | None
+
+
+class _Stem(NamedTuple):
+    """``headers``: Host and the pairs of the layout."""
+
+    headers: Headers
+    layout: _Layout
+
+
+class RequestDefaults:
+    """What a client adds: ``headers``, which those of a request replace or remove, and the automatic ones but
+    for ``removed``, names in lower case; both as `split_headers` gives them."""
+
+    __slots__ = ("_headers", "_layouts", "_removed", "_stems", "_version")
+
+    def __init__(self, headers: Headers, removed: frozenset[bytes] = NO_NAMES) -> None:
+        self._headers = headers
+        self._removed = removed
+        self._version = headers.version
+        self._layouts: dict[tuple[object, ...], _Layout | None] = {}
+        self._stems: dict[tuple[object, ...], _Stem | None] = {}
+
+    def are_still(self, headers: Headers) -> bool:
+        """True if they are of ``headers``, and these were not changed meanwhile."""
+        return headers is self._headers and headers.version == self._version
+
+    def request(
+        self, method: str, url: URL, headers: HeaderTypes | None, body: RequestBody, content_type: str | None
+    ) -> RequestState:
+        """A request with all its headers, checked.
+
+        Raises LocalProtocolError (what may not be sent), TypeError and ValueError as `Headers` does.
+        """
+        own: Mapping[Any, Any]
+        if headers is None:
+            own = _NOTHING
+        elif type(headers) is dict:
+            own = headers
+        else:
+            return self._made_carefully(method, url, headers, body, content_type)
+        try:
+            stem = self._stems[(url.netloc, *own)]
+        except KeyError:
+            stem = self._new_stem(url, own)
+        fields = None if stem is None else _own_fields(stem.layout, own, method, body, content_type)
+        if stem is None or fields is None:
+            return self._made_carefully(method, url, headers, body, content_type)
+        complete = stem.headers._grown(fields) if fields else stem.headers.copy()
+        return RequestState(method, url, complete, body, hand_cookie=stem.layout.hand_cookie)
+
+    def _made_carefully(
+        self, method: str, url: URL, headers: HeaderTypes | None, body: RequestBody, content_type: str | None
+    ) -> RequestState:
+        given, removed = split_headers(headers)
+        merged = merged_headers(self._headers, given, removed)
+        complete = complete_headers(method, url, merged, removed | self._removed, body, content_type)
+        hand_cookie = complete.get("cookie") if merged else None
+        return RequestState(method, url, complete, body, hand_cookie=hand_cookie)
+
+    def _new_stem(self, url: URL, own: Mapping[Any, Any]) -> _Stem | None:
+        """None where the names are not ordinary."""
+        if len(own) > _MOST_NAMES:
+            return None
+        names = tuple(own)
+        try:
+            layout = self._layouts[names]
+        except KeyError:
+            layout = self._make_layout(url, own)
+            self._layouts = _with_one_more(self._layouts, names, layout)
+        stem = None
+        if layout is not None:
+            stem = _Stem(Headers._from_raw([(b"Host", url.netloc.encode()), *layout.pairs]), layout)
+            stem.headers._checked = stem.headers.version
+        self._stems = _with_one_more(self._stems, (url.netloc, *names), stem)
+        return stem
+
+    def _make_layout(self, url: URL, own: Mapping[Any, Any]) -> _Layout | None:
+        try:
+            fields = Headers(dict.fromkeys(own, ""))
+            fields.check()
+        except (TypeError, ValueError, LocalProtocolError):
+            return None
+        clients = {name for name, _ in self._headers.raw}
+        names = {name for name, _ in fields.raw}
+        is_ordinary = (
+            names.isdisjoint(_READ | clients)
+            and DELICATE.isdisjoint(clients | self._removed)
+            and self._headers._encoding is None
+        )
+        if not is_ordinary:
+            return None
+        left_out = self._removed | names
+        headers = complete_headers("GET", url, self._headers, left_out, EMPTY_BODY, None)
+        return _Layout(
+            tuple([name for name, _ in fields.wire]),
+            headers.wire[1:],  # without Host
+            b"content-type" not in left_out | clients,
+            headers.get("cookie"),
+        )
+
+
+def _with_one_more(kept: dict[K, V], key: K, value: V) -> dict[K, V]:
+    """``kept`` and the new one, or that alone where it is full."""
+    if len(kept) >= _MOST_KEPT:
+        return {key: value}
+    kept[key] = value
+    return kept
+
+
+def _own_fields(
+    layout: _Layout, own: Mapping[Any, Any], method: str, body: RequestBody, content_type: str | None
+) -> list[Pair] | None:
+    """What stands behind the stem; None where a value is not ordinary."""
+    fields: list[Pair] = []
+    if own:
+        try:
+            text = "".join(own.values())
+        except TypeError:  # bytes, or None, which removes a header
+            return None
+        if not (text.isascii() and text.isprintable()):
+            return None
+        values = [value.strip().encode() for value in own.values()]
+        fields = list(zip(layout.names, values, strict=True))
+    if content_type is not None and layout.takes_content_type:
+        fields.append((b"Content-Type", content_type.encode()))
+    frame = framing(method, body, NO_NAMES, NO_NAMES)
+    if frame is not None:
+        fields.append(frame)
+    return fields
+
+
+NO_DEFAULTS = RequestDefaults(Headers())
+"""Of requests that are made without a client."""

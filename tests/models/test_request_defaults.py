@@ -1,0 +1,200 @@
+"""What a client adds to its requests: the short way to a head must lead where the careful one leads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from http3_models import URL, Headers, LocalProtocolError
+from http3_models import _request_defaults as module
+from http3_models._bodies import BytesBody, IteratorBody
+from http3_models._content import EMPTY_BODY
+from http3_models._records import RequestState
+from http3_models._request import build_state
+from http3_models._request_defaults import RequestDefaults
+from http3_models._request_head import split_headers
+
+URL_TEXT = "https://example.org/path"
+
+NAMES = st.sampled_from(
+    [
+        "X-A", "x-a", "X-B", "Accept", "accept", "User-Agent", "Accept-Encoding", "Connection",
+        "Content-Type", "Host", "Content-Length", "Transfer-Encoding", "Cookie", "cookie", "Range", "Expect",
+        "TE", "Authorization", "no token", "", "X:", "caf\u00e9", b"X-A", b"X-C", 1,
+    ]
+)  # fmt: skip
+VALUES = st.sampled_from(
+    [
+        "a",
+        "",
+        " a b ",
+        "\ta",
+        "close",
+        "5",
+        "chunked",
+        "a\r\nX-Evil: 1",
+        "a\x00",
+        "caf\u00e9",
+        "\ud800",
+        b"a",
+        7,
+    ]
+)
+OWN = st.one_of(
+    st.none(),
+    st.dictionaries(NAMES, st.one_of(VALUES, st.none()), max_size=4),
+    st.dictionaries(st.sampled_from(["X-A", "X-B", "Accept", "TE"]), st.just("plain text"), max_size=3),
+)
+CLIENTS = st.dictionaries(
+    st.sampled_from(
+        ["X-A", "Accept", "Host", "Cookie", "Connection", "Content-Type", "Content-Length", "X-D"]
+    ),
+    st.sampled_from(["a", "5", "b\n", None]),
+    max_size=2,
+)
+BODIES = st.sampled_from(["none", "empty", "bytes", "iterator"])
+
+
+def body_of(kind: str) -> Any:
+    made = {"none": EMPTY_BODY, "empty": BytesBody(b""), "bytes": BytesBody(b"12345")}
+    return made.get(kind) or IteratorBody([b"a"])
+
+
+def outcome(make: Any, *arguments: Any) -> Any:
+    """What is sent and remembered, or what is refused."""
+    try:
+        state: RequestState = make(*arguments)
+    except (LocalProtocolError, TypeError, ValueError) as exc:
+        return type(exc), str(exc)
+    headers = state.headers
+    return (
+        state.method, state.url, headers.wire, dict(headers), headers.encoding, state.hand_cookie,
+        headers._checked == headers.version,
+    )  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(
+    st.sampled_from(["GET", "POST", "DELETE"]),
+    CLIENTS,
+    OWN,
+    BODIES,
+    st.sampled_from([None, "application/json"]),
+    st.sampled_from([None, "latin-1"]),
+)
+@example("POST", {}, {"X-A": " 1 ", "TE": "trailers"}, "bytes", "application/json", None)
+@example("GET", {"Cookie": "a=1"}, {"X-A": "1"}, "none", None, None)
+@example("GET", {}, {"Range": "bytes=0-"}, "none", None, None)
+@example("GET", {"Accept-Encoding": None}, {"Accept-Encoding": "gzip"}, "none", None, None)
+@example("POST", {"Content-Length": None}, None, "bytes", None, None)
+@example("POST", {"Content-Type": None}, None, "bytes", "application/json", None)
+def test_both_ways_lead_to_the_same_head(
+    method: str, clients: Any, own: Any, body: str, content_type: str | None, encoding: str | None
+) -> None:
+    headers, removed = split_headers(clients)
+    if encoding is not None:
+        headers.encoding = encoding
+    defaults = RequestDefaults(headers, removed)
+    arguments = (method, URL(URL_TEXT), own, body_of(body), content_type)
+    careful = outcome(defaults._made_carefully, *arguments)
+    assert outcome(defaults.request, *arguments) == careful
+    assert outcome(defaults.request, *arguments) == careful  # with what is kept from the first time
+
+
+@pytest.mark.parametrize(
+    ("own", "is_short"),
+    [
+        (None, True),
+        ({}, True),
+        ({"X-A": "1", "Accept": "text/html"}, True),
+        ({b"X-A": "1"}, True),
+        ({"X-A": None}, False),
+        ({"X-A": b"1"}, False),
+        ({"X-A": "caf\u00e9"}, False),
+        ({"X-Client": "1"}, False),
+        ({"Cookie": "a=1"}, False),
+        ({f"X-{number}": "1" for number in range(17)}, False),
+        ([("X-A", "1")], False),
+        (Headers({"X-A": "1"}), False),
+    ],
+)
+def test_what_is_ordinary(own: Any, is_short: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = RequestDefaults(Headers({"X-Client": "c"}))
+    careful: list[object] = []
+    made_carefully = RequestDefaults._made_carefully
+
+    def seen(*arguments: Any) -> RequestState:
+        careful.append(1)
+        return made_carefully(*arguments)
+
+    monkeypatch.setattr(RequestDefaults, "_made_carefully", seen)
+    state = defaults.request("GET", URL(URL_TEXT), own, EMPTY_BODY, None)
+    assert state.headers["X-Client"] == ("1" if own == {"X-Client": "1"} else "c")
+    assert bool(careful) is not is_short
+
+
+@pytest.mark.parametrize(
+    "value", ["a\r\nX-Evil: 1", "a\nb", "a\rb", "a\x00", "\x7f", "caf\u00e9\r\n", "\x1f"]
+)
+@pytest.mark.parametrize("name", ["X-A", "Accept", "Content-Type"])
+def test_no_value_brings_a_line_of_its_own(name: str, value: str) -> None:
+    defaults = RequestDefaults(Headers({"X-Client": "c"}))
+    assert defaults.request("GET", URL(URL_TEXT), {name: "good"}, EMPTY_BODY, None).headers[name] == "good"
+    for own in ({name: value}, {name: "good", "X-B": value}):
+        with pytest.raises(LocalProtocolError):
+            defaults.request("GET", URL(URL_TEXT), own, EMPTY_BODY, None)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("options", [{}, {"headers": {"X-A": "1"}}, {"data": b"abc"}, {"json": [1]}])
+def test_a_request_can_be_changed_without_effect_on_others(method: str, options: Any) -> None:
+    defaults = RequestDefaults(Headers({"X-Client": "c"}))
+
+    def made() -> RequestState:
+        return build_state(method, URL_TEXT, defaults=defaults, **options)
+
+    expected = made().headers.wire
+    for _ in range(2):
+        headers = made().headers
+        headers["X-Client"] = "changed"
+        headers.add("X-More", "1")
+        del headers["accept"]
+        assert (headers["x-client"], headers["x-more"], headers.get("accept")) == ("changed", "1", None)
+        assert made().headers.wire == expected
+
+
+def test_changed_headers_are_other_defaults() -> None:
+    headers = Headers({"X-A": "1"})
+    defaults = RequestDefaults(headers)
+    assert defaults.are_still(headers)
+    assert not defaults.are_still(headers.copy())
+    headers["X-A"] = "2"
+    assert not defaults.are_still(headers)
+
+
+def test_what_is_kept_is_bounded_and_holds_no_values_of_requests() -> None:
+    defaults = RequestDefaults(Headers())
+    for number in range(200):
+        own = {f"X-{number}": f"secret-{number}"}
+        state = defaults.request("GET", URL(f"https://host-{number}.example/"), own, EMPTY_BODY, None)
+        assert state.headers[f"x-{number}"] == f"secret-{number}"
+        assert state.headers["host"] == f"host-{number}.example"
+    assert 0 < len(defaults._stems) <= module._MOST_KEPT
+    assert 0 < len(defaults._layouts) <= module._MOST_KEPT
+    kept = [(key, stem.headers.wire, stem.layout) for key, stem in defaults._stems.items() if stem]
+    assert kept
+    assert "secret" not in repr((kept, defaults._layouts))
+
+
+def test_hosts_are_told_apart_by_port() -> None:
+    hosts = ["http://h:80/", "https://h:80/", "http://h:443/", "ftp://h:80/", "http://h:8080/"]
+    assert [build_state("GET", url).headers["Host"] for url in hosts] == [
+        "h",
+        "h:80",
+        "h:443",
+        "h:80",
+        "h:8080",
+    ]
