@@ -17,6 +17,7 @@ from http3_models import (
     AsyncDispatcher,
     ClientClosed,
     Dispatcher,
+    EgressPolicy,
     Headers,
     InvalidURL,
     Limits,
@@ -81,6 +82,7 @@ def test_a_client_that_sent_nothing_closes_nothing(world: World, pools: list[Poo
 
 def test_the_pool_gets_the_clients_options(world: World, pools: list[Pool]) -> None:
     limits, pool_limits = Limits(max_decoded=9), PoolLimits(hard_limit=3)
+    egress = EgressPolicy(allow=["10.0.0.0/8"])
     session = world.session(
         verify="/ca.pem",
         cert="/c.pem",
@@ -90,6 +92,7 @@ def test_the_pool_gets_the_clients_options(world: World, pools: list[Pool]) -> N
         trust_env=False,
         replay=False,
         limits=limits,
+        egress=egress,
     )
     session.get("http://h/")
     backend = pools[0].options.pop("backend")
@@ -102,6 +105,7 @@ def test_the_pool_gets_the_clients_options(world: World, pools: list[Pool]) -> N
         "trust_env": False,
         "replay": False,
         "limits": limits,
+        "egress": egress,
     }
     assert backend is None if world.is_async else type(backend) is http3_transport.BlockingBackend
     assert pools[0].threads == ["MainThread"]
