@@ -6,7 +6,10 @@ checked at once and a function is kept that opens the rest.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from http3_models import EgressPolicy, PoolLimits, SSLConfig
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from http3_models._config import CertTypes, Limits, TimeoutConfig, VerifyTypes
 
 HTTP_VERSIONS = ("HTTP/1.1", "HTTP/2")
+
+_TRANSPORT = "http3_transport"
 
 
 class PoolOptions:
@@ -39,7 +44,8 @@ class PoolOptions:
         limits: Limits,
         egress: EgressPolicy | None,
     ) -> None:
-        SSLConfig(verify=verify, cert=cert, trust_env=trust_env)  # for its complaints
+        if not (verify is True and cert is None and trust_env):
+            SSLConfig(verify=verify, cert=cert, trust_env=trust_env)  # for its complaints
         if not isinstance(pool_limits, PoolLimits):
             raise TypeError(f"pool_limits must be a PoolLimits, not {type(pool_limits).__name__}")
         if backend is not None and not callable(getattr(backend, "connect", None)):
@@ -80,12 +86,20 @@ def opener(
 
 
 def _require_transport() -> None:
+    """Raises ImportError where http3-transport is not installed."""
+    if _TRANSPORT not in sys.modules and _lies_on_the_path(_TRANSPORT):
+        return  # to import it takes ten times as long (0.3 ms), and may wait for the first request
     try:
         import http3_transport  # noqa: F401 (only to know that it is there)
     except ImportError as exc:
         raise ImportError(
             "Without dispatch= a client needs http3-transport: pip install http3-client[transport]"
         ) from exc
+
+
+@cache
+def _lies_on_the_path(package: str) -> bool:
+    return any(os.path.isfile(os.path.join(folder, package, "__init__.py")) for folder in sys.path)
 
 
 def _app_opener(app: Any, raise_app_exceptions: bool, *, asynchronous: bool) -> Callable[[], Dispatching]:
@@ -108,15 +122,14 @@ def _app_opener(app: Any, raise_app_exceptions: bool, *, asynchronous: bool) -> 
 
 
 def _open_pool(pool: PoolOptions, *, asynchronous: bool) -> Dispatching:
-    from http3_transport import ConnectionPool
+    import http3_transport
 
+    make_pool = http3_transport.ConnectionPool
     if asynchronous:
-        return ConnectionPool(backend=pool.backend, **pool.arguments)
-    from http3_transport import BlockingBackend
-
-    backend = BlockingBackend() if pool.backend is None else pool.backend
-    made = ConnectionPool(backend=backend, **pool.arguments)
-    return made if type(backend) is BlockingBackend else Bridged(made)
+        return make_pool(backend=pool.backend, **pool.arguments)
+    backend = http3_transport.BlockingBackend() if pool.backend is None else pool.backend
+    made = make_pool(backend=backend, **pool.arguments)
+    return made if type(backend) is http3_transport.BlockingBackend else Bridged(made)
 
 
 def _checked_versions(versions: object) -> tuple[str, ...]:

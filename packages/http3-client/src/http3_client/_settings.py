@@ -60,7 +60,7 @@ class Settings:
     def set_headers(self, headers: HeaderTypes | None) -> None:
         """A value of None removes a header that would be sent by default."""
         kept, self.removed = split_headers(headers)
-        self.headers = kept.copy()
+        self.headers = kept.copy() if kept is headers else kept
 
 
 class Setting(Generic[Got, Given]):
@@ -153,7 +153,7 @@ def as_max_redirects(number: object) -> int:
 
 def as_secret_headers(names: object) -> frozenset[str]:
     """The default set and those given, in lower case."""
-    if names is None:
+    if names is None or names == ():
         return DEFAULT_SECRET_HEADERS
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         raise TypeError(f"secret_headers must be names of headers, not {type(names).__name__}")

@@ -56,6 +56,8 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
         self._store = CookieStore()
         self._now = now
         self._jar = None
+        if cookies is None:
+            return
         if _is_jar(cookies):
             from ._cookie_jar import JarMirror
 
@@ -63,7 +65,7 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
             self._store.mirror = JarMirror(cookies)
         elif isinstance(cookies, Cookies):
             self._store = cookies._store.copy()
-        elif cookies is not None:
+        else:
             self._load(cookies)
 
     # Reading

@@ -78,7 +78,7 @@ class Headers(MutableMapping[str, str]):
         self.version = 0
         if encoding is not None:
             self.encoding = encoding
-        elif isinstance(headers, Headers):
+        elif headers is not None and isinstance(headers, Headers):
             self._encoding = headers._encoding
         self._pairs = self._pairs_of(headers)
 

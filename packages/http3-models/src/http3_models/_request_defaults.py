@@ -62,6 +62,10 @@ class _Stem(NamedTuple):
     layout: _Layout
 
 
+_plain_layouts: dict[tuple[object, ...], _Layout | None] = {}
+_plain_stems: dict[tuple[object, ...], _Stem | None] = {}
+
+
 class RequestDefaults:
     """What a client adds: ``headers``, which those of a request replace or remove, and the automatic ones but
     for ``removed``, names in lower case; both as `split_headers` gives them."""
@@ -72,8 +76,10 @@ class RequestDefaults:
         self._headers = headers
         self._removed = removed
         self._version = headers.version
-        self._layouts: dict[tuple[object, ...], _Layout | None] = {}
-        self._stems: dict[tuple[object, ...], _Stem | None] = {}
+        # Clients without headers of their own share what they keep: many live for one request (-25 us).
+        is_plain = not headers and not removed and headers._encoding is None
+        self._layouts: dict[tuple[object, ...], _Layout | None] = _plain_layouts if is_plain else {}
+        self._stems: dict[tuple[object, ...], _Stem | None] = _plain_stems if is_plain else {}
 
     def are_still(self, headers: Headers) -> bool:
         """True if they are of ``headers``, and these were not changed meanwhile."""

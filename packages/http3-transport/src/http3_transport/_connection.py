@@ -56,6 +56,8 @@ class HTTPConnection(AsyncDispatcher):
     now: Callable[[], float]
     is_settled: bool = True
     """False while an HTTP/2 server has not said yet how many streams it takes."""
+    multiplexes: bool = False
+    """True for HTTP/2, once it is open."""
 
     _config: SSLConfig = DEFAULT_SSL_CONFIG
     _given_backend: ConcurrencyBackend | None = None
@@ -110,7 +112,7 @@ class HTTPConnection(AsyncDispatcher):
     @property
     def is_http2(self) -> bool:
         """True if HTTP/2 was agreed on; False before the connection is open."""
-        return self._engine is not None and self._engine.protocol == "HTTP/2"
+        return self.multiplexes
 
     @property
     def is_closed(self) -> bool:
@@ -165,19 +167,26 @@ class HTTPConnection(AsyncDispatcher):
                 lease.release()
             raise
 
-    async def open(self, opening: Opening, request: RequestState, config: SSLConfig | None = None) -> None:
-        """Connect, for the request that is waiting for it."""
-        settled = opening.settled
+    async def open(
+        self,
+        opening: Opening,
+        request: RequestState,
+        config: SSLConfig,
+        settled: Callable[[], None] | None = None,
+    ) -> None:
+        """Connect, for the request that is waiting for it; ``settled`` as for `open_engine`."""
 
         def note() -> None:
             self.is_settled = True
             if self._own is not None:
                 self._own.wake()
-            settled()
+            if settled is not None:
+                settled()
 
-        opening.settled = note
-        engine = await open_engine(opening, self.origin, config or self._config, request)
-        self.is_settled = engine.protocol != "HTTP/2"
+        engine = await open_engine(opening, self.origin, config, request, note)
+        if engine.protocol == "HTTP/2":
+            self.multiplexes = True
+            self.is_settled = False
         self._engine = engine
         open_connections.add(self)
 
@@ -239,8 +248,8 @@ class HTTPConnection(AsyncDispatcher):
 
     async def _open_alone(self, backend: Backend, own: _OwnUse, request: RequestState) -> None:
         self._scope = backend.scope()
-        opening = Opening(backend, self._http_versions, self._limits, self.now, egress=self._egress)
-        await self.open(opening, request)
+        opening = Opening(backend, self._http_versions, self._limits, self.now, self._egress)
+        await self.open(opening, request, self._config)
         own.opener = None
         if self._closing and self._engine is not None:
             self._engine.close()
@@ -290,11 +299,6 @@ class HTTPConnection(AsyncDispatcher):
     def stream_limit(self) -> int:
         """See `Engine.stream_limit`; 0 before it is open."""
         return 0 if self._engine is None else self._engine.stream_limit
-
-    @property
-    def multiplexes(self) -> bool:
-        """True for HTTP/2."""
-        return self.is_http2
 
     def abort(self) -> None:
         """Drop the socket; every exchange under way fails."""

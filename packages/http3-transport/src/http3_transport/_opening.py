@@ -46,7 +46,7 @@ _ALPN_NAMES = {"HTTP/2": "h2", "HTTP/1.1": "http/1.1"}
 
 def check_http_versions(http_versions: object) -> tuple[str, ...]:
     """The versions as a tuple. Raises TypeError or ValueError for anything that is not in `HTTP_VERSIONS`."""
-    if http_versions is HTTP_VERSIONS:
+    if http_versions == HTTP_VERSIONS:
         return HTTP_VERSIONS
     if not isinstance(http_versions, (tuple, list)):
         raise TypeError("http_versions must be a tuple of strings, such as ('HTTP/1.1', 'HTTP/2')")
@@ -68,17 +68,10 @@ def alpn_protocols(http_versions: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for version, name in _ALPN_NAMES.items() if version in http_versions)
 
 
-def _nothing() -> None:
-    pass
-
-
 class Opening:
-    """What opening needs to know beside origin, TLS configuration and request.
+    """What is the same for all connections that a pool opens."""
 
-    ``settled`` is called once, when an HTTP/2 server has said how many streams it takes.
-    """
-
-    __slots__ = ("backend", "egress", "http_versions", "limits", "now", "settled")
+    __slots__ = ("backend", "egress", "http_versions", "limits", "now")
 
     def __init__(
         self,
@@ -86,32 +79,42 @@ class Opening:
         http_versions: tuple[str, ...],
         limits: Limits,
         now: Clock,
-        settled: Callable[[], None] = _nothing,
-        *,
-        egress: EgressPolicy | None = None,
+        egress: EgressPolicy | None,
     ) -> None:
         self.backend: Backend = backend
         self.http_versions: tuple[str, ...] = http_versions
         self.limits: Limits = limits
         self.now: Clock = now
-        self.settled: Callable[[], None] = settled
         self.egress: EgressPolicy | None = egress
 
 
-async def open_engine(opening: Opening, origin: Origin, config: SSLConfig, request: RequestState) -> Engine:
+async def open_engine(
+    opening: Opening, origin: Origin, config: SSLConfig, request: RequestState, settled: Callable[[], None]
+) -> Engine:
     """Connect to ``origin`` for ``request``, whose connect limit and deadline apply to all of it.
 
-    A CA file or certificate that is missing is the caller's OSError, and passes as it is.
+    ``settled`` is called once, when an HTTP/2 server has said how many streams it takes. A CA file or
+    certificate that is missing is the caller's OSError, and passes as it is.
     """
     context = _context(opening, config) if origin.is_ssl else None
+    backend, now = opening.backend, opening.now
     limit = request.timeout.connect_timeout if request.timeout is not None else None
     try:
         left = limit if request.deadline is None else request.deadline.within(limit)
-        ends = None if left is None else opening.now() + left
-        stream = await _connected(opening, origin, config, context, request, ends)
+        ends = None if left is None else now() + left
+        if isinstance(backend, ForeignBackend):
+            stream = await _by_foreign(backend, opening, origin, context, request)
+        else:
+            stream = await open_stream(
+                backend, origin.host, origin.port, left, egress=opening.egress, phases=request.phases, now=now
+            )
+            if context is not None:
+                if context is config.verify:  # the user's: others may have set other protocols meanwhile
+                    _context(opening, config)
+                stream = await _secured(opening, stream, context, origin, request, ends)
         if _version(opening.http_versions, stream, request) == "HTTP/1.1":
-            return HTTP11Engine(stream, now=opening.now, limits=opening.limits)
-        return await _start_http2(opening, stream, ends)
+            return HTTP11Engine(stream, now=now, limits=opening.limits)
+        return await _start_http2(opening, stream, ends, settled)
     except OperationTimeout as exc:
         raise timeout_error(request, "connect", limit, Delivery.NOT_SENT) from exc
     except TotalTimeout as exc:
@@ -133,30 +136,17 @@ def _context(opening: Opening, config: SSLConfig) -> ssl.SSLContext:
     return context_for(config, alpn_protocols(opening.http_versions))
 
 
-async def _connected(
+async def _by_foreign(
+    backend: ForeignBackend,
     opening: Opening,
     origin: Origin,
-    config: SSLConfig,
     context: ssl.SSLContext | None,
     request: RequestState,
-    ends: float | None,
 ) -> Stream:
-    """A stream, with TLS where the origin wants it."""
-    backend, now = opening.backend, opening.now
-    if isinstance(backend, ForeignBackend):
-        if opening.egress is not None:
-            raise Refused("An egress policy needs a backend that leaves the choice of an address to us")
-        stream, _ = await backend.open(origin, context, request)
-        return stream
-    left = None if ends is None else ends - now()
-    stream = await open_stream(
-        backend, origin.host, origin.port, left, egress=opening.egress, phases=request.phases, now=now
-    )
-    if context is None:
-        return stream
-    if context is config.verify:  # of the user's own: others may have set other ALPN protocols meanwhile
-        _context(opening, config)
-    return await _secured(opening, stream, context, origin, request, ends)
+    if opening.egress is not None:
+        raise Refused("An egress policy needs a backend that leaves the choice of an address to us")
+    stream, _ = await backend.open(origin, context, request)
+    return stream
 
 
 async def _secured(
@@ -187,12 +177,12 @@ async def _secured(
         request.phases.tls = opening.now() - started
 
 
-async def _start_http2(opening: Opening, stream: Stream, ends: float | None) -> Engine:
+async def _start_http2(
+    opening: Opening, stream: Stream, ends: float | None, settled: Callable[[], None]
+) -> Engine:
     from ._http2 import HTTP2Engine
 
-    engine = HTTP2Engine(
-        stream, opening.backend, now=opening.now, limits=opening.limits, settled=opening.settled
-    )
+    engine = HTTP2Engine(stream, opening.backend, now=opening.now, limits=opening.limits, settled=settled)
     try:
         await engine.start(None if ends is None else max(ends - opening.now(), 0.001))
     except BaseException:

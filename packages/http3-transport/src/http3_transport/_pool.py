@@ -194,7 +194,9 @@ class ConnectionPool(AsyncDispatcher):
                 raise RuntimeError(
                     "an AsyncClient serves one event loop at a time, and its first one was not closed yet"
                 )
-        fresh = Books(choose_backend(self._given_backend), self.pool_limits, self.now)
+        backend = choose_backend(self._given_backend)
+        opening = Opening(backend, self._http_versions, self._limits, self.now, self._egress)
+        fresh = Books(opening, self.pool_limits)
         with _pool_books.beginning:
             if self._books is not books:
                 fresh = self._books or fresh  # another thread was faster
@@ -262,16 +264,9 @@ class ConnectionPool(AsyncDispatcher):
         self, books: Books, ticket: Ticket, entry: Entry, request: RequestState
     ) -> HTTPConnection:
         connection = HTTPConnection._of_pool(request.url.origin, self.timeout, self.now)
-        opening = Opening(
-            books.backend,
-            self._http_versions,
-            self._limits,
-            self.now,
-            partial(books.settled, entry),
-            egress=self._egress,
-        )
         try:
-            await connection.open(opening, request, self._ssl_config(request))
+            config = self._ssl_config(request)
+            await connection.open(books.opening, request, config, partial(books.settled, entry))
             books.opened(ticket, connection)
         except BaseException:
             connection.abort()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from http3_models._config import PoolLimits
 
-    from ._interfaces import Backend, Clock
+    from ._opening import Opening
     from ._pool_records import Entry, Ticket
 
 beginning = threading.Lock()
@@ -96,13 +96,14 @@ class Books:
     Each method is one change under the lock; what the change discards is closed after it.
     """
 
-    def __init__(self, backend: Backend, limits: PoolLimits, now: Clock) -> None:
-        self.backend = backend
-        self.scope = backend.scope()
+    def __init__(self, opening: Opening, limits: PoolLimits) -> None:
+        self.opening = opening
+        self.backend = opening.backend
+        self.scope = self.backend.scope()
         self.generation = _process.generation
         self.state = PoolState(limits)
         self.abandoned: deque[tuple[Ticket, Callable[[], None]]] = deque()
-        self._now = now
+        self._now = opening.now
         self._lock = threading.Lock()
         self._closed = False
 

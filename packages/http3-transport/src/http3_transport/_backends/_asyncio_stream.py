@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, cast
 
 from .._interfaces import OperationTimeout
 from ._asyncio_tasks import running_loop, wake
-from ._sockets import closed_error, connection_info, make_poller
+from ._sockets import READABLE, closed_error, connection_info, make_poller
 
 if TYPE_CHECKING:
     from http3_models._records import ConnectionInfo
@@ -86,7 +86,7 @@ class AsyncioStream(asyncio.Protocol):
         self._unsent = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = NEVER
-        self._look = make_poller(sock, read=True) if CAN_LOOK_AT_SOCKET else None
+        self._look = make_poller(sock, READABLE) if CAN_LOOK_AT_SOCKET else None
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"to {self.info.peer_address}"

@@ -21,7 +21,17 @@ from .._connecting import Race, run_race
 from .._interfaces import Address, Clock, OperationTimeout, Stream, Waiter
 from ._halves import connect_halves
 from ._lookup import look_up
-from ._sockets import Poller, SocketStream, finish_connect, make_poller, make_socket, peer_at, start_connect
+from ._sockets import (
+    READABLE,
+    WRITABLE,
+    Poller,
+    SocketStream,
+    finish_connect,
+    make_poller,
+    make_socket,
+    peer_at,
+    start_connect,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -34,9 +44,6 @@ WAIT_SLICE = 0.5
 
 # Seconds, 23 days.
 LONGEST = 2e6
-
-# What poll says of a socket that can be written to, and of which there is nothing else to say.
-_WRITABLE = getattr(select, "POLLOUT", None)
 
 _SCOPE = object()
 
@@ -65,13 +72,13 @@ class BlockingStream(SocketStream):
 
     def _wait_writable(self, timeout: float | None) -> None:
         if self._writable is None:
-            self._writable = make_poller(self._socket, write=True)
+            self._writable = make_poller(self._socket, WRITABLE)
         if not self._writable.poll(milliseconds(timeout)):
             raise OperationTimeout
 
     def _wait_either(self, timeout: float | None) -> None:
         if self._either is None:
-            self._either = make_poller(self._socket, read=True, write=True)
+            self._either = make_poller(self._socket, READABLE | WRITABLE)
         if not self._either.poll(milliseconds(timeout)):
             raise OperationTimeout
 
@@ -188,11 +195,11 @@ class BlockingBackend(ConcurrencyBackend):
         sock = make_socket(address)
         try:
             if not start_connect(sock, address):
-                ready = make_poller(sock, write=True).poll(milliseconds(timeout))
+                ready = make_poller(sock, WRITABLE).poll(milliseconds(timeout))
                 if not ready:
                     raise OperationTimeout
                 # A failure would be among what poll says, so that it needs no further question (-4 us).
-                if ready != [(sock.fileno(), _WRITABLE)]:
+                if ready != [(sock.fileno(), WRITABLE)]:
                     finish_connect(sock, address)
             return BlockingStream(sock, peer_at(address))
         except BaseException:

@@ -98,6 +98,11 @@ def _endpoint(ask: Callable[[], object]) -> tuple[str, int] | None:
     return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
 
 
+# Windows, which has no poll, has no names for its events either.
+READABLE = getattr(select, "POLLIN", 1)
+WRITABLE = getattr(select, "POLLOUT", 4)
+
+
 class Poller(TypingProtocol):
     """What `select.poll` objects can do."""
 
@@ -110,9 +115,9 @@ class SelectPoller:
 
     __slots__ = ("_readers", "_writers")
 
-    def __init__(self, sock: socket.socket, read: bool, write: bool) -> None:
-        self._readers = [sock] if read else []
-        self._writers = [sock] if write else []
+    def __init__(self, sock: socket.socket, events: int) -> None:
+        self._readers = [sock] if events & READABLE else []
+        self._writers = [sock] if events & WRITABLE else []
 
     def poll(self, timeout: float | None = None, /) -> Sequence[object]:
         # Windows reports a failed connect only in the third set.
@@ -121,12 +126,13 @@ class SelectPoller:
         return [*ready[0], *ready[1], *ready[2]]
 
 
-def make_poller(sock: socket.socket, *, read: bool = False, write: bool = False) -> Poller:
-    """A poll object for one socket. Only one thread at a time may use it."""
-    if not hasattr(select, "poll"):
-        return SelectPoller(sock, read, write)
-    poller = select.poll()
-    poller.register(sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
+def make_poller(sock: socket.socket, events: int) -> Poller:
+    """A poll object for one socket, and `READABLE` or `WRITABLE` or both. One thread at a time may use it."""
+    try:
+        poller = select.poll()
+    except AttributeError:
+        return SelectPoller(sock, events)
+    poller.register(sock, events)
     return poller
 
 
@@ -160,7 +166,7 @@ class SocketStream(DirectStream):
         self._peer = peer
         self._info: ConnectionInfo | None = None
         self._generation = _process.generation
-        self._readable = make_poller(sock, read=True)
+        self._readable = make_poller(sock, READABLE)
         self._closed = False
         self._reading = False
         self._writing = False
