@@ -77,6 +77,31 @@ for name in absent: del sys.modules[name]
     loaded(code)
 
 
+def test_making_a_client_loads_nothing_of_the_transport() -> None:
+    code = "import http3_client; http3_client.Client(); http3_client.AsyncClient(); http3_client.Client(timeout=3)"
+    assert not any(name.startswith("http3_transport") for name in loaded(code))
+
+
+def test_the_transport_is_missed_when_a_client_is_made() -> None:
+    code = """
+class NotThere:
+    def find_spec(self, name, path=None, target=None):
+        if name == "http3_transport":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NotThere())
+sys.path[:] = [folder for folder in sys.path if not __import__("os").path.exists(f"{folder}/http3_transport")]
+import http3_client
+for make in (http3_client.Client, http3_client.AsyncClient):
+    try:
+        make()
+    except ImportError as exc:
+        assert "http3-client[transport]" in str(exc), exc
+    else:
+        raise AssertionError("no ImportError")
+"""
+    loaded(code)
+
+
 def test_blocking_requests_load_neither_asyncio_nor_http2() -> None:
     code = """
 import http3_client

@@ -107,10 +107,10 @@ class StepPoll:
         self._step = step
         self._readers: list[int] = []
 
-    def register(self, file: socket.socket, events: int) -> None:
+    def register(self, file: int | socket.socket, events: int) -> None:
         self._poll.register(file, events)
         if not events & select.POLLOUT:
-            self._readers.append(file.fileno())
+            self._readers.append(file if isinstance(file, int) else file.fileno())
 
     def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
         if timeout != 0 and self._readers and not self._step.is_free:

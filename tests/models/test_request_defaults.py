@@ -198,3 +198,25 @@ def test_hosts_are_told_apart_by_port() -> None:
         "h:80",
         "h:8080",
     ]
+
+
+def test_what_is_kept_for_clients_without_headers_is_shared() -> None:
+    url = URL("https://shared.example/")
+    first, second = RequestDefaults(Headers()), RequestDefaults(Headers())
+    first.request("GET", url, {"X-A": "1"}, EMPTY_BODY, None)
+    assert (url.netloc, "X-A") in second._stems
+    others = (RequestDefaults(Headers({"X-B": "2"})), RequestDefaults(Headers(), frozenset([b"accept"])))
+    assert not any(other._stems for other in others)
+
+
+def test_a_header_that_is_added_meanwhile_reaches_no_other_client() -> None:
+    url = URL("https://meanwhile.example/")
+    headers = Headers()
+    defaults = RequestDefaults(headers)
+    headers["Authorization"] = "secret"  # by another thread, after the client has looked
+    defaults.request("GET", url, {"X-A": "1"}, EMPTY_BODY, None)
+    defaults.request("GET", url, None, EMPTY_BODY, None)
+    for own in (None, {"X-A": "1"}):
+        request = RequestDefaults(Headers()).request("GET", url, own, EMPTY_BODY, None)
+        assert "authorization" not in request.headers
+    assert not defaults.are_still(headers)

@@ -22,9 +22,11 @@ import trio.lowlevel
 
 from http3_models._records import drive
 from http3_transport import AsyncioBackend, BlockingBackend, TrioBackend
+from http3_transport._backends import _sockets
 from http3_transport._backends._asyncio_stream import HIGH_WATER, AsyncioStream
-from http3_transport._backends._blocking import BlockingStream
-from http3_transport._backends._sockets import SocketStream, connection_info
+from http3_transport._backends._blocking import LONGEST, BlockingStream, milliseconds
+from http3_transport._backends._lookup import literal_address
+from http3_transport._backends._sockets import SocketStream, connection_info, make_socket, peer_at
 from http3_transport._interfaces import OperationTimeout, Stream
 from http3_transport.testing import Peer, plain_pairs
 from http3_transport.testing._peers import Background
@@ -529,3 +531,82 @@ async def main():
 def test_a_forked_child_leaves_the_connection_alone(how: str, imports: str, run: str) -> None:
     code = FORK.format(how=how, imports=imports, run=run)
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=30)
+
+
+FORK_DURING_A_READ = """
+import os, threading, time
+from http3_models._records import drive
+from http3_transport import BlockingBackend
+from http3_transport.testing import plain_pairs
+
+async def pair():
+    return await plain_pairs(BlockingBackend())()
+
+stream, peer = drive(pair())
+found = []
+thread = threading.Thread(target=lambda: found.append(drive(stream.read(100, 10.0))))
+thread.start()
+while not stream._reading:
+    time.sleep(0.01)
+time.sleep(0.05)
+child = os.fork()
+if child == 0:
+    stream.abort()  # the thread that reads is the parent's: nobody here will lower its flag
+    os._exit(0 if stream._socket.fileno() == -1 else 1)
+assert os.waitpid(child, 0)[1] == 0
+peer.send(b"still")
+thread.join(10.0)
+assert found == [b"still"], found
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_does_not_shut_down_what_its_parent_reads_from() -> None:
+    subprocess.run([sys.executable, "-c", FORK_DURING_A_READ], check=True, timeout=30)
+
+
+# How sockets are made and connected.
+
+
+@pytest.mark.parametrize("kind", [_sockets._STREAM, socket.SOCK_STREAM])
+def test_sockets_never_block_whatever_the_default(monkeypatch: pytest.MonkeyPatch, kind: int) -> None:
+    monkeypatch.setattr(_sockets, "_STREAM", kind)
+    socket.setdefaulttimeout(3.0)
+    try:
+        sock = make_socket((socket.AF_INET, ("127.0.0.1", 80)))
+    finally:
+        socket.setdefaulttimeout(None)
+    with sock:
+        assert sock.gettimeout() == 0
+        assert not os.get_blocking(sock.fileno())
+        assert not sock.get_inheritable()
+
+
+@pytest.mark.parametrize(
+    ("host", "is_known"),
+    [("127.0.0.1", True), ("0.0.0.0", False), ("::1", False), ("0:0::1", False), ("::", False)],
+)
+def test_the_peer_is_what_the_kernel_says(host: str, is_known: bool) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        server = socket.create_server(("", 0), family=family)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with server:
+        address = literal_address(host, server.getsockname()[1])
+        assert address is not None
+        assert (peer_at(address) is not None) == is_known
+        stream = drive(BlockingBackend().connect_address(address, 5.0))
+        kernel = connection_info(raw_socket(stream))
+        assert None not in kernel[:2]
+        assert stream.info == kernel
+        stream.abort()
+        assert stream.info == kernel
+
+
+def test_waits_of_any_length_are_taken() -> None:
+    for seconds in (0.001, LONGEST, 1e12):
+        wait = milliseconds(seconds)
+        assert wait is not None
+        assert 0 < wait < 2**31
+    assert milliseconds(None) is None

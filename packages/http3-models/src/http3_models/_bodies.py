@@ -96,6 +96,10 @@ class FileBody:
 
     data = None
 
+    file: BinaryFile
+    offset: int | None
+    length: int | None
+
     def __init__(self, file: BinaryFile) -> None:
         given: object = file
         if isinstance(given, io.TextIOBase):

@@ -62,6 +62,7 @@ class _Stem(NamedTuple):
     layout: _Layout
 
 
+_NO_HEADERS = Headers()
 _plain_layouts: dict[tuple[object, ...], _Layout | None] = {}
 _plain_stems: dict[tuple[object, ...], _Stem | None] = {}
 
@@ -70,20 +71,22 @@ class RequestDefaults:
     """What a client adds: ``headers``, which those of a request replace or remove, and the automatic ones but
     for ``removed``, names in lower case; both as `split_headers` gives them."""
 
-    __slots__ = ("_headers", "_layouts", "_removed", "_stems", "_version")
+    __slots__ = ("_given", "_headers", "_layouts", "_removed", "_stems", "_version")
 
     def __init__(self, headers: Headers, removed: frozenset[bytes] = NO_NAMES) -> None:
-        self._headers = headers
+        self._given = headers
         self._removed = removed
         self._version = headers.version
-        # Clients without headers of their own share what they keep: many live for one request (-25 us).
+        # Clients without headers of their own share what they keep: many live for one request (-25 us). It is
+        # made of headers that nobody can add to meanwhile.
         is_plain = not headers and not removed and headers._encoding is None
+        self._headers = _NO_HEADERS if is_plain else headers
         self._layouts: dict[tuple[object, ...], _Layout | None] = _plain_layouts if is_plain else {}
         self._stems: dict[tuple[object, ...], _Stem | None] = _plain_stems if is_plain else {}
 
     def are_still(self, headers: Headers) -> bool:
         """True if they are of ``headers``, and these were not changed meanwhile."""
-        return headers is self._headers and headers.version == self._version
+        return headers is self._given and headers.version == self._version
 
     def request(
         self, method: str, url: URL, headers: HeaderTypes | None, body: RequestBody, content_type: str | None
@@ -127,12 +130,12 @@ class RequestDefaults:
             layout = self._layouts[names]
         except KeyError:
             layout = self._make_layout(url, own)
-            self._layouts = _with_one_more(self._layouts, names, layout)
+            _keep(self._layouts, names, layout)
         stem = None
         if layout is not None:
             stem = _Stem(Headers._from_raw([(b"Host", url.netloc.encode()), *layout.pairs]), layout)
             stem.headers._checked = stem.headers.version
-        self._stems = _with_one_more(self._stems, (url.netloc, *names), stem)
+        _keep(self._stems, (url.netloc, *names), stem)
         return stem
 
     def _make_layout(self, url: URL, own: Mapping[Any, Any]) -> _Layout | None:
@@ -160,12 +163,11 @@ class RequestDefaults:
         )
 
 
-def _with_one_more(kept: dict[K, V], key: K, value: V) -> dict[K, V]:
-    """``kept`` and the new one, or that alone where it is full."""
+def _keep(kept: dict[K, V], key: K, value: V) -> None:
+    """One more; or that alone where the others are too many."""
     if len(kept) >= _MOST_KEPT:
-        return {key: value}
+        kept.clear()
     kept[key] = value
-    return kept
 
 
 def _own_fields(

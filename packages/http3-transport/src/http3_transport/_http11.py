@@ -159,16 +159,19 @@ class HTTP11Engine:
             response = self._early or await self.final_head(request)
             phases.wait = self.now() - sent
             return self._respond(request, lease, head, response)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - raised again
             if self._sent or not isinstance(exc, LocalProtocolError):  # a refused request leaves no trace
                 self.abort()
             error = self._translated(exc, request)
             self._forget()
             self._idle = True
             lease.release()
-            if error is None:
-                raise
-            raise error from exc
+            try:
+                if error is None:
+                    raise
+                raise error from exc
+            finally:
+                del error  # else the traceback would hold it: a cycle, for the garbage collector
 
     def _forget(self) -> None:
         """Drop what belongs to the exchange, before its lease is released: from then on another thread may

@@ -90,11 +90,14 @@ class _Body:
             return self._after_end()
         try:
             return await self._read()
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - raised again
             error = self._fail(exc)
-            if error is None:
-                raise
-            raise error from exc
+            try:
+                if error is None:
+                    raise
+                raise error from exc
+            finally:
+                del error  # else the traceback would hold it: a cycle, for the garbage collector
 
     async def _read(self) -> bytes:
         raise NotImplementedError("each framing reads in its own way")

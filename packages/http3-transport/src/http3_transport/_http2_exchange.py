@@ -91,22 +91,28 @@ class HTTP2Exchange:
         """Send the request and return the response's head, with this object as its body."""
         try:
             self._begin()
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - raised again
             if self._is_interruption(exc):
                 self._engine.give_up()
             self._lease.release()
             error = self._translated(exc, Delivery.NOT_SENT)
-            if error is None:
-                raise
-            raise error from exc
+            try:
+                if error is None:
+                    raise
+                raise error from exc
+            finally:
+                del error  # else the traceback would hold it: a cycle, for the garbage collector
         try:
             await self._converse()
             return self._respond()
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - raised again
             error = self._fail(exc)
-            if error is None:
-                raise
-            raise error from cause_of(exc)
+            try:
+                if error is None:
+                    raise
+                raise error from cause_of(exc)
+            finally:
+                del error  # else the traceback would hold it: a cycle, for the garbage collector
 
     def _begin(self) -> None:
         """Check the request and queue its HEADERS."""
@@ -244,11 +250,14 @@ class HTTP2Exchange:
             return self._after_end()
         try:
             return await self._read()
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - raised again
             error = self._fail(exc)
-            if error is None:
-                raise
-            raise error from cause_of(exc)
+            try:
+                if error is None:
+                    raise
+                raise error from cause_of(exc)
+            finally:
+                del error  # else the traceback would hold it: a cycle, for the garbage collector
 
     async def _read(self) -> bytes:
         stream = self._stream
