@@ -90,6 +90,7 @@ def outcome(make: Any, *arguments: Any) -> Any:
 @example("GET", {}, {"Range": "bytes=0-"}, "none", None, None)
 @example("GET", {"Accept-Encoding": None}, {"Accept-Encoding": "gzip"}, "none", None, None)
 @example("POST", {"Content-Length": None}, None, "bytes", None, None)
+@example("GET", {"Accept": "b\n"}, {"X-A": "\ud800"}, "none", None, None)
 @example("POST", {"Content-Type": None}, None, "bytes", "application/json", None)
 def test_both_ways_lead_to_the_same_head(
     method: str, clients: Any, own: Any, body: str, content_type: str | None, encoding: str | None

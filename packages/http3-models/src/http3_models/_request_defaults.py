@@ -142,6 +142,7 @@ class RequestDefaults:
         try:
             fields = Headers(dict.fromkeys(own, ""))
             fields.check()
+            self._headers.check()
         except (TypeError, ValueError, LocalProtocolError):
             return None
         clients = {name for name, _ in self._headers.raw}
