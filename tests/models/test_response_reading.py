@@ -29,8 +29,9 @@ from http3_models import (
     ResponseNotRead,
     StreamConsumed,
 )
-from http3_models._reading import EndedBody, MemoryBody, drain, read_all
+from http3_models._reading import drain, read_all
 from http3_models._records import ResponseState, drive
+from http3_models._response_bodies import EndedBody, MemoryBody
 
 T = TypeVar("T")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import gc
 import re
@@ -54,9 +55,10 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
     monkeypatch.setattr(_lookup, "get_addresses", resolver)
     yield resolver
     resolver.answer.set()
-    for thread in threading.enumerate():
-        if thread.name.startswith("http3-lookup"):
-            thread.join(5)
+    for _ in range(500):
+        if not _lookup._under_way:
+            break
+        time.sleep(0.01)
 
 
 def test_a_lookup_that_hangs_is_abandoned(runtime: Runtime, resolver: Resolver) -> None:
@@ -69,7 +71,28 @@ def test_a_lookup_that_hangs_is_abandoned(runtime: Runtime, resolver: Resolver) 
     start = time.monotonic()
     runtime.run(main)
     assert time.monotonic() - start < 2.0  # nor does the end of the run wait for it
-    assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("http3-lookup"))
+
+
+HANGING_LOOKUP = """
+import time
+from http3_models._records import drive
+from http3_transport import BlockingBackend
+from http3_transport._backends import _lookup
+from http3_transport._interfaces import OperationTimeout
+
+_lookup.get_addresses = lambda host, port: time.sleep(300)
+try:
+    drive(BlockingBackend().resolve("slow.test", 80, 0.1))
+except OperationTimeout:
+    print("abandoned")
+"""
+
+
+def test_a_process_ends_while_a_lookup_hangs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING_LOOKUP], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "abandoned\n"
 
 
 def test_equal_lookups_share_a_thread(runtime: Runtime, resolver: Resolver) -> None:
@@ -101,7 +124,7 @@ def test_failed_lookups_are_oserrors(runtime: Runtime, resolver: Resolver, error
 
 def test_a_lookup_that_breaks_lets_nobody_hang(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[object] = []
-    monkeypatch.setattr(threading, "excepthook", raised.append)
+    monkeypatch.setattr(sys, "unraisablehook", raised.append)
     resolver.error = MemoryError()
     resolver.answer.set()
     with pytest.raises(OSError, match="lookup failed"):
@@ -109,11 +132,11 @@ def test_a_lookup_that_breaks_lets_nobody_hang(resolver: Resolver, monkeypatch: 
 
 
 def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: threading.Thread) -> None:
+    def refuse(function: object, args: object) -> None:
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
+        patch.setattr(_thread, "start_new_thread", refuse)
         with pytest.raises(RuntimeError):
             drive(BlockingBackend().resolve("localhost", 80, 5.0))
     assert drive(BlockingBackend().resolve("localhost", 80, 5.0))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -26,6 +27,9 @@ from http3_transport.testing._peers import Background, Listener
 from http3_transport.testing._streams import pattern, read_exactly, read_to_end
 from runtimes import Runtime
 from transport.stream_pairs import authority, client_context, server_context
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 LIMIT = 10.0
 
@@ -267,6 +271,102 @@ def test_ciphertext_in_any_pieces(step: int, version: ssl.TLSVersion) -> None:
     assert drive(read_exactly(stream, 39_900)) == data[100:]
     with pytest.raises(OperationTimeout):
         drive(stream.read(1, 1.0))
+
+
+def state_pair(version: ssl.TLSVersion, client: ssl.SSLContext | None = None) -> tuple[TLSState, MemoryPeer]:
+    """The bare state after its handshake, with the tickets taken in."""
+    peer = MemoryPeer(limited(version))
+    state = make_state(client or client_context(), "localhost")
+    is_done, received = False, b""
+    while not is_done:
+        is_done, outgoing = state.handshake(received)
+        peer.write_nowait(outgoing)
+        received = peer.outgoing.read()
+    assert state.decrypt(received, 1) is None
+    return state, peer
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("max_bytes", [7, 5000, 65536])
+@pytest.mark.parametrize("step", [1, 6, 1000, 20_000, 1 << 20])
+def test_has_input_while_whole_records_are_there(step: int, max_bytes: int, version: ssl.TLSVersion) -> None:
+    """Whoever asks for no more once it is False has the plaintext of all records that have come whole."""
+    state, peer = state_pair(version)
+    expected = {}  # how much plaintext there is after so much ciphertext
+    ciphertext = plaintext = b""
+    for size in (1, 300, 16384, 5, 16384, 16384, 1, 700):
+        piece = pattern(size)
+        peer.server.write(piece)
+        ciphertext += peer.outgoing.read()
+        plaintext += piece
+        expected[len(ciphertext)] = len(plaintext)
+    got = b""
+    assert not state.has_input
+    for start in range(0, len(ciphertext), step):
+        got += state.decrypt(ciphertext[start : start + step], max_bytes) or b""
+        while state.has_input:
+            got += state.decrypt(b"", max_bytes) or b""
+        whole = [after for taken, after in expected.items() if taken <= start + step]
+        assert len(got) == max(whole, default=0)
+    assert got == plaintext
+
+
+class GreetingPeer(MemoryPeer):
+    """Speaks first: with TLS 1.2 in one piece with the end of its handshake."""
+
+    def work(self) -> None:
+        was_done = self.is_done
+        super().work()
+        if self.is_done and not was_done:
+            self.server.write(b"hello")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_what_comes_with_the_end_of_the_handshake(version: ssl.TLSVersion) -> None:
+    peer = GreetingPeer(limited(version))
+    stream = drive(start_tls(peer, client_context(), "localhost", None))
+    assert bool(peer.outgoing.pending) is (version is ssl.TLSVersion.TLSv1_3)
+    assert stream.read_nowait(100) == b"hello"
+    assert stream.read_nowait(100) is None
+
+
+def test_what_is_left_over_is_seen_before_reuse() -> None:
+    stream, peer = memory_pair()
+    assert stream.read_nowait(1) is None
+    peer.server.write(b"whole")
+    peer.server.write(b"cut")
+    records = peer.outgoing.read()
+    peer.outgoing.write(records[:-1])
+    assert drive(stream.read(3, None)) == b"who"
+    assert stream.read_nowait(1) == b"l"  # of the same record
+    assert drive(stream.read(100, None)) == b"e"
+    assert stream.read_nowait(1) is None  # no record yet
+    peer.outgoing.write(records[-1:])
+    assert stream.read_nowait(1) == b"c"
+    peer.server.write(b"one")
+    peer.server.write(b"two")
+    assert drive(stream.read(100, None)) == b"ut"
+    assert drive(stream.read(100, None)) == b"one"
+    assert not peer.outgoing.pending
+    assert stream.read_nowait(100) == b"two"  # a record that came with the one before
+    assert stream.read_nowait(1) is None
+
+
+class HesitantObject(ssl.SSLObject):
+    """As OpenSSL in its mode of partial writes."""
+
+    def write(self, data: ReadableBuffer) -> int:
+        return super().write(memoryview(data)[:1000])
+
+
+@pytest.mark.parametrize("kind", [bytes, memoryview])
+def test_partial_writes_lose_nothing(kind: Callable[[bytes], bytes | memoryview]) -> None:
+    client = client_context()
+    client.sslobject_class = HesitantObject
+    state, peer = state_pair(ssl.TLSVersion.TLSv1_3, client)
+    data = pattern(20_500)
+    peer.write_nowait(state.encrypt(kind(data)))
+    assert peer.received == data
 
 
 def test_tickets_are_no_data() -> None:

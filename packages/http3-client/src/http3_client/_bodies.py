@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from http3_models import Delivery, RequestError
-from http3_models._reading import MemoryBody, close, drain
-from http3_models._records import Deadline
+from http3_models._reading import close, drain
+from http3_models._records import Deadline, WholeBody
+from http3_models._response_bodies import MemoryBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,20 @@ class DeadlineBody:
         self._body.abort()
 
 
+class WholeDeadlineBody(DeadlineBody, WholeBody):
+    """The same for one that can be read whole. It is ours, and keeps to the call's limits while it waits."""
+
+    __slots__ = ()
+
+    async def read_whole(self) -> bytes:
+        body = self._body
+        assert isinstance(body, WholeBody)
+        self._deadline.check(self._request, Delivery.MAYBE_PROCESSED)
+        content = await body.read_whole()
+        self._deadline.check(self._request, Delivery.MAYBE_PROCESSED)
+        return content
+
+
 def is_streaming(response: ResponseState) -> bool:
     """True if there is a body that is still to come."""
     return (
@@ -58,8 +73,10 @@ def is_streaming(response: ResponseState) -> bool:
 
 def hold_to(response: ResponseState, deadline: Deadline) -> None:
     """Hold the response's body to the deadline."""
-    if response.body is not None and response.request is not None and is_streaming(response):
-        response.body = DeadlineBody(response.body, deadline, response.request)
+    body = response.body
+    if body is not None and response.request is not None and is_streaming(response):
+        held = WholeDeadlineBody if isinstance(body, WholeBody) else DeadlineBody
+        response.body = held(body, deadline, response.request)
 
 
 async def finish(response: ResponseState, now: Callable[[], float]) -> None:

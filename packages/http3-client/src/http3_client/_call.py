@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 from http3_models import AsyncRequest, Delivery, RedirectError, Request, StreamConsumed
 from http3_models._bodies import BytesBody
 from http3_models._cookies import join_cookie_headers
-from http3_models._reading import MemoryBody, abandon, close, read_all
+from http3_models._reading import close, read_all, take_ended
 from http3_models._records import Deadline, RequestState, ResponseState
 from http3_models._request_head import check_state
+from http3_models._response_bodies import MemoryBody, abandon
 from http3_models._url import redacted
 
 from ._bodies import finish, hold_to
@@ -88,7 +89,7 @@ class Call:
         if allow_redirects:
             while is_redirect(response):
                 response = await self._follow(response)
-        return response if stream else await _read(response)
+        return response if stream or take_ended(response) else await _read(response)
 
     async def step(self, response: ResponseState, dispatching: Dispatching, *, stream: bool) -> ResponseState:
         """Follow one redirect: what ``response.next()`` does. It is a call of its own for time limits."""
@@ -98,7 +99,7 @@ class Call:
         if sent is not None and sent.deadline is not None:
             sent.deadline = Deadline(sent.deadline.limit, dispatching.now)
         following = await self._follow(response)
-        return following if stream else await _read(following)
+        return following if stream or take_ended(following) else await _read(following)
 
     # The steps of a hop.
 

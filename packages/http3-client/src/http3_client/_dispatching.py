@@ -26,8 +26,8 @@ from http3_models import (
     Response,
     TimeoutConfig,
 )
-from http3_models._reading import abandon
 from http3_models._response_base import reissued
+from http3_models._response_bodies import abandon
 
 from ._bodies import is_streaming
 from ._runners import loop_runner

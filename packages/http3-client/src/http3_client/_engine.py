@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from http3_models import URL, ClientClosed, RequestError, SSLConfig
-from http3_models._reading import settle
 from http3_models._records import Deadline
 from http3_models._request import build_state
 from http3_models._request_defaults import RequestDefaults
+from http3_models._response_bodies import settle
 
 from ._auth import BasicAuth, as_auth
 from ._base_url import locate

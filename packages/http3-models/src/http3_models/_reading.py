@@ -1,17 +1,8 @@
 """How the body of a response is read: whole, in pieces, as text, as lines.
 
 Written once, as coroutines, for both kinds of response. `Chunks` gives the body piece by piece and is what
-everything else stands on; `_iterators` turns it into what callers iterate over.
-
-What became of a body is told by what stands in ``state.body``, so that all views of one response agree:
-
-    the body itself   not begun
-    `_Begun`          somebody streams it; `close` still reaches it
-    `CONSUMED`        it came to its end (``state.content`` has it, if it was read whole)
-    `CLOSED`          it was given up: closed before its end, or broken
-    `MemoryBody`      bytes that were there from the start; they never run out
-    `EndedBody`       not begun, and all there: it arrived with the head
-    None              there is none
+everything else stands on; `_iterators` turns it into what callers iterate over. What became of a body is
+told by what stands in its place, see `_response_bodies`.
 
 Invariant, kept by `Chunks`: whatever goes wrong on the way, a codec's complaint and a cancellation
 included, leaves the body closed, and no piece after a gap is ever handed out as if nothing was missing.
@@ -23,133 +14,13 @@ from typing import TYPE_CHECKING
 
 from ._config import DEFAULT_LIMITS
 from ._decoders import SizeGuard, accept_encoding, make_decoder
-from ._exceptions import ResponseClosed, StreamConsumed, StreamException
 from ._iterators import collect
+from ._records import WholeBody
+from ._response_bodies import CLOSED, CONSUMED, Begun, EndedBody, MemoryBody, Spent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ._decoders import Decoder
-    from ._headers import Headers
     from ._records import ResponseBody, ResponseState
-
-
-class _Spent:
-    """Stands where a body was; reading it says why that is over."""
-
-    __slots__ = ("_kind", "_message")
-
-    trailers: Headers | None = None
-
-    def __init__(self, kind: type[StreamException], message: str) -> None:
-        self._kind = kind
-        self._message = message
-
-    def error(self) -> StreamException:
-        return self._kind(self._message)
-
-    async def read_chunk(self) -> bytes:
-        raise self.error()
-
-    async def close(self) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
-
-
-CONSUMED = _Spent(
-    StreamConsumed, "The body was streamed already, and comes only once; read() keeps it in memory"
-)
-CLOSED = _Spent(ResponseClosed, "The response was closed before its body was read")
-
-
-class _Begun:
-    """Stands for a body that is being streamed."""
-
-    __slots__ = ("_body",)
-
-    def __init__(self, body: ResponseBody) -> None:
-        self._body = body
-
-    @property
-    def trailers(self) -> Headers | None:
-        return self._body.trailers
-
-    def error(self) -> StreamException:
-        return CONSUMED.error()
-
-    async def read_chunk(self) -> bytes:
-        raise self.error()
-
-    async def close(self) -> None:
-        await self._body.close()
-
-    def abort(self) -> None:
-        self._body.abort()
-
-
-class EndedBody:
-    """A body that was over with the head: none at all, or all of it arrived with the head's packet."""
-
-    __slots__ = ("data", "trailers")
-
-    def __init__(self, data: bytes, trailers: Headers | None = None) -> None:
-        self.data = data
-        self.trailers = trailers
-
-    async def read_chunk(self) -> bytes:
-        """The whole body; then b""."""
-        data, self.data = self.data, b""
-        return data
-
-    async def close(self) -> None:
-        """Nothing is left to give up."""
-
-    def abort(self) -> None:
-        """Nothing is left to give up."""
-
-
-class MemoryBody:
-    """A body whose bytes, as sent, are in memory already. ``on_close`` is called once, by `close`."""
-
-    __slots__ = ("_given", "data", "on_close")
-
-    trailers: Headers | None = None
-
-    def __init__(self, data: bytes, on_close: Callable[[], object] | None = None) -> None:
-        self.data = data
-        self.on_close = on_close
-        self._given = False
-
-    async def read_chunk(self) -> bytes:
-        if self._given:
-            return b""
-        self._given = True
-        return self.data
-
-    async def close(self) -> None:
-        on_close, self.on_close = self.on_close, None
-        if on_close is not None:
-            await settle(on_close())
-
-    def abort(self) -> None:
-        on_close, self.on_close = self.on_close, None
-        if on_close is not None:
-            abandon(on_close())
-
-
-async def settle(result: object) -> None:
-    """Wait for what a callback of the caller's returned, if it is awaitable."""
-    if hasattr(result, "__await__"):
-        await result
-
-
-def abandon(result: object) -> None:
-    """Drop what a callback returned where nothing can be awaited; an unstarted coroutine is closed."""
-    close = getattr(result, "close", None) if hasattr(result, "__await__") else None
-    if close is not None:
-        close()
 
 
 def has_no_body(state: ResponseState) -> bool:
@@ -183,24 +54,24 @@ def _asked_by_name(state: ResponseState) -> bool:
 
 def check_unread(state: ResponseState) -> None:
     """Raise StreamConsumed or ResponseClosed where the body can't be begun any more."""
-    if isinstance(state.body, _Spent | _Begun):
+    if isinstance(state.body, Spent | Begun):
         raise state.body.error()
 
 
 def is_closed(state: ResponseState) -> bool:
     """True if nothing more comes over the connection: the body ended, was given up, or never was."""
-    return state.body is None or isinstance(state.body, _Spent | MemoryBody)
+    return state.body is None or isinstance(state.body, Spent | MemoryBody)
 
 
 def is_consumed(state: ResponseState) -> bool:
     """True once somebody began to read the body, or got it whole."""
-    return state.content is not None or state.body is CONSUMED or isinstance(state.body, _Begun | MemoryBody)
+    return state.content is not None or state.body is CONSUMED or isinstance(state.body, Begun | MemoryBody)
 
 
 async def close(state: ResponseState) -> None:
     """Give up what was not read. Idempotent."""
     body = state.body
-    if body is None or isinstance(body, _Spent):
+    if body is None or isinstance(body, Spent):
         return
     if not isinstance(body, MemoryBody):
         state.body = CLOSED
@@ -271,7 +142,7 @@ class Chunks:
         elif isinstance(body, MemoryBody):
             self._body, self._mark = MemoryBody(body.data), body
         else:
-            self._body, self._mark = body, _Begun(body)
+            self._body, self._mark = body, Begun(body)
             state.body = self._mark
 
     def _open(self) -> None:
@@ -325,28 +196,67 @@ def _is_taken_as_sent(state: ResponseState) -> bool:
     return state.limits is None or state.limits.max_decoded is None
 
 
+def take_ended(state: ResponseState) -> bool:
+    """Have a body that came with the head as ``state.content``, if nothing is to be done with it. True if so.
+
+    That is so of most small responses; a plain call, because nothing can have to wait.
+    """
+    body = state.body
+    if type(body) is not EndedBody or not _is_taken_as_sent(state):
+        return False
+    if body.trailers is not None:
+        state.trailers = body.trailers
+    state.content = body.data
+    state.body = CONSUMED
+    return True
+
+
 async def read_all(state: ResponseState) -> bytes:
     """The whole body, decoded, held to the caller's `Limits`; kept in ``state.content``.
 
     Raises RequestError subclasses (DecodingError, DecodedSizeExceeded, ReadTimeout ...), StreamConsumed,
     ResponseClosed; the response is closed then.
     """
-    if state.content is not None:
-        return state.content
-    if type(state.body) is EndedBody and _is_taken_as_sent(state):
-        # Most small responses: there is nothing to wait for, to decode or to measure (-3 us).
-        if state.body.trailers is not None:
-            state.trailers = state.body.trailers
-        state.content = state.body.data
-        state.body = CONSUMED
-        return state.content
+    if state.content is None and not take_ended(state):
+        content = await _read_at_once(state)
+        state.content = await _gather(state) if content is None else content
+    assert state.content is not None
+    return state.content
+
+
+async def _read_at_once(state: ResponseState) -> bytes | None:
+    """The body, of one that offers this, where there is nothing to do with the bytes; None for others."""
+    body = state.body
+    if body is None or not isinstance(body, WholeBody) or not _is_taken_as_sent(state):
+        return None
+    mark = Begun(body)
+    state.body = mark
+    try:
+        content = await body.read_whole()
+        if not _is_at(state, mark):
+            raise CLOSED.error()  # by somebody else, while we waited
+    except BaseException:
+        if _is_at(state, mark):
+            state.body = CLOSED
+            body.abort()
+        raise
+    if body.trailers is not None:
+        state.trailers = body.trailers
+    state.body = CONSUMED
+    return content
+
+
+def _is_at(state: ResponseState, mark: ResponseBody) -> bool:
+    return state.body is mark
+
+
+async def _gather(state: ResponseState) -> bytes:
     source = Chunks(state, decode=True, bounded=True)
     content = await source.next() or b""
     if content:
         following = await source.next()
         if following is not None:
             content = await collect(source, content, following)
-    state.content = content
     return content
 
 

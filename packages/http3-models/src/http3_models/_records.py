@@ -183,6 +183,17 @@ class ResponseBody(Protocol):
         """`close` without waiting for anything; for cancellation and finalisers."""
 
 
+class WholeBody:
+    """What a `ResponseBody` offers besides where all of it is had cheaper at once than piece by piece. A base
+    class, not a protocol: whether a body is one is asked at run time."""
+
+    __slots__ = ()
+
+    async def read_whole(self) -> bytes:
+        """All of it, instead of the first `ResponseBody.read_chunk`; raises what that raises."""
+        raise NotImplementedError
+
+
 class RequestState:
     """A request on its way: what the public request classes show, and what travels with it.
 

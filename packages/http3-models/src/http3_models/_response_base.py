@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from ._exceptions import HttpError, RequestError, ResponseNotRead
 from ._headers import Headers
 from ._iterators import MemoryPieces, TextPieces, rechunked
-from ._reading import CLOSED, CONSUMED, Chunks, MemoryBody, check_unread, is_closed, is_consumed, read_all
+from ._reading import Chunks, check_unread, is_closed, is_consumed, read_all
 from ._records import ConnectionInfo, ResponseState, Timings, drive
+from ._response_bodies import CLOSED, CONSUMED, MemoryBody
 from ._text import (
     TextDecoder,
     apparent_encoding,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ._bodies import as_bytes
 from ._content import encode_request
 from ._headers import Headers
-from ._reading import MemoryBody, abandon, settle
 from ._records import ResponseState
+from ._response_bodies import MemoryBody, abandon, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -22,8 +22,8 @@ from http3_models._exceptions import (
     WriteError,
 )
 from http3_models._headers import Headers
-from http3_models._reading import EndedBody
 from http3_models._records import ResponseState
+from http3_models._response_bodies import EndedBody
 
 from ._errors import network_error, protocol_error, timeout_error, total_timeout
 from ._http11_body import ChunkedBody, ClosingBody, LengthBody

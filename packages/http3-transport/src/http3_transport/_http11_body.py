@@ -18,11 +18,13 @@ from http3_models._exceptions import (
     TotalTimeout,
 )
 from http3_models._headers import Headers
+from http3_models._records import WholeBody
 from http3_models._url import redacted
 
+from ._body_buffer import BodyBuffer
 from ._errors import network_error, protocol_error, timeout_error, total_timeout
 from ._http11_grammar import Malformed, Oversized, Pair
-from ._interfaces import OperationTimeout
+from ._interfaces import FillingStream, OperationTimeout
 
 if TYPE_CHECKING:
     from http3_models._records import RequestState
@@ -48,12 +50,14 @@ class _Body:
         self._started = engine.now()
         self.trailers: Headers | None = None
 
-    async def _receive(self, max_bytes: int) -> bytes:
+    def _limit(self) -> float | None:
+        """Seconds the next read may take."""
         request = self._request
         timeout = request.timeout.read_timeout if request.timeout is not None else None
-        if request.deadline is not None:
-            timeout = request.deadline.within(timeout)
-        return await self._engine.stream.read(max_bytes, timeout)
+        return timeout if request.deadline is None else request.deadline.within(timeout)
+
+    async def _receive(self, max_bytes: int) -> bytes:
+        return await self._engine.stream.read(max_bytes, self._limit())
 
     def _finish(self, *, reusable: bool) -> None:
         """The body is whole."""
@@ -62,9 +66,17 @@ class _Body:
         self._engine.complete(reusable=reusable and self._reusable)
         self._lease.release()
 
-    def _fail(self, exc: BaseException) -> RequestError | None:
-        """The body will never be whole. The exception that says so; None if ``exc`` is to pass as it is."""
+    def _fail(self, exc: BaseException) -> None:
+        """The body will never be whole. Raises what says so; nothing if ``exc`` is to pass as it is."""
         self.abort()
+        error = self._translated(exc)
+        try:
+            if error is not None:
+                raise error from exc
+        finally:
+            del error  # else the traceback would hold it: a cycle, for the garbage collector
+
+    def _translated(self, exc: BaseException) -> RequestError | None:
         request = self._request
         delivery = Delivery.MAYBE_PROCESSED
         if isinstance(exc, OperationTimeout):
@@ -90,14 +102,9 @@ class _Body:
             return self._after_end()
         try:
             return await self._read()
-        except BaseException as exc:  # noqa: BLE001 - raised again
-            error = self._fail(exc)
-            try:
-                if error is None:
-                    raise
-                raise error from exc
-            finally:
-                del error  # else the traceback would hold it: a cycle, for the garbage collector
+        except BaseException as exc:
+            self._fail(exc)
+            raise
 
     async def _read(self) -> bytes:
         raise NotImplementedError("each framing reads in its own way")
@@ -127,7 +134,7 @@ class _Body:
             warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)
 
 
-class LengthBody(_Body):
+class LengthBody(_Body, WholeBody):
     """Content-Length bytes, counted."""
 
     __slots__ = ("_pending", "_remaining")
@@ -150,12 +157,42 @@ class LengthBody(_Body):
             data, self._pending = self._pending, b""
             return data
         data = await self._receive(min(self._remaining, READ_SIZE))
-        if not data:
+        self._count(len(data))
+        return data
+
+    async def read_whole(self) -> bytes:
+        """The whole body, received straight into its place where the stream can do that."""
+        if self._over:
+            return self._after_end()
+        try:
+            return await self._fill()
+        except BaseException as exc:
+            self._fail(exc)
+            raise
+
+    async def _fill(self) -> bytes:
+        buffer = BodyBuffer(len(self._pending) + self._remaining, self._pending)
+        while self._remaining:
+            with buffer.room() as room:
+                count = await self._receive_into(room)
+            self._count(count)
+            buffer.add(count)
+        return buffer.take()
+
+    async def _receive_into(self, room: memoryview) -> int:
+        stream = self._engine.stream
+        if isinstance(stream, FillingStream):
+            return await stream.read_into(room, self._limit())
+        data = await self._receive(min(len(room), READ_SIZE))
+        room[: len(data)] = data
+        return len(data)
+
+    def _count(self, received: int) -> None:
+        if not received:
             raise self._cut(f"the server closed the connection {self._remaining} bytes before its end")
-        self._remaining -= len(data)
+        self._remaining -= received
         if not self._remaining:
             self._finish(reusable=True)
-        return data
 
 
 class ClosingBody(_Body):

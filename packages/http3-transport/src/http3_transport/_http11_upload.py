@@ -135,7 +135,7 @@ class Upload:
     # Each step returns True; False if the final answer came first.
 
     async def _push_file(self, file: FileBody | None) -> bool:
-        """Have the kernel send what it can of a file (-80 % of the CPU time); the rest is left to be read."""
+        """Have the kernel send what it can of a file (-70 % of the CPU time); the rest is left to be read."""
         direct = self._direct
         if file is None or direct is None or not self._uses_sendfile:
             return True

@@ -278,6 +278,8 @@ class SharedStream:
 
         Raises OperationTimeout. A connection that fails shows in the streams' ``failure``.
         """
+        if deadline is not None:
+            self._left(deadline.moment)  # a body that comes slowly may leave without a wait of ours
         lock = self._write_lock
         if not lock.try_acquire() and not await lock.acquire(self._left(self._ends(limit, deadline))):
             raise OperationTimeout

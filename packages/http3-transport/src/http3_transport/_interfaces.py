@@ -97,6 +97,20 @@ class DirectStream:
         raise NotImplementedError
 
 
+class FillingStream:
+    """What a `Stream` offers besides where it can put what arrives straight into the reader's own memory. A
+    base class, as `DirectStream`."""
+
+    __slots__ = ()
+
+    async def read_into(self, buffer: memoryview, timeout: float | None) -> int:
+        """As `Stream.read`, into the beginning of ``buffer``, which is writable and not empty.
+
+        Returns the number of bytes, 0 at the end of the stream.
+        """
+        raise NotImplementedError
+
+
 NO_SENDFILE = frozenset(
     {
         errno.ENOSYS,  # no such system call, here or in this sandbox (then EPERM, too)

@@ -31,7 +31,7 @@ from contextlib import suppress
 from http3_models._records import ConnectionInfo
 
 from ._connecting import remaining
-from ._interfaces import Clock, Stream
+from ._interfaces import Clock, FillingStream, Stream
 from ._tls_state import RECORD_SIZE, TLSState
 
 # Ciphertext for each read: several records. With one record at a time a download took a quarter more CPU
@@ -57,7 +57,7 @@ def _pieces(data: bytes | memoryview) -> Sequence[bytes | memoryview]:
     return [view[start : start + WRITE_SIZE] for start in range(0, len(view), WRITE_SIZE)]
 
 
-class TLSStream:
+class TLSStream(FillingStream):
     """A `Stream` with TLS over another `Stream`. Made by `start_tls`."""
 
     __slots__ = (
@@ -113,6 +113,13 @@ class TLSStream:
             data = self._decrypt(received, max_bytes) if received else self._cut_off()
         return data
 
+    async def read_into(self, buffer: memoryview, timeout: float | None) -> int:
+        count = self._leftover_into(buffer)
+        while count is None:
+            received = await self._stream.read(READ_SIZE, timeout)
+            count = self._decrypt_into(received, buffer) if received else len(self._cut_off())
+        return count
+
     def read_nowait(self, max_bytes: int) -> bytes | None:
         data = self._leftover(max_bytes)
         while data is None:
@@ -131,7 +138,14 @@ class TLSStream:
             return data
         if self._at_end:
             return b""
-        return self._decrypt(b"", max_bytes)
+        return self._decrypt(b"", max_bytes) if self._state.has_input else None
+
+    def _leftover_into(self, buffer: memoryview) -> int | None:
+        if not (self._closed or self._early or self._at_end):
+            return self._decrypt_into(b"", buffer)
+        data = self._leftover(len(buffer)) or b""
+        buffer[: len(data)] = data
+        return len(data)
 
     def _cut_off(self) -> bytes:
         """The stream has ended. Whatever came before that was decrypted before, and was no close_notify."""
@@ -148,6 +162,17 @@ class TLSStream:
         if state.got_close_notify:
             self._at_end = True
         return data
+
+    def _decrypt_into(self, received: bytes, buffer: memoryview) -> int | None:
+        state = self._state
+        try:
+            count = state.decrypt_into(received, buffer)
+        finally:
+            if state.outgoing.pending:
+                self._answer()
+        if state.got_close_notify:
+            self._at_end = True
+        return count
 
     # Writing. One sends at a time: the writer (who has raised ``_sending``), or a reader that has something
     # to answer and found nobody sending. A reader sends without waiting and under ``_sending_lock``; a

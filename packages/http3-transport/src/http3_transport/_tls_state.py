@@ -14,9 +14,10 @@ RECORD_SIZE = 16 * 1024
 class TLSState:
     """The client's side of one TLS connection: bytes in, bytes out.
 
-    ``has_input`` tells whether `decrypt` may give something without further ciphertext: 1 us to know it, 3 to
-    find out by an exception. ``got_close_notify`` tells that the peer has ended its side. ``outgoing`` holds
-    what the protocol itself wants to be sent; outside it is only looked at, and `take_outgoing` takes it.
+    ``has_input`` tells whether `decrypt` may give something without further ciphertext. It is written by who
+    reads, and looking at it before a call spares a small exchange 2 us. ``got_close_notify`` tells that the
+    peer has ended its side. ``outgoing`` holds what the protocol itself wants to be sent; outside it is only
+    looked at, and `take_outgoing` takes it.
     """
 
     __slots__ = ("_failure", "_incoming", "_lock", "_object", "got_close_notify", "has_input", "outgoing")
@@ -89,6 +90,39 @@ class TLSState:
         except ssl.SSLError as exc:
             self._failure = exc  # what came before it is read first
         return b"".join(records)
+
+    def decrypt_into(self, received: bytes, buffer: memoryview) -> int | None:
+        """As `decrypt`, into ``buffer``: how many bytes, 0 after close_notify, None for none yet."""
+        incoming = self._incoming
+        count = 0
+        with self._lock:
+            if received:
+                incoming.write(received)
+            elif not self.has_input:
+                return None
+            try:
+                if self._failure is not None:
+                    raise self._failure
+                while count < len(buffer):
+                    # An int with a buffer, though typeshed says bytes.
+                    size = int(self._object.read(RECORD_SIZE, buffer[count : count + RECORD_SIZE]))
+                    if not size:
+                        raise ssl.SSLZeroReturnError
+                    count += size
+                    if incoming.pending < RECORD_SIZE:  # what is left may be no whole record
+                        break
+            except ssl.SSLWantReadError:
+                return count or None
+            except ssl.SSLError as exc:
+                if count:
+                    self._failure = exc  # what came before it is read first
+                elif isinstance(exc, ssl.SSLZeroReturnError):
+                    self.got_close_notify = True
+                else:
+                    raise
+            finally:
+                self.has_input = bool(incoming.pending or self._object.pending() or self._failure)
+            return count
 
     def encrypt(self, data: bytes | memoryview) -> bytes:
         """Ciphertext for ``data`` (maybe none), after what else waits to be sent. Raises OSError."""

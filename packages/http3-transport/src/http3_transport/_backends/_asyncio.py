@@ -1,4 +1,4 @@
-"""asyncio and uvloop: how connections are opened, and what waits. The stream is in `_asyncio_stream`.
+"""asyncio and uvloop: how connections are opened. The stream is in `_asyncio_stream`.
 
 Sockets are made and connected by us, then handed to a transport. Tasks are started for a race of
 several addresses only, and none outlives the call. Loops are looked up when something is awaited, so
@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
@@ -19,7 +17,7 @@ from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend,
 from .._connecting import Race, run_race
 from .._interfaces import Address, OperationTimeout, Stream, Waiter
 from ._asyncio_stream import AsyncioStream
-from ._asyncio_tasks import wake
+from ._asyncio_waits import Alarms, AsyncioWaiter
 from ._halves import connect_halves
 from ._lookup import look_up
 from ._sockets import connect_error, make_socket
@@ -28,46 +26,6 @@ if TYPE_CHECKING:
     import ssl
 
     from http3_models._config import TimeoutConfig
-
-
-class AsyncioWaiter:
-    """A `Waiter` on a future that other threads can set as well."""
-
-    __slots__ = ("_future", "_is_set", "_loop", "_thread")
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
-        self._is_set = False
-        self._future: asyncio.Future[bool] | None = None
-
-    @property
-    def is_set(self) -> bool:
-        return self._is_set
-
-    def set(self) -> None:
-        if self._is_set:
-            return
-        self._is_set = True  # before looking for a future; `wait` makes one and looks at the flag then
-        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            if threading.get_ident() == self._thread:
-                wake(self._future, True)
-            elif self._future is not None:
-                self._loop.call_soon_threadsafe(wake, self._future, True)
-
-    async def wait(self, timeout: float | None) -> bool:
-        self._future = self._loop.create_future()
-        timer = None
-        try:
-            if not self._is_set:
-                if timeout is not None:
-                    timer = self._loop.call_later(timeout, wake, self._future, False)
-                await self._future
-        finally:
-            self._future = None
-            if timer is not None:
-                timer.cancel()
-        return self._is_set
 
 
 class AsyncioAttempts:
@@ -144,6 +102,8 @@ class AsyncioBackend(ConcurrencyBackend):
 
     __module__ = "http3_transport"
 
+    _alarms: Alarms | None = None  # of the loop that was seen last
+
     def scope(self) -> object:
         try:
             return asyncio.get_running_loop()
@@ -156,7 +116,7 @@ class AsyncioBackend(ConcurrencyBackend):
         return isinstance(scope, asyncio.AbstractEventLoop) and scope.is_closed()
 
     async def resolve(self, host: str, port: int, timeout: float | None) -> Sequence[Address]:
-        return await look_up(host, port, timeout, AsyncioWaiter)
+        return await look_up(host, port, timeout, self.waiter)
 
     async def connect_address(self, address: Address, timeout: float | None) -> Stream:
         loop = asyncio.get_running_loop()
@@ -183,7 +143,11 @@ class AsyncioBackend(ConcurrencyBackend):
         return await make_stream(loop, winner)
 
     def waiter(self) -> Waiter:
-        return AsyncioWaiter()
+        loop = asyncio.get_running_loop()
+        alarms = self._alarms
+        if alarms is None or alarms.loop is not loop:
+            alarms = self._alarms = Alarms(loop)
+        return AsyncioWaiter(alarms)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

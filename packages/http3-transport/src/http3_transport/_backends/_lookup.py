@@ -1,13 +1,14 @@
 """Name lookup that cannot hang its caller.
 
-`getaddrinfo` blocks for as long as the resolver likes and can't be interrupted. So it runs on a daemon
-thread of ours, never in an executor that somebody joins at exit; who waits for it too long walks away.
+`getaddrinfo` blocks for as long as the resolver likes and can't be interrupted. So it runs on a thread of
+ours that nobody joins at exit, as one of an executor would be; who waits for it too long walks away.
 Literal addresses need no lookup and start no thread. Equal lookups under way at the same time share
 one thread: a resolver that hangs would otherwise pile them up.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
 import socket
 import threading
@@ -27,9 +28,8 @@ class Lookup:
         self._waiters: list[Waiter] = []
 
     def start(self) -> None:
-        """Run it on a thread of its own."""
-        name = f"http3-lookup-{self._key[0]}"
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        """Run it on a thread of its own. Not a `threading.Thread`, which waits until it runs (-50 us)."""
+        _thread.start_new_thread(self._run, ())
 
     def _run(self) -> None:
         try:

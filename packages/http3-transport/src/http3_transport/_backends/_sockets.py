@@ -24,7 +24,7 @@ from typing import Protocol as TypingProtocol
 from http3_models._records import ConnectionInfo
 
 from .. import _process
-from .._interfaces import Address, DirectStream
+from .._interfaces import Address, DirectStream, FillingStream
 
 # Linux makes a socket non-blocking with the call that makes it; elsewhere that takes another one.
 _STREAM = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
@@ -146,7 +146,7 @@ def _send_file(sock: int, descriptor: int, offset: int, size: int) -> int:
     return os.sendfile(sock, descriptor, offset, size)
 
 
-class SocketStream(DirectStream):
+class SocketStream(DirectStream, FillingStream):
     """A `Stream` over a connected non-blocking socket; the subclass knows how to wait."""
 
     __slots__ = (
@@ -228,6 +228,25 @@ class SocketStream(DirectStream):
                 if waiting is not None:
                     await waiting
             return data
+        finally:
+            self._reading = False
+            if self._closed:
+                self._let_go()
+
+    async def read_into(self, buffer: memoryview, timeout: float | None) -> int:
+        try:
+            self._reading = True
+            self._check_open()
+            waiting = self._wait_readable(timeout) if self._wait_first else self._turn()
+            while True:
+                if waiting is not None:
+                    await waiting
+                with suppress(BlockingIOError):
+                    count = self._socket.recv_into(buffer)
+                    self._check_open()
+                    self._wait_first = count < len(buffer)
+                    return count
+                waiting = self._wait_readable(timeout)
         finally:
             self._reading = False
             if self._closed:

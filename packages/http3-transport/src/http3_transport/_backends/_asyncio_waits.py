@@ -1,0 +1,158 @@
+"""Waiting on asyncio with a limit, but without a timer for each wait.
+
+A timer costs more than the wait itself: an object that is made, compared and sorted in, and cancelled.
+So a stream has one for all its waits, and waiters share those of their loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+from math import ceil
+
+from ._asyncio_tasks import wake
+
+# How often within one write timeout it is looked whether the peer took something.
+PROGRESS_CHECKS = 4
+
+# Waiters whose time is up within the same 1/64 s are told so together, at its end.
+ALARMS_PER_SECOND = 64
+
+NEVER = float("inf")
+
+
+class TransportWaits:
+    """One that reads from a transport, one that writes to it, and the timer that ends the waits of both.
+
+    It is left running when a wait is over, and re-arms itself only when it fires.
+    """
+
+    __slots__ = (
+        "_idle_checks", "_loop", "_read_limit", "_reader", "_timer", "_timer_due", "_transport", "_unsent",
+        "_write_limit", "_write_step", "_writer",
+    )  # fmt: skip
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        # Futures that end with True (look again) or False (time is up).
+        self._reader: asyncio.Future[bool] | None = None
+        self._writer: asyncio.Future[bool] | None = None
+        self._read_limit = self._write_limit = NEVER  # moments of the loop's clock
+        self._write_step = 0.0
+        self._idle_checks = 0
+        self._unsent = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = NEVER
+
+    def _arm(self, limit: float) -> None:
+        """See to it that the timer fires no later than ``limit``."""
+        if self._timer is not None:
+            if self._timer_due <= limit:
+                return
+            self._timer.cancel()
+        self._timer_due = limit
+        self._timer = self._loop.call_at(limit, self._on_timer)
+
+    def _on_timer(self) -> None:
+        due, self._timer = self._timer_due, None
+        if self._read_limit <= due:
+            self._read_limit = NEVER
+            wake(self._reader, False)
+        if self._write_limit <= due:
+            self._check_progress()
+        following = min(self._read_limit, self._write_limit)
+        if following != NEVER:
+            self._arm(following)
+
+    def _limit_write(self, timeout: float, unsent: int) -> None:
+        """From now on the writer is woken after ``timeout`` seconds in which the peer took nothing."""
+        self._write_step = timeout / PROGRESS_CHECKS
+        self._idle_checks = 0
+        self._unsent = unsent
+        self._write_limit = self._loop.time() + self._write_step
+        self._arm(self._write_limit)
+
+    def _check_progress(self) -> None:
+        """Time out a writer if the peer took nothing since as many checks as make up the timeout."""
+        unsent = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        self._idle_checks = self._idle_checks + 1 if unsent >= self._unsent else 0
+        self._unsent = unsent
+        if self._idle_checks >= PROGRESS_CHECKS:
+            self._write_limit = NEVER
+            wake(self._writer, False)
+        else:
+            self._write_limit = self._loop.time() + self._write_step
+
+    def _end_waits(self) -> None:
+        """Have both look again, and the timer not fire any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wake(self._reader, True)
+        wake(self._writer, True)
+
+
+class Alarms:
+    """The timers that the waiters of one loop share (-5 us for a request that waits for a connection)."""
+
+    __slots__ = ("_waiting", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._waiting: dict[int, set[asyncio.Future[bool]]] = {}
+
+    def add(self, waiter: asyncio.Future[bool], seconds: float) -> set[asyncio.Future[bool]]:
+        """Wake the waiter when the time is up, unless it is taken out of the set before."""
+        tick = ceil((self.loop.time() + seconds) * ALARMS_PER_SECOND)
+        waiting = self._waiting.get(tick)
+        if waiting is None:
+            waiting = self._waiting[tick] = set()
+            self.loop.call_at(tick / ALARMS_PER_SECOND, self._ring, tick)
+        waiting.add(waiter)
+        return waiting
+
+    def _ring(self, tick: int) -> None:
+        for waiter in self._waiting.pop(tick):
+            wake(waiter, False)
+
+
+class AsyncioWaiter:
+    """A `Waiter` on a future that other threads can set as well."""
+
+    __slots__ = ("_alarms", "_future", "_is_set", "_thread")
+
+    def __init__(self, alarms: Alarms) -> None:
+        self._alarms = alarms
+        self._thread = threading.get_ident()
+        self._is_set = False
+        self._future: asyncio.Future[bool] | None = None
+
+    @property
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        if self._is_set:
+            return
+        self._is_set = True  # before looking for a future; `wait` makes one and looks at the flag then
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            if threading.get_ident() == self._thread:
+                wake(self._future, True)
+            elif self._future is not None:
+                self._alarms.loop.call_soon_threadsafe(wake, self._future, True)
+
+    async def wait(self, timeout: float | None) -> bool:
+        future = self._future = self._alarms.loop.create_future()
+        alarm = None
+        try:
+            if not self._is_set:
+                if timeout is not None:
+                    alarm = self._alarms.add(future, timeout)
+                await future
+        finally:
+            self._future = None
+            if alarm is not None:
+                alarm.discard(future)
+        return self._is_set
