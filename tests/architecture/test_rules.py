@@ -76,7 +76,7 @@ GUARDED: dict[str, dict[str, str]] = {
     "certifi": {"http3_models._ssl": "function"},
     # Protocol libraries: the engine of that protocol.
     "h11": {"http3_transport._http11_library": "module"},
-    "h2": {"http3_transport._http2*": "module"},
+    "h2": {"http3_transport._http2*": "module", "http3_transport.testing._simulated_http2": "module"},
     "hpack": {"http3_transport._http2*": "module"},
     "hyperframe": {"http3_transport._http2*": "module"},
     # Costly modules of the standard library: at first need, or never.

@@ -1,4 +1,4 @@
-"""Conformance suites for the parts of http3 that can be swapped, to be run on one's own.
+"""For tests: conformance suites for the parts of http3 that can be swapped, and a deterministic simulation.
 
 `check_stream`, `check_backend` and `check_dispatcher` take a way to make the thing and, where it is
 asynchronous, a way to run coroutines. They need no test framework: what is wrong is an AssertionError
@@ -10,16 +10,38 @@ that names the check. With pytest, the names make parameters::
 
 The checks open connections on the loopback interface only, and start helper threads. A thing that
 hangs hangs its check as well: give the test run a limit of its own.
+
+`Simulation` runs http3 in virtual time, over a network in memory with the faults that one asks for; the same
+run each time from the same seed::
+
+    simulation = Simulation(seed=7, faults=Faults(latency=(0.01, 0.2), reset=0.01))
+    simulation.serve("api.test", 80, HTTP11Server(lambda request: Response(200, text="Hello")))
+
+    async def main():
+        async with AsyncClient(backend=simulation.backend) as client:
+            return await client.get("http://api.test/")
+
+    simulation.run(main)
 """
 
 from __future__ import annotations
 
 from .._interfaces import Address, Backend, OperationTimeout, Stream, Waiter
 from ._backends import BACKEND_CHECKS, check_backend
+from ._deadlocks import Deadlock
 from ._dispatchers import DISPATCHER_CHECKS, check_dispatcher
+from ._faults import Faults
 from ._peers import Peer, plain_pairs, tls_pairs
 from ._server import answer, asgi_app, wsgi_app
+from ._server_connections import ServerConnection
+from ._simulated_http2 import HTTP2Server
+from ._simulated_http11 import HTTP11Server
+from ._simulation import Simulation
 from ._streams import STREAM_CHECKS, check_stream
+from ._trace import Event, Trace
+from ._virtual_backend import SimulatedBackend
+from ._virtual_network import SimulatedServer
+from ._virtual_tasks import Cancelled, Task
 
 __all__ = [
     "BACKEND_CHECKS",
@@ -27,9 +49,21 @@ __all__ = [
     "STREAM_CHECKS",
     "Address",
     "Backend",
+    "Cancelled",
+    "Deadlock",
+    "Event",
+    "Faults",
+    "HTTP2Server",
+    "HTTP11Server",
     "OperationTimeout",
     "Peer",
+    "ServerConnection",
+    "SimulatedBackend",
+    "SimulatedServer",
+    "Simulation",
     "Stream",
+    "Task",
+    "Trace",
     "Waiter",
     "answer",
     "asgi_app",
