@@ -8,7 +8,6 @@ early answer during an upload only at its end.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,6 +16,7 @@ from http3_models._exceptions import Timeout
 from http3_models._interfaces import Protocol
 from http3_models._records import ConnectionInfo
 
+from . import _process
 from ._interfaces import OperationTimeout
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class ForeignBackend:
 class ForeignStream:
     """A reader and a writer of the user's as a `Stream` of ours."""
 
-    __slots__ = ("_closed", "_process", "_reader", "_writer", "alpn_protocol")
+    __slots__ = ("_closed", "_generation", "_reader", "_writer", "alpn_protocol")
 
     is_truncated = False
     has_unsent = False
@@ -113,7 +113,7 @@ class ForeignStream:
     def __init__(self, reader: BaseReader, writer: BaseWriter, alpn: str | None) -> None:
         self._reader = reader
         self._writer = writer
-        self._process = os.getpid()
+        self._generation = _process.generation
         self._closed = False
         self.alpn_protocol = alpn
 
@@ -161,7 +161,7 @@ class ForeignStream:
         if self._closed:
             return
         self._closed = True
-        if os.getpid() != self._process:
+        if self._generation != _process.generation:
             return
         with suppress(Exception):
             closing = self._writer.close()

@@ -21,7 +21,6 @@ How it is thought out:
 from __future__ import annotations
 
 import errno
-import os
 import ssl
 import threading
 import time
@@ -30,6 +29,7 @@ from contextlib import suppress
 
 from http3_models._records import ConnectionInfo
 
+from . import _process
 from ._connecting import remaining
 from ._interfaces import Clock, FillingStream, Stream
 from ._tls_state import RECORD_SIZE, TLSState
@@ -61,14 +61,14 @@ class TLSStream(FillingStream):
     """A `Stream` with TLS over another `Stream`. Made by `start_tls`."""
 
     __slots__ = (
-        "_alpn", "_at_end", "_broken", "_closed", "_early", "_info", "_process", "_sending", "_sending_lock",
-        "_state", "_stream", "_truncated", "_unsent",
+        "_alpn", "_at_end", "_broken", "_closed", "_early", "_generation", "_info", "_sending",
+        "_sending_lock", "_state", "_stream", "_truncated", "_unsent",
     )  # fmt: skip
 
     def __init__(self, stream: Stream, state: TLSState) -> None:
         self._stream = stream
         self._state = state
-        self._process = os.getpid()
+        self._generation = _process.generation
         self._alpn = state.alpn_protocol
         self._info: ConnectionInfo | None = None
         self._at_end = False
@@ -273,7 +273,7 @@ class TLSStream(FillingStream):
         if self._closed:
             return
         # In a forked child the connection is the parent's, and so is what its keys may say.
-        if not self._sending and not self._broken and os.getpid() == self._process:
+        if not self._sending and not self._broken and self._generation == _process.generation:
             with suppress(OSError):  # the peer is gone: it needs no farewell
                 self._unsent += self._state.close_notify()
                 self._flush()
