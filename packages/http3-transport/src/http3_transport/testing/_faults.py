@@ -128,7 +128,7 @@ class Dice:
     __slots__ = ("random",)
 
     def __init__(self, random: Random) -> None:
-        self.random = random
+        self.random: Random = random
 
     def happens(self, chance: float) -> bool:
         """True with that probability."""

@@ -103,7 +103,7 @@ class VirtualNetwork:
     """Names, listeners and connections of one simulation."""
 
     def __init__(self, world: World) -> None:
-        self.world = world
+        self.world: World = world
         self.client_ends: dict[VirtualSocket, None] = {}
         """The clients' ends of all connections that may be open still."""
         self._names: dict[str, list[str]] = {"localhost": ["127.0.0.1"]}

@@ -32,10 +32,10 @@ class World:
     __slots__ = ("dice", "faults", "scheduler", "trace")
 
     def __init__(self, scheduler: Scheduler, dice: Dice, trace: Trace, faults: Faults) -> None:
-        self.scheduler = scheduler
-        self.dice = dice
-        self.trace = trace
-        self.faults = faults
+        self.scheduler: Scheduler = scheduler
+        self.dice: Dice = dice
+        self.trace: Trace = trace
+        self.faults: Faults = faults
 
 
 class Link:
@@ -45,12 +45,12 @@ class Link:
 
     def __init__(self, world: World, number: int, faults: Callable[[], Faults]) -> None:
         now = faults()
-        self.world = world
-        self.number = number
-        self.faults = faults
-        self.capacity = world.dice.size(now.buffer)
-        self.drips = world.dice.happens(now.drip)
-        self.is_silent = False
+        self.world: World = world
+        self.number: int = number
+        self.faults: Callable[[], Faults] = faults
+        self.capacity: int = world.dice.size(now.buffer)
+        self.drips: bool = world.dice.happens(now.drip)
+        self.is_silent: bool = False
 
 
 class VirtualSocket:
@@ -64,9 +64,9 @@ class VirtualSocket:
     peer: VirtualSocket
 
     def __init__(self, link: Link, side: str, address: tuple[str, int], arrival: float) -> None:
-        self.address = address
-        self.is_closed = False
-        self.is_finished = False
+        self.address: tuple[str, int] = address
+        self.is_closed: bool = False
+        self.is_finished: bool = False
         """Its FIN was sent."""
         self._link = link
         self._world = link.world

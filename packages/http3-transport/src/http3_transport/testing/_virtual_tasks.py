@@ -30,7 +30,7 @@ class Wait:
     __slots__ = ("_came", "_is_over", "_scheduler", "_task", "what")
 
     def __init__(self, scheduler: Scheduler, what: tuple[object, ...]) -> None:
-        self.what = what
+        self.what: tuple[object, ...] = what
         self._scheduler = scheduler
         self._task: Task[Any] | None = None
         self._is_over = False
@@ -84,10 +84,10 @@ class Task(Generic[T]):
     def __init__(
         self, scheduler: Scheduler, coroutine: Coroutine[Any, Any, T], name: str, *, is_vital: bool
     ) -> None:
-        self.name = name
-        self.is_done = False
+        self.name: str = name
+        self.is_done: bool = False
         """True once it has ended, in whatever way."""
-        self.coroutine = coroutine
+        self.coroutine: Coroutine[Any, Any, T] = coroutine
         self.wait_under_way: Wait | None = None
         self._scheduler = scheduler
         self._is_vital = is_vital

@@ -47,19 +47,19 @@ class Timer:
 
     def __init__(self, action: Callable[[], object], *, is_idle: bool) -> None:
         self.action: Callable[[], object] | None = action
-        self.is_idle = is_idle
+        self.is_idle: bool = is_idle
 
 
 class Scheduler:
     """Tasks, timers and the clock. ``note(who, what)`` is told of tasks that begin and end."""
 
     def __init__(self, order: Random | None, note: Callable[[str, str], object], patience: float) -> None:
-        self.moment = 0.0
+        self.moment: float = 0.0
         self.current: Task[Any] | None = None
         self.failure: Exception | None = None
         """What a task has failed with that must not fail."""
         self.tasks: dict[Task[Any], None] = {}
-        self.is_running = False
+        self.is_running: bool = False
         self._failed: list[Task[Any]] = []
         self._order = order
         self._note = note
