@@ -136,17 +136,16 @@ async def test_json(world: World, plain: Site, value: Any) -> None:
 @pytest.mark.parametrize(
     ("error", "options"),
     [
-        (ValueError, {"json": {"x": float("nan")}}),
-        (ValueError, {"json": float("inf")}),
-        (TypeError, {"json": object()}),
-        (TypeError, {"json": {}, "data": b""}),
-        (TypeError, {"data": b"x", "files": {"f": b"y"}}),
-        (TypeError, {"data": 42}),
-        (TypeError, {"data": object()}),
-        (TypeError, {"files": {"f": 42}}),
-        (TypeError, {"data": io.StringIO("text")}),
+        pytest.param(ValueError, {"json": {"x": float("nan")}}, id="nan"),
+        pytest.param(ValueError, {"json": float("inf")}, id="infinity"),
+        pytest.param(TypeError, {"json": object()}, id="object-as-json"),
+        pytest.param(TypeError, {"json": {}, "data": b""}, id="json-and-data"),
+        pytest.param(TypeError, {"data": b"x", "files": {"f": b"y"}}, id="bytes-and-files"),
+        pytest.param(TypeError, {"data": 42}, id="int"),
+        pytest.param(TypeError, {"data": object()}, id="object"),
+        pytest.param(TypeError, {"files": {"f": 42}}, id="int-as-file"),
+        pytest.param(TypeError, {"data": io.StringIO("text")}, id="text-file"),
     ],
-    ids=str,
 )
 async def test_what_cannot_be_sent(
     world: World, plain: Site, error: type[Exception], options: dict[str, Any]

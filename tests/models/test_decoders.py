@@ -172,7 +172,7 @@ def test_gzip_cut_in_the_second_member(step: int | None) -> None:
 
 
 @pytest.mark.parametrize("step", [None, 1])
-@pytest.mark.parametrize("behind", [b"\0\0x", b"\0" + gzip.compress(b"more")])
+@pytest.mark.parametrize("behind", [b"\0\0x", b"\0" + gzip.compress(b"more", mtime=0)])
 def test_gzip_padding_is_followed_by_nothing(step: int | None, behind: bytes) -> None:
     with pytest.raises(DecodingError, match="followed by something else"):
         decoded("gzip", gzip.compress(b"one") + behind, step)
