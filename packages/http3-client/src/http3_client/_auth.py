@@ -18,7 +18,6 @@ that stays on the first request's origin; `_engine` sees to that. `DigestAuth` l
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -152,6 +151,8 @@ def basic_credentials(username: str | bytes, password: str | bytes) -> str:
     user, secret = _utf8("username", username), _utf8("password", password)
     if b":" in user:
         raise ValueError("username must not hold a colon: Basic authentication can't express it")
+    from base64 import b64encode
+
     return "Basic " + b64encode(user + b":" + secret).decode("ascii")
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Coroutine
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -55,6 +54,8 @@ class JSPIRunner:
         Raises RuntimeError where the runtime or the way in (a synchronous JavaScript call) does not allow it.
         """
         try:
+            from importlib import import_module
+
             ffi = import_module("pyodide.ffi")
         except ImportError as exc:
             coroutine.close()

@@ -98,7 +98,6 @@ from http3_models import (
     ResponseNotRead,
     ResponseTooLarge,
     SSLConfig,
-    StatusCode,
     StreamConsumed,
     StreamException,
     Timeout,
@@ -115,12 +114,13 @@ from http3_models import (
     VerifyTypes,
     WriteError,
     WriteTimeout,
-    codes,
 )
 
 if TYPE_CHECKING:
     from http3_client import DigestAuth as DigestAuth
     from http3_models import DEFAULT_CA_BUNDLE_PATH as DEFAULT_CA_BUNDLE_PATH
+    from http3_models import StatusCode as StatusCode
+    from http3_models import codes as codes
     from http3_transport import ASGIDispatch as ASGIDispatch
     from http3_transport import AsyncioBackend as AsyncioBackend
     from http3_transport import BlockingBackend as BlockingBackend
@@ -252,7 +252,9 @@ _LATE = {
     "ConnectionPool": "http3_transport",
     "HTTPConnection": "http3_transport",
     "TrioBackend": "http3_transport",
+    "StatusCode": "http3_models",
     "WSGIDispatch": "http3_transport",
+    "codes": "http3_models",
 }
 
 
