@@ -1,26 +1,23 @@
 """Coverage-guided fuzzing of the strict HTTP/1.1 modules, with h11 as the judge. See README.md.
 
-An input is one byte that says what it is, one byte of options, and the bytes themselves.
+An input is one byte that says what it is, one byte of options, and the bytes themselves. With ``--only=head``
+(``chunked``, ``request``, ``exchange``) all are of that kind, and the first byte is left out.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-import atheris
+from harness import fuzz, instrumented
+from harness import pieces as in_pieces
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), *map(str, sorted(ROOT.glob("packages/*/src")))]
-
-with atheris.instrument_imports(include=["h11", "http3_transport._http11"], enable_loader_override=False):
+with instrumented("h11", "http3_transport._http11"):
     import http11_oracle as oracle
 
-from http3_models import Headers, LocalProtocolError  # noqa: E402 - the path is set above
-from http11_heads import BODIES, HEADS, REQUESTS  # noqa: E402
+from http3_models import Headers, LocalProtocolError
+from http11_heads import BODIES, HEADS, REQUESTS
 
 METHODS = ("GET", "HEAD", "POST", "CONNECT")
-KINDS = (b"h", b"c", b"r", b"e")
 
 
 def head(data: bytes, options: int) -> None:
@@ -61,14 +58,13 @@ def split(line: str) -> tuple[str, str, str]:
 
 
 def pieces(data: bytes, options: int) -> list[bytes]:
-    """``data`` whole, byte by byte, or in pieces of one size."""
+    """``data`` whole, or in pieces of one size."""
     size = options & 31
-    if size == 31:
-        return [data]
-    return [data[start : start + size + 1] for start in range(0, len(data), size + 1)]
+    return in_pieces(data, 0 if size == 31 else size + 1)
 
 
-TARGETS = dict(zip(KINDS, (head, chunked, request, exchange), strict=True))
+KINDS = {"head": head, "chunked": chunked, "request": request, "exchange": exchange}
+TARGETS = {name[:1].encode(): target for name, target in KINDS.items()}
 
 
 def one_input(data: bytes) -> None:
@@ -77,20 +73,23 @@ def one_input(data: bytes) -> None:
         target(data[2:], data[1])
 
 
-def write_seeds(folder: Path) -> None:
+def seeds() -> list[bytes]:
     """The corpus of the tests, as inputs."""
-    folder.mkdir(parents=True, exist_ok=True)
-    seeds = [b"h\x00" + each for each in HEADS] + [b"h\x04" + each for each in HEADS]
-    seeds += [b"c\x1f" + each for each in BODIES] + [b"c\x00" + each for each in BODIES]
-    seeds += [b"r\x00" + each for each in REQUESTS]
+    found = [b"h\x00" + each for each in HEADS] + [b"h\x04" + each for each in HEADS]
+    found += [b"c\x1f" + each for each in BODIES] + [b"c\x00" + each for each in BODIES]
+    found += [b"r\x00" + each for each in REQUESTS]
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    seeds += [b"e\xf8" + each + b"hello" for each in HEADS] + [b"e\xf8" + chunked + each for each in BODIES]
-    for number, seed in enumerate(seeds):
-        (folder / f"seed-{number:04}").write_bytes(seed)
+    return [
+        *found,
+        *[b"e\xf8" + each + b"hello" for each in HEADS],
+        *[b"e\xf8" + chunked + each for each in BODIES],
+    ]
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
-        write_seeds(Path(sys.argv[1]))
-    atheris.Setup(sys.argv, one_input)
-    atheris.Fuzz()
+    only = "".join(argument.partition("=")[2] for argument in sys.argv if argument.startswith("--only="))
+    if only:
+        kind = only[:1].encode()
+        fuzz(lambda data: one_input(kind + data), [seed[1:] for seed in seeds() if seed[:1] == kind])
+    else:
+        fuzz(one_input, seeds())

@@ -60,6 +60,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("head"), STREAMS, st.tuples(STATUSES, LENGTHS), st.integers(0, 3)),
         st.tuples(st.just("data"), STREAMS, st.binary(max_size=5), st.integers(0, 3)),
+        st.tuples(st.just("row"), STREAMS, st.integers(0, 3), st.integers(2, 5)),
         st.tuples(st.just("trailers"), STREAMS, st.just(None), st.booleans()),
         st.tuples(st.just("reset"), STREAMS, st.just(None), st.just(None)),
         st.tuples(st.just("other"), STREAMS, st.integers(0, 2), st.just(None)),
@@ -91,6 +92,10 @@ def frames_of(steps: Iterable[Step]) -> bytes:
             assert isinstance(what, bytes)
             padding = {"flags": ["PADDED", *ends], "pad_length": 3} if is_odd else {"flags": ends}
             sent.append(DataFrame(stream_id, what, **padding))
+        elif kind == "row":
+            assert isinstance(what, int)
+            assert isinstance(flags, int)
+            sent += [DataFrame(stream_id, bytes(what))] * flags
         elif kind == "trailers":
             block = encoder.encode([(b"checksum", b"1")])
             sent.append(HeadersFrame(stream_id, block, flags=["END_HEADERS", *ends]))
@@ -154,6 +159,29 @@ def test_pieces_in_a_row_are_one() -> None:
     assert list(other.inbox) == [b"b"]
     state.receive(ours[50:])
     assert b"".join(stream.inbox) == b"a" * 400
+
+
+@pytest.mark.parametrize("size", [1000, 8192, 16384])
+@pytest.mark.parametrize("tamed", [False, True])
+def test_a_row_ends_where_the_window_does(size: int, tamed: bool) -> None:
+    state, (stream, *_) = books(tamed=tamed)
+    state.receive(head_of(stream))
+    frame = DataFrame(stream.stream_id, bytes(size)).serialize()
+    fitting = _http2_library.INITIAL_STREAM_WINDOW // size
+    state.receive(frame * fitting)
+    assert stream.failure is None
+    assert sum(map(len, stream.inbox)) == fitting * size
+    state.receive(frame * 2)
+    assert stream.failure is not None
+
+
+def test_a_row_ends_where_the_body_does() -> None:
+    state, (stream, _, other) = books(tamed=True)
+    state.receive(head_of(stream, (b"content-length", b"35")) + head_of(other))
+    state.receive(DataFrame(stream.stream_id, bytes(10)).serialize() * 6)
+    assert stream.failure is not None
+    assert "35 bytes announced" in stream.failure.text
+    assert state.broken is None
 
 
 @pytest.mark.parametrize("ends", [False, True])
