@@ -13,14 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from ._exceptions import TotalTimeout
+from ._exceptions import Delivery, TotalTimeout
 from ._url import redacted
 
 if TYPE_CHECKING:
     from ._bodies import FileBody
     from ._config import CertTypes, Limits, TimeoutConfig, VerifyTypes
     from ._cookies import Cookies
-    from ._exceptions import Delivery
     from ._headers import Headers
     from ._url import URL
 
@@ -101,17 +100,19 @@ class Deadline:
         """
         left = self.remaining()
         if left <= 0:
-            raise TotalTimeout(self._text())
+            raise TotalTimeout(f"The {self._text()}")
         return left if limit is None or left < limit else limit
 
     def check(self, request: RequestState, delivery: Delivery) -> None:
         """Raise TotalTimeout, which tells of ``request``, if nothing is left."""
         if self.remaining() <= 0:
-            text = f"{self._text()}: {described(request)}"
+            # Who asks this way has sent nothing yet, or is about to read or has read.
+            where = "Before it was sent" if delivery is Delivery.NOT_SENT else "In the read phase"
+            text = f"{where} the {self._text()}: {described(request)}"
             raise TotalTimeout(text, delivery=delivery, timings=request.phases.freeze())
 
     def _text(self) -> str:
-        return f"The call took longer than its total_timeout of {self.limit:g} s"
+        return f"call took longer than its total_timeout of {self.limit:g} s"
 
 
 class ConnectionInfo(NamedTuple):

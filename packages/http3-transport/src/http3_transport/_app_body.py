@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from http3_models._exceptions import Delivery, ReadError, TotalTimeout
 from http3_models._url import redacted
 
-from ._errors import network_error, timeout_error, total_timeout
+from ._errors import network_error, timeout_error
 
 if TYPE_CHECKING:
     from http3_models._headers import Headers
@@ -114,4 +114,4 @@ def time_left(request: RequestState, waited: float | None) -> float | None:
     try:
         return request.deadline.within(left)
     except TotalTimeout as exc:
-        raise total_timeout(request, exc, Delivery.MAYBE_PROCESSED) from exc
+        raise timeout_error(request, "read", limit) from exc

@@ -308,8 +308,10 @@ class HTTPConnection(AsyncDispatcher):
     def drop(self) -> None:
         """Let go of the socket without a word: it belongs to another process, or to a loop that has ended."""
         self._closing = True
+        if self._own is not None:
+            self._own.lock, self._own.line = threading.Lock(), []
         if self._engine is not None:
-            self._engine.stream.abort()
+            self._engine.drop()
 
 
 def _as_origin(origin: object) -> Origin:

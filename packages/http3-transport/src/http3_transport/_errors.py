@@ -59,11 +59,6 @@ def timeout_error(
     )
 
 
-def total_timeout(request: RequestState, error: TotalTimeout, delivery: Delivery) -> TotalTimeout:
-    """A TotalTimeout raised by `Deadline.within`, with what only the transport knows."""
-    return TotalTimeout(f"{error}: {described(request)}", delivery=delivery, timings=request.phases.freeze())
-
-
 def network_error(
     kind: type[NetworkError], request: RequestState, what: BaseException | str, delivery: Delivery
 ) -> NetworkError:

@@ -25,7 +25,7 @@ from http3_models._headers import Headers
 from http3_models._records import ResponseState
 from http3_models._response_bodies import EndedBody
 
-from ._errors import network_error, protocol_error, timeout_error, total_timeout
+from ._errors import network_error, protocol_error, timeout_error
 from ._http11_body import ChunkedBody, ClosingBody, LengthBody
 from ._http11_grammar import Malformed, Oversized
 from ._http11_reader import HeadReader
@@ -136,6 +136,10 @@ class HTTP11Engine:
         self._stream_closed = True
         self.stream.abort()
 
+    def drop(self) -> None:
+        """Let go of the socket; there is no lock."""
+        self.stream.abort()
+
     def complete(self, *, reusable: bool) -> None:
         """The exchange is over in both directions; called by the response body."""
         self._idle = True
@@ -221,12 +225,10 @@ class HTTP11Engine:
                 phases.wait = spent
         if self.asks_caller and not isinstance(exc, LocalProtocolError):
             return None
-        if isinstance(exc, OperationTimeout):
+        if isinstance(exc, (OperationTimeout, TotalTimeout)):
             timeout = request.timeout
             limit = None if timeout is None else getattr(timeout, f"{self._phase}_timeout")
             return timeout_error(request, self._phase, limit, delivery)
-        if isinstance(exc, TotalTimeout):
-            return total_timeout(request, exc, delivery)
         if isinstance(exc, LocalProtocolError) and exc.delivery is None:
             return protocol_error(LocalProtocolError, request, exc, delivery)
         if isinstance(exc, Malformed):

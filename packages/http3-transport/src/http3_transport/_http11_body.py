@@ -22,7 +22,7 @@ from http3_models._records import WholeBody
 from http3_models._url import redacted
 
 from ._body_buffer import BodyBuffer
-from ._errors import network_error, protocol_error, timeout_error, total_timeout
+from ._errors import network_error, protocol_error, timeout_error
 from ._http11_grammar import Malformed, Oversized, Pair
 from ._interfaces import FillingStream, OperationTimeout
 
@@ -39,7 +39,7 @@ READ_SIZE = 256 * 1024
 class _Body:
     """What the framings share: the connection's lease, and how it ends."""
 
-    __slots__ = ("_engine", "_lease", "_over", "_request", "_reusable", "_started", "trailers")
+    __slots__ = ("_engine", "_lease", "_over", "_request", "_reusable", "_started", "_whole", "trailers")
 
     def __init__(self, engine: HTTP11Engine, request: RequestState, lease: Lease, reusable: bool) -> None:
         self._engine = engine
@@ -47,6 +47,7 @@ class _Body:
         self._lease = lease
         self._reusable = reusable
         self._over = False
+        self._whole = False
         self._started = engine.now()
         self.trailers: Headers | None = None
 
@@ -61,13 +62,15 @@ class _Body:
 
     def _finish(self, *, reusable: bool) -> None:
         """The body is whole."""
-        self._over = True
+        self._over = self._whole = True
         self._request.phases.receive = self._engine.now() - self._started
         self._engine.complete(reusable=reusable and self._reusable)
         self._lease.release()
 
     def _fail(self, exc: BaseException) -> None:
         """The body will never be whole. Raises what says so; nothing if ``exc`` is to pass as it is."""
+        if not self._over:
+            self._request.phases.receive = self._engine.now() - self._started
         self.abort()
         error = self._translated(exc)
         try:
@@ -79,11 +82,9 @@ class _Body:
     def _translated(self, exc: BaseException) -> RequestError | None:
         request = self._request
         delivery = Delivery.MAYBE_PROCESSED
-        if isinstance(exc, OperationTimeout):
+        if isinstance(exc, (OperationTimeout, TotalTimeout)):
             limit = request.timeout.read_timeout if request.timeout is not None else None
             return timeout_error(request, "read", limit, delivery)
-        if isinstance(exc, TotalTimeout):
-            return total_timeout(request, exc, delivery)
         if isinstance(exc, Malformed):
             kind = ResponseTooLarge if isinstance(exc, Oversized) else RemoteProtocolError
             return protocol_error(kind, request, exc, delivery)
@@ -110,7 +111,7 @@ class _Body:
         raise NotImplementedError("each framing reads in its own way")
 
     def _after_end(self) -> bytes:
-        if self._engine.was_aborted and self._request.phases.receive is None:
+        if not self._whole:
             # Never b"": that would pass a cut body off as a whole one.
             raise network_error(ReadError, self._request, "The body was given up", Delivery.MAYBE_PROCESSED)
         return b""

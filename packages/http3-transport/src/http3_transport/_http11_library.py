@@ -93,10 +93,12 @@ class LibraryReader:
         self._connection.receive_data(data)
         while True:
             event = _next_event(self._connection)
+            if not isinstance(event, h11.Response | h11.InformationalResponse):
+                return None
+            if not event.http_version.startswith(b"1."):  # h11 takes any two digits
+                raise Malformed(f"The server answers in HTTP/{event.http_version.decode('ascii')}")
             if isinstance(event, h11.Response):
                 return self._final(event)
-            if not isinstance(event, h11.InformationalResponse):
-                return None
             self._count(event)
 
     def decoder(self) -> LibraryChunkedDecoder:

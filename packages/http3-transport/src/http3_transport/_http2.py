@@ -6,6 +6,7 @@ through. This module is what the pool sees of them, and what an exchange may ask
 
 from __future__ import annotations
 
+import threading
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from ._http2_exchange import HTTP2Exchange
 from ._http2_io import SharedStream
 from ._http2_outgoing import MAX_STREAMS
 from ._http2_stream import Failure, HTTP2Stream
+from ._locks import FIFOLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +112,17 @@ class HTTP2Engine(SharedStream):
         """Drop the socket; every exchange under way fails."""
         self._closed = True
         self._lose(Failure(ReadError, "The connection was aborted on this side"))
+        self.stream.abort()
+
+    def drop(self) -> None:
+        """See `Engine.drop`: all who led, followed or wrote are gone."""
+        self._lock = threading.Lock()
+        self._write_lock = FIFOLock(self._backend)
+        self._leading = False
+        self._followers.clear()
+        self._state.broken = None  # it may have been about to tell the streams
+        self._lose(Failure(ReadError, "The connection belongs to another process or event loop"))
+        self._write_error = ConnectionAbortedError()
         self.stream.abort()
 
     def give_up(self) -> None:

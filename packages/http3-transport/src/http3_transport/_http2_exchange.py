@@ -58,7 +58,7 @@ class HTTP2Exchange:
 
     __slots__ = (
         "_asks_caller", "_declared", "_engine", "_expects", "_is_last", "_lease", "_marked", "_open",
-        "_pending", "_phase", "_request", "_stream", "_total", "_uploading", "_whole", "trailers",
+        "_pending", "_phase", "_request", "_spends", "_stream", "_total", "_uploading", "_whole", "trailers",
     )  # fmt: skip
 
     def __init__(self, engine: HTTP2Engine, request: RequestState, lease: Lease) -> None:
@@ -72,6 +72,8 @@ class HTTP2Exchange:
         self._request = request
         self._lease = lease
         self._phase = "write"
+        self._spends = "send"
+        """Which of the request's timings the time since the last mark belongs to."""
         self._marked = engine.now()
         self._uploading = False
         self._pending: memoryview | None = None
@@ -150,6 +152,7 @@ class HTTP2Exchange:
             else:
                 if self._phase == "write":
                     self._request.phases.send = self._mark()
+                    self._spends = "wait"
                 await engine.wait(stream, HEAD, *self._limits("read"))
         if stream.head is None:
             assert stream.failure is not None
@@ -159,9 +162,10 @@ class HTTP2Exchange:
         while self._can_upload():
             await self._upload(0)
         phases = self._request.phases
-        if phases.send is None:
+        if self._spends == "send":
             phases.send = self._mark()
         phases.wait = self._mark()
+        self._spends = "receive"
 
     def _respond(self) -> ResponseState:
         stream = self._stream
@@ -352,8 +356,10 @@ class HTTP2Exchange:
         stream = self._stream
         if self._is_interruption(exc):
             self._engine.give_up()
+        setattr(self._request.phases, self._spends, self._mark())
         delivery = self._engine.delivery(stream)
-        if stream.head is not None or stream.informational:
+        failure = stream.failure
+        if stream.head is not None or stream.informational or (failure is not None and failure.in_answer):
             self._lease.answered = True
         self.abort()
         return self._translated(exc, delivery)

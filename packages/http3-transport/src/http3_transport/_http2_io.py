@@ -20,7 +20,6 @@ Plain state is guarded by one `threading.Lock`, never across an await and never 
 from __future__ import annotations
 
 import threading
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from http3_models._exceptions import ReadError, WriteError
@@ -28,7 +27,7 @@ from http3_models._exceptions import ReadError, WriteError
 from ._errors import reason
 from ._http2_outgoing import MAX_STREAMS
 from ._http2_state import HTTP2State
-from ._http2_stream import CREDIT, Failure, HTTP2Stream
+from ._http2_stream import BY_ID, CREDIT, Failure, HTTP2Stream
 from ._interfaces import OperationTimeout
 from ._locks import FIFOLock
 
@@ -41,8 +40,8 @@ if TYPE_CHECKING:
     from ._interfaces import Backend, Clock, Stream, Waiter
 
 READ_SIZE, LARGE_READ_SIZE = 64 * 1024, 256 * 1024
-"""Bytes asked for at a time; the larger once a read was full. malloc asks the system for a buffer that large,
-which a short answer would pay for, too; a download costs a tenth less."""
+"""Bytes asked for at a time; the larger once a read gave a quarter of the smaller. malloc asks the system for a
+buffer that large, which a short answer would pay for, too; a download costs a tenth less."""
 
 WRITE_SIZE = 64 * 1024
 """Bytes handed to a write that may have to wait, between two looks at what else is to be done."""
@@ -50,8 +49,6 @@ WRITE_SIZE = 64 * 1024
 READ_SLICE = 1.0
 """Seconds that a leader reads without a look at what is to be sent. A thread beside it may have found the
 kernel's buffer full; then nobody else would try again."""
-
-BY_ID = attrgetter("stream_id")
 
 MAX_LOOKS = 16
 """Reads in a row that do not wait: a server that never stops must not hold us."""
@@ -208,7 +205,7 @@ class SharedStream:
                 return
 
     def _feed(self, data: bytes) -> None:
-        self._read_size = READ_SIZE if len(data) < READ_SIZE else LARGE_READ_SIZE
+        self._read_size = READ_SIZE if len(data) < READ_SIZE // 4 else LARGE_READ_SIZE
         with self._lock:
             if data:
                 self._state.receive(data)
@@ -288,10 +285,16 @@ class SharedStream:
             if stream is not None:
                 with self._lock:
                     queued = self._state.send_data(stream, memoryview(data), end=end)
+            taken, ends = -1, None
             while not self._write_nowait():
-                await self._write_some(limit, deadline)
+                if taken != (taken := self._taken(stream)):
+                    ends = self._ends(limit, deadline)
+                await self._write_some(self._left(ends))
         except OSError as exc:
             self._write_failed(exc)
+        except OperationTimeout:
+            self._interrupted()  # also between two pieces: the next request would only wait as long
+            raise
         finally:
             lock.release()
         self.flush_nowait()
@@ -332,9 +335,12 @@ class SharedStream:
         self._rest = self._rest[count:]
         self._state.handed += count
 
-    async def _write_some(self, limit: float | None, deadline: Deadline | None) -> None:
-        """With the write lock, where the kernel's buffer is full: wait until it takes more."""
-        left = self._left(self._ends(limit, deadline))
+    def _taken(self, stream: HTTP2Stream | None) -> int:
+        with self._lock:  # grows as the peer takes something, not with what it says (PING, say)
+            return self._state.handed + (0 if stream is None else self._state.credit(stream))
+
+    async def _write_some(self, left: float | None) -> None:
+        """With the write lock, where the kernel's buffer is full: wait until it takes more, or we read."""
         if not self._claim_lead():
             await self._write_piece(left, alone=False)
             return

@@ -283,7 +283,7 @@ class HTTP2State(Outgoing):
 
     def _fail(self, stream: HTTP2Stream, kind: type[TransportError], text: str) -> None:
         """A fault of one stream: it ends, the connection goes on."""
-        stream.failure = Failure(kind, text)
+        stream.failure = Failure(kind, text, in_answer=True)
         self.news.add(stream)
         self._reset(stream, ErrorCodes.PROTOCOL_ERROR)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from ._http2_library import INITIAL_STREAM_WINDOW
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 # What a stream may be waited for.
 HEAD, BODY, CREDIT, INFORMATIONAL = 1, 2, 4, 8
 
+BY_ID = attrgetter("stream_id")
+
 
 class Failure(NamedTuple):
     """Why a stream will not bring a whole response."""
@@ -23,6 +26,8 @@ class Failure(NamedTuple):
     text: str
     refused: bool = False
     cause: BaseException | None = None
+    in_answer: bool = False
+    """What is wrong is the answer itself, so its first byte has come"""
 
 
 class NoStreamLeft(Exception):

@@ -199,7 +199,7 @@ class Engine(Protocol):
 
     @property
     def stream(self) -> Stream:
-        """What it speaks over; for letting go of another process's or a dead loop's socket."""
+        """What it speaks over."""
 
     async def exchange(self, request: RequestState, lease: Lease) -> ResponseState:
         """Send one request and return its response; the body, or a failure here, releases the lease.
@@ -231,6 +231,10 @@ class Engine(Protocol):
 
     def abort(self) -> None:
         """Drop the socket; every exchange under way fails."""
+
+    def drop(self) -> None:
+        """`abort` in a forked child, or where the loop has ended: whoever was at it is not here any more, and
+        may have left a lock held."""
 
 
 Clock = Callable[[], float]

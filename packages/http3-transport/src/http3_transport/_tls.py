@@ -61,12 +61,13 @@ class TLSStream(FillingStream):
     """A `Stream` with TLS over another `Stream`. Made by `start_tls`."""
 
     __slots__ = (
-        "_alpn", "_at_end", "_broken", "_closed", "_early", "_generation", "_info", "_sending",
+        "_alpn", "_at_end", "_broken", "_closed", "_early", "_generation", "_info", "_now", "_sending",
         "_sending_lock", "_state", "_stream", "_truncated", "_unsent",
     )  # fmt: skip
 
-    def __init__(self, stream: Stream, state: TLSState) -> None:
+    def __init__(self, stream: Stream, state: TLSState, now: Clock = time.monotonic) -> None:
         self._stream = stream
+        self._now = now
         self._state = state
         self._generation = _process.generation
         self._alpn = state.alpn_protocol
@@ -108,16 +109,26 @@ class TLSStream(FillingStream):
 
     async def read(self, max_bytes: int, timeout: float | None) -> bytes:
         data = self._leftover(max_bytes)
-        while data is None:
-            received = await self._stream.read(READ_SIZE, timeout)
-            data = self._decrypt(received, max_bytes) if received else self._cut_off()
+        if data is None:
+            left, start = timeout, self._now()
+            while True:
+                received = await self._stream.read(READ_SIZE, left)
+                data = self._decrypt(received, max_bytes) if received else self._cut_off()
+                if data is not None:
+                    break
+                left = remaining(timeout, start, self._now())  # a part of a record is not yet a byte
         return data
 
     async def read_into(self, buffer: memoryview, timeout: float | None) -> int:
         count = self._leftover_into(buffer)
-        while count is None:
-            received = await self._stream.read(READ_SIZE, timeout)
-            count = self._decrypt_into(received, buffer) if received else len(self._cut_off())
+        if count is None:
+            left, start = timeout, self._now()
+            while True:
+                received = await self._stream.read(READ_SIZE, left)
+                count = self._decrypt_into(received, buffer) if received else len(self._cut_off())
+                if count is not None:
+                    break
+                left = remaining(timeout, start, self._now())
         return count
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
@@ -193,8 +204,8 @@ class TLSStream(FillingStream):
         self._begin_sending()
         try:
             view, sent = memoryview(data), 0
-            if not view:
-                await self._send_until_readable(timeout)
+            if (self._unsent or not view) and not await self._send_until_readable(timeout):
+                return 0
             while sent < len(view) and not self._has_plaintext():
                 piece = view[sent : sent + WRITE_SIZE]
                 sent += len(piece)
@@ -308,7 +319,7 @@ async def start_tls(
             if outgoing:
                 await stream.write(outgoing, remaining(timeout, start, now()))
             if done:
-                return TLSStream(stream, state)
+                return TLSStream(stream, state, now)
             received = await stream.read(READ_SIZE, remaining(timeout, start, now()))
             if not received:
                 raise ConnectionResetError(errno.ECONNRESET, CLOSED_IN_HANDSHAKE)

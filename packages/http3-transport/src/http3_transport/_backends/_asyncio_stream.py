@@ -166,6 +166,8 @@ class AsyncioStream(TransportWaits, FillingStream, asyncio.Protocol):
             # A turn for each piece of 64 KiB would make an upload a seventh dearer.
             if self._look is None or self._loop.time() >= self._turn_due:
                 await self._turn()
+            if self._writing_paused:  # the wait of an earlier write ended with something to read
+                await self._drain(timeout, until_readable=True)
             if self._is_readable() or (self._look is not None and self._look.poll(0)):
                 break
             piece = view[sent : sent + WRITE_SIZE]

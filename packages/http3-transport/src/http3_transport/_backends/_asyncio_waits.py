@@ -13,8 +13,10 @@ from math import ceil
 
 from ._asyncio_tasks import wake
 
-# How often within one write timeout it is looked whether the peer took something.
+# How often within one write timeout it is looked whether the peer took something: four times, or more if that
+# were less than once in so many seconds. By so much the timeout may come late.
 PROGRESS_CHECKS = 4
+CHECK_SECONDS = 0.05
 
 # Waiters whose time is up within the same 1/64 s are told so together, at its end.
 ALARMS_PER_SECOND = 64
@@ -30,7 +32,7 @@ class TransportWaits:
 
     __slots__ = (
         "_idle_checks", "_loop", "_read_limit", "_reader", "_timer", "_timer_due", "_transport", "_unsent",
-        "_write_limit", "_write_step", "_writer",
+        "_write_checks", "_write_limit", "_write_step", "_writer",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -40,6 +42,7 @@ class TransportWaits:
         self._reader: asyncio.Future[bool] | None = None
         self._writer: asyncio.Future[bool] | None = None
         self._read_limit = self._write_limit = NEVER  # moments of the loop's clock
+        self._write_checks = PROGRESS_CHECKS
         self._write_step = 0.0
         self._idle_checks = 0
         self._unsent = 0
@@ -68,7 +71,8 @@ class TransportWaits:
 
     def _limit_write(self, timeout: float, unsent: int) -> None:
         """From now on the writer is woken after ``timeout`` seconds in which the peer took nothing."""
-        self._write_step = timeout / PROGRESS_CHECKS
+        self._write_checks = max(PROGRESS_CHECKS, ceil(timeout / CHECK_SECONDS))
+        self._write_step = timeout / self._write_checks
         self._idle_checks = 0
         self._unsent = unsent
         self._write_limit = self._loop.time() + self._write_step
@@ -79,7 +83,7 @@ class TransportWaits:
         unsent = 0 if self._transport is None else self._transport.get_write_buffer_size()
         self._idle_checks = self._idle_checks + 1 if unsent >= self._unsent else 0
         self._unsent = unsent
-        if self._idle_checks >= PROGRESS_CHECKS:
+        if self._idle_checks >= self._write_checks:
             self._write_limit = NEVER
             wake(self._writer, False)
         else:
