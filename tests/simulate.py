@@ -98,9 +98,9 @@ def draw_faults(random: Random, *, calm: bool) -> Faults:
     )
 
 
-def draw_plan(random: Random, number: int, count: int, *, calm: bool) -> Plan:
+def draw_plan(random: Random, number: int, count: int, *, calm: bool, posts: bool) -> Plan:
     """One request; in a calm run without limits."""
-    method = random.choice(("GET", "GET", "GET", "POST", "POST", "PUT"))
+    method = "POST" if posts else random.choice(("GET", "GET", "GET", "POST", "POST", "PUT"))
     timeout = http3.TimeoutConfig(
         connect_timeout=random.choice((0.3, 2.0, 5.0)),
         read_timeout=random.choice((0.5, 2.0, 5.0)),
@@ -169,20 +169,22 @@ async def answer_early(connection: ServerConnection) -> None:
 
 
 class Run:
-    """One seed."""
+    """One seed. ``posts``: no other requests, and servers that often die over them."""
 
-    def __init__(self, seed: int, version: str, count: int = 50) -> None:
+    def __init__(self, seed: int, version: str, count: int = 50, *, posts: bool = False) -> None:
         self.random = Random(f"{seed} {version}")
         self.is_calm = seed % 4 == 3
         """Nothing fails, and there are no limits: then whoever waits in vain waits for ever."""
         self.simulation = Simulation(seed, faults=draw_faults(self.random, calm=self.is_calm), patience=3600)
         self.version = version
         self.replay = self.random.random() < 0.8
-        self.plans = [draw_plan(self.random, number, count, calm=self.is_calm) for number in range(count)]
+        self.plans = [
+            draw_plan(self.random, number, count, calm=self.is_calm, posts=posts) for number in range(count)
+        ]
         self.executed: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
         self.wrong: list[str] = []
-        dies = 0.0 if self.is_calm else self.random.choice((0.0, 0.02, 0.2))
+        dies = 0.0 if self.is_calm else self.random.choice((0.1, 0.3) if posts else (0.0, 0.02, 0.2))
         delay = self.random.choice(((0.0, 0.0), (0.0, 0.3)))
         for number, host in enumerate(HOSTS):
             if self.random.random() < 0.3:
@@ -418,6 +420,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first of them; default 0")
     parser.add_argument("--requests", type=int, default=50, help="in each run; default 50")
     parser.add_argument("--version", choices=VERSIONS, action="append", help="default: one after the other")
+    parser.add_argument("--posts", action="store_true", help="POST only, to servers that die more often")
     parser.add_argument("--digest", action="store_true", help="print a checksum of each run's events")
     parser.add_argument(
         "--trace", type=int, default=0, help="print so many events of each run, the last ones"
@@ -425,9 +428,10 @@ def main() -> None:
     options = parser.parse_args()
     started, seconds, events, failed = time.perf_counter(), 0.0, 0, 0
     outcomes: Counter[str] = Counter()
+    executed = most = 0
     for seed in range(options.first, options.first + options.seeds):
         for version in options.version or VERSIONS:
-            run = Run(seed, version, options.requests)
+            run = Run(seed, version, options.requests, posts=options.posts)
             try:
                 run.check()
             except AssertionError as exc:
@@ -436,12 +440,15 @@ def main() -> None:
             seconds += run.simulation.now()
             events += len(run.simulation.trace)
             outcomes += run.outcomes
+            executed += run.executed.total()
+            most = max(most, *run.executed.values(), 0)
             if options.digest:
                 print(f"seed {seed}, {version}: {run.simulation.trace.digest}")
             if options.trace:
                 print(run.simulation.trace.text(options.trace))
     real = time.perf_counter() - started
     print(f"{options.seeds} seeds, {failed} runs failed; {events} events, {sum(outcomes.values())} requests")
+    print(f"{executed} times a server acted on a request, at most {most} times on one")
     print(f"{seconds / 3600:.1f} h of virtual time in {real:.1f} s")
     print(", ".join(f"{name} {count}" for name, count in outcomes.most_common()))
     sys.exit(1 if failed else 0)

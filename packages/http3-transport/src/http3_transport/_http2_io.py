@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from ._interfaces import Backend, Clock, Stream, Waiter
 
 READ_SIZE, LARGE_READ_SIZE = 64 * 1024, 256 * 1024
-"""Bytes asked for at a time; the larger once a read gave a quarter of the smaller. malloc asks the system for a
-buffer that large, which a short answer would pay for, too; a download costs a tenth less."""
+"""Bytes asked for at a time; the larger once a read gave a quarter of the smaller. A buffer that large comes
+from the system each time, which a short answer would pay for, too; a download costs a tenth less."""
 
 WRITE_SIZE = 64 * 1024
 """Bytes handed to a write that may have to wait, between two looks at what else is to be done."""

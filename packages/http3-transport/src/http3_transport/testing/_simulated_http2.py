@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionState, H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
-from h2.exceptions import StreamClosedError, StreamIDTooLowError
+from h2.exceptions import ProtocolError, StreamClosedError, StreamIDTooLowError
 from h2.settings import SettingCodes, Settings
 
 from .._backends._tasks import Changes
@@ -142,7 +142,7 @@ class Session:
         if self._server.dies_now(self._connection):
             fate = self._connection.random.choice(("refuse", "reset", "goaway", "break"))
             if fate == "refuse":
-                with suppress(StreamClosedError):  # the client may have reset it in the same breath
+                with suppress(ProtocolError):  # the client may have reset it, or gone, in the same breath
                     self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
                 return
             if fate == "goaway":
@@ -178,8 +178,11 @@ class Session:
                 received_request(self._connection, method, host, target, received, bytes(request.body)),
             )
             await self._send(stream_id, answer)
-        except (StreamClosedError, StreamIDTooLowError):
-            pass  # the client has reset it, and h2 knows already
+        except ProtocolError as exc:
+            # The client has reset the stream or gone, and h2 knows already; else the handler is at fault.
+            is_over = self._h2.state_machine.state is ConnectionState.CLOSED
+            if not (is_over or isinstance(exc, StreamClosedError | StreamIDTooLowError)):
+                raise
         finally:
             self._answers.pop(stream_id, None)
             self._changes.announce()
