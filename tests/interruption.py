@@ -1,0 +1,187 @@
+"""Interrupting an operation at each point where that can happen, one after the other.
+
+Asynchronous code can be cancelled where it waits. `AtWait` drives a coroutine, counts its waits, and cancels
+at the one that is wanted: while it waits, or at the moment in which what it waits for is there.
+
+Blocking code can be interrupted (KeyboardInterrupt) anywhere; what counts is whether that is before or after
+the kernel, or OpenSSL, did something. `AtCall` counts these calls and raises before or after the one that is
+wanted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from types import BuiltinMethodType, FrameType
+from typing import Any
+
+import trio
+
+import http3
+from http3_transport import ConnectionPool, HTTPConnection
+from http3_transport._http2 import HTTP2Engine
+from http3_transport._http11 import HTTP11Engine
+
+CALLS = (
+    "socket.", "poll.", "_SSLSocket.", "MemoryBIO.", "sendfile", "sendmsg", "lock.acquire",
+)  # fmt: skip
+"""What calls into the kernel or OpenSSL, or waits, by qualified name."""
+
+
+class Interruption(KeyboardInterrupt):
+    """Told from one that somebody typed."""
+
+
+class AtCall:
+    """Raises before (or ``after``) the n-th call from our code to the kernel or OpenSSL."""
+
+    def __init__(self, number: int, *, after: bool) -> None:
+        self.left = number
+        self.where = ""
+        self._event = "c_return" if after else "c_call"
+
+    def __call__(self, frame: FrameType, event: str, called: Any) -> None:
+        if event != self._event or not isinstance(called, BuiltinMethodType):
+            return
+        if called.__qualname__.startswith(CALLS) and "http3_transport" in frame.f_code.co_filename:
+            self.left -= 1
+            if self.left == 0:
+                self.where = f"{frame.f_code.co_filename}:{frame.f_lineno} {called.__qualname__} {event}"
+                raise Interruption(self.where)
+
+    def run(self, work: Callable[[], object]) -> bool:
+        """True if it was interrupted."""
+        sys.setprofile(self)
+        try:
+            work()
+        except Interruption:
+            return True
+        except http3.RequestError as exc:
+            if not isinstance(exc.__cause__ or exc.__context__, Interruption):
+                raise
+        finally:
+            sys.setprofile(None)
+        return self.left <= 0
+
+
+class AtWait:
+    """Awaits a coroutine and calls ``cancel`` at its n-th wait; ``late``: when what is awaited is there."""
+
+    def __init__(
+        self,
+        coroutine: Coroutine[Any, Any, object],
+        number: int,
+        cancel: Callable[[], object],
+        *,
+        late: bool,
+    ) -> None:
+        self.left = number
+        self._coroutine = coroutine
+        self._cancel = cancel
+        self._late = late
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        step: Callable[[], Any] = partial(self._coroutine.send, None)
+        while True:
+            try:
+                waits_for = step()
+            except StopIteration as stop:
+                return stop.value
+            self.left -= 1
+            if self.left == 0:
+                self._arrange(waits_for)
+            try:
+                step = partial(self._coroutine.send, (yield waits_for))
+            except BaseException as exc:  # noqa: BLE001  (handed on)
+                step = partial(self._coroutine.throw, exc)
+
+    def _arrange(self, waits_for: object) -> None:
+        if self._late and isinstance(waits_for, asyncio.Future):
+            waits_for.add_done_callback(lambda _: self._cancel())  # called before the task is woken
+        else:
+            self._cancel()
+
+
+async def interrupted(
+    operation: Callable[[], Coroutine[Any, Any, object]], number: int, *, late: bool
+) -> bool:
+    """Run an operation, cancelled at that wait, on the loop that runs; True if it came so far."""
+    if asyncio_runs():
+        task = asyncio.current_task()
+        assert task is not None
+        attempt = AtWait(operation(), number, task.cancel, late=late)
+        try:
+            await attempt
+        except asyncio.CancelledError:
+            task.uncancel()
+            assert attempt.left <= 0
+            return True
+        return False
+    with trio.CancelScope() as scope:
+        attempt = AtWait(operation(), number, scope.cancel, late=late)
+        await attempt
+    return scope.cancelled_caught
+
+
+async def take_turns() -> None:
+    """Let what was cancelled with a task end, and transports close their sockets."""
+    for _ in range(3):
+        if asyncio_runs():
+            await asyncio.sleep(0)
+        else:
+            await trio.lowlevel.checkpoint()
+
+
+def asyncio_runs() -> bool:
+    """True on asyncio, False on trio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+# What must hold afterwards.
+
+
+def open_sockets() -> int:
+    """How many this process has."""
+    count = 0
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            count += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+        except OSError:  # the folder's own
+            continue
+    return count
+
+
+def check_pool(pool: ConnectionPool, *, sockets: int, busy: int = 0) -> None:
+    """Nothing is held by a request that is over; ``busy`` connections are in use by others, for one each.
+
+    ``sockets``: how many were open before there was a pool. What was interrupted within a constructor must
+    have been collected.
+    """
+    books = pool._books
+    if books is None:
+        return
+    books.settle()
+    assert len(pool.active_connections) == busy
+    assert not books.state.waiting()
+    assert books.state.slots == busy + len(pool.keepalive_connections)
+    assert open_sockets() - sockets == books.state.slots, (open_sockets(), sockets)
+    for connection in pool.keepalive_connections:
+        assert streams_of(connection) == 0
+    for connection in pool.active_connections:
+        assert streams_of(connection) == 1
+
+
+def streams_of(connection: HTTPConnection) -> int:
+    """Exchanges under way on it."""
+    engine = connection.engine
+    if isinstance(engine, HTTP2Engine):
+        return len(engine._state.streams)
+    assert isinstance(engine, HTTP11Engine)
+    return 0 if engine.is_idle else 1
