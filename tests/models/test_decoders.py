@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from http3_models import _codings
+from http3_models import _optional_codings
 from http3_models._config import Limits
 from http3_models._decoders import PIECE_SIZE, SizeGuard, accept_encoding, make_decoder
 from http3_models._exceptions import DecodedSizeExceeded, DecodingError
@@ -213,6 +213,18 @@ def test_zstd_frames(step: int | None) -> None:
     assert decoded("zstd", data, step) == b"onetwo"
 
 
+@pytest.mark.parametrize("step", [None, 1, 4])
+def test_zstd_frames_of_another_size_than_announced(step: int | None) -> None:
+    """The library misses it where the last block is empty, and the frame came in pieces."""
+    empty = b"\x28\xb5\x2f\xfd\x20\xdc" + b"\x01\x00\x00"
+    short = b"\x28\xb5\x2f\xfd\x20\x06" + b"\x18\x00\x00abc" + b"\x01\x00\x00"
+    for data in (empty, short, zstd.compress(b"x") + short):
+        with pytest.raises(DecodingError, match="is broken"):
+            decoded("zstd", data, step)
+    assert decoded("zstd", short.replace(b"\x06", b"\x03"), step) == b"abc"
+    assert decoded("zstd", zstd.compress(b""), step) == b""
+
+
 def test_zstd_window_above_8_mib_is_refused() -> None:
     options = {zstd.CompressionParameter.window_log: 24, zstd.CompressionParameter.content_size_flag: 0}
     engine = zstd.ZstdCompressor(options=options)
@@ -259,7 +271,7 @@ def test_too_many_codings() -> None:
 def test_without_its_library_a_coding_is_unknown(
     monkeypatch: pytest.MonkeyPatch, library: str, coding: str
 ) -> None:
-    monkeypatch.setattr(_codings, library, lambda: None)
+    monkeypatch.setattr(_optional_codings, library, lambda: None)
     assert make_decoder(Headers({"Content-Encoding": coding}), LIMITS) is None
 
 
@@ -300,13 +312,13 @@ def test_an_old_brotli_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         class Decompressor:
             pass
 
-    monkeypatch.setattr(_codings, "_import", lambda *names: OldBrotli)
-    assert _codings.brotli_library.__wrapped__() is None
+    monkeypatch.setattr(_optional_codings, "_import", lambda *names: OldBrotli)
+    assert _optional_codings.brotli_library.__wrapped__() is None
 
 
 def test_no_zstd_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_codings, "_ZSTD_MODULES", ("http3_models_no_such_module",))
-    assert _codings.zstd_library.__wrapped__() is None
+    monkeypatch.setattr(_optional_codings, "_ZSTD_MODULES", ("http3_models_no_such_module",))
+    assert _optional_codings.zstd_library.__wrapped__() is None
 
 
 # bounds

@@ -1,32 +1,22 @@
 """The content codings themselves, each undone in bounded steps (RFC 9110 8.4.1).
 
-All share one loop (`Stage.pull`) and differ in one step (`_step`). The libraries for brotli and zstd are
-extras, imported when first needed.
+All share one loop (`Stage.pull`) and differ in one step (`_step`). brotli and zstd, whose libraries are
+extras, are in `_optional_codings`.
 """
 
 from __future__ import annotations
 
-import sys
 import zlib
-from collections.abc import Callable, Iterator
-from functools import cache, partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ._exceptions import DecodingError
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from ._url import URL
 
 PIECE_SIZE = 65536
 """Bytes at most in one piece of output, and in one step of input. Larger steps are no faster."""
-
-_BROTLI_LIMIT = 16384
-"""brotli's own limit: it fills whole blocks of 32 and 64 KiB, so this yields pieces of 32 KiB."""
-
-_ZSTD_WINDOW_LOG = 23
-"""RFC 9659: a zstd content coding needs no window above 8 MiB; more is refused, for the memory's sake."""
 
 _DEFLATE_GUESS_SIZE = 1024
 """How much input of a deflate body is kept in case its zlib header was none. A wrong guess shows at the
@@ -219,74 +209,6 @@ class DeflateStage(Stage):
             raise wrong from exc
 
 
-class _BrotliEngine(Protocol):
-    """What we use of ``brotli.Decompressor`` and ``brotlicffi.Decompressor``, 1.2 and later."""
-
-    def process(self, data: bytes, *, output_buffer_limit: int) -> bytes: ...
-    def is_finished(self) -> bool: ...
-    def can_accept_more_data(self) -> bool: ...
-
-
-class BrotliStage(Stage):
-    """RFC 7932."""
-
-    __slots__ = ("_engine", "errors")
-
-    coding = "br"
-
-    def __init__(self, url: URL | None, library: _Library[_BrotliEngine]) -> None:
-        super().__init__(url)
-        new_engine, self.errors = library
-        self._engine = new_engine()
-
-    def _step(self, data: bytes) -> bytes:
-        if self._ended and self._begun:
-            raise self._failure("is followed by something else")
-        self._begun, self._ended = True, False
-        engine = self._engine
-        piece = engine.process(data, output_buffer_limit=_BROTLI_LIMIT)
-        self._tail = b""  # brotli keeps what it could not use yet
-        self._ended = engine.is_finished()
-        self._more = not self._ended and (len(piece) >= _BROTLI_LIMIT or not engine.can_accept_more_data())
-        return piece
-
-
-class _ZstdEngine(Protocol):
-    """What we use of ``ZstdDecompressor``; one decodes one frame."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
-class ZstdStage(Stage):
-    """RFC 8878: any number of frames, skippable ones among them."""
-
-    __slots__ = ("_engine", "_new_engine", "errors")
-
-    coding = "zstd"
-
-    def __init__(self, url: URL | None, library: _Library[_ZstdEngine]) -> None:
-        super().__init__(url)
-        self._new_engine, self.errors = library
-        self._engine = self._new_engine()
-
-    def _step(self, data: bytes) -> bytes:
-        if self._ended and self._begun:
-            self._engine = self._new_engine()
-        self._begun, self._ended = True, False
-        engine = self._engine
-        piece = engine.decompress(data, PIECE_SIZE)
-        self._ended = engine.eof
-        self._tail = engine.unused_data if engine.eof else b""  # else zstd keeps what it could not use yet
-        self._more = not engine.eof and not engine.needs_input
-        return piece
-
-
 class DecodingChain(Decoder):
     """Several codings in a row; ``stages`` in the order in which they are undone."""
 
@@ -313,81 +235,6 @@ class DecodingChain(Decoder):
     def finish(self) -> None:
         for stage in self._stages:
             stage.finish()
-
-
-# The libraries. A library is how to make an engine, and what the engine raises.
-
-_E = TypeVar("_E")
-_Library = tuple[Callable[[], _E], tuple[type[Exception], ...]]
-
-
-def _import(*names: str) -> ModuleType | None:
-    """The first of these modules that is there."""
-    from importlib import import_module
-
-    for name in names:
-        try:
-            return import_module(name)
-        except ImportError:
-            continue
-    return None
-
-
-@cache
-def brotli_library() -> _Library[_BrotliEngine] | None:
-    """brotli before 1.2 cannot bound its output, which is as good as not being there."""
-    module = _import("brotli", "brotlicffi")
-    if module is None or not hasattr(module.Decompressor, "can_accept_more_data"):
-        return None
-    return module.Decompressor, (module.error,)
-
-
-@cache
-def zstd_library() -> _Library[_ZstdEngine] | None:
-    module = _import(*_ZSTD_MODULES)
-    if module is None:
-        return None
-    options = {module.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
-    return partial(module.ZstdDecompressor, options=options), (module.ZstdError, EOFError)
-
-
-_ZSTD_MODULES = ("compression.zstd", "backports.zstd") if sys.version_info >= (3, 14) else ("backports.zstd",)
-
-
-def can_zstd() -> bool:
-    """Whether zstd can be decoded; told without importing backports.zstd, which takes 4.5 ms."""
-    if sys.version_info >= (3, 14):
-        return zstd_library() is not None  # in the standard library, but a build may lack it
-    from importlib.machinery import PathFinder
-
-    package = PathFinder.find_spec("backports")
-    places = package.submodule_search_locations if package else None
-    return places is not None and PathFinder.find_spec("backports.zstd", places) is not None
-
-
-def _brotli_stage(url: URL | None) -> Stage | None:
-    library = brotli_library()
-    return None if library is None else BrotliStage(url, library)
-
-
-def _zstd_stage(url: URL | None) -> Stage | None:
-    library = zstd_library()
-    return None if library is None else ZstdStage(url, library)
-
-
-_STAGES: dict[str, Callable[[URL | None], Stage | None]] = {
-    "gzip": GzipStage,
-    "x-gzip": GzipStage,
-    "deflate": DeflateStage,
-    "br": _brotli_stage,
-    "zstd": _zstd_stage,
-}
-
-
-def new_stage(name: str, url: URL | None) -> Stage | None:
-    """What undoes the coding of that name (lower case); None if it is not known here."""
-    make = _STAGES.get(name)
-    return make(url) if make else None
 
 
 def named_url(url: URL | None) -> str:

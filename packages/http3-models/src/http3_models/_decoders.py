@@ -11,7 +11,8 @@ No piece is larger than `PIECE_SIZE`, and the next is not unpacked before it is 
 its reader time but no memory. Giving up in the middle loses nothing, since what was fed waits inside.
 Broken and cut data are both a `DecodingError`: a body that was handed over is whole.
 
-A coding whose library is missing is one we don't know. The codings themselves are in `_codings`.
+A coding whose library is missing is one we don't know. The codings themselves are in `_codings` and
+`_optional_codings`.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ from ._codings import (
     PIECE_SIZE,
     Decoder,
     DecodingChain,
+    DeflateStage,
+    GzipStage,
     Stage,
-    brotli_library,
-    can_zstd,
     named_url,
-    new_stage,
 )
 from ._exceptions import DecodedSizeExceeded, DecodingError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._config import Limits
     from ._headers import Headers
     from ._url import URL
@@ -66,12 +68,31 @@ def make_decoder(headers: Headers, limits: Limits, *, url: URL | None = None) ->
     return stages[0] if stages else None
 
 
+_STAGES: dict[str, Callable[[URL | None], Stage]] = {
+    "gzip": GzipStage,
+    "x-gzip": GzipStage,
+    "deflate": DeflateStage,
+}
+
+
+def new_stage(name: str, url: URL | None) -> Stage | None:
+    """What undoes the coding of that name (lower case); None if it is not known here."""
+    make = _STAGES.get(name)
+    if make is not None:
+        return make(url)
+    from ._optional_codings import brotli_stage, zstd_stage
+
+    return brotli_stage(url) if name == "br" else zstd_stage(url) if name == "zstd" else None
+
+
 @cache
 def accept_encoding() -> str:
     """The value of Accept-Encoding: what can be decoded here, worked out once.
 
     brotli is imported for it (1.5 ms), as its version counts; zstd is only looked for.
     """
+    from ._optional_codings import brotli_library, can_zstd
+
     return "gzip, deflate" + (", br" if brotli_library() else "") + (", zstd" if can_zstd() else "")
 
 
