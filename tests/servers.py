@@ -14,15 +14,17 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import trustme
+
+from http3_transport.testing import ScriptedConnection, ScriptedServer
 
 TESTS = Path(__file__).parent
 START_SECONDS = 20.0
@@ -376,89 +378,15 @@ Script = Callable[[socket.socket], None]
 """What to do with one accepted connection; it is closed when the function returns."""
 
 
-class RawServer:
-    """A server that does what the test says, byte by byte; each connection has a thread of its own.
-
-    The n-th connection runs the n-th script, later ones the last. `close` ends everything and raises again
-    what a script raised (an AssertionError, say); errors from the client having gone away don't count.
-    """
+class RawServer(ScriptedServer):
+    """A `ScriptedServer` whose scripts get the bare socket."""
 
     def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
-        self._scripts = scripts
-        self._tls = tls
-        self._listener = socket.create_server(
-            (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
-        self.host = host
-        self.port: int = self._listener.getsockname()[1]
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"{'https' if tls else 'http'}://{shown}:{self.port}"
-        self.connections = 0
-        """How many were accepted so far."""
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
-        self._failures: list[BaseException] = []
-        self._closing = False
-        self._start(self._accept)
+        super().__init__(*[partial(_on_socket, script) for script in scripts], ssl_context=tls, host=host)
 
-    def _start(self, target: Callable[..., None], *args: object) -> None:
-        thread = threading.Thread(target=target, args=args, name="raw-server", daemon=True)
-        self._threads.append(thread)
-        thread.start()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with self._lock:
-                if self._closing:
-                    connection.close()
-                    return
-                script = self._scripts[min(self.connections, len(self._scripts) - 1)]
-                self.connections += 1
-                self._open.add(connection)
-                self._start(self._serve, connection, script)
-
-    def _serve(self, connection: socket.socket, script: Script) -> None:
-        connection.settimeout(10)
-        used = connection
-        try:
-            if self._tls is not None:
-                used = self._tls.wrap_socket(connection, server_side=True)
-                with self._lock:
-                    self._open.discard(connection)
-                    self._open.add(used)
-            script(used)
-        except (ConnectionError, ssl.SSLError):
-            pass
-        except BaseException as exc:  # noqa: BLE001 - raised again by close()
-            if not (self._closing and isinstance(exc, OSError)):
-                self._failures.append(exc)
-        finally:
-            with self._lock:
-                self._open.discard(connection)
-                self._open.discard(used)
-            used.close()
-
-    def close(self) -> None:
-        """Stop, join the threads, raise what a script raised. Idempotent."""
-        with self._lock:
-            self._closing = True
-            for connection in self._open:
-                with suppress(OSError):
-                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept() on Linux; close() alone does not
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(15)
-            assert not thread.is_alive(), "a server script does not end"
-        failures, self._failures = self._failures, []
-        for failure in failures:
-            raise failure
+def _on_socket(script: Script, connection: ScriptedConnection) -> None:
+    script(connection.socket)
 
 
 def read_head(connection: socket.socket) -> bytes:

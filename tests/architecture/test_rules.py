@@ -77,7 +77,7 @@ GUARDED: dict[str, dict[str, str]] = {
     # Protocol libraries: the engine of that protocol.
     "h11": {"http3_transport._http11_library": "module"},
     "h2": {"http3_transport._http2*": "module", "http3_transport.testing._simulated_http2": "module"},
-    "hpack": {"http3_transport._http2*": "module"},
+    "hpack": {"http3_transport._http2*": "module", "http3_transport.testing._scripted_frames": "module"},
     "hyperframe": {"http3_transport._http2*": "module"},
     # Costly modules of the standard library: at first need, or never.
     "idna": {"http3_models._idna_host": "function"},

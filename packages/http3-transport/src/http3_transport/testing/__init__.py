@@ -1,4 +1,5 @@
-"""For tests: conformance suites for the parts of http3 that can be swapped, and a deterministic simulation.
+"""For tests: conformance suites for the parts of http3 that can be swapped, a deterministic simulation, and
+servers that misbehave on real sockets.
 
 `check_stream`, `check_backend` and `check_dispatcher` take a way to make the thing and, where it is
 asynchronous, a way to run coroutines. They need no test framework: what is wrong is an AssertionError
@@ -22,6 +23,12 @@ run each time from the same seed::
             return await client.get("http://api.test/")
 
     simulation.run(main)
+
+`ScriptedServer` is for what needs real sockets: it does what a test says, byte by byte, over HTTP/1.1, TLS
+and HTTP/2 (`HTTP2Frames`)::
+
+    with ScriptedServer(cutting(response_bytes(b"Hello"), 40, "reset")) as server:
+        http3.get(server.url)  # raises ReadError
 """
 
 from __future__ import annotations
@@ -32,6 +39,10 @@ from ._deadlocks import Deadlock
 from ._dispatchers import DISPATCHER_CHECKS, check_dispatcher
 from ._faults import Faults
 from ._peers import Peer, plain_pairs, tls_pairs
+from ._scripted_connection import ReceivedRequest, ScriptedConnection
+from ._scripted_frames import HTTP2Frames, ReceivedFrame
+from ._scripted_server import Script, ScriptedServer
+from ._scripts import cutting, responding, response_bytes
 from ._server import answer, asgi_app, wsgi_app
 from ._server_connections import ServerConnection
 from ._simulated_http2 import HTTP2Server
@@ -53,10 +64,16 @@ __all__ = [
     "Deadlock",
     "Event",
     "Faults",
+    "HTTP2Frames",
     "HTTP2Server",
     "HTTP11Server",
     "OperationTimeout",
     "Peer",
+    "ReceivedFrame",
+    "ReceivedRequest",
+    "Script",
+    "ScriptedConnection",
+    "ScriptedServer",
     "ServerConnection",
     "SimulatedBackend",
     "SimulatedServer",
@@ -70,7 +87,10 @@ __all__ = [
     "check_backend",
     "check_dispatcher",
     "check_stream",
+    "cutting",
     "plain_pairs",
+    "responding",
+    "response_bytes",
     "tls_pairs",
     "wsgi_app",
 ]
