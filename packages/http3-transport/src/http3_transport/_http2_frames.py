@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from h2.events import ConnectionTerminated, Event
 from h2.exceptions import InvalidBodyLengthError, ProtocolError
-from hyperframe.frame import DataFrame, Frame, GoAwayFrame
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame
 
 if TYPE_CHECKING:
     from ._http2_headers import Field
@@ -20,6 +20,9 @@ FRAME_HEADER = Struct(">HBBBL")
 """Length in three bytes, type, flags, stream (RFC 9113 section 4.1)."""
 
 FRAME_HEADER_SIZE = FRAME_HEADER.size
+
+PRIORITY_SIZE = 5
+"""Bytes of priority that HEADERS may begin with (RFC 9113 section 6.2)."""
 
 
 def frame_header(size: int, kind: int, flags: int, stream_id: int) -> bytes:
@@ -81,6 +84,18 @@ def goaway_event(frame: GoAwayFrame) -> ConnectionTerminated:
     event.last_stream_id = frame.last_stream_id
     event.additional_data = frame.additional_data or None
     return event
+
+
+def overlooked_fault(frame: Frame, highest_stream_id: int) -> str | None:
+    """What is wrong with a frame that h2 and hyperframe let pass (RFC 9113 sections 6.2 and 6.4)."""
+    if isinstance(frame, RstStreamFrame) and (
+        frame.stream_id % 2 == 0 or frame.stream_id > highest_stream_id
+    ):
+        return f"Received a reset of stream {frame.stream_id}, which was never opened"
+    if isinstance(frame, HeadersFrame) and "PRIORITY" in frame.flags:
+        room = frame.body_len - PRIORITY_SIZE
+        return "Received a head with more padding than it has room for" if frame.pad_length > room else None
+    return None
 
 
 def fault(exc: ProtocolError) -> str:

@@ -208,7 +208,7 @@ class SharedStream:
         self._read_size = READ_SIZE if len(data) < READ_SIZE // 4 else LARGE_READ_SIZE
         with self._lock:
             if data:
-                self._state.receive(data)
+                self._state.receive(data, self.now())
             elif (error := self._write_error) is not None:
                 # A reset shows once, here to a write; to reads it looks like an end in good order then.
                 self._state.lose(Failure(ReadError, reason(error), cause=error))

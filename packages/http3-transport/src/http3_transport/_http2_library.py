@@ -39,6 +39,7 @@ from hpack import HPACKError, OversizedHeaderListError
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame
 
 from . import _http2_hpack
+from ._http2_floods import SMALL_FRAME, FloodGuard
 from ._http2_frames import (
     CONTINUATION,
     DATA,
@@ -55,6 +56,7 @@ from ._http2_frames import (
     frame_header,
     goaway_event,
     header_frames,
+    overlooked_fault,
 )
 from ._http2_hpack import FieldDecoder, FieldEncoder
 
@@ -68,11 +70,7 @@ HARD_HEAD_FACTOR = 4
 """A head beyond its bound fails its own stream; beyond this multiple, unpacked no further, the connection."""
 
 
-PRIORITY_SIZE = 5
-"""Bytes of priority that HEADERS may begin with (RFC 9113 section 6.2)."""
-
 _RECEIVING = frozenset([StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL])
-
 
 _OF_CONNECTIONS = (
     "_begin_new_stream", "_closed_streams", "_frame_dispatch_table", "_inbound_flow_control_window_manager",
@@ -99,6 +97,7 @@ class TamedConnection(H2Connection):
         self.happened: list[Event] = []
         self._tail = b""
         """The beginning of a frame whose rest has not arrived."""
+        self.floods: FloodGuard = FloodGuard()
         self._in_header_block = False
         self._piece: tuple[int, int] | None = None
         """Stream and flags of a DATA frame that was counted, and not all of which has arrived."""
@@ -118,6 +117,9 @@ class TamedConnection(H2Connection):
                     start = begin
                     self.close_connection(ErrorCodes.FRAME_SIZE_ERROR)
                     raise FrameTooLargeError(f"Received an overlong frame of {size} bytes")
+                if size < SMALL_FRAME and not self.floods.allows_one_more():
+                    self.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+                    raise ProtocolError("It floods the connection with frames that bring nothing")
                 if kind == DATA and flags <= END_STREAM and self._begin_piece(stream_id, size, flags):
                     start = begin + self._take_rest(view[begin:])
                     if size and not flags and self._piece is None:
@@ -161,6 +163,7 @@ class TamedConnection(H2Connection):
         fields = self._decoded(bytes(block))
         is_final = not fields or fields[0][0] != b":status" or fields[0][1][:1] != b"1"
         if is_final:
+            self.floods.in_vain = 0
             stream.state_machine.process_input(StreamInputs.RECV_HEADERS)
         elif flags & END_STREAM:
             self._prepare_for_sending(self._ended(stream_id))
@@ -213,6 +216,7 @@ class TamedConnection(H2Connection):
         stream_id, flags = self._piece
         size = min(self._piece_left, len(view))
         if size:
+            self.floods.in_vain = 0
             last = self.happened[-1] if self.happened else None
             if isinstance(last, BodyPiece) and last.stream_id == stream_id:
                 last.views.append(view[:size])
@@ -257,8 +261,7 @@ class TamedConnection(H2Connection):
         if isinstance(frame, GoAwayFrame):
             self.happened.append(goaway_event(frame))
             return []
-        if isinstance(frame, RstStreamFrame | HeadersFrame):
-            self._check_frame(frame)
+        self._check_frame(frame)
         try:
             answers, events = self._frame_dispatch_table[frame.__class__](frame)
         except (StreamClosedError, StreamIDTooLowError) as exc:
@@ -278,13 +281,16 @@ class TamedConnection(H2Connection):
         self.happened.extend(events)
         return []
 
-    def _check_frame(self, frame: RstStreamFrame | HeadersFrame) -> None:
-        """Refuse what h2 and hyperframe let pass (RFC 9113 sections 6.2 and 6.4)."""
-        if isinstance(frame, RstStreamFrame):
-            if frame.stream_id % 2 == 0 or frame.stream_id > self.highest_outbound_stream_id:
-                raise ProtocolError(f"Received a reset of stream {frame.stream_id}, which was never opened")
-        elif "PRIORITY" in frame.flags and frame.pad_length > frame.body_len - PRIORITY_SIZE:
-            raise ProtocolError("Received a head with more padding than it has room for")
+    def _check_frame(self, frame: Frame) -> None:
+        """Refuse what h2 and hyperframe let pass."""
+        text = overlooked_fault(frame, self.highest_outbound_stream_id)
+        if text is None and isinstance(frame, DataFrame):
+            if frame.stream_id in self.streams:
+                self.floods.in_vain = 0 if frame.data else self.floods.in_vain
+            elif not self.floods.allows_late(frame.stream_id, frame.flow_controlled_length):
+                text = f"It goes on with stream {frame.stream_id}, which was reset"
+        if text is not None:
+            raise ProtocolError(text)
 
     def drop(self, stream_id: int) -> None:
         """Forget a stream that is closed, as h2 does when it counts."""
@@ -292,6 +298,8 @@ class TamedConnection(H2Connection):
         if stream is not None and stream.closed:
             del self.streams[stream_id]
             self._closed_streams[stream_id] = stream.closed_by
+            if stream.closed_by is StreamClosedBy.SEND_RST_STREAM:
+                self.floods.expect_late(stream_id, stream._inbound_window_manager.current_window_size)
 
     def request_frames(self, fields: list[Field], *, end_stream: bool) -> tuple[int, bytes]:
         """Open a stream: its number and the frames of its head. ``fields`` begin with :method.
@@ -323,6 +331,7 @@ class TamedConnection(H2Connection):
             piece = data[start : start + self.max_outbound_frame_size]
             length = len(piece)
             pieces += (frame_header(length, DATA, 0, stream_id), piece)
+        self.floods.in_vain = 0
         self.outbound_flow_control_window -= size
         self.streams[stream_id].outbound_flow_control_window -= size
         return pieces

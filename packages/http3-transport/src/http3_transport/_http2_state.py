@@ -60,8 +60,11 @@ class HTTP2State(Outgoing):
 
     # Bytes in.
 
-    def receive(self, data: bytes) -> None:
-        """Take in what the server sent. A violation ends the connection: see ``broken``; GOAWAY is queued."""
+    def receive(self, data: bytes, moment: float = 0.0) -> None:
+        """Take in what the server sent, and when that came.
+
+        A violation ends the connection: see ``broken``; GOAWAY is queued.
+        """
         if self.broken is not None or not self._is_greeting(data):
             return
         failure = None
@@ -69,6 +72,7 @@ class HTTP2State(Outgoing):
         put_before = self._put
         try:
             if isinstance(self._h2, TamedConnection):
+                self._h2.floods.look_at(moment)
                 self._h2.take_bytes(data)
             else:
                 events = self._h2.receive_data(data)
