@@ -11,6 +11,8 @@ import http3
 from http3_transport.testing import Script, ScriptedServer
 from worlds import World, do
 
+pytestmark = pytest.mark.thorough
+
 LIMITS = http3.TimeoutConfig(connect_timeout=5, read_timeout=0.3, write_timeout=5, total_timeout=1.5)
 
 EXPECTED_HTTP11: dict[str, type[Exception] | None] = {

@@ -23,6 +23,8 @@ from cut_bodies import (
 from hostile_peers import StartServer, watched
 from worlds import World
 
+pytestmark = pytest.mark.thorough
+
 ways = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 codings = pytest.mark.parametrize("coding", CODED)
 

@@ -11,6 +11,8 @@ from hostile_peers import StartServer, watched
 from http2_peer import Peer
 from worlds import World
 
+pytestmark = pytest.mark.thorough
+
 
 def end_stream(peer: Peer, stream_id: int) -> bool:
     peer.frame(DataFrame(stream_id, b"", flags=["END_STREAM"]))

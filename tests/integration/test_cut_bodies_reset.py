@@ -9,6 +9,8 @@ from cut_bodies import CODED, WHOLE, break_off, cutting, fails, framed, is_whole
 from hostile_peers import StartServer, hostile, marking, watched
 from worlds import World, raised
 
+pytestmark = pytest.mark.thorough
+
 ways = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 codings = pytest.mark.parametrize("coding", CODED)
 

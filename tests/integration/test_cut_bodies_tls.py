@@ -21,6 +21,8 @@ from hostile_peers import StartServer, watched
 from servers import Authority
 from worlds import World
 
+pytestmark = pytest.mark.thorough
+
 WAYS = [(coding, False) for coding in CODED] + [("identity", True), ("gzip", True)]
 
 

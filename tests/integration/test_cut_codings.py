@@ -9,6 +9,8 @@ from cut_bodies import CODED, FIRST_MEMBER, cutting_codings, cutting_codings_htt
 from hostile_peers import StartServer, watched
 from worlds import World
 
+pytestmark = pytest.mark.thorough
+
 PACKED = [coding for coding in CODED if coding != "identity"]
 
 

@@ -12,6 +12,8 @@ from http2_peer import Peer
 from servers import Authority
 from worlds import World
 
+pytestmark = pytest.mark.thorough
+
 
 def fin(peer: Peer, stream_id: int) -> bool:
     shut(peer.socket)

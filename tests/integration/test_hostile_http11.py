@@ -17,6 +17,8 @@ from hostile_peers import StartServer, await_close, hostile, marking, watched
 from servers import answer, read_request
 from worlds import World, raised
 
+pytestmark = pytest.mark.thorough
+
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 

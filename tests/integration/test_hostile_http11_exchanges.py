@@ -20,6 +20,8 @@ from hostile_peers import StartServer, Watched, await_close, hostile, marking, r
 from servers import Authority, RawServer, answer, read_request
 from worlds import World, raised
 
+pytestmark = pytest.mark.thorough
+
 OK = b"HTTP/1.1 200 OK\r\n"
 EVIL = answer(b"evil")
 TWO_CHUNKS = b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"

@@ -14,6 +14,8 @@ from hostile_peers import StartServer, hostile, marking, watched
 from servers import answer, read_head
 from worlds import World, do, raised
 
+pytestmark = pytest.mark.thorough
+
 INTERIM = {
     "100": b"HTTP/1.1 100 Continue\r\n\r\n",
     "102": b"HTTP/1.1 102 Processing\r\n\r\n",

@@ -18,6 +18,8 @@ from hostile_peers import StartServer, Watched, watched
 from http2_peer import Peer
 from worlds import World, do, raised
 
+pytestmark = pytest.mark.thorough
+
 Act = Callable[[Peer, int], None]
 Fields = list[tuple[bytes, bytes]]
 

@@ -40,6 +40,8 @@ from hostile_peers import StartServer, watched
 from http2_peer import Peer
 from worlds import World, do, raised
 
+pytestmark = pytest.mark.thorough
+
 SIBLING = 1
 
 

@@ -35,6 +35,8 @@ from http2_peer import Peer
 from servers import Authority, answer
 from worlds import World, do, raised
 
+pytestmark = pytest.mark.thorough
+
 BEGIN = frame(HEADERS, STATUS_200, flags=END_HEADERS)
 END = frame(DATA, b"hello", flags=END_STREAM)
 

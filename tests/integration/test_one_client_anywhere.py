@@ -154,7 +154,7 @@ def test_loops_one_after_the_other(way: str, raw_server: StartRawServer, authori
 # --- forks -------------------------------------------------------------------------------------------------
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+pytestmark = [pytest.mark.thorough, pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
 
 
 def in_a_child(work: Callable[[], object]) -> int:

@@ -21,6 +21,8 @@ from servers import Authority, Script
 from stalling_peers import exhaust, serve_http2, serve_http11, ticks, ticks_of_stream
 from worlds import World, do
 
+pytestmark = pytest.mark.thorough
+
 PATIENT = http3.TimeoutConfig(5)
 
 

@@ -29,6 +29,8 @@ from stalling_peers import (
 )
 from worlds import World
 
+pytestmark = pytest.mark.thorough
+
 # --- connecting --------------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,8 @@ from stalling_peers import (
 )
 from worlds import Site, World, do
 
+pytestmark = pytest.mark.thorough
+
 BIG = bytes(20_000_000)
 WINDOW = 2**24
 
