@@ -1,8 +1,9 @@
 """Coverage-guided fuzzing of content codings: what is whole is decoded, what is cut or broken is a
-DecodingError, and no piece is larger than it may be. See README.md.
+DecodingError, and neither a piece nor the whole is larger than it may be. See README.md.
 
-An input is one byte for the coding, one for how it is used, and the bytes: a body as it was sent, or (bit 7
-of the second byte) a body to be encoded first, so that what must come of it is known.
+An input is one byte for the coding, one for how it is used (bits 0 to 3: the size of the pieces, 0 for cuts
+anywhere; bit 6: with small bounds), and the bytes: a body as it was sent, or (bit 7) a body to be encoded
+first, so that what must come of it is known.
 """
 
 from __future__ import annotations
@@ -10,19 +11,25 @@ from __future__ import annotations
 import gzip
 import random
 import zlib
+from itertools import pairwise
 
-from harness import fuzz, instrumented, pieces
+from harness import fuzz, instrumented, load, pieces
 
-with instrumented("http3_models._decoders", "http3_models._codings"):
-    from http3_models import DecodingError, Headers, Limits
-    from http3_models._decoders import PIECE_SIZE, make_decoder
+with instrumented("http3_models"):
+    from http3_models import DecodedSizeExceeded, DecodingError, Headers, Limits
+    from http3_models._decoders import PIECE_SIZE, SizeGuard, make_decoder
+
+    load("http3_models._optional_codings")
 
 import brotli
 from backports import zstd
 
 CODINGS = ("gzip", "deflate", "br", "zstd", "gzip, br", "deflate, zstd, gzip", "x-gzip", "identity")
-LIMITS = Limits()
-MOST_DECODED = 4 * 1024 * 1024
+CAN_FOLLOW = ("gzip", "x-gzip", "zstd")
+"""Codings of which one stream may follow another."""
+
+SMALL = Limits(max_decoded=600, max_ratio=8, ratio_free_size=200)
+LIMITS = Limits(max_decoded=4 * 1024 * 1024, ratio_free_size=4 * 1024 * 1024)
 
 
 def encode(coding: str, data: bytes) -> bytes:
@@ -31,7 +38,7 @@ def encode(coding: str, data: bytes) -> bytes:
     if coding == "deflate":
         return zlib.compress(data)
     if coding == "br":
-        return brotli.compress(data, quality=4)
+        return bytes(brotli.compress(data, quality=4))
     if coding == "zstd":
         return zstd.compress(data)
     for part in coding.split(", "):
@@ -39,44 +46,89 @@ def encode(coding: str, data: bytes) -> bytes:
     return data
 
 
-def decode(coding: str, parts: list[bytes]) -> bytes | None:
-    """What comes of it; None for a DecodingError."""
-    decoder = make_decoder(Headers({"content-encoding": coding}), LIMITS)
+def decode(coding: str, parts: list[bytes], limits: Limits = LIMITS) -> bytes | type[DecodingError]:
+    """What comes of it, as a response would have it: the body, or the kind of exception."""
+    decoder = make_decoder(Headers({"content-encoding": coding}), limits)
     if decoder is None:
         return b"".join(parts)
+    guard = SizeGuard(limits, bounded_ratio=True)
     got: list[bytes] = []
-    size = 0
     try:
         for part in parts:
+            guard.received(len(part))
             for piece in decoder.decode(part):
                 assert 0 < len(piece) <= PIECE_SIZE
+                guard.decoded(len(piece))
                 got.append(piece)
-                size += len(piece)
-                if size > MOST_DECODED:
-                    return b"too much to look at"
         decoder.finish()
+    except DecodedSizeExceeded:
+        return DecodedSizeExceeded
     except DecodingError:
-        return None
+        return DecodingError
     return b"".join(got)
+
+
+def cut(data: bytes, options: int, draw: random.Random) -> list[bytes]:
+    """``data`` in pieces."""
+    if options & 15:
+        return pieces(data, options & 15)
+    places = sorted(draw.randrange(len(data) + 1) for _ in range(draw.randrange(6)))
+    return [data[start:end] for start, end in pairwise([0, *places, len(data)])]
 
 
 def one_input(data: bytes) -> None:
     if len(data) < 3:
         return
     coding, options, body = CODINGS[data[0] % len(CODINGS)], data[1], data[2:]
+    draw = random.Random(data)
     if options & 128:
-        encoded = encode(coding, body)
-        assert decode(coding, pieces(encoded, options & 15)) == body
-        draw = random.Random(data)
-        if coding != "identity":
-            for cut in {1, len(encoded) - 1, draw.randrange(1, len(encoded))}:
-                short = decode(coding, [encoded[:cut]])
-                assert short is None, f"{coding} cut to {cut} of {len(encoded)} bytes is taken as whole"
-        if coding == "gzip":
-            assert decode(coding, pieces(encoded + encoded, options & 15)) == body + body  # two members
+        from_known_body(coding, options, body, draw)
+    elif options & 64:
+        with_small_bounds(coding, options, body, draw)
+    else:
+        whole, in_parts = decode(coding, [body]), decode(coding, cut(body, options, draw))
+        if DecodedSizeExceeded in (whole, in_parts):  # what is broken further on may be seen before or after
+            assert not (isinstance(whole, bytes))
+            assert not (isinstance(in_parts, bytes))
+        else:
+            assert in_parts == whole
+
+
+def from_known_body(coding: str, options: int, body: bytes, draw: random.Random) -> None:
+    if options & 64:
+        body *= 2 * PIECE_SIZE // len(body) + 1  # more than one step of the libraries
+    encoded = encode(coding, body)
+    assert decode(coding, cut(encoded, options, draw)) == body
+    if coding == "identity":
         return
+    for end in {1, len(encoded) - 1, *(draw.randrange(1, len(encoded)) for _ in range(6))}:
+        short = decode(coding, cut(encoded[:end], options, draw))
+        assert short is DecodingError, f"{coding} cut to {end} of {len(encoded)} bytes is taken as whole"
+    if coding.endswith("gzip") and "," not in coding:
+        assert decode(coding, cut(encoded + b"\0\0", options, draw)) == body, "tapes leave such padding"
+        assert decode(coding, cut(encoded + b"\0x", options, draw)) is DecodingError, "something follows"
+    if coding in CAN_FOLLOW:
+        assert decode(coding, cut(encoded + encoded, options, draw)) == body + body
+        end = draw.randrange(1, len(encoded))
+        assert decode(coding, cut(encoded + encoded[:end], options, draw)) is DecodingError
+    else:
+        assert decode(coding, cut(encoded + b"x", options, draw)) is DecodingError, "something follows"
+
+
+def with_small_bounds(coding: str, options: int, body: bytes, draw: random.Random) -> None:
+    """The bound in all is the same however it is cut; that of the ratio depends on what came when."""
     whole = decode(coding, [body])
-    assert decode(coding, pieces(body, (options & 15) + 1)) == whole
+    bounded = decode(coding, cut(body, options, draw), SMALL)
+    if coding == "identity":
+        return
+    if isinstance(bounded, bytes):
+        assert bounded == whole
+        assert SMALL.max_decoded is not None
+        assert len(bounded) <= SMALL.max_decoded
+    elif bounded is DecodingError:
+        assert whole is DecodingError
+    if isinstance(whole, bytes) and len(whole) > 600:
+        assert bounded is DecodedSizeExceeded
 
 
 def seeds() -> list[bytes]:
@@ -86,8 +138,10 @@ def seeds() -> list[bytes]:
     for number, coding in enumerate(CODINGS):
         encoded = encode(coding, text)
         found += [bytes([number, 3]) + encoded, bytes([number, 0]) + encoded[:-3]]
-        found.append(bytes([number, 131]) + text)
-    return found
+        found.append(bytes([number, 64]) + encode(coding, text * 9))
+        found += [bytes([number, options]) + text for options in (128, 131, 192, 195)]
+    odd = bytes(random.Random(1).choices(range(64), k=900))  # comes to more than is allowed, by no high ratio
+    return [*found, *[bytes([number, 64]) + encode(coding, odd) for number, coding in enumerate(CODINGS)]]
 
 
 if __name__ == "__main__":

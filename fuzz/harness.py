@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import atheris
@@ -12,9 +14,18 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), *map(str, sorted(ROOT.glob("packages/*/src")))]
 
 
-def instrumented(*modules: str) -> object:
+def instrumented(*modules: str) -> AbstractContextManager[None]:
     """A context: what is imported in it tells the fuzzer which code was reached."""
-    return atheris.instrument_imports(include=list(modules), enable_loader_override=False)
+    context: AbstractContextManager[None] = atheris.instrument_imports(
+        include=list(modules), enable_loader_override=False
+    )
+    return context
+
+
+def load(*modules: str) -> None:
+    """Import what is otherwise imported late, outside of the context, and would count for nothing."""
+    for module in modules:
+        importlib.import_module(module)
 
 
 def pieces(data: bytes, size: int) -> list[bytes]:

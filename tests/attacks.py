@@ -179,6 +179,7 @@ def serve_http2(attack: str) -> Callable[[ScriptedConnection], None]:
                 frames.send_body(stream, bomb[:WINDOW], end=False)
             else:
                 FLOODS_HTTP2[attack](frames, stream)
+                connection.stall()  # a close would be a reset: not all may have been read
                 return
 
     return script

@@ -90,8 +90,8 @@ class MortalServer:
             while True:
                 await self._exchange(reader, writer, preface)
                 preface = b""
-        except (Died, OSError, asyncio.IncompleteReadError):
-            pass
+        except (Died, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # cancelled: the run is over
         finally:
             writer.close()
 
@@ -147,6 +147,8 @@ class HTTP2Connection:
         self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
         self._begun = preface
         self._marks: dict[int, bytes] = {}
+        self._highest = 0
+        """Of the streams that were acted on; what GOAWAY names."""
 
     async def serve(self) -> None:
         """Until it dies."""
@@ -175,7 +177,12 @@ class HTTP2Connection:
             if server.dies_now():
                 self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
                 return
+            if server.dies_now():
+                self._h2.close_connection(last_stream_id=self._highest)
+                self._writer.write(self._h2.data_to_send())
+                server.die(self._writer)
             self._may_die()
+            self._highest = max(self._highest, stream_id)
             server.acted_on[mark] += 1
             self._may_die()
             if server.dies_now():

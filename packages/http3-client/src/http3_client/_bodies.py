@@ -55,6 +55,10 @@ class WholeDeadlineBody(DeadlineBody, WholeBody):
 
     __slots__ = ()
 
+    @property
+    def deadline(self) -> Deadline:
+        return self._deadline
+
     async def read_whole(self) -> bytes:
         body = self._body
         assert isinstance(body, WholeBody)
@@ -75,7 +79,9 @@ def hold_to(response: ResponseState, deadline: Deadline) -> None:
     """Hold the response's body to the deadline."""
     body = response.body
     if body is not None and response.request is not None and is_streaming(response):
-        held = WholeDeadlineBody if isinstance(body, WholeBody) else DeadlineBody
+        # What another client answers may be read whole, but that one knows nothing of this deadline.
+        keeps = isinstance(body, WholeBody) and body.deadline is deadline
+        held = WholeDeadlineBody if keeps else DeadlineBody
         response.body = held(body, deadline, response.request)
 
 

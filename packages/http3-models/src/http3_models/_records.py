@@ -190,6 +190,11 @@ class WholeBody:
 
     __slots__ = ()
 
+    @property
+    def deadline(self) -> Deadline | None:
+        """The one that `read_whole` keeps to while it waits."""
+        raise NotImplementedError
+
     async def read_whole(self) -> bytes:
         """All of it, instead of the first `ResponseBody.read_chunk`; raises what that raises."""
         raise NotImplementedError

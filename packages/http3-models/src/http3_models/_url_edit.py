@@ -57,7 +57,9 @@ def _text(name: str, value: object) -> str:
 
 
 def _whole(parts: Parts) -> Parts:
-    """Refuse parts that need a host where there is none."""
+    """Refuse parts that need a host where there is none; drop an empty userinfo, as parsing does."""
+    if parts.userinfo == ":":
+        parts = parts._replace(userinfo="")
     if not parts.host and (parts.userinfo or parts.port is not None or parts.scheme in DEFAULT_PORTS):
         raise ValueError("there is no host")
     return parts

@@ -34,6 +34,16 @@ def reserved(length: int, arrived: int) -> int:
     return size
 
 
+class _Memory(BytesIO):
+    """One that is not closed when it is collected: that fails while there is a view of it, and Python 3.13
+    says so on stderr. (Both become garbage together, if what failed ends up in a cycle.)"""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        """In place of `BytesIO`'s own, which calls `close`."""
+
+
 class BodyBuffer:
     """``length`` bytes to be filled, ``begun`` are the first of them (and not all). Raises MemoryError."""
 
@@ -45,7 +55,7 @@ class BodyBuffer:
         self._reserve(begun)
 
     def _reserve(self, content: bytes | memoryview) -> None:
-        self._memory = BytesIO(bytes(reserved(self._length, self._arrived)))
+        self._memory = _Memory(bytes(reserved(self._length, self._arrived)))
         self._view = self._memory.getbuffer()
         self._view[: self._arrived] = content
 

@@ -27,7 +27,7 @@ from ._http11_grammar import Malformed, Oversized, Pair
 from ._interfaces import FillingStream, OperationTimeout
 
 if TYPE_CHECKING:
-    from http3_models._records import RequestState
+    from http3_models._records import Deadline, RequestState
 
     from ._http11 import HTTP11Engine
     from ._interfaces import Lease
@@ -160,6 +160,10 @@ class LengthBody(_Body, WholeBody):
         data = await self._receive(min(self._remaining, READ_SIZE))
         self._count(len(data))
         return data
+
+    @property
+    def deadline(self) -> Deadline | None:
+        return self._request.deadline
 
     async def read_whole(self) -> bytes:
         """The whole body, received straight into its place where the stream can do that."""

@@ -68,6 +68,11 @@ class HTTP2Engine(SharedStream):
         return not self._state.streams
 
     @property
+    def is_settled(self) -> bool:
+        """True once the server's SETTINGS are here."""
+        return self._state.settled
+
+    @property
     def is_shared(self) -> bool:
         """True if several exchanges are under way."""
         return len(self._state.streams) > 1

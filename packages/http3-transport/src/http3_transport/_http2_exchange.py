@@ -31,7 +31,7 @@ from http3_models._url import redacted
 
 from ._errors import network_error, protocol_error, timeout_error
 from ._http2_headers import Malformed, declared_length, request_fields
-from ._http2_stream import BODY, CREDIT, HEAD, INFORMATIONAL, Failure, NoStreamLeft
+from ._http2_stream import BODY, CREDIT, HEAD, INFORMATIONAL, SETTINGS, Failure, NoStreamLeft
 from ._interfaces import OperationTimeout
 from ._sending import CONTINUE_WAIT
 
@@ -189,13 +189,16 @@ class HTTP2Exchange:
     # The request's body.
 
     async def _await_continue(self) -> None:
-        """Give the server `CONTINUE_WAIT` seconds to say 100 or its final word (RFC 9110 section 10.1.1)."""
-        engine = self._engine
-        await engine.send(*self._limits("write"))
-        limit, deadline = self._limits("read")
+        """Let the server say 100 or its final word first (RFC 9110 section 10.1.1)."""
+        await self._engine.send(*self._limits("write"))
+        await self._wait_a_moment("read", INFORMATIONAL)
+
+    async def _wait_a_moment(self, phase: str, wants: int) -> None:
+        """Give the server `CONTINUE_WAIT` seconds."""
+        limit, deadline = self._limits(phase)
         limit = CONTINUE_WAIT if limit is None else min(limit, CONTINUE_WAIT)
         with suppress(OperationTimeout):
-            await engine.wait(self._stream, HEAD | INFORMATIONAL, limit, deadline)
+            await self._engine.wait(self._stream, HEAD | wants, limit, deadline)
 
     def _can_upload(self) -> bool:
         """Whether a step of the upload is possible now; the end of a body takes no credit."""
@@ -205,6 +208,10 @@ class HTTP2Exchange:
         """Send one step of the body; without credit wait for it or what else is wanted (0: don't wait)."""
         engine, stream = self._engine, self._stream
         if self._pending is None:
+            if not engine.is_settled and self._request.body.data is None:
+                # The caller's code may take long, or make another request to this origin; and others wait
+                # until it is known how many streams there may be.
+                await self._wait_a_moment("write", SETTINGS)
             self._pending = await self._next_pending()
         if stream.request_begun:
             engine.look()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from h2.events import ConnectionTerminated, Event
 from h2.exceptions import InvalidBodyLengthError, ProtocolError
-from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame
+from hyperframe.frame import ContinuationFrame, DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame
 
 if TYPE_CHECKING:
     from ._http2_headers import Field
@@ -87,7 +87,9 @@ def goaway_event(frame: GoAwayFrame) -> ConnectionTerminated:
 
 
 def overlooked_fault(frame: Frame, highest_stream_id: int) -> str | None:
-    """What is wrong with a frame that h2 and hyperframe let pass (RFC 9113 sections 6.2 and 6.4)."""
+    """What is wrong with a frame that h2 and hyperframe let pass (RFC 9113 sections 6.2, 6.4 and 6.10)."""
+    if isinstance(frame, ContinuationFrame):  # one that continues something is part of it by now
+        return f"Received a CONTINUATION of nothing on stream {frame.stream_id}"
     if isinstance(frame, RstStreamFrame) and (
         frame.stream_id % 2 == 0 or frame.stream_id > highest_stream_id
     ):

@@ -34,7 +34,7 @@ from ._http2_frames import BodyPiece, Head, MalformedMessage, length_fault
 from ._http2_headers import Malformed, Oversized, declared_length, response_head, trailer_fields
 from ._http2_library import TamedConnection
 from ._http2_outgoing import CONNECTION_WINDOW, Outgoing
-from ._http2_stream import BODY, CREDIT, HEAD, INFORMATIONAL, Failure, HTTP2Stream
+from ._http2_stream import BODY, CREDIT, HEAD, INFORMATIONAL, SETTINGS, Failure, HTTP2Stream
 
 if TYPE_CHECKING:
     from ._http2_headers import Field
@@ -232,7 +232,7 @@ class HTTP2State(Outgoing):
         if stream.ended or stream.failure is not None:
             return  # a whole response, and the rest of the request is not wanted (section 8.1)
         code = error_name(event.error_code)
-        refused = event.error_code == ErrorCodes.REFUSED_STREAM
+        refused = event.error_code == ErrorCodes.REFUSED_STREAM and not stream.answered
         who = (
             "The server reset the stream"
             if event.remote_reset
@@ -260,7 +260,7 @@ class HTTP2State(Outgoing):
         for stream in self.streams.values():
             if stream.stream_id > last and not stream.ended and stream.failure is None:
                 stream.failure = Failure(
-                    RemoteProtocolError, f"{self.last_error} before this request", refused=True
+                    RemoteProtocolError, f"{self.last_error} before this request", not stream.answered
                 )
                 stream.reset = True
                 self.news.add(stream)
@@ -307,6 +307,8 @@ class HTTP2State(Outgoing):
         if wants & BODY and stream.inbox:
             return True
         if wants & INFORMATIONAL and stream.informational:
+            return True
+        if wants & SETTINGS and self.settled:
             return True
         return bool(wants & CREDIT and (stream.reset or self.credit(stream)))
 

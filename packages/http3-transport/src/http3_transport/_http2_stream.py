@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ._http2_headers import Field
 
 # What a stream may be waited for.
-HEAD, BODY, CREDIT, INFORMATIONAL = 1, 2, 4, 8
+HEAD, BODY, CREDIT, INFORMATIONAL, SETTINGS = 1, 2, 4, 8, 16
 
 BY_ID = attrgetter("stream_id")
 
@@ -76,6 +76,11 @@ class HTTP2Stream:
         """The same for padding, which nobody reads; the feeder's to count."""
         self.starved = False
         """The reader has found the inbox empty since it last gave credit: it is faster than the server."""
+
+    @property
+    def answered(self) -> bool:
+        """A head has come, interim or final: whatever the server says later, it has acted on the request."""
+        return self.head is not None or self.informational > 0
 
     def __repr__(self) -> str:
         state = "failed" if self.failure else "ended" if self.ended else "open"

@@ -103,7 +103,7 @@ class TLSStream(FillingStream):
     @property
     def has_unsent(self) -> bool:
         """True while ciphertext of what a write took is still here; writing b"" sends it, and waits."""
-        return bool(self._unsent)
+        return bool(self._unsent) or self._stream.has_unsent
 
     # Reading.
 
@@ -218,12 +218,12 @@ class TLSStream(FillingStream):
 
     async def _send_until_readable(self, timeout: float | None) -> bool:
         """Send ``_unsent``: True once it is out, False if there is plaintext before that."""
-        while self._unsent:
+        while self._unsent or self._stream.has_unsent:
             self._broken = True
             taken = await self._stream.write_until_readable(self._unsent, timeout)
             self._broken = False
             self._unsent = self._unsent[taken:]
-            if self._unsent and self._has_plaintext():
+            if (self._unsent or self._stream.has_unsent) and self._has_plaintext():
                 return False
         return True
 

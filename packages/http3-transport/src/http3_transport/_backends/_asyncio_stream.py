@@ -105,7 +105,7 @@ class AsyncioStream(TransportWaits, FillingStream, asyncio.Protocol):
 
     @property
     def has_unsent(self) -> bool:
-        return False  # what the transport holds it sends by itself
+        return self._writing_paused  # the transport sends it by itself, but it has not left
 
     async def read(self, max_bytes: int, timeout: float | None) -> bytes:
         while not self._chunks:
@@ -162,6 +162,8 @@ class AsyncioStream(TransportWaits, FillingStream, asyncio.Protocol):
         self._wait_first = True
         view = memoryview(data)
         sent = 0
+        if not view and self._writing_paused:
+            await self._drain(timeout, until_readable=True)
         while sent < len(view):
             # A turn for each piece of 64 KiB would make an upload a seventh dearer.
             if self._look is None or self._loop.time() >= self._turn_due:
@@ -203,6 +205,8 @@ class AsyncioStream(TransportWaits, FillingStream, asyncio.Protocol):
         return bool(self._chunks) or self._at_end or self._error is not None or self._closed
 
     def _take(self, max_bytes: int) -> bytes:
+        if self._closed:  # by another thread
+            raise closed_error()
         chunk = self._chunks[0]
         start = self._offset
         if start == 0 and len(chunk) <= max_bytes:
@@ -267,10 +271,12 @@ class AsyncioStream(TransportWaits, FillingStream, asyncio.Protocol):
     # Writing: the transport's buffer, which is bounded by waiting until it is empty.
 
     def _usable(self) -> asyncio.Transport:
-        if self._closed or self._transport is None:
+        if self._closed:
             raise closed_error()
         if self._error is not None:
             raise type(self._error)(*self._error.args) from self._error
+        if self._transport is None:
+            raise closed_error()
         return self._transport
 
     async def _drain(self, timeout: float | None, *, until_readable: bool) -> None:
@@ -364,8 +370,6 @@ class AsyncioStream(TransportWaits, FillingStream, asyncio.Protocol):
         if self._closed:
             return
         self._closed = True
-        self._chunks.clear()
-        self._offset = self._buffered = 0
         if self._generation != _process.generation or self._loop.is_closed():
             self._let_go()
         elif running_loop() is self._loop:
@@ -377,6 +381,8 @@ class AsyncioStream(TransportWaits, FillingStream, asyncio.Protocol):
                 self._let_go()
 
     def _close_transport(self, in_order: bool) -> None:
+        self._chunks.clear()  # here, in the loop's thread, which may be in the midst of a read
+        self._offset = self._buffered = 0
         self._end_waits()
         if self._transport is None:
             self._socket.close()

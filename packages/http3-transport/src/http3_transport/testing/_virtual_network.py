@@ -121,8 +121,7 @@ class VirtualNetwork:
         known = self._names.setdefault(name.lower(), [])
         literal = [name] if literal_address(name, 0) is not None else []
         if not known and not addresses and not literal:
-            count = len(self._addresses)
-            addresses = (f"10.0.{count // 256}.{count % 256}",)
+            addresses = (self._unused_address(),)
         for address in [*literal, *addresses]:
             if literal_address(address, 0) is None:
                 raise ValueError(f"an address must be an IP address, not {address!r}")
@@ -130,6 +129,12 @@ class VirtualNetwork:
                 known.append(address)
             self._addresses[address] = None
         return known
+
+    def _unused_address(self) -> str:
+        count = len(self._addresses)
+        while (address := f"10.{count >> 16 & 255}.{count >> 8 & 255}.{count & 255}") in self._addresses:
+            count += 1
+        return address
 
     def add_server(self, host: str, port: int, server: SimulatedServer) -> None:
         """Listen at every address of the host. Raises ValueError where somebody does already."""
