@@ -36,7 +36,7 @@ def reserved(length: int, arrived: int) -> int:
 
 class _Memory(BytesIO):
     """One that is not closed when it is collected: that fails while there is a view of it, and Python 3.13
-    says so on stderr. (Both become garbage together, if what failed ends up in a cycle.)"""
+    says so on stderr. (A coroutine that nobody goes on with is garbage together with it.)"""
 
     __slots__ = ()
 
@@ -45,7 +45,11 @@ class _Memory(BytesIO):
 
 
 class BodyBuffer:
-    """``length`` bytes to be filled, ``begun`` are the first of them (and not all). Raises MemoryError."""
+    """``length`` bytes to be filled, ``begun`` are the first of them (and not all). Raises MemoryError.
+
+    It must be released in the end: Python crashes where a `BytesIO` and a view of it are collected as parts
+    of a cycle.
+    """
 
     __slots__ = ("_arrived", "_length", "_memory", "_view")
 
@@ -71,5 +75,9 @@ class BodyBuffer:
 
     def take(self) -> bytes:
         """The body, once it is whole. Nothing can be done with the buffer afterwards."""
-        self._view.release()
+        self.release()
         return self._memory.getvalue()
+
+    def release(self) -> None:
+        """Let go of the memory. Idempotent."""
+        self._view.release()

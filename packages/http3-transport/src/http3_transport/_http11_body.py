@@ -177,12 +177,15 @@ class LengthBody(_Body, WholeBody):
 
     async def _fill(self) -> bytes:
         buffer = BodyBuffer(len(self._pending) + self._remaining, self._pending)
-        while self._remaining:
-            with buffer.room() as room:
-                count = await self._receive_into(room)
-            self._count(count)
-            buffer.add(count)
-        return buffer.take()
+        try:
+            while self._remaining:
+                with buffer.room() as room:
+                    count = await self._receive_into(room)
+                self._count(count)
+                buffer.add(count)
+            return buffer.take()
+        finally:
+            buffer.release()
 
     async def _receive_into(self, room: memoryview) -> int:
         stream = self._engine.stream
