@@ -11,7 +11,7 @@ import pytest
 
 from source_tree import ROOT, Module, body_lines, functions, modules
 
-LONGEST_FILE = 400
+LONGEST_FILE = 500
 LONGEST_FUNCTION = 60
 
 LONG_FILES: dict[str, str] = {}
