@@ -41,20 +41,57 @@ Links = dict[str, dict[str, str]]
             {"a": {"url": "a", "title": '"open'}, "y": {"url": "b", "rel": "y"}},
         ),
         (";; <a>;;rel=x", {"x": {"url": "a", "rel": "x"}}),
+        ("<a>; rel='next'", {"next": {"url": "a", "rel": "next"}}),
+        (
+            "<a>; rel='next', <b>; rel = 'prev' ; Title='two words'",
+            {
+                "next": {"url": "a", "rel": "next"},
+                "prev": {"url": "b", "rel": "prev", "title": "two words"},
+            },
+        ),
+        (
+            "<a>; rel='next last'; title=it's",
+            {
+                "next": {"url": "a", "rel": "next last", "title": "it's"},
+                "last": {"url": "a", "rel": "next last", "title": "it's"},
+            },
+        ),
+        (
+            "<a>; rel='open, <b>; rel='y'",
+            {"open": {"url": "a", "rel": "'open"}, "y": {"url": "b", "rel": "y"}},
+        ),
+        ("<a>; rel=''", {"a": {"url": "a", "rel": ""}}),
     ],
 )
 def test_links(value: str, links: Links) -> None:
     assert parse_links(value) == links
 
 
-@given(st.text(alphabet='<>;,="\\ ra\t', max_size=60))
+@pytest.mark.parametrize(
+    "value", ['<a>; REL="Next"', "<a>; Rel=NEXT", "<a>; rel='neXt'", "<a>; rel=\"'Next'\""]
+)
+def test_relations_are_compared_without_case_and_have_no_quotes(value: str) -> None:
+    assert parse_links(value)["next"]["url"] == "a"
+    assert list(parse_links(value)) == ["next"]
+
+
+@given(st.text(alphabet="<>;,=\"\\ ra\t'", max_size=60))
 def test_anything_is_taken(value: str) -> None:
     for link in parse_links(value).values():
         assert "url" in link
 
 
 @pytest.mark.parametrize(
-    "value", ["<a>" + ";" * 100_000, "<a>; a=" + '"' * 100_001, "<" * 100_000, "<a>" + " " * 100_000]
+    "value",
+    [
+        "<a>" + ";" * 100_000,
+        "<a>; a=" + '"' * 100_001,
+        "<a>; a=" + "'" * 100_001,
+        "<a>" + ";a='b" * 20_000,
+        "<a>" + ';a="\\' * 20_000,
+        "<" * 100_000,
+        "<a>" + " " * 100_000,
+    ],
 )
 def test_hostile_headers_take_no_time(value: str) -> None:
     begun = time.process_time()

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import re
 
-_PARAMETER = r"""\s*+;\s*+([^\s=;,]*+)\s*+(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;,]*+)))?+"""
-"""``; name=token`` or ``; name="quoted"``. Possessive: no input makes it look twice at a character."""
+_PARAMETER = r"""
+    \s*+;\s*+([^\s=;,]*+)\s*+
+    (?:=\s*+(?: "((?:[^"\\]|\\.)*+)" | '([^']*+)'(?=\s*+(?:[;,]|\Z)) | ([^\s;,]*+) ))?+
+"""
+"""``; name=token``, ``; name="quoted"``, or ``; name='quoted'``, which is no quoting in RFC 8288 but is
+written all the same. Possessive: no input makes it look at a character more than a few times."""
 
 _pattern: re.Pattern[str] | None = None
 
@@ -19,15 +23,16 @@ def _parameter_pattern() -> re.Pattern[str]:
     if _pattern is None:
         import re
 
-        _pattern = re.compile(_PARAMETER, re.DOTALL)
+        _pattern = re.compile(_PARAMETER, re.DOTALL | re.VERBOSE)
     return _pattern
 
 
 def parse_links(value: str) -> dict[str, dict[str, str]]:
     """A Link header's value (several joined by commas) as relation -> {"url": ..., parameters ...}.
 
-    A link with several relations stands under each of them, one without under its URL. URLs are given as
-    they were sent, relative or not. What is malformed is passed over.
+    A link with several relations stands under each of them, one without under its URL. Relations and the
+    names of parameters are compared without case (sections 2.1 and 3) and stand in lower case. URLs and
+    values are given as they were sent, without quotes. What is malformed is passed over.
     """
     links: dict[str, dict[str, str]] = {}
     position = value.find("<")
@@ -37,7 +42,8 @@ def parse_links(value: str) -> dict[str, dict[str, str]]:
             break
         link = {"url": value[position + 1 : end].strip()}
         end = _read_parameters(value, end + 1, link)
-        for relation in link.get("rel", "").split() or [link["url"]]:
+        relations = link.get("rel", "").lower().replace("'", " ").replace('"', " ").split()
+        for relation in relations or [link["url"]]:
             links[relation] = link
         comma = value.find(",", end)
         position = value.find("<", comma) if comma >= 0 else -1
@@ -48,8 +54,8 @@ def _read_parameters(value: str, position: int, link: dict[str, str]) -> int:
     """Put the parameters that begin at ``position`` into ``link``; the first of a name counts."""
     pattern = _parameter_pattern()
     while match := pattern.match(value, position):
-        name, quoted, token = match.groups()
-        text = token or "" if quoted is None else _unescape(quoted)
+        name, quoted, single, token = match.groups()
+        text = single or token or "" if quoted is None else _unescape(quoted)
         if name:
             link.setdefault(name.lower(), text)
         position = match.end()

@@ -129,7 +129,7 @@ class BaseResponse(Generic[RequestT]):
 
     @property
     def links(self) -> dict[str, dict[str, str]]:
-        """The Link header (RFC 8288): relation -> {"url": ..., "rel": ..., ...}; empty without one."""
+        """The Link header (RFC 8288): relation in lower case -> {"url": ..., "rel": ..., ...}."""
         values = self._state.headers.getlist("link")
         if not values:
             return {}
