@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import struct
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -19,8 +20,11 @@ from http3_transport.testing._scripted_frames import (
     CONTINUATION,
     DATA,
     END_HEADERS,
+    GOAWAY,
     HEADERS,
     PING,
+    PRIORITY,
+    PUSH_PROMISE,
     RST_STREAM,
     SETTINGS,
     WINDOW_UPDATE,
@@ -32,21 +36,28 @@ GOOD = b"good"
 ZEROS = 1 << 30
 """Bytes that a bomb unpacks to."""
 
-WINDOW = 16_000
-"""Of a bomb over HTTP/2, what the first frame holds. It unpacks to thousands of times as much."""
+WINDOW = 128 * 1024
+"""Bytes that a client takes of a stream before it reads them."""
+
+FRAME = 16_000
+"""Bytes of a body in one frame."""
 
 
+@cache
 def _gzip_bomb() -> bytes:
     member = gzip.compress(bytes(1 << 24), 9, mtime=0)
     return member * (ZEROS >> 24)
 
 
+@cache
 def _zstd_bomb() -> bytes:
     return zstd.compress(bytes(1 << 24), 3) * (ZEROS >> 24)
 
 
+@cache
 def _brotli_bomb() -> bytes:
-    engine = brotli.Compressor(quality=1)
+    """With the largest window that there is, 16 MiB."""
+    engine = brotli.Compressor(quality=1, lgwin=24)
     piece = bytes(1 << 24)
     whole: bytes = b"".join([engine.process(piece) for _ in range(ZEROS >> 24)]) + engine.finish()
     return whole
@@ -121,8 +132,7 @@ def _empty_continuations(frames: HTTP2Frames, stream: int) -> None:
 
 
 def _repeat(frames: HTTP2Frames, kind: int, flags: int, stream: int, payload: bytes) -> None:
-    size = len(payload)
-    frame = struct.pack(">HBBBL", size >> 8, size & 0xFF, kind, flags, stream) + payload
+    frame = _frame(kind, flags, stream, payload)
     frames.connection.flood(frame * max(1, 16384 // len(frame)))
 
 
@@ -146,6 +156,41 @@ def _trailers(frames: HTTP2Frames, stream: int) -> None:
     _continuations(frames, stream)
 
 
+def _padding(frames: HTTP2Frames, stream: int) -> None:
+    frames.send_head(stream)
+    _repeat(frames, DATA, 0x8, stream, b"\xff" + bytes(255))  # PADDED
+
+
+def _settings(frames: HTTP2Frames, stream: int) -> None:
+    """Every identifier that there is, over and over, in frames that are not small."""
+    frames.send_head(stream)
+    every = b"".join(
+        _frame(SETTINGS, 0, 0, b"".join(struct.pack(">HL", code, 1) for code in range(first, first + 2048)))
+        for first in range(2048, 65536, 2048)
+    )
+    frames.connection.flood(every)
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    size = len(payload)
+    return struct.pack(">HBBBL", size >> 8, size & 0xFF, kind, flags, stream) + payload
+
+
+def send_within_window(frames: HTTP2Frames, stream: int, data: bytes) -> None:
+    """A body as the client lets it come; to its end, or until the client has had enough."""
+    credit = WINDOW
+    for start in range(0, len(data), FRAME):
+        piece = data[start : start + FRAME]
+        while credit < len(piece):
+            frame = frames.read()
+            if frame.type == RST_STREAM and frame.stream_id == stream:
+                return
+            if frame.type == WINDOW_UPDATE and frame.stream_id == stream:
+                credit += int.from_bytes(frame.payload, "big")
+        frames.send_body(stream, piece, end=start + FRAME >= len(data))
+        credit -= len(piece)
+
+
 FLOODS_HTTP2: dict[str, Callable[[HTTP2Frames, int], None]] = {
     "a bomb of header fields": _header_bomb,
     "CONTINUATION without end": _continuations,
@@ -153,10 +198,15 @@ FLOODS_HTTP2: dict[str, Callable[[HTTP2Frames, int], None]] = {
     "informational heads without end": _informational,
     "trailers without end": _trailers,
     "SETTINGS without end": _after_head(SETTINGS, struct.pack(">HL", 3, 100), on_stream=False),
+    "SETTINGS of all identifiers": _settings,
+    "PRIORITY without end": _after_head(PRIORITY, b"\0\0\0\0\x0f", on_stream=True),
+    "PUSH_PROMISE without end": _after_head(PUSH_PROMISE, b"\0\0\0\2\x88", on_stream=True),
+    "GOAWAY without end": _after_head(GOAWAY, b"\x7f\xff\xff\xff\0\0\0\0", on_stream=False),
     "PING without end": _after_head(PING, b"12345678", on_stream=False),
     "RST_STREAM without end": _after_head(RST_STREAM, b"\0\0\0\2", on_stream=True),
     "WINDOW_UPDATE without end": _after_head(WINDOW_UPDATE, b"\0\0\0\0", on_stream=True),
     "empty DATA without end": _after_head(DATA, b"", on_stream=True),
+    "padding without end": _padding,
     "DATA beyond the window": _after_head(DATA, b"a" * 16000, on_stream=True),
     "unknown frames without end": _after_head(0x77, b"a" * 100, on_stream=False),
 }
@@ -176,10 +226,59 @@ def serve_http2(attack: str) -> Callable[[ScriptedConnection], None]:
                 frames.send_body(stream, GOOD)
             elif bomb:
                 frames.send_head(stream, 200, [("content-encoding", attack)])
-                frames.send_body(stream, bomb[:WINDOW], end=False)
+                send_within_window(frames, stream, bomb)
             else:
                 FLOODS_HTTP2[attack](frames, stream)
                 connection.stall()  # a close would be a reset: not all may have been read
                 return
 
     return script
+
+
+def answer(body: bytes, *lines: str) -> bytes:
+    """A response whose body ends with the connection: it may go on."""
+    return OK + "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + body
+
+
+def serve_answer(first: bytes, piece: bytes = b"") -> Callable[[ScriptedConnection], None]:
+    """A script for HTTP/1.1: to /attack ``first``, then ``piece`` over and over, or nothing more."""
+
+    def script(connection: ScriptedConnection) -> None:
+        while connection.read_request().target != "/attack":
+            connection.write(response_bytes(GOOD))
+        connection.write(first)
+        if piece:
+            connection.flood(piece)
+        else:
+            connection.stall()
+
+    return script
+
+
+def serve_early_http11(connection: ScriptedConnection) -> None:
+    """To a PUT an answer without end, before anything of its body is read."""
+    while not connection.read_until(b"\r\n\r\n").startswith(b"PUT"):
+        connection.write(response_bytes(GOOD))
+    connection.write(OK + b"\r\n")
+    connection.flood(b"a" * 65536)
+
+
+def serve_early_http2(connection: ScriptedConnection) -> None:
+    """The same over HTTP/2, whatever the windows."""
+    frames = HTTP2Frames(connection)
+    frames.handshake()
+    while True:
+        stream, fields = _read_head(frames)
+        frames.send_head(stream)
+        if fields[":method"] == "PUT":
+            _repeat(frames, DATA, 0, stream, b"a" * FRAME)
+            connection.stall()
+            return
+        frames.send_body(stream, GOOD)
+
+
+def _read_head(frames: HTTP2Frames) -> tuple[int, dict[str, str]]:
+    while True:
+        frame = frames.read()
+        if frame.type == HEADERS:
+            return frame.stream_id, frames.decode(frame.payload)

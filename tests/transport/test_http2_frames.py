@@ -272,5 +272,40 @@ def test_many_requests_leave_nothing_behind() -> None:
     assert not state.news
     assert not connection.streams
     assert not connection.happened
-    assert len(connection._closed_streams) <= TamedConnection.MAX_CLOSED_STREAMS
+    assert not connection._closed_streams
     assert len(connection.encoder.header_table.dynamic_entries) <= 128
+
+
+def test_unknown_settings_are_dropped() -> None:
+    """RFC 9113 section 6.5.2; the known ones among them count."""
+    state = HTTP2State(Limits())
+    state.start()
+    state.receive(SettingsFrame(0, settings={3: 7, 0x1A2A: 1}).serialize())
+    state.receive(SettingsFrame(0, settings=dict.fromkeys(range(256, 448), 1)).serialize())
+    assert state._h2.remote_settings.max_concurrent_streams == 7
+    assert len(state._h2.remote_settings) < 10
+    assert state._h2.streams == {}
+
+
+def test_a_settings_frame_of_hundreds_ends_the_connection() -> None:
+    state, streams = books(tamed=True)
+    state.receive(SettingsFrame(0, settings=dict.fromkeys(range(256, 256 + 201), 1)).serialize())
+    failures = [stream.failure for stream in streams]
+    assert all(failure is not None and "201 settings" in failure.text for failure in failures)
+
+
+def test_small_pieces_that_nobody_reads_are_joined() -> None:
+    stream = HTTP2Stream(1, 0, is_head=False)
+    pieces = [bytes([number % 251]) * (1 + number % 3) for number in range(20_000)]
+    for piece in pieces:
+        stream.put(piece)
+    assert len(stream.inbox) < 64 + 2 + 40_000 // 512
+    assert b"".join(stream.inbox) == b"".join(pieces)
+
+
+def test_large_pieces_that_nobody_reads_stay_as_they_are() -> None:
+    stream = HTTP2Stream(1, 0, is_head=False)
+    pieces = [bytes([number]) * 1024 for number in range(100)]
+    for piece in pieces:
+        stream.put(piece)
+    assert list(stream.inbox) == pieces

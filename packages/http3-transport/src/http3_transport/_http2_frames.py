@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from h2.events import ConnectionTerminated, Event
 from h2.exceptions import InvalidBodyLengthError, ProtocolError
-from hyperframe.frame import ContinuationFrame, DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame
+from h2.settings import SettingCodes
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    RstStreamFrame,
+    SettingsFrame,
+)
 
 if TYPE_CHECKING:
     from ._http2_headers import Field
@@ -23,6 +32,11 @@ FRAME_HEADER_SIZE = FRAME_HEADER.size
 
 PRIORITY_SIZE = 5
 """Bytes of priority that HEADERS may begin with (RFC 9113 section 6.2)."""
+
+_KNOWN_SETTINGS = frozenset(SettingCodes)
+
+MAX_SETTINGS = 200
+"""Settings in one frame. A dozen is registered; a server may add a few unknown ones to test its clients."""
 
 
 def frame_header(size: int, kind: int, flags: int, stream_id: int) -> bytes:
@@ -86,8 +100,16 @@ def goaway_event(frame: GoAwayFrame) -> ConnectionTerminated:
     return event
 
 
+def drop_unknown_settings(frame: SettingsFrame) -> None:
+    """Ignore unknown settings, as RFC 9113 section 6.5.2 asks. h2 would keep them: 50 MiB for all 65,536
+    identifiers, and each later SETTINGS frame would cost a search through all of them."""
+    frame.settings = {code: value for code, value in frame.settings.items() if code in _KNOWN_SETTINGS}
+
+
 def overlooked_fault(frame: Frame, highest_stream_id: int) -> str | None:
     """What is wrong with a frame that h2 and hyperframe let pass (RFC 9113 sections 6.2, 6.4 and 6.10)."""
+    if isinstance(frame, SettingsFrame) and len(frame.settings) > MAX_SETTINGS:
+        return f"Received {len(frame.settings)} settings in one frame"
     if isinstance(frame, ContinuationFrame):  # one that continues something is part of it by now
         return f"Received a CONTINUATION of nothing on stream {frame.stream_id}"
     if isinstance(frame, RstStreamFrame) and (

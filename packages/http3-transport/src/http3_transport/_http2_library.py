@@ -36,7 +36,7 @@ from h2.exceptions import (
 from h2.settings import SettingCodes, Settings
 from h2.stream import H2Stream, StreamClosedBy, StreamInputs, StreamState
 from hpack import HPACKError, OversizedHeaderListError
-from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame
 
 from . import _http2_hpack
 from ._http2_floods import SMALL_FRAME, FloodGuard
@@ -52,6 +52,7 @@ from ._http2_frames import (
     BodyPiece,
     Head,
     MalformedMessage,
+    drop_unknown_settings,
     fault,
     frame_header,
     goaway_event,
@@ -69,8 +70,8 @@ INITIAL_STREAM_WINDOW = 128 * 1024
 HARD_HEAD_FACTOR = 4
 """A head beyond its bound fails its own stream; beyond this multiple, unpacked no further, the connection."""
 
-
 _RECEIVING = frozenset([StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL])
+_RESETS = frozenset([StreamClosedBy.SEND_RST_STREAM, StreamClosedBy.RECV_RST_STREAM])
 
 _OF_CONNECTIONS = (
     "_begin_new_stream", "_closed_streams", "_frame_dispatch_table", "_inbound_flow_control_window_manager",
@@ -88,7 +89,7 @@ class TamedConnection(H2Connection):
     """An `H2Connection` of the client's side; see the module."""
 
     MAX_CLOSED_STREAMS = 4096
-    """Ids of closed streams that are remembered, for frames still on their way; h2's own bound is 65536."""
+    """Ids of reset streams that are remembered, for frames still on their way; h2's own bound is 65536."""
 
     def __init__(self, config: H2Configuration) -> None:
         super().__init__(config)
@@ -284,6 +285,8 @@ class TamedConnection(H2Connection):
     def _check_frame(self, frame: Frame) -> None:
         """Refuse what h2 and hyperframe let pass."""
         text = overlooked_fault(frame, self.highest_outbound_stream_id)
+        if isinstance(frame, SettingsFrame):
+            drop_unknown_settings(frame)
         if text is None and isinstance(frame, DataFrame):
             if frame.stream_id in self.streams:
                 self.floods.in_vain = 0 if frame.data else self.floods.in_vain
@@ -297,7 +300,8 @@ class TamedConnection(H2Connection):
         stream = self.streams.get(stream_id)
         if stream is not None and stream.closed:
             del self.streams[stream_id]
-            self._closed_streams[stream_id] = stream.closed_by
+            if stream.closed_by in _RESETS:  # only these are looked up later, to tell late frames from faults
+                self._closed_streams[stream_id] = stream.closed_by
             if stream.closed_by is StreamClosedBy.SEND_RST_STREAM:
                 self.floods.expect_late(stream_id, stream._inbound_window_manager.current_window_size)
 

@@ -199,7 +199,7 @@ class HTTP2State(Outgoing):
         if stream.bodyless:
             self._fail(stream, RemoteProtocolError, "The server sent a body where there can be none")
             return
-        stream.inbox.append(data)
+        stream.put(data)
         self.news.add(stream)
 
     def _return_padding(self, stream: HTTP2Stream, length: int) -> None:
