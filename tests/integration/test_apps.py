@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import partial
@@ -241,6 +242,29 @@ async def test_plain_wsgi(world: World) -> None:
     lines = world.client(app=echo_lines)
     response = await do(lines.post("/", data=iter([b"a\nb", b"\nc\n"]), stream=True))
     assert await collect(response.stream()) == [b"a\n", b"b\n", b"c\n"]
+
+
+def shows_an_error_page(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    """An error page for what failed, told by ``exc_info`` (PEP 3333), before or after the head is sent."""
+    if environ["PATH_INFO"] == "/late":
+        start_response("200 OK", [])
+        yield b"some"
+    try:
+        raise Failure("inside")
+    except Failure:
+        start_response("500 Oops", [("Content-Type", "text/plain")], sys.exc_info())
+    yield b"error page"
+
+
+async def test_exc_info_of_a_wsgi_application_is_raised(world: World) -> None:
+    client = world.client(app=shows_an_error_page)
+    for path in ("/", "/late"):
+        error = await raised(Failure, client.get, path)
+        assert str(error) == "inside"
+    quiet = world.client(app=shows_an_error_page, raise_app_exceptions=False)
+    response = await do(quiet.get("/"))
+    assert (response.status_code, response.text) == (500, "error page")
+    await raised(http3.RemoteProtocolError, quiet.get, "/late")
 
 
 async def test_dispatchers_by_hand(world: World) -> None:

@@ -9,7 +9,9 @@ import io
 import sys
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 from wsgiref.validate import validator
 
@@ -536,32 +538,188 @@ def test_any_iterable_will_do() -> None:
     assert run_fetch(Runtime("blocking"), app).content == b"ab"
 
 
-def test_an_error_page_in_place_of_the_head(runtime: Runtime) -> None:
-    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        start_response("200 OK", [("X-First", "1")])
-        try:
-            raise Broken
-        except Broken:
-            start_response("500 Oops", [], sys.exc_info())
-        return [b"sorry"]
+def fails_at_once(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    raise Broken
 
-    response = run_fetch(runtime, app)
+
+def fails_before_the_body(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    raise Broken
+    yield b""
+
+
+def fails_in_the_body(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    yield b"some"
+    raise Broken
+
+
+def starts_twice(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    start_response("200 OK", [])
+    return []
+
+
+def reports(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """As frameworks and debuggers do: an error page, and ``exc_info`` that tells what it is for."""
+    start_response("200 OK", [("X-First", "1")])
+    try:
+        raise Broken
+    except Broken:
+        start_response("500 Oops", [], sys.exc_info())
+    return [b"sorry"]
+
+
+def reports_as_it_goes(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    yield b""
+    yield from reports(environ, start_response)
+
+
+def reports_by_write(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    try:
+        raise Broken
+    except Broken:
+        start_response("500 Oops", [], sys.exc_info())(b"sorry")
+    return []
+
+
+def reports_to_a_middleware(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def passed_on(status: str, headers: list[Any], exc_info: Any = None) -> Any:
+        return start_response(status, headers, exc_info)
+
+    return reports(environ, passed_on)
+
+
+def reports_what_is_over(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    try:
+        raise Broken
+    except Broken:
+        exc_info = sys.exc_info()
+    start_response("500 Oops", [], exc_info)
+    return [b"sorry"]
+
+
+reporting = pytest.mark.parametrize(
+    "app",
+    [reports, reports_as_it_goes, reports_by_write, reports_to_a_middleware, reports_what_is_over],
+)
+
+
+@reporting
+def test_an_error_page_in_place_of_the_head(runtime: Runtime, app: App) -> None:
+    response = run_fetch(runtime, app, raises=False)
     assert (response.status_code, response.reason_phrase, response.content) == (500, "Oops", b"sorry")
     assert "x-first" not in response.headers
+    assert threads() == 0
+
+
+@reporting
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_exc_info_tells_of_is_raised(runtime: Runtime, app: App, method: str) -> None:
+    with pytest.raises(Broken) as caught:
+        run_fetch(runtime, app, method)
+    assert caught.traceback[-1].name.startswith("reports")
+    assert threads() == 0
+
+
+def reports_late(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    yield b"some"
+    try:
+        raise Broken
+    except Broken:
+        start_response("500 Oops", [], sys.exc_info())
+    yield b"sorry"
+
+
+def reports_late_and_goes_on(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    yield b"some"
+    try:
+        raise Broken
+    except Broken:
+        with suppress(Broken):
+            start_response("500 Oops", [], sys.exc_info())
+    yield b"more"
 
 
 def test_too_late_for_an_error_page(runtime: Runtime) -> None:
+    """What was sent before is delivered, also where the application holds the exception back."""
+
+    async def main(app: App, raises: bool) -> list[bytes]:
+        pieces = []
+        stream = aiter((await call(runtime, app, raises=raises)).stream())
+        with pytest.raises(Broken if raises else RemoteProtocolError) as caught:
+            while True:
+                pieces.append(await anext(stream))
+        assert raises or isinstance(caught.value.__cause__, Broken)
+        return pieces
+
+    assert runtime.run(main, reports_late, True) == [b"some"]
+    assert runtime.run(main, reports_late, False) == [b"some"]
+    assert runtime.run(main, reports_late_and_goes_on, True) == [b"some"]
+    assert run_fetch(runtime, reports_late_and_goes_on, raises=False).content == b"somemore"
+    assert threads() == 0
+
+
+def test_exc_info_of_no_exception_replaces_the_head(runtime: Runtime) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
         start_response("200 OK", [])
-        yield b"some"
-        try:
-            raise Broken
-        except Broken:
-            start_response("500 Oops", [], sys.exc_info())
-        yield b"sorry"
+        start_response("202 Accepted", [], (None, None, None))
+        yield b"a"
+        start_response("500 Oops", [], (None, None, None))
 
-    with pytest.raises(Broken):
-        run_fetch(runtime, app)
+    async def main() -> None:
+        response = await call(runtime, app)
+        assert response.status_code == 202
+        with pytest.raises(RemoteProtocolError, match="called start_response after its head was sent"):
+            await response.read()
+
+    runtime.run(main)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_exc_info_of_what_ends_a_program(runtime: Runtime, error: type[BaseException]) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            raise error
+        except error:
+            start_response("500 Oops", [], sys.exc_info())
+        return []
+
+    async def main() -> None:
+        with pytest.raises(error):
+            await fetch(runtime, app)
+
+    runtime.run(main)
+
+
+@pytest.mark.parametrize("raises", [True, False])
+@pytest.mark.parametrize("app", [reports, reports_late, fails_at_once, fails_in_the_body, starts_twice])
+def test_failures_leave_no_cycles(runtime: Runtime, app: App, raises: bool) -> None:
+    """What the application held is let go at once, without the garbage collector."""
+
+    class Held:
+        pass
+
+    def holding(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        held = environ["held"] = Held()
+        alive.append(weakref.ref(held))
+        return app(environ, start_response)
+
+    async def main() -> None:
+        with suppress(Broken, RemoteProtocolError):
+            await fetch(runtime, holding, raises=raises)
+
+    alive: list[Any] = []
+    gc.collect()
+    gc.disable()
+    try:
+        runtime.run(main)
+        assert threads() == 0
+        assert alive[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_context_variables(runtime: Runtime) -> None:
@@ -585,22 +743,6 @@ def test_context_variables(runtime: Runtime) -> None:
 
 
 # Failures
-
-
-def fails_at_once(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    raise Broken
-
-
-def fails_before_the_body(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
-    start_response("200 OK", [])
-    raise Broken
-    yield b""
-
-
-def fails_in_the_body(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
-    start_response("200 OK", [])
-    yield b"some"
-    raise Broken
 
 
 class FailsToClose(Counted):
@@ -715,10 +857,12 @@ def test_it_must_return_an_iterable(runtime: Runtime, app: Any, kind: str) -> No
         run_fetch(runtime, app)
 
 
-def starts_twice(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    start_response("200 OK", [])
-    start_response("200 OK", [])
-    return []
+def reporting_as(exc_info: Any) -> App:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("500 Oops", [], exc_info)
+        return []
+
+    return app
 
 
 def writes_text(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -732,6 +876,9 @@ def writes_text(environ: Environ, start_response: StartResponse) -> Iterable[byt
         (lambda environ, start_response: [], "did not call start_response"),
         (lambda environ, start_response: [b"body"], "sent a body before it called start_response"),
         (starts_twice, "called start_response twice, without exc_info"),
+        (reporting_as("text"), "exc_info must be what sys.exc_info\\(\\) returns, not str"),
+        (reporting_as((1, 2)), "exc_info must be what sys.exc_info\\(\\) returns, not tuple"),
+        (reporting_as((ValueError, "text", None)), "exc_info must hold an exception, not str"),
         (writes_text, "body must be bytes, not str"),
         (returning(["text"]), "body must be bytes, not str"),
         (returning([b"first", "text"]), "body must be bytes, not str"),

@@ -58,7 +58,7 @@ class AsyncClient(HasSettings):
     - ``dispatch``: a `Dispatcher` or an `AsyncDispatcher` that sends the requests, in place of connections of
       our own. It is closed with the client.
     - ``app``: a WSGI or ASGI application that answers the requests; relative URLs are on ``http://localhost``.
-    - ``raise_app_exceptions``: False turns an exception of ``app`` into a response with status 500.
+    - ``raise_app_exceptions``: False turns an exception of ``app`` into its error page, or status 500.
     - ``backend``: a `ConcurrencyBackend`; by default that of the async library that runs.
     - ``headers``, ``params``: sent with every request; a request's own replace them by name.
     - ``http_versions``: what may be negotiated; ``("HTTP/2",)`` on http:// is HTTP/2 with prior knowledge.

@@ -173,9 +173,12 @@ class LoopRunner:
                 raise
         finally:
             self.release()
-        error, job.error = job.error, None  # or error, traceback, frame and job would be a cycle
-        if error is not None:
-            raise error
+        error, job.error = job.error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # with its traceback and this frame it would be a cycle
         result: T = job.result
         return result
 

@@ -140,8 +140,11 @@ class _Talk:
             self._abandon()
             raise
         error, self._error = self._error, None
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # with its traceback and this frame it would be a cycle
         return self._result
 
     def _abandon(self) -> None:

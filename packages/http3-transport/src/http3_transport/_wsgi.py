@@ -36,9 +36,10 @@ CAN_THREAD = sys.platform not in ("emscripten", "wasi")
 class WSGIDispatch(Dispatcher):
     """Answers requests by calling a WSGI application (PEP 3333): ``app(environ, start_response)``.
 
-    - ``raise_app_exceptions``: True lets the application's exceptions reach the caller as they are. False
-      answers for it with status 500; if it fails later, what it sent is delivered, then RemoteProtocolError
-      tells that the body was cut.
+    - ``raise_app_exceptions``: True lets the application's exceptions reach the caller as they are, also one
+      that it handles and reports by ``start_response(status, headers, exc_info)``. False delivers its own
+      error page, or status 500 where it has none; if it fails later, what it sent is delivered, then
+      RemoteProtocolError tells that the body was cut.
     - ``script_name``: where the application is mounted, SCRIPT_NAME; cut off the paths that begin with it.
     - ``remote_addr``: the address the requests seem to come from.
 

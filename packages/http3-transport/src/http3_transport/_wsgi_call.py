@@ -33,7 +33,7 @@ class WSGICall:
 
     __slots__ = (
         "_committed", "_head", "_iterable", "_iterator", "_pieces", "_raises", "_read_chunk",
-        "_request", "_upload_error", "is_open",
+        "_reported", "_request", "_upload_error", "is_open",
     )  # fmt: skip
 
     def __init__(self, request: RequestState, read_chunk: Callable[[], bytes], *, raises: bool) -> None:
@@ -47,6 +47,7 @@ class WSGICall:
         self._iterator: Iterator[bytes] = iter(())
         self.is_open = True
         self._upload_error: Exception | None = None
+        self._reported: BaseException | None = None  # by ``exc_info``, to be raised after this step
 
     def open(self, app: Callable[..., Any], script_name: str, remote_addr: str) -> Head | None:
         """Call the application, up to the first part of its body.
@@ -59,13 +60,9 @@ class WSGICall:
         environ = make_environ(request, body, script_name, remote_addr)
         try:
             self._begin(app, environ)
-        except Exception as exc:
-            failure = self._failure(exc)
-            if failure is None:
-                return None
-            if failure is exc:
-                raise
-            raise failure from exc
+        except Exception as exc:  # noqa: BLE001 (raised again by `_fail`)
+            self._fail(exc)
+            return None
         except BaseException:
             self.close_quietly()
             raise
@@ -76,18 +73,15 @@ class WSGICall:
         try:
             return self._advance()
         except Exception as exc:
-            failure = self._failure(exc)
-            if failure is None:
-                failure = cut(self._request, f"the application failed with {type(exc).__name__}: {exc}")
-            if failure is exc:
-                raise
-            raise failure from exc
+            self._fail(exc)
+            raise cut(self._request, f"the application failed with {type(exc).__name__}: {exc}") from exc
         except BaseException:
             self.close_quietly()
             raise
 
     def close(self) -> None:
         """End the application's iterable. Idempotent. Raises what its ``close`` raises."""
+        self._reported = None
         if self.is_open:
             self.is_open = False
             self._pieces.clear()
@@ -105,7 +99,7 @@ class WSGICall:
             raise TypeError(f"a WSGI application must return an iterable, not {type(iterable).__name__}")
         self._iterable = iterable
         self._iterator = iter(iterable)
-        self._check_upload()
+        self._check_step()
         while not self._pieces:
             piece = self._next_piece()
             if piece is _END:
@@ -134,7 +128,7 @@ class WSGICall:
 
     def _next_piece(self) -> Any:
         piece = next(self._iterator, _END)
-        self._check_upload()
+        self._check_step()
         if self._pieces:  # `write` was called meanwhile, which comes first
             if piece is not _END:
                 self._pieces.append(_as_bytes(piece))
@@ -150,15 +144,25 @@ class WSGICall:
     ) -> Callable[[bytes], None]:
         """PEP 3333's ``start_response``."""
         try:
-            if exc_info is not None:
-                if self._committed:
-                    raise exc_info[1].with_traceback(exc_info[2])
+            if exc_info:
+                self._note(_error_of(exc_info))
             elif self._head is not None:
                 raise Malformed("The application called start_response twice, without exc_info")
         finally:
             exc_info = None  # it holds frames that hold it
         self._head = _make_head(self._request.method, status, headers)
         return self._write
+
+    def _note(self, error: BaseException | None) -> None:
+        """What the application says it failed with. It is raised here if the head can't be replaced any more;
+        else by `_check_step`, unless the application's own error page is wanted."""
+        try:
+            if error is not None and self._raises:
+                self._reported = error
+            if self._committed:
+                raise error or Malformed("The application called start_response after its head was sent")
+        finally:
+            del error  # with its traceback and this frame it would be a cycle
 
     def _write(self, data: bytes) -> None:
         """PEP 3333's ``write``: what it is given waits here until the client takes it."""
@@ -177,12 +181,31 @@ class WSGICall:
             self._upload_error = exc
             raise ClientDisconnected("the client's request broke off") from exc
 
-    def _check_upload(self) -> None:
-        """The request broke off: that is the answer, whatever the application made of it."""
+    def _check_step(self) -> None:
+        """Raise what the request's body broke off with, or what ``exc_info`` told of: that is the answer,
+        whatever the application made of it."""
         if self._upload_error is not None:
             raise self._upload_error
+        if self._reported is not None:
+            raise self._taken_report()
+
+    def _taken_report(self) -> BaseException:
+        reported, self._reported = self._reported, None
+        assert reported is not None
+        return reported
 
     # When it fails.
+
+    def _fail(self, exc: Exception) -> None:
+        """Close, and raise what the client is to see for ``exc``; returns where a server answers for it."""
+        failure = self._failure(exc)
+        try:
+            if failure is exc:
+                raise exc
+            if failure is not None:
+                raise failure from exc
+        finally:
+            del failure, exc  # with their tracebacks and this frame they would be a cycle
 
     def _failure(self, exc: Exception) -> Exception | None:
         """Close, and say what the client is to see for ``exc``; None: what a server says of it."""
@@ -220,6 +243,18 @@ def _make_head(method: str, status: object, headers: object) -> Head:
         raise Malformed(f"The application's headers must be a list, not {type(headers).__name__}")
     fields = checked_fields([_as_field(field) for field in headers])
     return Head(method, checked_status(int(status[:3])), fields, status[4:].strip())
+
+
+def _error_of(exc_info: object) -> BaseException | None:
+    """The exception in what `sys.exc_info` gave; None where none was being handled. Raises Malformed."""
+    if not isinstance(exc_info, tuple) or len(exc_info) != 3:
+        raise Malformed(f"exc_info must be what sys.exc_info() returns, not {type(exc_info).__name__}")
+    error, traceback = exc_info[1:]
+    if error is None:
+        return None
+    if not isinstance(error, BaseException):
+        raise Malformed(f"exc_info must hold an exception, not {type(error).__name__}")
+    return error.with_traceback(traceback)
 
 
 def _as_field(field: object) -> tuple[bytes, bytes]:

@@ -114,8 +114,11 @@ class Worker:
             self._answers.put(answer)
             since = self._now()
         error, self._error = self._error, None
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # with its traceback and this frame it would be a cycle
         result: T = self._result
         self._result = None
         return result
