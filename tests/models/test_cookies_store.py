@@ -135,12 +135,22 @@ class TestDomains:
 
     @pytest.mark.parametrize(
         ("host", "domain"),
-        [("example.co.uk", "co.uk"), ("example.com", "com"), ("a.localhost", "localhost")],
+        [
+            ("example.co.uk", "co.uk"),
+            ("example.com", "com"),
+            ("a.localhost", "localhost"),
+            ("evil.co.jp", "co.jp"),
+            ("evil.github.io", "github.io"),
+            ("evil.github.io", ".GitHub.io"),
+            ("a.evil.herokuapp.com", "herokuapp.com"),
+            ("evil.vercel.app", "vercel.app"),
+            ("evil.azurewebsites.net", "azurewebsites.net"),
+        ],
     )
     def test_public_suffixes_are_refused(self, store: CookieStore, host: str, domain: str) -> None:
         assert receive(store, f"https://{host}/", f"a=b; Domain={domain}") == [None]
 
-    @pytest.mark.parametrize("host", ["localhost", "co.uk", "intranet"])
+    @pytest.mark.parametrize("host", ["localhost", "co.uk", "intranet", "github.io", "co.jp"])
     def test_a_host_that_is_a_suffix_may_name_itself(self, store: CookieStore, host: str) -> None:
         receive(store, f"https://{host}/", f"a=b; Domain={host}")
         assert sent(store, f"https://{host}/") == "a=b"

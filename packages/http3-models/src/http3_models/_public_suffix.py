@@ -1,20 +1,14 @@
 """Public suffixes: names under which strangers register (``com``, ``co.uk``), so no cookie may cover one.
 
 The Public Suffix List has 10,000 entries and changes weekly. With the extra ``psl`` its copy in
-`publicsuffixlist` is used, loaded (35 ms) when a Domain attribute is first looked at. Without it a small rule
-stands in: it knows the registries that most names lie under and errs towards refusing, which costs a site
-at most a cookie shared between its hosts.
+`publicsuffixlist` is used, loaded (35 ms) when a Domain attribute is first looked at. Without it a table
+stands in: the registries of two labels and the best-known hosters (`_public_suffix_table`). What neither
+knows is taken for a domain of one owner.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-
-# Second-level registries of country domains: co.uk, com.au, ac.jp, gov.in, gob.mx, or.kr ...
-_SECOND_LEVEL = frozenset({
-    "ac", "co", "com", "edu", "gob", "gouv", "gov", "go", "gub", "id", "ltd", "me", "mil", "ne", "net", "nhs",
-    "nic", "nom", "or", "org", "plc", "sch",
-})  # fmt: skip
 
 _check: Callable[[str], bool] | None = None
 
@@ -34,11 +28,23 @@ def _load() -> Callable[[str], bool]:
     try:
         from publicsuffixlist import PublicSuffixList
     except ImportError:
-        return is_known_registry
+        return from_table()
     return PublicSuffixList().is_public
 
 
-def is_known_registry(domain: str) -> bool:
-    """The rule that stands in for the list: ``<generic>.<country>``, of two labels."""
-    second, _, top = domain.partition(".")
-    return len(top) == 2 and second in _SECOND_LEVEL
+def from_table() -> Callable[[str], bool]:
+    """The check that stands in for the list."""
+    from ._public_suffix_table import HOSTERS, REGISTRIES
+
+    suffixes = {*HOSTERS.split(), *HOSTERS.replace("*.", "").split()}
+    top = ""
+    for word in REGISTRIES.split():
+        if word.endswith(":"):
+            top = word[:-1]
+        else:
+            suffixes.add(f"{word}.{top}")
+
+    def is_known(domain: str) -> bool:
+        return domain in suffixes or "*." + domain.partition(".")[2] in suffixes
+
+    return is_known
