@@ -57,6 +57,19 @@ def test_each_verb_takes_every_option(world: World, verb: str) -> None:
     assert sent.headers["authorization"] == "Basic dXNlcjpzZWNyZXQ="
 
 
+@pytest.mark.parametrize("empty", [{"data": {}}, {"files": {}}, {"data": [], "files": {}}, {"data": None}])
+def test_json_beside_empty_data_and_files(world: World, empty: dict[str, Any]) -> None:
+    site = Site()
+    session = world.session(site)
+    session.post("https://example.org/", json={"a": 1}, **empty)
+    assert site.last.content == b'{"a":1}'
+    assert site.last.headers["content-type"] == "application/json"
+    session.send(world.request_class("PUT", "https://example.org/", json={}, **empty))
+    assert site.last.content == b"{}"
+    with pytest.raises(TypeError, match="json can't be combined with data"):
+        session.post("https://example.org/", json={"a": 1}, data={"b": "c"})
+
+
 @pytest.mark.parametrize("verb", [*VERBS, "request"])
 def test_unknown_options_are_type_errors(world: World, verb: str) -> None:
     session = world.session(Site())

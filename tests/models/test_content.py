@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -117,6 +118,26 @@ def test_json(value: object, content: str) -> None:
     assert encoded(json=value) == (content.encode(), "application/json")
 
 
+EMPTY: list[Any] = [None, {}, [], (), MappingProxyType({}), QueryParams()]
+
+
+@pytest.mark.parametrize("files", EMPTY)
+@pytest.mark.parametrize("data", EMPTY)
+def test_json_beside_what_is_empty(data: Any, files: Any) -> None:
+    assert encoded(json={"a": 1}, data=data, files=files) == (b'{"a":1}', "application/json")
+    assert encoded(json={}, data=data, files=files) == (b"{}", "application/json")
+
+
+@pytest.mark.parametrize("empty", EMPTY)
+def test_data_and_files_beside_what_is_empty(empty: Any) -> None:
+    assert encoded(data={"a": "b"}, files=empty, json=None) == (b"a=b", "application/x-www-form-urlencoded")
+    assert encoded(data=b"ab", files=empty) == (b"ab", None)
+    content, content_type = encoded(data=empty, files={"f": b"content"})
+    assert content_type is not None
+    assert content_type.startswith("multipart/form-data; boundary=")
+    assert content.count(b"Content-Disposition") == 1
+
+
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": -float("inf")}, "\ud800"])
 def test_json_that_has_no_form(value: object) -> None:
     with pytest.raises(ValueError, match="^json: "):
@@ -134,8 +155,12 @@ def test_json_of_itself() -> None:
     ("arguments", "message"),
     [
         ({"json": object()}, "json: Object of type object"),
-        ({"json": 1, "data": {}}, "json can't be combined with data"),
-        ({"json": 1, "files": {}}, "json can't be combined with files"),
+        ({"json": 1, "data": {"a": "b"}}, "json can't be combined with data"),
+        ({"json": 1, "data": [("a", "b")]}, "json can't be combined with data"),
+        ({"json": 1, "data": b""}, "json can't be combined with data"),
+        ({"json": 1, "data": iter([])}, "json can't be combined with data"),
+        ({"json": 1, "files": {"f": b""}}, "json can't be combined with files"),
+        ({"json": {}, "data": {}, "files": [("f", b"")]}, "json can't be combined with files"),
         ({"data": b"x", "files": {"f": b""}}, "data must be a dict where files are given, not bytes"),
         ({"data": 1}, "data must be a dict, str, bytes, .*, not int"),
         ({"data": {1: "a"}}, "data must have names of type str, not int"),

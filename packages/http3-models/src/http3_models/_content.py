@@ -54,18 +54,25 @@ def encode_request(
     LocalProtocolError for what must not stand in a part's header.
     """
     if json is not None:
-        if data is not None or files is not None:
-            raise TypeError(f"json can't be combined with {'data' if data is not None else 'files'}")
+        for name, other in (("data", data), ("files", files)):
+            if _is_given(other):
+                raise TypeError(f"json can't be combined with {name}")
         return BytesBody(_encode_json(json)), "application/json"
     if files:
         from ._multipart import encode_multipart
 
-        if data is not None and not isinstance(data, Mapping):
-            raise TypeError(f"data must be a dict where files are given, not {type(data).__name__}")
-        return encode_multipart(data or {}, files)
+        fields = data if _is_given(data) else {}
+        if not isinstance(fields, Mapping):
+            raise TypeError(f"data must be a dict where files are given, not {type(fields).__name__}")
+        return encode_multipart(fields, files)
     if data is None:
         return EMPTY_BODY, None
     return _encode_data(data, asynchronous)
+
+
+def _is_given(value: object) -> bool:
+    """False for None, and for a mapping, list or tuple that is empty."""
+    return value is not None and (bool(value) or not isinstance(value, (*MAPPINGS, list, tuple)))
 
 
 def _encode_data(data: object, asynchronous: bool) -> tuple[RequestBody, str | None]:
