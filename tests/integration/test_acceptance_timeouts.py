@@ -168,6 +168,41 @@ async def test_pool_timeout(world: World, site: Site) -> None:
     assert (await do(client.get(site.url + "/json"))).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("client_timeout", "pool_timeout", "request_timeout"),
+    [
+        (SHORT, None, None),  # a number stands for the pool too
+        (30, None, SHORT),
+        (30, SHORT, 30),  # the one given in PoolLimits precedes it
+        (30, 30, http3.TimeoutConfig(30, pool_timeout=SHORT)),
+        (http3.TimeoutConfig(None, pool_timeout=SHORT), 30, None),
+    ],
+)
+async def test_which_pool_timeout_counts(
+    world: World, plain: Site, client_timeout: Any, pool_timeout: float | None, request_timeout: Any
+) -> None:
+    given: dict[str, Any] = {} if pool_timeout is None else {"pool_timeout": pool_timeout}
+    client = world.client(plain, timeout=client_timeout, pool_limits=http3.PoolLimits(hard_limit=1, **given))
+    held = await do(client.get(plain.url + "/download/5000000", stream=True, timeout=30))
+    with takes(SHORT, 3):
+        error = await raised(http3.PoolTimeout, lambda: client.get(plain.url, timeout=request_timeout))
+    check(error, plain.url, f"{SHORT:g} s (pool_timeout)")
+    await do(held.close())
+
+
+@pytest.mark.parametrize("timeout", [(SHORT, 27), (3.05, SHORT)])
+async def test_connect_and_read_as_in_requests(
+    world: World, raw_server: Any, timeout: tuple[float, float]
+) -> None:
+    server = raw_server(silent)
+    client = world.client(timeout=timeout, verify=False)
+    assert client.timeout.write_timeout == client.timeout.pool_timeout == 5
+    kind = http3.ConnectTimeout if timeout[0] == SHORT else http3.ReadTimeout
+    url = server.url.replace("http:", "https:") if timeout[0] == SHORT else server.url
+    with takes(SHORT, 3):
+        check(await raised(kind, lambda: client.get(url)), url, str(SHORT))
+
+
 async def test_timings_of_an_error(world: World, plain: Site) -> None:
     client = world.client(plain, timeout=SHORT)
     error = await raised(http3.ReadTimeout, lambda: client.get(plain.url + "/delay/2"))

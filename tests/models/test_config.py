@@ -14,6 +14,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable
+from typing import Any
 
 import certifi
 import pytest
@@ -36,10 +37,14 @@ from http3_models._config import (
     TimeoutConfig,
     TimeoutTypes,
     VerifyTypes,
+    seconds_in_line,
+    shortened,
 )
 from http3_models._values import UNSET, Value
 
 NAN = float("nan")
+
+LIMITS = st.floats(min_value=1e-9, max_value=1e9)
 
 
 def times(timeout: TimeoutConfig) -> tuple[float | None, ...]:
@@ -56,6 +61,9 @@ class TestTimeoutConfig:
             (TimeoutConfig(None), (None, None, None, None)),
             (TimeoutConfig((1, 2, 3)), (1, 2, 3, None)),
             (TimeoutConfig((1, None, 3)), (1, None, 3, None)),
+            (TimeoutConfig((3.05, 27)), (3.05, 27, 5, None)),
+            (TimeoutConfig((None, 27)), (None, 27, 5, None)),
+            (TimeoutConfig((3.05, None), write_timeout=9), (3.05, None, 9, None)),
             (TimeoutConfig(TimeoutConfig((1, 2, 3), total_timeout=4)), (1, 2, 3, 4)),
             (TimeoutConfig(connect_timeout=1), (1, 5, 5, None)),
             (TimeoutConfig(connect_timeout=5.0, read_timeout=30.0), (5, 30, 5, None)),
@@ -73,19 +81,20 @@ class TestTimeoutConfig:
 
     @pytest.mark.parametrize("value", [0, 0.0, -1, NAN, math.inf, -math.inf, True, False, 10**400])
     @pytest.mark.parametrize(
-        "name", ["timeout", "connect_timeout", "read_timeout", "write_timeout", "total_timeout"]
+        "name",
+        ["timeout", "connect_timeout", "read_timeout", "write_timeout", "pool_timeout", "total_timeout"],
     )
     def test_impossible_durations_are_refused_by_name(self, name: str, value: float) -> None:
         with pytest.raises(ValueError, match=rf"^{name} "):
             make(TimeoutConfig, {name: value})
 
     @pytest.mark.parametrize("value", ["5", b"5", [1, 2, 3], object(), UNSET.__class__, {}])
-    @pytest.mark.parametrize("name", ["timeout", "connect_timeout", "total_timeout"])
+    @pytest.mark.parametrize("name", ["timeout", "connect_timeout", "pool_timeout", "total_timeout"])
     def test_other_types_are_refused_by_name(self, name: str, value: object) -> None:
         with pytest.raises(TypeError, match=rf"^{name} must be"):
             make(TimeoutConfig, {name: value})
 
-    @pytest.mark.parametrize("value", [(1, 2), (1, 2, 3, 4), (), (0, 1, 2), (1, 2, True)])
+    @pytest.mark.parametrize("value", [(1,), (1, 2, 3, 4), (), (0, 1, 2), (1, 2, True), (1, 0)])
     def test_tuples_are_checked(self, value: tuple[float, ...]) -> None:
         with pytest.raises(ValueError, match="timeout"):
             make(TimeoutConfig, {"timeout": value})
@@ -101,17 +110,84 @@ class TestTimeoutConfig:
             "TimeoutConfig(connect_timeout=5.0, read_timeout=None, write_timeout=5.0, total_timeout=None)"
         )
 
+        assert repr(TimeoutConfig(5, pool_timeout=2)) == "TimeoutConfig(5.0, pool_timeout=2.0)"
+        assert repr(TimeoutConfig(7, read_timeout=2)) == (
+            "TimeoutConfig(7.0, connect_timeout=7.0, read_timeout=2.0, write_timeout=7.0, total_timeout=None)"
+        )
+        assert repr(TimeoutConfig((3, 3, 3))) == (
+            "TimeoutConfig(connect_timeout=3.0, read_timeout=3.0, write_timeout=3.0, total_timeout=None)"
+        )
+
     @given(
-        st.tuples(*[st.none() | st.floats(min_value=1e-9, max_value=1e9) for _ in range(4)]),
+        st.tuples(*[st.none() | st.sampled_from([1, 5]) | LIMITS for _ in range(4)]),
+        st.dictionaries(st.sampled_from(["timeout", "pool_timeout"]), st.none() | LIMITS),
     )
-    def test_the_repr_can_be_typed_in(self, values: tuple[float | None, ...]) -> None:
+    def test_reprs_pickles_and_arguments_make_the_same(
+        self, values: tuple[float | None, ...], more: dict[str, float | None]
+    ) -> None:
         timeout = TimeoutConfig(
             connect_timeout=values[0],
             read_timeout=values[1],
             write_timeout=values[2],
             total_timeout=values[3],
+            **more,
         )
-        assert typed_in(timeout) == timeout
+        for again in (typed_in(timeout), pickle.loads(pickle.dumps(timeout)), TimeoutConfig(timeout)):
+            assert again == timeout
+            assert hash(again) == hash(timeout)
+            assert again.pool_timeout == timeout.pool_timeout
+            for limits in (PoolLimits(), PoolLimits(pool_timeout=3)):
+                assert seconds_in_line(again, limits) == seconds_in_line(timeout, limits)
+
+    @pytest.mark.parametrize(
+        ("timeout", "alone", "beside_three"),
+        [
+            (TimeoutConfig(), 5, 3),
+            (TimeoutConfig(60), 60, 3),
+            (TimeoutConfig(None), None, 3),
+            (TimeoutConfig((3.05, 27)), 5, 3),
+            (TimeoutConfig((60, 60, 60)), 5, 3),
+            (TimeoutConfig(connect_timeout=60, read_timeout=60, write_timeout=60), 5, 3),
+            (TimeoutConfig(60, read_timeout=1), 60, 3),
+            (TimeoutConfig(TimeoutConfig(60), read_timeout=1), 60, 3),
+            (TimeoutConfig(pool_timeout=7), 7, 7),
+            (TimeoutConfig(60, pool_timeout=7), 7, 7),
+            (TimeoutConfig(60, pool_timeout=None), None, None),
+            (TimeoutConfig((1, 2), pool_timeout=7), 7, 7),
+            (TimeoutConfig(TimeoutConfig(60, pool_timeout=7)), 7, 7),
+            (TimeoutConfig(TimeoutConfig(60, pool_timeout=7), pool_timeout=8), 8, 8),
+        ],
+        ids=repr,
+    )
+    def test_the_time_in_line(
+        self, timeout: TimeoutConfig, alone: float | None, beside_three: float | None
+    ) -> None:
+        assert timeout.pool_timeout == alone
+        assert seconds_in_line(timeout, PoolLimits()) == alone
+        assert seconds_in_line(timeout, PoolLimits(hard_limit=1)) == alone
+        for limits in (PoolLimits(pool_timeout=3), pickle.loads(pickle.dumps(PoolLimits(pool_timeout=3)))):
+            assert seconds_in_line(timeout, limits) == beside_three
+        given_none = seconds_in_line(timeout, PoolLimits(pool_timeout=None))
+        assert given_none == (alone if alone == beside_three else None)
+        default = pickle.loads(pickle.dumps(PoolLimits()))
+        assert seconds_in_line(timeout, default) == seconds_in_line(timeout, typed_in(PoolLimits())) == alone
+
+    def test_a_named_limit_of_the_pool_is_part_of_the_value(self) -> None:
+        assert TimeoutConfig(5) == TimeoutConfig()
+        assert TimeoutConfig(pool_timeout=2) == TimeoutConfig(5, pool_timeout=2) != TimeoutConfig()
+        assert TimeoutConfig(60) != TimeoutConfig(60, pool_timeout=60)  # it precedes that of PoolLimits
+        assert TimeoutConfig((60, 60, 60)) != TimeoutConfig(60)
+
+    def test_cutting_keeps_what_was_named(self) -> None:
+        def four_at_most(limit: float | None) -> float:
+            return 4 if limit is None else min(limit, 4)
+
+        timeout = TimeoutConfig((1, None, 9), total_timeout=20)
+        cut = shortened(timeout, four_at_most)
+        assert times(cut) == (1, 4, 4, 4)
+        assert seconds_in_line(cut, PoolLimits(pool_timeout=3)) == 3
+        cut = shortened(TimeoutConfig(timeout, pool_timeout=7), four_at_most)
+        assert seconds_in_line(cut, PoolLimits(pool_timeout=3)) == 4
 
 
 class TestPoolLimits:
@@ -288,7 +364,9 @@ VALUES: list[Value] = [
     TimeoutConfig(),
     TimeoutConfig((1, 2, 3), total_timeout=4),
     TimeoutConfig(None),
+    TimeoutConfig(2, read_timeout=3, pool_timeout=4),
     PoolLimits(),
+    PoolLimits(pool_timeout=3),
     PoolLimits(soft_limit=1, hard_limit=2, total=3),
     Limits(),
     Limits(max_decoded=1, max_ratio=math.inf),
@@ -367,5 +445,5 @@ def make(kind: Callable[..., object], arguments: dict[str, object]) -> object:
     return kind(**arguments)
 
 
-def typed_in(value: object) -> object:
+def typed_in(value: Value) -> Any:
     return eval(repr(value), vars(config).copy())

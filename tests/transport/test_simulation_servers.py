@@ -235,6 +235,40 @@ class TestHTTP11:
         simulation.run(main)
 
 
+@pytest.mark.parametrize(
+    ("timeout", "in_time"),
+    [
+        (None, 350),
+        (60, 350),
+        (http3.TimeoutConfig(pool_timeout=60), 350),
+        (http3.TimeoutConfig(None, total_timeout=7), 200),
+        (http3.DEFAULT_TIMEOUT_CONFIG, 200),
+        ((5, 60), 200),
+    ],
+    ids=repr,
+)
+def test_a_crowd_in_line_waits_as_long_as_it_may(timeout: Any, in_time: int) -> None:
+    simulation = Simulation()
+
+    async def handler(request: http3.Request) -> http3.Response:
+        await simulation.sleep(3)
+        return http3.Response(204)
+
+    serve(simulation, "HTTP/1.1", handler)
+
+    async def main() -> None:
+        async with client(simulation, "HTTP/1.1", timeout=timeout) as made:
+            answers = 0
+            for task in [simulation.start(made.get(URL)) for _ in range(350)]:
+                try:
+                    answers += (await task).is_success
+                except (http3.PoolTimeout, http3.TotalTimeout):
+                    pass
+            assert answers == in_time
+
+    simulation.run(main)
+
+
 class TestHTTP2:
     def test_many_at_a_time(self) -> None:
         simulation = Simulation()

@@ -53,7 +53,8 @@ class Client(HasSettings):
     - ``cookies``: a dict, `Cookies` or CookieJar to begin with. What servers set is kept and sent again.
     - ``verify``: True (certifi), False, a CA file or folder, or an ``ssl.SSLContext``.
     - ``cert``: a client certificate: path, (certificate, key) or (certificate, key, password).
-    - ``timeout``: seconds, (connect, read, write), or a `TimeoutConfig`; default 5 s a phase, None: no limit.
+    - ``timeout``: seconds, (connect, read), (connect, read, write), or a `TimeoutConfig`; default 5 s a
+      phase, None: no limit, not in line for a connection either.
     - ``pool_limits``: `PoolLimits`, connections per host: 10 kept idle, 100 in all, 5 s in line by default.
     - ``max_redirects``: followed in one chain, 20 by default; then TooManyRedirects.
     - ``base_url``: what relative URLs are joined to; its path is a prefix: ``/v1`` + ``/users``.

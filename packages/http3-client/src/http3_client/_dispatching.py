@@ -26,6 +26,7 @@ from http3_models import (
     Response,
     TimeoutConfig,
 )
+from http3_models._config import shortened
 from http3_models._response_base import reissued
 from http3_models._response_bodies import abandon
 
@@ -263,12 +264,7 @@ def time_left(request: RequestState) -> TimeoutConfig | None:
     if timeout is None or deadline is None:
         return timeout
     deadline.check(request, Delivery.NOT_SENT)
-    return TimeoutConfig(
-        connect_timeout=deadline.within(timeout.connect_timeout),
-        read_timeout=deadline.within(timeout.read_timeout),
-        write_timeout=deadline.within(timeout.write_timeout),
-        total_timeout=deadline.within(None),
-    )
+    return shortened(timeout, deadline.within)
 
 
 def _clock_of(dispatch: Any) -> Callable[[], float]:

@@ -73,7 +73,7 @@ class CommonOptions(TypedDict, total=False):
     """True, False, a CA file or folder, or an ``ssl.SSLContext``. Default: None, the client's."""
 
     timeout: TimeoutTypes | None
-    """Seconds, (connect, read, write) in seconds, or a `TimeoutConfig`. Default: None, the client's."""
+    """Seconds, (connect, read), (connect, read, write), or a `TimeoutConfig`. Default: None, the client's."""
 
 
 class RequestOptions(CommonOptions, total=False):

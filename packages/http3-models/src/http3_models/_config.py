@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Final, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union
 
 from ._values import UNSET, Unset, Value, count, count_or_none, ratio, seconds
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
 USER_AGENT: Final = "python-http3/0.7.0"
 """What the User-Agent header says unless the caller says otherwise."""
@@ -56,24 +57,30 @@ Cert: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
 class TimeoutConfig(Value):
     """How long each phase of a request may take, in seconds; None means no limit.
 
-    ``timeout`` is the default of what is not named: a number for all, a tuple (connect, read, write), another
-    `TimeoutConfig`, or None for no limit. What neither names is 5 s, and ``total_timeout`` None.
+    ``timeout`` is the default of what is not named: a number for all, a tuple (connect, read) as in requests,
+    a tuple (connect, read, write), another `TimeoutConfig`, or None for no limit. What neither names is 5 s,
+    and ``total_timeout`` None.
 
     - ``connect_timeout``: name lookup, all addresses, TLS and ALPN together.
     - ``read_timeout``: no byte of this response arrived.
     - ``write_timeout``: no byte of the request was accepted.
+    - ``pool_timeout``: in line for a connection. Where it is not named, the one given in `PoolLimits` counts;
+      without that ``timeout``, if it is a number or None; without that 5 s.
     - ``total_timeout``: the whole call to the end of the body, with redirects, auth rounds, replays and the
       caller's own pauses.
 
     Raises ValueError for 0, negative, NaN, infinite and bool values, TypeError for other types.
     """
 
-    __slots__ = _fields = ("connect_timeout", "read_timeout", "write_timeout", "total_timeout")
+    _fields = ("connect_timeout", "read_timeout", "write_timeout", "pool_timeout", "total_timeout")
+    __slots__ = (*_fields, "_names_pool")
 
     connect_timeout: float | None
     read_timeout: float | None
     write_timeout: float | None
+    pool_timeout: float | None
     total_timeout: float | None
+    _names_pool: bool  # then ``pool_timeout`` precedes that of `PoolLimits`
 
     def __init__(
         self,
@@ -82,46 +89,80 @@ class TimeoutConfig(Value):
         connect_timeout: float | Unset | None = UNSET,
         read_timeout: float | Unset | None = UNSET,
         write_timeout: float | Unset | None = UNSET,
+        pool_timeout: float | Unset | None = UNSET,
         total_timeout: float | Unset | None = UNSET,
     ) -> None:
-        given = (connect_timeout, read_timeout, write_timeout, total_timeout)
+        given = (connect_timeout, read_timeout, write_timeout, pool_timeout, total_timeout)
         defaults = _timeout_defaults(timeout)
         for name, value, default in zip(self._fields, given, defaults, strict=True):
             object.__setattr__(self, name, default if value is UNSET else seconds(name, value))
+        names_pool = pool_timeout is not UNSET or (isinstance(timeout, TimeoutConfig) and timeout._names_pool)
+        object.__setattr__(self, "_names_pool", names_pool)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (*super()._values(), self._names_pool)
+
+    def _arguments(self) -> dict[str, Any]:
+        connect, read, write, pool, total, names_pool = self._values()
+        # All but the pool's limit is named here, so ``timeout`` speaks of that alone.
+        last = {"pool_timeout": pool} if names_pool else {}
+        return {
+            "timeout": pool,
+            "connect_timeout": connect,
+            "read_timeout": read,
+            "write_timeout": write,
+            "total_timeout": total,
+            **last,
+        }
 
     def __repr__(self) -> str:
-        connect, read, write, total = self._values()
-        if not connect == read == write:
-            return super().__repr__()
-        tail = "" if total is None else f", total_timeout={total!r}"
-        return f"TimeoutConfig({connect!r}{tail})"
+        arguments = self._arguments()
+        connect, pool = self.connect_timeout, arguments.pop("timeout")
+        shown = []
+        if connect == self.read_timeout == self.write_timeout and (self._names_pool or connect == pool):
+            shown = [repr(connect)]
+            del arguments["connect_timeout"], arguments["read_timeout"], arguments["write_timeout"]
+            if self.total_timeout is None:
+                del arguments["total_timeout"]
+        elif not self._names_pool and pool != _DEFAULT_TIMEOUT:
+            shown = [repr(pool)]
+        shown += [f"{name}={value!r}" for name, value in arguments.items()]
+        return f"TimeoutConfig({', '.join(shown)})"
 
 
-TimeoutTypes: TypeAlias = float | tuple[float | None, float | None, float | None] | TimeoutConfig
-"""Seconds for everything, seconds for (connect, read, write), or a `TimeoutConfig`."""
+TimeoutTypes: TypeAlias = (
+    float
+    | tuple[float | None, float | None]
+    | tuple[float | None, float | None, float | None]
+    | TimeoutConfig
+)
+"""Seconds for everything, seconds for (connect, read) or (connect, read, write), or a `TimeoutConfig`."""
 
-_TimeoutValues: TypeAlias = tuple[float | None, float | None, float | None, float | None]
+_DEFAULT_TIMEOUT: Final = 5.0
+"""Seconds of each phase that nothing is said about."""
 
 
-def _timeout_defaults(timeout: object) -> _TimeoutValues:
-    """(connect, read, write, total) of the argument ``timeout``."""
+def _timeout_defaults(timeout: object) -> tuple[float | None, ...]:
+    """(connect, read, write, pool, total) of the argument ``timeout``."""
     if isinstance(timeout, TimeoutConfig):
-        return (timeout.connect_timeout, timeout.read_timeout, timeout.write_timeout, timeout.total_timeout)
+        return timeout._values()[:5]
     if timeout is UNSET:
-        return (5.0, 5.0, 5.0, None)
+        return (*[_DEFAULT_TIMEOUT] * 4, None)
     if isinstance(timeout, tuple):
-        if len(timeout) != 3:
-            raise ValueError(f"timeout as a tuple is (connect, read, write), not {timeout!r}")
-        connect, read, write = timeout
-        return (seconds("timeout", connect), seconds("timeout", read), seconds("timeout", write), None)
+        if len(timeout) not in (2, 3):
+            raise ValueError(
+                f"timeout as a tuple is (connect, read) or (connect, read, write), not {timeout!r}"
+            )
+        named = [seconds("timeout", limit) for limit in timeout]
+        return (*named, *[_DEFAULT_TIMEOUT] * (4 - len(named)), None)
     try:
         every = seconds("timeout", timeout)
     except TypeError as exc:
         raise TypeError(
-            "timeout must be a number of seconds, (connect, read, write), a TimeoutConfig or None, "
-            f"not {type(timeout).__name__}"
+            "timeout must be a number of seconds, (connect, read), (connect, read, write), a TimeoutConfig "
+            f"or None, not {type(timeout).__name__}"
         ) from exc
-    return (every, every, every, None)
+    return (every, every, every, every, None)
 
 
 class PoolLimits(Value):
@@ -131,7 +172,8 @@ class PoolLimits(Value):
 
     - ``soft_limit`` (10): connections kept when idle; 0 keeps none.
     - ``hard_limit`` (100): connections at the same time.
-    - ``pool_timeout`` (5 s): seconds a request waits in line for one, then PoolTimeout.
+    - ``pool_timeout`` (5 s): seconds a request waits in line for one, then PoolTimeout. Where it is not
+      given, the request's `TimeoutConfig` counts; one that names its ``pool_timeout`` counts in any case.
     - ``keepalive_expiry`` (30 s): seconds an idle connection is kept.
 
     Over all hosts:
@@ -143,9 +185,10 @@ class PoolLimits(Value):
     that is, for negative numbers, bool, NaN, and 0 where nothing could be sent; TypeError for other types.
     """
 
-    __slots__ = _fields = (
+    _fields = (
         "soft_limit", "hard_limit", "pool_timeout", "keepalive_expiry", "total_idle", "total",
     )  # fmt: skip
+    __slots__ = (*_fields, "_names_timeout")
 
     soft_limit: int | None
     hard_limit: int | None
@@ -153,13 +196,14 @@ class PoolLimits(Value):
     keepalive_expiry: float | None
     total_idle: int | None
     total: int | None
+    _names_timeout: bool
 
     def __init__(
         self,
         *,
         soft_limit: int | Unset | None = UNSET,
         hard_limit: int | None = 100,
-        pool_timeout: float | None = 5.0,
+        pool_timeout: float | Unset | None = UNSET,
         keepalive_expiry: float | None = 30.0,
         total_idle: int | None = 100,
         total: int | None = None,
@@ -168,11 +212,33 @@ class PoolLimits(Value):
         self._fill(
             soft_limit=_soft_limit(soft_limit, hard),
             hard_limit=hard,
-            pool_timeout=seconds("pool_timeout", pool_timeout),
+            pool_timeout=_DEFAULT_TIMEOUT if pool_timeout is UNSET else seconds("pool_timeout", pool_timeout),
             keepalive_expiry=seconds("keepalive_expiry", keepalive_expiry, zero=True),
             total_idle=count_or_none("total_idle", total_idle, 0),
             total=count_or_none("total", total, 1),
+            _names_timeout=pool_timeout is not UNSET,
         )
+
+    def _arguments(self) -> dict[str, Any]:
+        arguments = super()._arguments()
+        if not self._names_timeout:
+            del arguments["pool_timeout"]
+        return arguments
+
+
+def seconds_in_line(timeout: TimeoutConfig, limits: PoolLimits) -> float | None:
+    """How long a request with this timeout waits for a connection of a pool with these limits."""
+    if limits._names_timeout and not timeout._names_pool:
+        return limits.pool_timeout
+    return timeout.pool_timeout
+
+
+def shortened(timeout: TimeoutConfig, within: Callable[[float | None], float]) -> TimeoutConfig:
+    """The same with each limit passed through ``within``; the total one is what that makes of None."""
+    arguments = timeout._arguments()
+    for name in arguments:
+        arguments[name] = within(None if name == "total_timeout" else arguments[name])
+    return TimeoutConfig(**arguments)
 
 
 def _soft_limit(value: object, hard: int | None) -> int | None:

@@ -34,6 +34,10 @@ class Value:
     def _values(self) -> tuple[Any, ...]:
         return tuple([getattr(self, name) for name in self._fields])
 
+    def _arguments(self) -> dict[str, Any]:
+        """The keyword arguments that make an equal value."""
+        return dict(zip(self._fields, self._values(), strict=True))
+
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
@@ -45,7 +49,7 @@ class Value:
         return hash((type(self), self._values()))
 
     def __repr__(self) -> str:
-        fields = ", ".join([f"{name}={_shown(getattr(self, name))}" for name in self._fields])
+        fields = ", ".join([f"{name}={_shown(value)}" for name, value in self._arguments().items()])
         return f"{type(self).__name__}({fields})"
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -63,7 +67,7 @@ class Value:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), dict(zip(self._fields, self._values(), strict=True))))
+        return (_rebuild, (type(self), self._arguments()))
 
 
 V = TypeVar("V", bound=Value)

@@ -24,6 +24,7 @@ from http3_models._config import (
     PoolLimits,
     SSLConfig,
     TimeoutConfig,
+    seconds_in_line,
 )
 from http3_models._egress import EgressPolicy
 from http3_models._exceptions import (
@@ -275,7 +276,8 @@ class ConnectionPool(AsyncDispatcher):
 
     async def _wait(self, books: Books, request: RequestState, ticket: Ticket) -> None:
         """Wait in line. Raises PoolTimeout, TotalTimeout or ClientClosed."""
-        limit, phases = self.pool_limits.pool_timeout, request.phases
+        limit = seconds_in_line(request.timeout or self.timeout, self.pool_limits)
+        phases = request.phases
         started = self.now() - (phases.pool or 0.0)  # one limit, however often this request has to wait
         try:
             while not books.take_place(ticket):
