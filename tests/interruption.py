@@ -3,15 +3,19 @@
 Asynchronous code can be cancelled where it waits. `AtWait` drives a coroutine, counts its waits, and cancels
 at the one that is wanted: while it waits, or at the moment in which what it waits for is there.
 
-Blocking code can be interrupted (KeyboardInterrupt) anywhere; what counts is whether that is before or after
-the kernel, or OpenSSL, did something. `AtCall` counts these calls and raises before or after the one that is
-wanted.
+Blocking code can be interrupted (KeyboardInterrupt, or whatever else a signal handler raises) anywhere; what
+counts is whether that is before or after the kernel, or OpenSSL, did something. `AtCall` counts these calls
+and raises before or after the one that is wanted.
+
+Either way what was injected must come out, itself and nothing in its place: a cancellation that is swallowed
+is a hang elsewhere.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
@@ -20,7 +24,6 @@ from typing import Any
 
 import trio
 
-import http3
 from http3_transport import ConnectionPool, HTTPConnection
 from http3_transport._http2 import HTTP2Engine
 from http3_transport._http11 import HTTP11Engine
@@ -30,41 +33,69 @@ CALLS = (
 )  # fmt: skip
 """What calls into the kernel or OpenSSL, or waits, by qualified name."""
 
+DEPTH = 3
+"""Our code makes these calls itself or through methods of ssl and socket, which have frames of their own."""
+
+EVERY_POINT = bool(os.environ.get("HTTP3_EVERY_POINT"))
+"""Set this variable of the environment to have blocking code interrupted at all points, in some minutes."""
+
 
 class Interruption(KeyboardInterrupt):
     """Told from one that somebody typed."""
 
 
-class AtCall:
-    """Raises before (or ``after``) the n-th call from our code to the kernel or OpenSSL."""
+class Alarm(BaseException):
+    """What a signal handler of the user's may raise: nothing that anybody has heard of."""
 
-    def __init__(self, number: int, *, after: bool) -> None:
+
+class AtCall:
+    """Raises before (or ``after``) the n-th call from our code to the kernel or OpenSSL.
+
+    After: when it has returned or failed, and its result is lost.
+    """
+
+    def __init__(self, number: int, *, after: bool, kind: type[BaseException] = Interruption) -> None:
         self.left = number
         self.where = ""
-        self._event = "c_return" if after else "c_call"
+        self._events = ("c_return", "c_exception") if after else ("c_call",)
+        self._kind = kind
+        self._raised: BaseException | None = None
 
     def __call__(self, frame: FrameType, event: str, called: Any) -> None:
-        if event != self._event or not isinstance(called, BuiltinMethodType):
+        if event not in self._events or not isinstance(called, BuiltinMethodType):
             return
-        if called.__qualname__.startswith(CALLS) and "http3_transport" in frame.f_code.co_filename:
+        if called.__qualname__.startswith(CALLS) and _is_ours(frame):
             self.left -= 1
             if self.left == 0:
                 self.where = f"{frame.f_code.co_filename}:{frame.f_lineno} {called.__qualname__} {event}"
-                raise Interruption(self.where)
+                self._raised = self._kind(self.where)
+                raise self._raised
 
     def run(self, work: Callable[[], object]) -> bool:
         """True if it was interrupted."""
         sys.setprofile(self)
         try:
             work()
-        except Interruption:
-            return True
-        except http3.RequestError as exc:
-            if not isinstance(exc.__cause__ or exc.__context__, Interruption):
+        except self._kind as exc:
+            if exc is not self._raised:
                 raise
+            exc.__traceback__ = None  # its frames hold what was under way
+            self._raised = None
+            return True
         finally:
             sys.setprofile(None)
-        return self.left <= 0
+        assert self._raised is None, f"swallowed: {self.where}"
+        return False
+
+
+def _is_ours(frame: FrameType | None) -> bool:
+    for _ in range(DEPTH):
+        if frame is None:
+            return False
+        if "http3_transport" in frame.f_code.co_filename:
+            return True
+        frame = frame.f_back
+    return False
 
 
 class AtWait:
@@ -116,14 +147,23 @@ async def interrupted(
         try:
             await attempt
         except asyncio.CancelledError:
-            task.uncancel()
             assert attempt.left <= 0
+            task.uncancel()
             return True
+        assert not task.cancelling(), "the cancellation was swallowed"
         return False
     with trio.CancelScope() as scope:
         attempt = AtWait(operation(), number, scope.cancel, late=late)
         await attempt
+    assert scope.cancelled_caught == scope.cancel_called, "the cancellation was swallowed"
     return scope.cancelled_caught
+
+
+def tasks() -> int:
+    """How many live on the loop that runs."""
+    if asyncio_runs():
+        return len(asyncio.all_tasks())
+    return trio.lowlevel.current_statistics().tasks_living
 
 
 async def take_turns() -> None:
@@ -147,18 +187,25 @@ def asyncio_runs() -> bool:
 # What must hold afterwards.
 
 
-def open_sockets() -> int:
-    """How many this process has."""
+def open_sockets(server_port: int | None = None) -> int:
+    """How many this process has, without those of a server that it runs on that port."""
     count = 0
     for name in os.listdir("/proc/self/fd"):
         try:
-            count += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
-        except OSError:  # the folder's own
+            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                count += server_port is None or _port_of(int(name)) != server_port
+        except OSError:  # the folder's own, or closed meanwhile by a server's thread
             continue
     return count
 
 
-def check_pool(pool: ConnectionPool, *, sockets: int, busy: int = 0) -> None:
+def _port_of(descriptor: int) -> int | None:
+    with socket.socket(fileno=os.dup(descriptor)) as sock:
+        name = sock.getsockname()
+        return name[1] if isinstance(name, tuple) else None
+
+
+def check_pool(pool: ConnectionPool, *, sockets: int, busy: int = 0, server_port: int | None = None) -> None:
     """Nothing is held by a request that is over; ``busy`` connections are in use by others, for one each.
 
     ``sockets``: how many were open before there was a pool. What was interrupted within a constructor must
@@ -171,7 +218,7 @@ def check_pool(pool: ConnectionPool, *, sockets: int, busy: int = 0) -> None:
     assert len(pool.active_connections) == busy
     assert not books.state.waiting()
     assert books.state.slots == busy + len(pool.keepalive_connections)
-    assert open_sockets() - sockets == books.state.slots, (open_sockets(), sockets)
+    assert open_sockets(server_port) - sockets == books.state.slots, (open_sockets(server_port), sockets)
     for connection in pool.keepalive_connections:
         assert streams_of(connection) == 0
     for connection in pool.active_connections:

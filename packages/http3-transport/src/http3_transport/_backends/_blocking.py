@@ -210,12 +210,14 @@ class BlockingBackend(ConcurrencyBackend):
         self, addresses: Sequence[Address], timeout: float | None, stagger: float
     ) -> Stream:
         attempts = BlockingAttempts()
-        winner = None
         try:
             winner = await run_race(Race(addresses, stagger), attempts, timeout, self._now)
-            return BlockingStream(winner)
-        finally:
+            stream = BlockingStream(winner)
             attempts.close(winner)
+        except BaseException:  # an interruption, too: the winner has no owner yet
+            attempts.close(None)
+            raise
+        return stream
 
     def waiter(self) -> Waiter:
         return BlockingWaiter()
