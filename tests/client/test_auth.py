@@ -10,7 +10,7 @@ import pytest
 import http3_client
 from client_worlds import Site, World, redirect
 from http3_client import Auth, AuthBase, BasicAuth, BearerAuth, HTTPBasicAuth
-from http3_models import Response, StreamConsumed
+from http3_models import InvalidURL, Response, StreamConsumed
 
 CLIENT = "Basic Y2xpZW50OmNsaWVudA=="
 REQUEST = "Basic cmVxdWVzdDpyZXF1ZXN0"
@@ -35,6 +35,10 @@ URL_AUTH = "Basic dXJsOnVybA=="
             REQUEST,
         ),
         (("client", "client"), {"auth": Auth()}, "https://h/", None),
+        (("client", "client"), {}, "https://a%3Ab:secret@h/", CLIENT),
+        (None, {"auth": ("request", "request")}, "https://a%3Ab:secret@h/", REQUEST),
+        (None, {"auth": Auth()}, "https://a%3Ab:secret@h/", None),
+        (None, {"headers": {"Authorization": "hand"}}, "https://a%3Ab:secret@h/", "hand"),
     ],
 )
 def test_precedence(world: World, client: Any, options: Any, url: str, expected: str | None) -> None:
@@ -43,6 +47,19 @@ def test_precedence(world: World, client: Any, options: Any, url: str, expected:
     assert site.last.headers.get("authorization") == expected
     assert site.urls == ["https://h/"]
     assert str(response.url) == "https://h/"
+
+
+def test_userinfo_that_is_needed_and_cannot_be_sent(world: World) -> None:
+    session = world.session(site := Site())
+    with pytest.raises(InvalidURL, match="userinfo of .* can't be sent: .* colon") as caught:
+        session.get("https://a%3Ab:secret@h/")
+    assert "secret" not in str(caught.value)
+    assert "h/" in str(caught.value)
+    assert not site.requests
+    with pytest.raises(InvalidURL, match="colon"):
+        world.session(site, base_url="https://a%3Ab:secret@h/").get("/x")
+    response = world.session(site, base_url="https://a%3Ab:secret@h/", auth=("client", "client")).get("/x")
+    assert str(response.url) == "https://h/x"
 
 
 def test_credentials_are_utf_8_and_decoded_from_urls(world: World) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from http3_models import URL, ClientClosed, RequestError, SSLConfig
+from http3_models import URL, ClientClosed, InvalidURL, RequestError, SSLConfig
 from http3_models._records import Deadline
 from http3_models._request import build_state
 from http3_models._request_defaults import RequestDefaults
 from http3_models._response_bodies import settle
+from http3_models._url import redacted
 
 from ._auth import BasicAuth, as_auth
 from ._base_url import locate
@@ -197,16 +198,19 @@ class Engine:
         return dispatching
 
     def _choose_auth(self, request: RequestState, given: AuthTypes | None) -> Auth | None:
-        """Of the request, else (unless a header was written by hand) of the client, else of the URL."""
+        """Of the request, else (unless a header was written by hand) of the client, else of the URL.
+
+        Raises InvalidURL where the URL's user name would be needed and can't be sent.
+        """
         url, auth = request.url, self.settings.auth
         if url.userinfo:
             request.url = url.copy_with(userinfo="")
-            if auth is None:
-                auth = BasicAuth(url.username, url.password)
         if given is not None:
             return as_auth(given)
         # Asked last: most requests have no auth at all, and looking into headers costs.
-        return None if auth is None or "authorization" in request.headers else auth
+        if (auth is None and not url.userinfo) or "authorization" in request.headers:
+            return None
+        return _of_userinfo(url) if auth is None else auth
 
     def _settle(
         self,
@@ -230,3 +234,10 @@ class Engine:
             exc.request = self._views.request(call.sent)
         if exc.timings is None:
             exc.timings = call.sent.phases.freeze()
+
+
+def _of_userinfo(url: URL) -> BasicAuth:
+    try:
+        return BasicAuth(url.username, url.password)
+    except ValueError as exc:
+        raise InvalidURL(f"The userinfo of {redacted(url)} can't be sent: {exc}") from exc
