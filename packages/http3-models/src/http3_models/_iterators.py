@@ -8,10 +8,12 @@ classes, not generators: they may be left unfinished, and nothing of theirs runs
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from collections import deque
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ._exceptions import RequestError
+from ._response_bodies import BodyInUse
 from ._text import LineDecoder
 
 if TYPE_CHECKING:
@@ -146,48 +148,71 @@ class Lines:
         return self._ready.popleft() if self._ready else None
 
 
-class PieceIterator(Generic[T]):
-    """Iterates over a source with ``run``. ``owner`` is the response: alive as long as its iterator is."""
+IN_USE = (
+    "This iterator is in use: another task or thread waits for its next piece. "
+    "Have one of them read, and hand the pieces on"
+)
 
-    __slots__ = ("_owner", "_run", "_source")
+
+class PieceIterator(Generic[T]):
+    """Iterates over a source with ``run``. ``owner`` is the response: alive as long as its iterator is.
+
+    ``__next__`` raises BodyInUse while another thread is in it; the source is not touched then.
+    """
+
+    __slots__ = ("_owner", "_run", "_source", "_turn")
 
     def __init__(self, source: Source[T], run: Run, owner: Owner) -> None:
         self._source = source
         self._run = run
         self._owner = owner
+        self._turn = allocate_lock()  # nobody ever waits for it
 
     def __iter__(self) -> PieceIterator[T]:
         return self
 
     def __next__(self) -> T:
+        if not self._turn.acquire(blocking=False):
+            raise BodyInUse(IN_USE)
         try:
             item = self._run(self._source.next())
         except RequestError as exc:
             self._owner._blame(exc)
             raise
+        finally:
+            self._turn.release()
         if item is None:
             raise StopIteration
         return item
 
 
 class AsyncPieceIterator(Generic[T]):
-    """Iterates asynchronously over a source. ``owner`` is the response, alive as long as its iterator is."""
+    """Iterates asynchronously over a source. ``owner`` is the response, alive as long as its iterator is.
 
-    __slots__ = ("_owner", "_source")
+    ``__anext__`` raises BodyInUse while another task waits in it; the source is not touched then.
+    """
+
+    __slots__ = ("_in_use", "_owner", "_source")
 
     def __init__(self, source: Source[T], owner: Owner) -> None:
         self._source = source
         self._owner = owner
+        self._in_use = False
 
     def __aiter__(self) -> AsyncPieceIterator[T]:
         return self
 
     async def __anext__(self) -> T:
+        if self._in_use:
+            raise BodyInUse(IN_USE)
+        self._in_use = True
         try:
             item = await self._source.next()
         except RequestError as exc:
             self._owner._blame(exc)
             raise
+        finally:
+            self._in_use = False
         if item is None:
             raise StopAsyncIteration
         return item

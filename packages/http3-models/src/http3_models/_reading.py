@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ._config import DEFAULT_LIMITS
 from ._decoders import SizeGuard, accept_encoding, make_decoder
+from ._exceptions import RequestError
 from ._iterators import collect
 from ._records import WholeBody
 from ._response_bodies import CLOSED, CONSUMED, Begun, EndedBody, MemoryBody, Spent
@@ -56,6 +57,20 @@ def check_unread(state: ResponseState) -> None:
     """Raise StreamConsumed or ResponseClosed where the body can't be begun any more."""
     if isinstance(state.body, Spent | Begun):
         raise state.body.error()
+
+
+def _is_first(state: ResponseState) -> bool:
+    """Whether the body is the caller's to read. Of two threads that ask at once, one hears that it is."""
+    try:
+        del state.unclaimed
+    except AttributeError:
+        return False
+    return True
+
+
+def _was_closed(state: ResponseState, exc: BaseException) -> bool:
+    """Whether somebody else closed the response, which is what the failure of a read comes from."""
+    return state.body is CLOSED and isinstance(exc, RequestError)
 
 
 def is_closed(state: ResponseState) -> bool:
@@ -126,7 +141,9 @@ class Chunks:
             if not begun:
                 self._open()
             return await self._read(body)
-        except BaseException:
+        except BaseException as exc:
+            if _was_closed(state, exc):
+                raise CLOSED.error() from exc
             if state.body is self._mark and not isinstance(state.body, MemoryBody):
                 state.body = CLOSED
                 body.abort()
@@ -142,8 +159,11 @@ class Chunks:
         elif isinstance(body, MemoryBody):
             self._body, self._mark = MemoryBody(body.data), body
         else:
-            self._body, self._mark = body, Begun(body)
-            state.body = self._mark
+            mark = Begun(body)
+            if not _is_first(state):
+                raise mark.error()
+            self._body, self._mark = body, mark
+            state.body = mark
 
     def _open(self) -> None:
         """Find out what is to be done with the bytes, once there are some."""
@@ -230,12 +250,16 @@ async def _read_at_once(state: ResponseState) -> bytes | None:
     if body is None or not isinstance(body, WholeBody) or not _is_taken_as_sent(state):
         return None
     mark = Begun(body)
+    if not _is_first(state):
+        raise mark.error()
     state.body = mark
     try:
         content = await body.read_whole()
         if not _is_at(state, mark):
             raise CLOSED.error()  # by somebody else, while we waited
-    except BaseException:
+    except BaseException as exc:
+        if _was_closed(state, exc):
+            raise CLOSED.error() from exc
         if _is_at(state, mark):
             state.body = CLOSED
             body.abort()

@@ -259,12 +259,13 @@ class ResponseState:
     """A response: its head, and the body object that brings the rest.
 
     ``content`` is the decoded body once it was read whole. ``next_request`` is the redirect not
-    followed. ``elapsed`` is in seconds, from the call to the head.
+    followed. ``elapsed`` is in seconds, from the call to the head. ``unclaimed`` is deleted by the one that
+    reads the body: of several threads only one can do that.
     """
 
     __slots__ = (
         "body", "connection", "content", "default_encoding", "elapsed", "headers", "history", "limits",
-        "next_request", "protocol", "reason_phrase", "request", "status_code", "trailers",
+        "next_request", "protocol", "reason_phrase", "request", "status_code", "trailers", "unclaimed",
     )  # fmt: skip
 
     def __init__(
@@ -291,6 +292,7 @@ class ResponseState:
         self.next_request: RequestState | None = None
         self.default_encoding: str | Callable[[bytes], str] | None = None
         self.limits: Limits | None = None
+        self.unclaimed = True
 
 
 def described(request: RequestState) -> str:

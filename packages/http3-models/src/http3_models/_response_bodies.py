@@ -54,6 +54,13 @@ CONSUMED = Spent(
 CLOSED = Spent(ResponseClosed, "The response was closed before its body was read")
 
 
+class BodyInUse(StreamConsumed, RuntimeError):
+    """A second reader asks for a piece while the first one waits for its own.
+
+    Python's own iterators refuse that too; an async generator does so with a RuntimeError.
+    """
+
+
 class Begun:
     """Stands for a body that is being streamed."""
 
@@ -67,7 +74,9 @@ class Begun:
         return self._body.trailers
 
     def error(self) -> StreamException:
-        return CONSUMED.error()
+        return StreamConsumed(
+            "The body is being read, or was in part, and comes only once; read() keeps it in memory"
+        )
 
     async def read_chunk(self) -> bytes:
         raise self.error()

@@ -96,7 +96,7 @@ class IterableBody:
     """A body that comes from an iterable of the user's, sync or async. ``on_close`` is called once, at its
     end or by `close`."""
 
-    __slots__ = ("_iterator", "_on_close")
+    __slots__ = ("_being_asked", "_iterator", "_on_close")
 
     trailers: Headers | None = None
 
@@ -107,13 +107,20 @@ class IterableBody:
             aiter(content) if isinstance(content, AsyncIterable) else iter(content)
         )
         self._on_close = on_close
+        self._being_asked = False
 
     async def read_chunk(self) -> bytes:
         while (iterator := self._iterator) is not None:
+            self._being_asked = True
             try:
                 chunk = await anext(iterator) if isinstance(iterator, AsyncIterator) else next(iterator)
             except (StopIteration, StopAsyncIteration):
                 await self._finish()
+                break
+            finally:
+                self._being_asked = False
+            if self._iterator is None:  # closed by another task meanwhile
+                await _close(iterator)
                 break
             if data := as_bytes(chunk, "content: a piece"):
                 return data
@@ -126,11 +133,9 @@ class IterableBody:
             await settle(on_close())
 
     async def close(self) -> None:
-        # An async generator that is dropped half-way runs its clean-up whenever the loop finds time.
-        aclose = getattr(self._iterator, "aclose", None)
         try:
-            if aclose is not None:
-                await aclose()
+            if not self._being_asked:  # by another task; a generator can't be closed then
+                await _close(self._iterator)
         finally:
             await self._finish()
 
@@ -139,3 +144,10 @@ class IterableBody:
         on_close, self._on_close = self._on_close, None
         if on_close is not None:
             abandon(on_close())
+
+
+async def _close(iterator: object) -> None:
+    """An async generator that is dropped half-way would run its clean-up whenever the loop finds time."""
+    aclose = getattr(iterator, "aclose", None)
+    if aclose is not None:
+        await aclose()

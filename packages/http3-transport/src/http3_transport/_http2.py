@@ -177,9 +177,13 @@ class HTTP2Engine(SharedStream):
         self.flush_nowait()
 
     def forget(self, stream: HTTP2Stream, code: ErrorCodes = ErrorCodes.CANCEL) -> None:
-        """The exchange is over; never waits. What the server still has in hand for it is cancelled."""
+        """The exchange is over; never waits. What the server still has in hand for it is cancelled, and who
+        still reads learns of it."""
         with self._lock:
             is_reset = self._state.forget(stream, code)
+            waiter = self._followers.get(stream) if self._followers else None
+        if waiter is not None:
+            waiter.set()
         if is_reset:
             self.flush_nowait()
 

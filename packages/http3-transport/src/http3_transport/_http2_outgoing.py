@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error, NoAvailableStreamIDError, TooManyStreamsError
 
-from http3_models._exceptions import Delivery
+from http3_models._exceptions import Delivery, ReadError
 
 from ._http2_library import INITIAL_STREAM_WINDOW, TamedConnection, new_connection
 from ._http2_stream import Failure, HTTP2Stream, NoStreamLeft
@@ -36,6 +36,9 @@ GROWTH = 12 * 1024 * 1024
 
 MAX_STREAMS = 100
 """Streams of ours at a time (the least that section 5.1.2 recommends a server to allow)."""
+
+
+GIVEN_UP = Failure(ReadError, "The exchange was given up on this side")
 
 
 class Outgoing:
@@ -223,6 +226,8 @@ class Outgoing:
         """The exchange is over for its reader. What is not over on the wire is reset: True if so."""
         if self.streams.pop(stream.stream_id, None) is None:
             return False
+        if not stream.ended and stream.failure is None:
+            stream.failure = GIVEN_UP
         self.growth_left += stream.window - INITIAL_STREAM_WINDOW
         self.news.discard(stream)
         is_reset = not (stream.ended and stream.request_sent) and self._reset(stream, code)

@@ -163,25 +163,37 @@ class Inline:
     by the caller.
     """
 
-    __slots__ = ("_call", "_context")
+    __slots__ = ("_call", "_context", "_is_given_up", "_is_stepping")
 
     trailers: Headers | None = None
 
     def __init__(self, call: WSGICall, context: contextvars.Context) -> None:
         self._call = call
         self._context = context
+        self._is_stepping = False
+        self._is_given_up = False
 
     async def next_chunk(self) -> bytes:
         """The next part of the body."""
-        return self._context.run(self._call.next_chunk)
+        self._is_stepping = True
+        try:
+            return self._context.run(self._call.next_chunk)
+        finally:
+            self._is_stepping = False
+            if self._is_given_up:
+                self.abandon()
 
     async def close(self) -> None:
-        """Close the application's iterable."""
-        self._context.run(self._call.give_up)
+        """Close the application's iterable; if another thread is in it, that one will."""
+        self._is_given_up = True
+        if not self._is_stepping:
+            self._context.run(self._call.give_up)
 
     def abandon(self) -> None:
-        """Close the application's iterable; what that raises would only hide why."""
-        self._context.run(self._call.close_quietly)
+        """`close`; what the application raises would only hide why."""
+        self._is_given_up = True
+        if not self._is_stepping:
+            self._context.run(self._call.close_quietly)
 
     def forget(self) -> None:
         """A finaliser may run anywhere, which is no place for an application's code."""

@@ -91,6 +91,11 @@ class Worker:
 
     # In the coroutine.
 
+    @property
+    def is_busy(self) -> bool:
+        """True while a step is under way."""
+        return self._waiter is not None
+
     async def do(self, step: Callable[[], T]) -> T:
         """Have the thread take a step. Raises what it raises; ReadTimeout, TotalTimeout."""
         try:
@@ -113,6 +118,7 @@ class Worker:
             self._waiter = self._make()  # before the thread goes on, and tells again
             self._answers.put(answer)
             since = self._now()
+        self._waiter = None
         error, self._error = self._error, None
         try:
             if error is not None:
@@ -157,6 +163,9 @@ class InThread:
 
     async def close(self) -> None:
         """Have the application's iterable closed."""
+        if self._worker.is_busy:  # with a step that another task waits for; the thread closes it after that
+            self._worker.end()
+            return
         try:
             await self._worker.do(self._call.give_up)
         except Timeout:
