@@ -4,21 +4,21 @@ The first request goes out without credentials, unless a challenge of its origin
 Digest challenge is answered once; a second one only if the server says that merely the nonce was stale.
 The nonce is then kept, and its count goes up with each request, so later requests need no challenge.
 
-Header fields are parsed and values computed by pure functions; what is kept is one small record per
-origin, replaced whole, so threads may share a `DigestAuth`.
+Challenges are parsed (in `_challenges`) and values computed by pure functions; what is kept is one small
+record per origin, replaced whole, so threads may share a `DigestAuth`.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from http3_models import LocalProtocolError
 
 from ._auth import Auth, _utf8
+from ._challenges import parse_challenges, parse_parameters
 
 if TYPE_CHECKING:
     from http3_models import Headers, Origin
@@ -30,12 +30,6 @@ _HASHES = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}
 
 _KEPT_ORIGINS = 64
 """Challenges kept per `DigestAuth`; of more origins the one that was first is forgotten."""
-
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")\s*(?:,|$)', re.DOTALL)
-_SCHEME = re.compile(rf"[\s,]*({_TOKEN})(?:\s+|\s*(?=,|$))")
-_TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*\s*(?:,|$)")
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 class Challenge:
@@ -126,7 +120,7 @@ class DigestAuth(Auth):
         """Authentication-Info may name the nonce to go on with (3.5)."""
         challenge, info = self._challenges.get(origin), headers.get("Authentication-Info")
         if challenge is not None and info is not None:
-            nonce = _fields(info, 0)[0].get("nextnonce")
+            nonce = parse_parameters(info).get("nextnonce")
             if nonce:
                 self._keep(origin, challenge.renewed(nonce))
 
@@ -223,10 +217,10 @@ def find_challenge(headers: Headers) -> tuple[Challenge, bool] | None:
     """The strongest Digest challenge in WWW-Authenticate that we can answer, and whether it says stale."""
     best: tuple[int, Challenge, bool] | None = None
     for value in headers.getlist("WWW-Authenticate"):
-        for scheme, fields in _challenges(value):
-            if scheme.lower() != "digest" or not {"realm", "nonce"} <= fields.keys():
+        for scheme, fields in parse_challenges(value):
+            if scheme != "digest" or not {"realm", "nonce"} <= fields.keys():
                 continue
-            algorithm = _known_algorithm(fields.get("algorithm", "MD5"))
+            algorithm = _known_algorithm(fields.get("algorithm") or "MD5")
             qop = _chosen_qop(fields.get("qop"))
             if algorithm is None or qop == "":
                 continue
@@ -248,28 +242,7 @@ def _known_algorithm(name: str) -> str | None:
 
 def _chosen_qop(offer: str | None) -> str | None:
     """auth where offered, since auth-int needs the body; None: no offer (RFC 2069); "": none we know."""
-    if offer is None:
+    offered = (offer or "").replace(",", " ").lower().split()
+    if not offered:
         return None
-    offered = {part.strip().lower() for part in offer.split(",")}
     return next((qop for qop in ("auth", "auth-int") if qop in offered), "")
-
-
-def _challenges(value: str) -> list[tuple[str, dict[str, str]]]:
-    """The challenges of one field value (RFC 9110 section 11.6.1); what can't be read ends it."""
-    found = []
-    position = 0
-    while (scheme := _SCHEME.match(value, position)) is not None:
-        fields, position = _fields(value, scheme.end())
-        if not fields and (token := _TOKEN68.match(value, position)) is not None:
-            position = token.end()
-        found.append((scheme[1], fields))
-    return found
-
-
-def _fields(value: str, position: int) -> tuple[dict[str, str], int]:
-    """The parameters from ``position`` on, names in lower case, and where they end."""
-    fields = {}
-    while (match := _PARAMETER.match(value, position)) is not None:
-        fields[match[1].lower()] = match[2] if match[2] is not None else _ESCAPE.sub(r"\1", match[3])
-        position = match.end()
-    return fields, position
