@@ -128,6 +128,95 @@ def test_what_can_not_be_told(app: Any) -> None:
         app_kind(app)
 
 
+class Configured:
+    """Its instances are WSGI applications; a call with two arguments makes one."""
+
+    def __init__(self, config: Any, database: Any) -> None: ...
+
+    def __call__(self, environ: Any, start_response: Any) -> Any: ...
+
+
+class ConfiguredAsgi:
+    def __init__(self, config: Any, database: Any, cache: Any) -> None: ...
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+
+class WsgiByIteration(Configured):
+    def __iter__(self) -> Any: ...
+
+
+class AsgiByAwaiting:
+    """As the endpoint classes of Starlette."""
+
+    def __init__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+    def __await__(self) -> Any: ...
+
+
+def test_classes_that_answer_by_being_made() -> None:
+    assert app_kind(WsgiByIteration) == "wsgi"
+    assert app_kind(AsgiByAwaiting) == "asgi"
+
+
+@pytest.mark.parametrize("name", ["flask.Flask", "starlette.applications.Starlette", "fastapi.FastAPI"])
+def test_the_class_of_a_framework_in_place_of_an_instance(name: str) -> None:
+    module, _, attribute = name.rpartition(".")
+    cls = getattr(pytest.importorskip(module), attribute)
+    with pytest.raises(TypeError, match=f"app={attribute} is a class; pass an instance") as caught:
+        app_kind(cls)
+    assert len(str(caught.value)) < 250
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cls", [Configured, ConfiguredAsgi, mock.Mock])
+def test_a_class_in_place_of_an_instance(cls: type) -> None:
+    with pytest.raises(TypeError, match="is a class; pass an instance"):
+        app_kind(cls)
+
+
+class NoRepr:
+    def __call__(self, *args: Any) -> Any: ...
+
+    def __repr__(self) -> str:
+        raise KeyError("no repr")
+
+
+class NoSignature:
+    def __call__(self) -> None: ...
+
+    @property
+    def __signature__(self) -> Any:
+        raise KeyError("x" * 5000)
+
+
+def with_long_default(*args: Any, text: str = "line\n" * 5000) -> None: ...
+
+
+def with_unshown_default(*args: Any, default: Any = NoRepr()) -> None: ...  # noqa: B008
+
+
+def around_itself() -> None: ...
+
+
+around_itself.__wrapped__ = around_itself  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        NoRepr(), NoSignature(), with_long_default, with_unshown_default, around_itself,
+        functools.partial(with_long_default, "x" * 5000), type("X" * 5000, (), {}),
+    ],
+    ids=range(7),
+)  # fmt: skip
+def test_strange_callables_are_told_of_on_one_line(app: Any) -> None:
+    with pytest.raises(TypeError, match="dispatch=ASGIDispatch") as caught:
+        app_kind(app)
+    assert len(str(caught.value)) < 400
+    assert "\n" not in str(caught.value)
+
+
 def test_what_is_no_application() -> None:
     with pytest.raises(TypeError, match="app must be"):
         app_kind("module:app")  # type: ignore[arg-type]

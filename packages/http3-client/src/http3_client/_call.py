@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from http3_models import AsyncRequest, Delivery, RedirectError, Request, StreamConsumed
 from http3_models._bodies import BytesBody
+from http3_models._brief import brief
 from http3_models._cookies import join_cookie_headers
 from http3_models._reading import close, read_all, take_ended
 from http3_models._records import Deadline, RequestState, ResponseState
@@ -195,7 +196,9 @@ class Call:
         if hasattr(result, "__await__"):
             if not self._views.asynchronous:
                 abandon(result)
-                raise TypeError(f"hooks of Client can't be async, and {hook!r} is; AsyncClient takes both")
+                raise TypeError(
+                    f"hooks of Client can't be async, and {brief(hook)} is; AsyncClient takes both"
+                )
             await result
 
     # From one hop to the next.
@@ -300,7 +303,7 @@ def _flow_of(auth: Auth, request: AnyRequest) -> Flow:
     flow = auth.auth_flow(request)
     if not hasattr(flow, "send"):
         abandon(flow)
-        raise TypeError(f"auth_flow of {auth!r} must be a generator, not {type(flow).__name__}")
+        raise TypeError(f"auth_flow of {brief(auth)} must be a generator, not {type(flow).__name__}")
     return flow
 
 
@@ -308,7 +311,7 @@ def _yielded(auth: Auth, request: object) -> RequestState:
     if isinstance(request, Request | AsyncRequest):
         return request._state
     abandon(request)
-    raise TypeError(f"{auth!r} must return a request, not {type(request).__name__}")
+    raise TypeError(f"{brief(auth)} must return a request, not {type(request).__name__}")
 
 
 def _changed(before: Headers, after: Headers) -> set[str]:

@@ -17,7 +17,7 @@ from http3_models._url import redacted
 
 from ._call import Call, Views, by_hand
 from ._construction import make_engine
-from ._opening import HTTP_VERSIONS
+from ._opening import HTTP_VERSIONS, check_instance
 from ._options import RequestOptions, spelled_out
 from ._redirects import is_redirect
 from ._settings import HasSettings
@@ -315,6 +315,7 @@ def _run_of(runner: Runner | None) -> Run:
     """How to drive the engine: by default nothing in it suspends, see `_dispatching.Bridged`."""
     if runner is None:
         return drive
+    check_instance("runner", runner, "run")
     if not callable(getattr(runner, "run", None)):
         raise TypeError(f"runner must have a method run(coroutine), and {type(runner).__name__} has none")
     return runner.run

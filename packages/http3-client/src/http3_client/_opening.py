@@ -10,9 +10,11 @@ import os
 import sys
 from collections.abc import Callable
 from functools import cache
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from http3_models import EgressPolicy, PoolLimits, SSLConfig
+from http3_models._brief import brief, cut
 
 from ._apps import app_kind
 from ._dispatching import Bridged, Dispatching, adapted
@@ -48,6 +50,7 @@ class PoolOptions:
             SSLConfig(verify=verify, cert=cert, trust_env=trust_env)  # for its complaints
         if not isinstance(pool_limits, PoolLimits):
             raise TypeError(f"pool_limits must be a PoolLimits, not {type(pool_limits).__name__}")
+        check_instance("backend", backend, "connect")
         if backend is not None and not callable(getattr(backend, "connect", None)):
             raise TypeError(f"backend must be a ConcurrencyBackend, not {type(backend).__name__}")
         if egress is not None and not isinstance(egress, EgressPolicy):
@@ -77,6 +80,7 @@ def opener(
     if dispatch is not None:
         if app is not None:
             raise TypeError("dispatch and app can't be given together: requests go to one of them")
+        check_instance("dispatch", dispatch, "send")
         ready = adapted(dispatch, asynchronous=asynchronous)
         return lambda: ready
     _require_transport()
@@ -132,10 +136,22 @@ def _open_pool(pool: PoolOptions, *, asynchronous: bool) -> Dispatching:
     return made if type(backend) is http3_transport.BlockingBackend else Bridged(made)
 
 
+def check_instance(name: str, value: object, method: str) -> None:
+    """Raises TypeError for a class in place of an instance of it: its method would miss its ``self``."""
+    if isinstance(value, type) and isinstance(_in_class(value, method), FunctionType):
+        shown = cut(value.__name__)
+        raise TypeError(f"{name} must be an instance, not the class {shown}; pass {shown}(...)")
+
+
+def _in_class(cls: type, name: str) -> object:
+    """What stands in the class or its bases under this name; None for nothing."""
+    return next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)
+
+
 def _checked_versions(versions: object) -> tuple[str, ...]:
     if isinstance(versions, str) or not isinstance(versions, tuple | list):
         raise TypeError(f"http_versions must be a tuple of str, not {type(versions).__name__}")
     unknown = [version for version in versions if version not in HTTP_VERSIONS]
     if unknown or not versions:
-        raise ValueError(f"http_versions must hold 'HTTP/1.1' or 'HTTP/2' or both, not {versions!r}")
+        raise ValueError(f"http_versions must hold 'HTTP/1.1' or 'HTTP/2' or both, not {brief(versions)}")
     return tuple(versions)

@@ -20,6 +20,7 @@ from http3_models import (
     TooManyRedirects,
     UnsupportedProtocol,
 )
+from http3_models._brief import brief, cut
 from http3_models._content import EmptyBody
 from http3_models._records import RequestState
 from http3_models._url import URL, redacted
@@ -144,7 +145,7 @@ def check_scheme(url: URL) -> None:
     """Raises UnsupportedProtocol for what is neither http nor https."""
     if url.scheme not in ("http", "https"):
         raise UnsupportedProtocol(
-            f"The scheme of {redacted(url)} is {url.scheme!r}; only http and https are supported"
+            f"The scheme of {cut(redacted(url))} is {brief(url.scheme)}; only http and https are supported"
         )
 
 

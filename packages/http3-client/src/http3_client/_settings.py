@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
 
 from http3_models import Cookies, Headers, InvalidURL, QueryParams, TimeoutConfig
+from http3_models._brief import brief
 from http3_models._config import DEFAULT_LIMITS, Limits
 from http3_models._request_head import split_headers
 from http3_models._text import usable_encoding
@@ -115,7 +116,7 @@ def as_encoding(encoding: object) -> Encoding:
         return encoding
     if isinstance(encoding, str):
         if encoding != "auto" and usable_encoding(encoding) is None:
-            raise ValueError(f"default_encoding must name an encoding of text, and {encoding!r} is none")
+            raise ValueError(f"default_encoding must name an encoding of text, and {brief(encoding)} is none")
         return encoding
     raise TypeError(f"default_encoding must be a str, a callable or None, not {type(encoding).__name__}")
 
@@ -128,7 +129,7 @@ def as_hooks(hooks: object) -> Hooks:
         raise TypeError(f"hooks must be a dict of lists, not {type(hooks).__name__}")
     unknown = [name for name in hooks if name not in HOOKED]
     if unknown:
-        raise ValueError(f"hooks has {unknown[0]!r}; there are 'request' and 'response'")
+        raise ValueError(f"hooks has {brief(unknown[0])}; there are 'request' and 'response'")
     return {name: _hook_list(name, hooks.get(name, ())) for name in HOOKED}
 
 
@@ -147,7 +148,7 @@ def as_max_redirects(number: object) -> int:
     if not isinstance(number, int) or isinstance(number, bool):
         raise TypeError(f"max_redirects must be an int, not {type(number).__name__}")
     if number < 0:
-        raise ValueError(f"max_redirects must not be negative, and is {number}")
+        raise ValueError(f"max_redirects must not be negative, and is {brief(number)}")
     return number
 
 

@@ -15,6 +15,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union
 
+from ._brief import brief
 from ._values import UNSET, Unset, Value, count, count_or_none, ratio, seconds
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _timeout_defaults(timeout: object) -> tuple[float | None, ...]:
     if isinstance(timeout, tuple):
         if len(timeout) not in (2, 3):
             raise ValueError(
-                f"timeout as a tuple is (connect, read) or (connect, read, write), not {timeout!r}"
+                f"timeout as a tuple is (connect, read) or (connect, read, write), not {brief(timeout)}"
             )
         named = [seconds("timeout", limit) for limit in timeout]
         return (*named, *[_DEFAULT_TIMEOUT] * (4 - len(named)), None)
@@ -246,7 +247,7 @@ def _soft_limit(value: object, hard: int | None) -> int | None:
         return 10 if hard is None else min(10, hard)
     soft = count_or_none("soft_limit", value, 0)
     if soft is not None and hard is not None and soft > hard:
-        raise ValueError(f"soft_limit ({soft}) must not be more than hard_limit ({hard})")
+        raise ValueError(f"soft_limit ({brief(soft)}) must not be more than hard_limit ({brief(hard)})")
     return soft
 
 

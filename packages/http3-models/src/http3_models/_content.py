@@ -27,6 +27,7 @@ from ._bodies import (
     LeftBehindBody,
     as_bytes,
 )
+from ._brief import brief
 from ._query import MAPPINGS, PLAIN_TYPES, encode_pairs, text_of
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ def _utf8(name: str, value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as exc:
-        raise ValueError(f"data[{name!r}] holds bytes that are no UTF-8, which a form can't carry") from exc
+        raise ValueError(
+            f"data[{brief(name)}] holds bytes that are no UTF-8, which a form can't carry"
+        ) from exc
 
 
 def form_pairs(data: Mapping[Any, Any]) -> list[tuple[str, str | bytes]]:
@@ -141,7 +144,7 @@ def _expand(items: Iterable[tuple[Any, ...]]) -> list[tuple[str, str | bytes]]:
             pairs.append((name, str(value)))
             continue
         values = value if isinstance(value, list | tuple | set | frozenset) else (value,)
-        label = f"data[{name!r}]"
+        label = f"data[{brief(name)}]"
         pairs += [
             (name, one if isinstance(one, bytes) else text_of(one, label))
             for one in values

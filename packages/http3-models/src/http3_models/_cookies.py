@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from time import time as _wall_clock
 from typing import TYPE_CHECKING, Self, TypeAlias, TypeGuard, TypeVar, Union, overload
 
+from ._brief import brief
 from ._cookie import Cookie
 from ._cookie_store import CookieStore
 from ._exceptions import CookieConflict
@@ -100,7 +101,7 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
         found = self._find(name, domain, path)
         if len(found) > 1:
             places = ", ".join([f"{cookie.domain or 'any host'}{cookie.path}" for cookie in found])
-            raise CookieConflict(f"Several cookies are named {name!r} ({places}); give domain or path")
+            raise CookieConflict(f"Several cookies are named {brief(name)} ({places}); give domain or path")
         return found[0] if found else None
 
     def _find(self, name: str, domain: str | None, path: str | None) -> list[Cookie]:
@@ -295,11 +296,11 @@ def check_pair(name: object, value: object) -> None:
     if not isinstance(name, str):
         raise TypeError(f"a cookie's name must be a str, not {type(name).__name__}")
     if not isinstance(value, str):
-        raise TypeError(f"the value of cookie {name!r} must be a str, not {type(value).__name__}")
+        raise TypeError(f"the value of cookie {brief(name)} must be a str, not {type(value).__name__}")
     if not name or "=" in name or not _can_be_sent(name):
-        raise ValueError(f"a cookie's name must not be empty nor have '=', ';' or controls: {name!r}")
+        raise ValueError(f"a cookie's name must not be empty nor have '=', ';' or controls: {brief(name)}")
     if not _can_be_sent(value):
-        raise ValueError(f"the value of cookie {name!r} has a ';' or a control character")
+        raise ValueError(f"the value of cookie {brief(name)} has a ';' or a control character")
 
 
 def _can_be_sent(text: str) -> bool:
@@ -315,10 +316,10 @@ def _can_be_sent(text: str) -> bool:
 def check_path(name: str, path: object) -> None:
     """Raise ValueError or TypeError, naming the cookie, for a path that no cookie can have."""
     if not isinstance(path, str):
-        raise TypeError(f"the path of cookie {name!r} must be a str, not {type(path).__name__}")
+        raise TypeError(f"the path of cookie {brief(name)} must be a str, not {type(path).__name__}")
     if path[:1] != "/" or not _can_be_sent(path):
         raise ValueError(
-            f"the path of cookie {name!r} must start with '/', without ';' or controls: {path!r}"
+            f"the path of cookie {brief(name)} must start with '/', without ';' or controls: {brief(path)}"
         )
 
 
@@ -334,7 +335,9 @@ def checked_domain(domain: str) -> str:
     try:
         return normalise_ipv6(name) if name.count(":") > 1 and name[0] != "[" else normalise_host(name)
     except ValueError as exc:
-        raise ValueError(f"a cookie's domain must be a host without port, not {domain!r}: {exc}") from exc
+        raise ValueError(
+            f"a cookie's domain must be a host without port, not {brief(domain)}: {exc}"
+        ) from exc
 
 
 def join_cookie_headers(*headers: str | bytes | None) -> bytes | None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
+from ._brief import brief, cut
 from ._values import Value
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _networks(name: str, networks: object) -> tuple[str, ...]:
         try:
             found.append(str(ip_network(network)))
         except ValueError as exc:
-            raise ValueError(f"{name} has {network!r}, which is no IP network: {exc}") from exc
+            raise ValueError(f"{name} has {brief(network)}, which is no IP network: {cut(str(exc))}") from exc
     return tuple(found)
 
 

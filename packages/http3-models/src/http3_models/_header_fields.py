@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from ._brief import brief
 from ._exceptions import LocalProtocolError
 
 Text: TypeAlias = str | bytes
@@ -58,12 +59,12 @@ def pair_of(name: object, value: object, encoding: str) -> Pair:
     if not isinstance(name, (str, bytes)):
         raise TypeError(f"a header's name must be str or bytes, not {type(name).__name__}")
     if not isinstance(value, (str, bytes)):
-        raise TypeError(f"header {name!r} must be str or bytes, not {type(value).__name__}")
+        raise TypeError(f"header {brief(name)} must be str or bytes, not {type(value).__name__}")
     try:
         name_bytes = name if isinstance(name, bytes) else name.encode()
         value_bytes = value if isinstance(value, bytes) else value.encode(encoding)
     except UnicodeEncodeError as exc:
-        raise ValueError(f"header {name!r} can't be encoded as {exc.encoding}") from exc
+        raise ValueError(f"header {brief(name)} can't be encoded as {exc.encoding}") from exc
     return name_bytes, value_bytes.strip(b" \t")
 
 
@@ -93,14 +94,15 @@ def check_pairs(pairs: list[Pair]) -> None:
     if found := _CONTROL.search(b"".join([value for _, value in pairs])):
         culprit = next(name for name, value in pairs if _CONTROL.search(value)).decode()
         what = _CONTROL_NAMES.get(found[0], "a control character")
-        raise LocalProtocolError(f"Header {culprit!r} has {what} in its value; nothing was sent")
+        raise LocalProtocolError(f"Header {brief(culprit)} has {what} in its value; nothing was sent")
 
 
 def _check_name(name: bytes) -> None:
     if not _TOKEN.fullmatch(name):
         shown = name.decode("ascii", "backslashreplace")
         raise LocalProtocolError(
-            f"Header name {shown!r} is not a token (letters, digits and !#$%&'*+-.^_`|~); nothing was sent"
+            f"Header name {brief(shown)} is not a token (letters, digits and !#$%&'*+-.^_`|~); "
+            "nothing was sent"
         )
     if len(name) <= _MAX_KNOWN_LENGTH:
         if len(_tokens) >= _MAX_KNOWN:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeAlias, TypeVar, Union, overload
 
+from ._brief import brief
 from ._header_fields import Index, Pair, Text, check_pairs, indexed, key_of, known_names, pair_of, two
 
 HeaderFields: TypeAlias = Union[
@@ -137,7 +138,10 @@ class Headers(MutableMapping[str, str]):
 
     @encoding.setter
     def encoding(self, encoding: str) -> None:
-        "a".encode(encoding)  # raises LookupError
+        try:
+            "a".encode(encoding)
+        except LookupError as exc:
+            raise LookupError(f"encoding: {brief(encoding)} is no text encoding that Python knows") from exc
         self._encoding = encoding
 
     def getlist(self, name: Text, split_commas: bool = False) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ._bodies import BinaryFile, BytesBody, FileBody, LeftBehindBody
+from ._brief import brief
 from ._content import form_pairs
 from ._exceptions import LocalProtocolError
 
@@ -159,16 +160,20 @@ def _file_part(name: str, value: Any) -> tuple[bytes, bytes | FileBody]:
         value = (_name_of(value), value)
     if not 2 <= len(value) <= 4:
         raise TypeError(
-            f"files: {name!r} must be a file or (filename, file[, content_type[, headers]]), "
+            f"files: {brief(name)} must be a file or (filename, file[, content_type[, headers]]), "
             f"not a tuple of {len(value)}"
         )
     filename, file, content_type, headers = (*value, None, None)[:4]
     if isinstance(filename, bytes | os.PathLike):
         filename = os.fsdecode(filename)
     if filename is not None and not isinstance(filename, str):
-        raise TypeError(f"files: the filename of {name!r} must be str or None, not {type(filename).__name__}")
+        raise TypeError(
+            f"files: the filename of {brief(name)} must be str or None, not {type(filename).__name__}"
+        )
     if content_type is not None and not isinstance(content_type, str):
-        raise TypeError(f"files: the content type of {name!r} must be str, not {type(content_type).__name__}")
+        raise TypeError(
+            f"files: the content type of {brief(name)} must be str, not {type(content_type).__name__}"
+        )
     return _head(_disposition(name, filename), _headers(name, filename, content_type, headers)), _content(
         name, file
     )
@@ -183,8 +188,8 @@ def _content(name: str, file: object) -> bytes | FileBody:
         try:
             return FileBody(cast(BinaryFile, file))
         except TypeError as exc:
-            raise TypeError(f"files: {name!r}: {exc}") from exc
-    raise TypeError(f"files: {name!r} must be a binary file, bytes or str, not {type(file).__name__}")
+            raise TypeError(f"files: {brief(name)}: {exc}") from exc
+    raise TypeError(f"files: {brief(name)} must be a binary file, bytes or str, not {type(file).__name__}")
 
 
 def _name_of(file: object) -> str:
@@ -216,7 +221,7 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, bytes):
         return value.decode()
     if not isinstance(value, str):
-        raise TypeError(f"files: the headers of {name!r} must be str, not {type(value).__name__}")
+        raise TypeError(f"files: the headers of {brief(name)} must be str, not {type(value).__name__}")
     return value
 
 
@@ -228,7 +233,7 @@ def _disposition(name: str, filename: str | None) -> str:
 
 def _escape(name: str) -> str:
     if "\0" in name:
-        raise LocalProtocolError(f"The multipart name {name!r} holds a NUL")
+        raise LocalProtocolError(f"The multipart name {brief(name)} holds a NUL")
     return name.translate(_ESCAPES)
 
 
@@ -241,10 +246,12 @@ def _head(disposition: str, headers: dict[str, str]) -> bytes:
     for name, value in headers.items():
         if not name or not _TOKEN.issuperset(name):
             raise LocalProtocolError(
-                f"The header name {name!r} of a multipart part is no token (RFC 9110 5.6.2)"
+                f"The header name {brief(name)} of a multipart part is no token (RFC 9110 5.6.2)"
             )
         if any(char in value for char in _FORBIDDEN):
-            raise LocalProtocolError(f"The header {name} of a multipart part holds CR, LF or NUL: {value!r}")
+            raise LocalProtocolError(
+                f"The header {name} of a multipart part holds CR, LF or NUL: {brief(value)}"
+            )
         lines.append(f"{name}: {value}\r\n")
     lines.append("\r\n")
     return "".join(lines).encode("utf-8", "surrogateescape")

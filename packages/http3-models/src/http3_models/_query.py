@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, Union
 
+from ._brief import brief
 from ._percent import decode, encode_form
 
 PrimitiveValue: TypeAlias = str | int | float | bool | None
@@ -172,7 +173,7 @@ def _text_pairs(items: Iterable[object]) -> list[tuple[str, str]]:
             pairs.append((name, str(value)))
             continue
         several = isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping))
-        label = f"params[{name!r}]"
+        label = f"params[{brief(name)}]"
         pairs += [
             (name, text_of(each, label)) for each in (value if several else (value,)) if each is not None
         ]

@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ._brief import brief
 from ._config import USER_AGENT
 from ._decoders import accept_encoding
 from ._exceptions import Delivery, LocalProtocolError
@@ -47,7 +48,9 @@ def checked_method(method: str) -> str:
         return known
     name = str.upper(method) if method.isascii() else ""
     if not name or not _TOKEN_CHARACTERS.issuperset(name):
-        raise LocalProtocolError(f"The method {method!r} is no token (letters, digits and !#$%&'*+-.^_`|~)")
+        raise LocalProtocolError(
+            f"The method {brief(method)} is no token (letters, digits and !#$%&'*+-.^_`|~)"
+        )
     return name
 
 
@@ -196,7 +199,7 @@ def check_framing(headers: Headers, body: RequestBody) -> None:
         if length is not None:
             raise LocalProtocolError("Content-Length and Transfer-Encoding must not stand in one request")
         if coding.rpartition(",")[2].strip().lower() != "chunked":
-            raise LocalProtocolError(f"The last Transfer-Encoding must be chunked, not {coding!r}")
+            raise LocalProtocolError(f"The last Transfer-Encoding must be chunked, not {brief(coding)}")
     elif length is not None:
         _check_length(length, body.length)
     elif body.length != 0:
@@ -206,7 +209,7 @@ def check_framing(headers: Headers, body: RequestBody) -> None:
 def _check_length(declared: str, length: int | None) -> None:
     # 18 digits are less than any integer type holds, and quickly turned into a number.
     if not (declared.isascii() and declared.isdigit()) or len(declared) > 18:
-        raise LocalProtocolError(f"Content-Length must be one number, not {declared!r}")
+        raise LocalProtocolError(f"Content-Length must be one number, not {brief(declared)}")
     if length is not None and int(declared) != length:
         raise LocalProtocolError(f"Content-Length says {declared} bytes, the body has {length}")
 

@@ -14,7 +14,7 @@ from ._reading import read_all
 from ._records import drive
 from ._request import AsyncRequest, Request
 from ._response_base import BaseResponse
-from ._response_content import fill, handmade_state
+from ._response_content import attach, fill, handmade_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -62,8 +62,7 @@ class Response(BaseResponse[Request]):
             raise TypeError("content of a Response can't be an async iterator; AsyncResponse takes one")
         state = handmade_state(status_code, reason_phrase, protocol, headers, elapsed)
         fill(state, content, text, html, json, on_close)
-        state.request = None if request is None else request._state
-        state.history = [earlier._state for earlier in history or ()]
+        attach(state, request, history)
         self._attach(state)
         self._run = drive
         self._request = request
@@ -180,8 +179,7 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
     ) -> None:
         state = handmade_state(status_code, reason_phrase, protocol, headers, elapsed)
         fill(state, content, text, html, json, on_close)
-        state.request = None if request is None else request._state
-        state.history = [earlier._state for earlier in history or ()]
+        attach(state, request, history)
         self._attach(state)
         self._request = request
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from ._brief import brief
 from ._exceptions import HttpError, RequestError, ResponseNotRead
 from ._headers import Headers
 from ._iterators import MemoryPieces, TextPieces, rechunked
@@ -254,7 +255,7 @@ class BaseResponse(Generic[RequestT]):
     def encoding(self, name: str | None) -> None:
         encoding = usable_encoding(name) if name is not None else None
         if encoding is None and name is not None:
-            raise LookupError(f"encoding: {name!r} is no text encoding that Python knows")
+            raise LookupError(f"encoding: {brief(name)} is no text encoding that Python knows")
         self._encoding = encoding
         self._text = None
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from typing import TYPE_CHECKING
 
 from ._bodies import as_bytes
+from ._brief import brief
 from ._content import encode_request
 from ._headers import Headers
 from ._records import ResponseState
@@ -36,8 +37,21 @@ def handmade_state(
         None,
     )
     if elapsed is not None:
-        state.elapsed = float(elapsed) if isinstance(elapsed, int | float) else elapsed.total_seconds()
+        state.elapsed = _seconds(elapsed)
     return state
+
+
+def _seconds(elapsed: object) -> float:
+    if isinstance(elapsed, int | float):
+        try:
+            return float(elapsed)
+        except OverflowError as exc:
+            raise ValueError(f"elapsed is too large: {brief(elapsed)}") from exc
+    from datetime import timedelta
+
+    if not isinstance(elapsed, timedelta):
+        raise TypeError(f"elapsed must be a timedelta or seconds, not {type(elapsed).__name__}")
+    return elapsed.total_seconds()
 
 
 def _registered_phrase(status_code: int) -> str:
@@ -50,7 +64,7 @@ def _checked_status(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"status_code must be an int, not {type(value).__name__}")
     if not 100 <= value <= 999:
-        raise ValueError(f"status_code must be between 100 and 999, not {int(value)}")
+        raise ValueError(f"status_code must be between 100 and 999, not {brief(int(value))}")
     return int(value)
 
 
@@ -67,6 +81,9 @@ def fill(
     names = [name for name, value in given.items() if value is not None]
     if len(names) > 1:
         raise TypeError(f"a response has one body: {' and '.join(names)} can't be given together")
+    for name in ("text", "html"):
+        if not isinstance(given[name], str | None):
+            raise TypeError(f"{name} must be a str, not {type(given[name]).__name__}")
     if text is not None:
         content, content_type = text.encode(), "text/plain; charset=utf-8"
     elif html is not None:
@@ -78,6 +95,24 @@ def fill(
     if content_type is not None and "content-type" not in state.headers:
         state.headers["Content-Type"] = content_type
     state.body = _body_of(content, on_close)
+
+
+def attach(state: ResponseState, request: object, history: object) -> None:
+    """Give ``state`` the request that it answers, and what came before. Raises TypeError."""
+    from ._request import AsyncRequest, Request
+    from ._response_base import BaseResponse
+
+    if request is not None:
+        if not isinstance(request, Request | AsyncRequest):
+            raise TypeError(f"request must be a Request or AsyncRequest, not {type(request).__name__}")
+        state.request = request._state
+    if history:
+        if not isinstance(history, list | tuple):
+            raise TypeError(f"history must be a list of responses, not {type(history).__name__}")
+        for earlier in history:
+            if not isinstance(earlier, BaseResponse):
+                raise TypeError(f"history must hold responses, not {type(earlier).__name__}")
+            state.history.append(earlier._state)
 
 
 def _body_of(

@@ -17,6 +17,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from ._brief import brief
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
@@ -133,7 +135,7 @@ def _stamp(name: str, path: str) -> _Stamp:
     except OSError as exc:
         _raise_unreadable(name, path, exc)
     except ValueError as exc:  # a NUL in the path
-        raise ValueError(f"{name} is not a path: {path!r}") from exc
+        raise ValueError(f"{name} is not a path: {brief(path)}") from exc
     return (path, status.st_mtime_ns, status.st_size, status.st_ino)
 
 

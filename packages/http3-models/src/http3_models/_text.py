@@ -15,6 +15,8 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
 
+from ._brief import brief
+
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is its beginning
@@ -161,7 +163,7 @@ def _default_encoding(data: bytes, default: DefaultEncoding) -> str:
 def _known(name: str) -> str:
     encoding = usable_encoding(name)
     if encoding is None:
-        raise LookupError(f"default_encoding: {name!r} is no text encoding that Python knows")
+        raise LookupError(f"default_encoding: {brief(name)} is no text encoding that Python knows")
     return encoding
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from typing import Any, Final, NoReturn, Self, TypeVar
 
+from ._brief import brief
+
 _INFINITE: Final = float("inf")
 
 
@@ -92,28 +94,28 @@ def seconds(name: str, value: object, *, zero: bool = False) -> float | None:
     if not (0 <= number < _INFINITE) or (number == 0 and not zero):
         hint = "; None means no limit" if number == _INFINITE else ""
         least = "0 or more" if zero else "more than 0"
-        raise ValueError(f"{name} must be {least} seconds, not {value!r}{hint}")
+        raise ValueError(f"{name} must be {least} seconds, not {brief(value)}{hint}")
     return number
 
 
 def _number(name: str, value: object, expected: str) -> float:
     if value is True or value is False:
-        raise ValueError(f"{name} must be {expected}, not {value!r}")
+        raise ValueError(f"{name} must be {expected}, not {brief(value)}")
     if not isinstance(value, int | float):
         raise TypeError(f"{name} must be {expected}, not {type(value).__name__}")
     try:
         return float(value)
     except OverflowError as exc:
-        raise ValueError(f"{name} is too large: {value!r}") from exc
+        raise ValueError(f"{name} is too large: {brief(value)}") from exc
 
 
 def count(name: str, value: object, least: int) -> int:
     if value is True or value is False:
-        raise ValueError(f"{name} must be a whole number, not {value!r}")
+        raise ValueError(f"{name} must be a whole number, not {brief(value)}")
     if not isinstance(value, int):
         raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
     if value < least:
-        raise ValueError(f"{name} must be at least {least}, not {value!r}")
+        raise ValueError(f"{name} must be at least {least}, not {brief(value)}")
     return int(value)
 
 
@@ -124,5 +126,5 @@ def count_or_none(name: str, value: object, least: int) -> int | None:
 def ratio(name: str, value: object) -> float:
     number = _number(name, value, "a number")
     if not number > 0:
-        raise ValueError(f"{name} must be more than 0, not {value!r}")
+        raise ValueError(f"{name} must be more than 0, not {brief(value)}")
     return number

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar
 
+from http3_models._brief import brief
 from http3_models._exceptions import Delivery, LocalProtocolError, RemoteProtocolError
 from http3_models._headers import Headers
 from http3_models._records import ResponseState
@@ -66,7 +67,7 @@ class FullBody:
 def checked_status(status: object) -> int:
     """A final status code. Raises Malformed."""
     if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 999:
-        raise Malformed(f"The application's status must be an int from 200 to 999, not {status!r}")
+        raise Malformed(f"The application's status must be an int from 200 to 999, not {brief(status)}")
     return int(status)
 
 
@@ -75,10 +76,10 @@ def checked_fields(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
     pairs = []
     for name, value in fields:
         if _TOKEN.fullmatch(name) is None:
-            raise Malformed(f"The application's header name {name!r} is not a token")
+            raise Malformed(f"The application's header name {brief(name)} is not a token")
         if _BAD_VALUE.search(value) is not None:
             raise Malformed(
-                f"The application's header {name.decode()!r} has a control character in its value"
+                f"The application's header {brief(name.decode())} has a control character in its value"
             )
         pairs.append((name, value.strip(b" \t")))
     return Headers._from_raw(pairs)
@@ -124,7 +125,9 @@ def declared_length(headers: Headers) -> int | None:
         return None
     values = headers.getlist("content-length")
     if len(set(values)) > 1 or _DIGITS.fullmatch(values[0].encode()) is None:
-        raise Malformed(f"The application's Content-Length must be one number, not {', '.join(values)!r}")
+        raise Malformed(
+            f"The application's Content-Length must be one number, not {brief(', '.join(values))}"
+        )
     return int(values[0])
 
 

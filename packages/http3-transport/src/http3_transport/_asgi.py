@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from http3_models._brief import brief
 from http3_models._config import TimeoutConfig
 from http3_models._interfaces import AsyncDispatcher
 from http3_models._response import AsyncResponse
@@ -52,7 +53,7 @@ class ASGIDispatch(AsyncDispatcher):
         self.client = client
 
     def __repr__(self) -> str:
-        return f"<ASGIDispatch {self.app!r}>"
+        return f"<ASGIDispatch {brief(self.app)}>"
 
     async def send(
         self,

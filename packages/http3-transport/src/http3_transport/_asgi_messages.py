@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from http3_models._brief import brief
 from http3_models._headers import Headers
 from http3_models._percent import decode
 
@@ -78,14 +79,14 @@ class AppResponse:
     def take(self, sent: object) -> bytes:
         """Take the next message; returns its piece of the body. Raises Malformed."""
         if not isinstance(sent, Mapping) or "type" not in sent:
-            raise Malformed(f"The application sent {sent!r}, which is no ASGI message")
+            raise Malformed(f"The application sent {brief(sent)}, which is no ASGI message")
         message: Mapping[str, Any] = sent
         kind = message["type"]
         if kind != self._expected:
             what = "after the response was complete"
             if self._expected is not None:
                 what = f"where ASGI expects {self._expected!r}"
-            raise Malformed(f"The application sent {kind!r} {what}")
+            raise Malformed(f"The application sent {brief(kind)} {what}")
         if kind == BODY:
             return self._take_body(message)
         if kind == START:
@@ -131,13 +132,13 @@ def as_bytes(body: object) -> bytes:
 
 def _pairs(headers: object) -> list[tuple[bytes, bytes]]:
     if isinstance(headers, str | bytes) or not isinstance(headers, Iterable):
-        raise Malformed(f"The application's headers must be pairs of bytes, not {headers!r}")
+        raise Malformed(f"The application's headers must be pairs of bytes, not {brief(headers)}")
     pairs = []
     for pair in headers:
         if not (isinstance(pair, list | tuple) and len(pair) == 2):
-            raise Malformed(f"The application's headers must hold pairs of bytes, not {pair!r}")
+            raise Malformed(f"The application's headers must hold pairs of bytes, not {brief(pair)}")
         name, value = pair
         if not (isinstance(name, bytes) and isinstance(value, bytes)):
-            raise Malformed(f"The application's headers must hold pairs of bytes, not {pair!r}")
+            raise Malformed(f"The application's headers must hold pairs of bytes, not {brief(pair)}")
         pairs.append((name, value))
     return pairs

@@ -11,6 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from http3_models._brief import brief
 from http3_models._config import TimeoutConfig
 from http3_models._exceptions import Timeout
 from http3_models._interfaces import Protocol
@@ -40,7 +41,7 @@ class ForeignBackend:
         self._native = native
 
     def __repr__(self) -> str:
-        return f"<ForeignBackend {self._backend!r}>"
+        return f"<ForeignBackend {brief(self._backend)}>"
 
     async def open(
         self, origin: Origin, context: ssl.SSLContext | None, request: RequestState
@@ -63,7 +64,7 @@ class ForeignBackend:
             if now is not None:
                 request.phases.connect = now() - started
         if protocol not in _ALPN:
-            raise TypeError(f"{self._backend!r}.connect() must return a Protocol, not {protocol!r}")
+            raise TypeError(f"{brief(self._backend)}.connect() must return a Protocol, not {brief(protocol)}")
         # A cleartext HTTP/1.1 connection has no ALPN; HTTP/2 over it is prior knowledge.
         alpn = None if context is None and protocol != Protocol.HTTP_2 else _ALPN[protocol]
         return ForeignStream(reader, writer, alpn), alpn

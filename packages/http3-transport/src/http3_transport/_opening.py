@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from http3_models._brief import brief
 from http3_models._exceptions import (
     AddressRefused,
     ConnectError,
@@ -52,14 +53,16 @@ def check_http_versions(http_versions: object) -> tuple[str, ...]:
         raise TypeError("http_versions must be a tuple of strings, such as ('HTTP/1.1', 'HTTP/2')")
     known = [version for version in HTTP_VERSIONS if version in http_versions]
     if not known or len(known) < len(http_versions):
-        raise ValueError(f"http_versions must name some of {HTTP_VERSIONS}, not {tuple(http_versions)!r}")
+        raise ValueError(
+            f"http_versions must name some of {HTTP_VERSIONS}, not {brief(tuple(http_versions))}"
+        )
     return tuple(known)
 
 
 def check_scheme(url: URL) -> None:
     """Raises UnsupportedProtocol for anything but http and https."""
     if url.scheme not in ("http", "https"):
-        what = f"The scheme of a URL must be http or https, not {url.scheme!r}: {url!r}"
+        what = f"The scheme of a URL must be http or https, not {brief(url.scheme)}: {brief(url)}"
         raise UnsupportedProtocol(what, delivery=Delivery.NOT_SENT)
 
 

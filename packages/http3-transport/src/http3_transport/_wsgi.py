@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from http3_models._bodies import BytesBody
+from http3_models._brief import brief
 from http3_models._config import TimeoutConfig
 from http3_models._interfaces import Dispatcher
 from http3_models._records import drive
@@ -60,13 +61,15 @@ class WSGIDispatch(Dispatcher):
     ) -> None:
         if not callable(app):
             raise TypeError(f"app must be a WSGI application, not {type(app).__name__}")
+        if not isinstance(script_name, str):
+            raise TypeError(f"script_name must be a str, not {type(script_name).__name__}")
         self.app = app
         self.raise_app_exceptions = raise_app_exceptions
         self.script_name: str = script_name.rstrip("/")
         self.remote_addr = remote_addr
 
     def __repr__(self) -> str:
-        return f"<WSGIDispatch {self.app!r}>"
+        return f"<WSGIDispatch {brief(self.app)}>"
 
     def send(
         self,

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from http3_models._brief import brief
+
 from ._app_response import ClientDisconnected, Head, Malformed, checked_fields, checked_status, cut, invalid
 from ._wsgi_environ import make_environ, make_input
 
@@ -238,7 +240,7 @@ class WSGICall:
 
 def _make_head(method: str, status: object, headers: object) -> Head:
     if not isinstance(status, str) or _STATUS.fullmatch(status) is None:
-        raise Malformed(f"The application's status must be like '200 OK', not {status!r}")
+        raise Malformed(f"The application's status must be like '200 OK', not {brief(status)}")
     if not isinstance(headers, list):
         raise Malformed(f"The application's headers must be a list, not {type(headers).__name__}")
     fields = checked_fields([_as_field(field) for field in headers])
@@ -264,8 +266,10 @@ def _as_field(field: object) -> tuple[bytes, bytes]:
             try:
                 return name.encode("latin-1"), value.encode("latin-1")
             except UnicodeEncodeError as exc:
-                raise Malformed(f"The application's header {name!r} has characters beyond latin-1") from exc
-    raise Malformed(f"The application's headers must hold pairs of str, not {field!r}")
+                raise Malformed(
+                    f"The application's header {brief(name)} has characters beyond latin-1"
+                ) from exc
+    raise Malformed(f"The application's headers must hold pairs of str, not {brief(field)}")
 
 
 def _as_bytes(piece: object) -> bytes:
