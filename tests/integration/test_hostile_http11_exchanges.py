@@ -51,6 +51,10 @@ TOLERATED = {
     "no reason": b"HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello",
     "an unknown status": b"HTTP/1.1 299 What\r\nContent-Length: 5\r\n\r\nhello",
     "chunk extensions": OK + b'Transfer-Encoding: chunked\r\n\r\n5;a;b=c;d="e\t"\r\nhello\r\n0;f\r\n\r\n',
+    "blanks before a chunk's extension": OK
+    + b"Transfer-Encoding: chunked\r\n\r\n2 ;a\r\nhe\r\n3\t ; b = c ;d\r\nllo\r\n0 ;e\r\n\r\n",
+    "blanks before an extension behind an unusual head": OK
+    + b"Transfer-Encoding: Chunked\r\n\r\n2 ;a\r\nhe\r\n3 ;b=c\r\nllo\r\n0 ;d\r\nX: y\r\n\r\n",
     "blanks behind a chunk's size": OK + b"Transfer-Encoding: chunked\r\n\r\n5 \t\r\nhello\r\n0 \r\n\r\n",
     "zeros before a chunk's size": OK + b"Transfer-Encoding: chunked\r\n\r\n0005\r\nhello\r\n000\r\n\r\n",
 }

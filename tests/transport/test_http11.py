@@ -92,6 +92,10 @@ def test_the_request_goes_out_as_written(runtime: Runtime, raw_server: StartRawS
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n",
             b"hello",
         ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5 ;x=y\r\nhello\r\n0\t;z\r\n\r\n",
+            b"hello",
+        ),
         (b"HTTP/1.1 200 OK\r\n\r\nhello", b"hello"),
         (b"HTTP/1.0 200 OK\r\n\r\nhello", b"hello"),
         (b"HTTP/1.1 204 No Content\r\n\r\n", b""),

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ._interfaces import Clock, Lease, Stream
 
 FAST = True
-"""Whether ordinary heads and chunked bodies are read and written without h11. False: all of them by h11."""
+"""Whether ordinary heads are read and written without h11. False: all of them by h11."""
 
 HEAD_READ_SIZE = 64 * 1024
 """Bytes asked of the kernel while a head is awaited: most small answers come whole with one read."""

@@ -7,7 +7,7 @@ connection, and gives the lease back.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from http3_models._exceptions import (
     Delivery,
@@ -23,13 +23,14 @@ from http3_models._url import redacted
 
 from ._body_buffer import BodyBuffer
 from ._errors import network_error, protocol_error, timeout_error
-from ._http11_grammar import Malformed, Oversized, Pair
+from ._http11_grammar import Malformed, Oversized
 from ._interfaces import FillingStream, OperationTimeout
 
 if TYPE_CHECKING:
     from http3_models._records import Deadline, RequestState
 
     from ._http11 import HTTP11Engine
+    from ._http11_chunked import ChunkedDecoder
     from ._interfaces import Lease
 
 READ_SIZE = 256 * 1024
@@ -224,18 +225,6 @@ class ClosingBody(_Body):
         return data
 
 
-class Decoder(Protocol):
-    """What undoes the chunked coding; see `ChunkedDecoder`."""
-
-    is_over: bool
-    has_leftover: bool
-    trailers: list[Pair]
-    fault: Malformed | None
-
-    def feed(self, data: bytes) -> bytes:
-        """The content in ``data``."""
-
-
 class ChunkedBody(_Body):
     """Chunked transfer coding (RFC 9112 section 7.1); ``pending`` is content that came with the head."""
 
@@ -247,7 +236,7 @@ class ChunkedBody(_Body):
         request: RequestState,
         lease: Lease,
         reusable: bool,
-        decoder: Decoder,
+        decoder: ChunkedDecoder,
         pending: bytes,
     ) -> None:
         super().__init__(engine, request, lease, reusable)

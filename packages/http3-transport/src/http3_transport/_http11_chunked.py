@@ -1,8 +1,8 @@
 """The chunked transfer coding of a response (RFC 9112 section 7.1), undone.
 
-Strict like the heads, and bounded in all that is not content: digits of a size, extensions, trailers. There
-is nobody to decline to once a head was accepted, so what h11 would refuse is refused here, and a little
-more: bare line feeds, folded lines, fields of framing in the trailers.
+Strict like the heads, and bounded in all that is not content: digits of a size, extensions, trailers. This is
+the one reader of chunks, whoever read the head. What h11 would refuse is refused here, but for blanks before
+an extension; and so is a little more: bare line feeds, folded lines, fields of framing in the trailers.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from ._http11_grammar import (
     BLANK_LINE,
     FIRST_SIZE,
     FIRST_SIZE_BEGUN,
+    LONG_EXTENSION,
     MAX_EXTENSION,
     NEXT_SIZE,
     NEXT_SIZE_BEGUN,
@@ -116,7 +117,7 @@ class ChunkedDecoder:
             self._rest = rest
             return
         line = rest.removeprefix(b"\r\n").partition(b"\r")[0]
-        if len(line) > MAX_EXTENSION and b";" in line[:21]:
+        if len(line) > MAX_EXTENSION and LONG_EXTENSION.match(line):
             self.fault = Oversized(f"A chunk has extensions of more than {MAX_EXTENSION} bytes")
         else:
             self.fault = Malformed(f"A chunk's end or size is malformed: {rest[:40]!r}")

@@ -26,10 +26,13 @@ BLANK_LINE = re.compile(rb"\n\r?\n")
 take is never waited for."""
 
 MAX_EXTENSION = 4096
-"""Bytes of extensions on a chunk's size line. Nobody needs any; h11 allows as many as a head has."""
+"""Bytes of extensions on a chunk's size line, and of blanks before them. Nobody needs any."""
 
-_SIZE = rb"([0-9A-Fa-f]{1,20})(?:;%b{0,%d}|[ \t]{0,%d})\r\n" % (_TEXT, MAX_EXTENSION, MAX_EXTENSION)
-_SIZE_BEGUN = rb"(?:[0-9A-Fa-f]{1,20}(?:;%b{0,%d}|[ \t]{0,%d})\r?)?" % (_TEXT, MAX_EXTENSION, MAX_EXTENSION)
+_BEHIND_SIZE = rb"[ \t]{0,%d}(?:;%b{0,%d})?" % (MAX_EXTENSION, _TEXT, MAX_EXTENSION)
+"""Blanks (BWS) may stand before the semicolon (RFC 9112 section 7.1.1), and some servers send them alone."""
+
+_SIZE = rb"([0-9A-Fa-f]{1,20})%b\r\n" % _BEHIND_SIZE
+_SIZE_BEGUN = rb"(?:[0-9A-Fa-f]{1,20}%b\r?)?" % _BEHIND_SIZE
 
 FIRST_SIZE = re.compile(_SIZE)
 NEXT_SIZE = re.compile(rb"\r\n" + _SIZE)
@@ -37,6 +40,9 @@ NEXT_SIZE = re.compile(rb"\r\n" + _SIZE)
 
 FIRST_SIZE_BEGUN = re.compile(_SIZE_BEGUN)
 NEXT_SIZE_BEGUN = re.compile(rb"\r?|\r\n" + _SIZE_BEGUN)
+
+LONG_EXTENSION = re.compile(rb"[0-9A-Fa-f]{1,20}[ \t]*;")
+"""How a size line begins that may be longer than `MAX_EXTENSION`, and not just malformed."""
 
 _MAX_KEPT = 1024
 _MAX_KEPT_LENGTH = 128

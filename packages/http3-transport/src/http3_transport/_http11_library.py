@@ -13,7 +13,7 @@ import h11
 from http3_models._exceptions import Delivery, LocalProtocolError
 
 from ._errors import protocol_error
-from ._http11_grammar import Malformed, Oversized, Pair, says_close
+from ._http11_grammar import Malformed, Oversized, says_close
 from ._http11_request import RequestHead
 from ._http11_response import CHUNKED, UNTIL_CLOSE, ResponseHead
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from http3_models._config import Limits
     from http3_models._records import RequestState
+
+    from ._http11_grammar import Pair
 
 
 class _Length:
@@ -71,7 +73,7 @@ def connection_after(request: RequestState, sent: int, finished: bool, max_head_
 
 
 class LibraryReader:
-    """Reads one response, from the first byte of its head."""
+    """Reads the head of one response, from its first byte."""
 
     __slots__ = ("_connection", "_informational", "_limits", "_method", "_received")
 
@@ -101,10 +103,6 @@ class LibraryReader:
                 return self._final(event)
             self._count(event)
 
-    def decoder(self) -> LibraryChunkedDecoder:
-        """For a body that is chunked."""
-        return LibraryChunkedDecoder(self._connection, self._limits.max_trailer_size)
-
     def _count(self, event: h11.InformationalResponse) -> None:
         if event.status_code == 101:
             raise Malformed("The server switched protocols (101), which was not asked for")
@@ -133,43 +131,6 @@ class LibraryReader:
             size,
             protocol="HTTP/" + event.http_version.decode("ascii"),
         )
-
-
-class LibraryChunkedDecoder:
-    """As `ChunkedDecoder`, by h11."""
-
-    __slots__ = ("_connection", "_max_trailers", "fault", "has_leftover", "is_over", "trailers")
-
-    def __init__(self, connection: h11.Connection, max_trailer_size: int) -> None:
-        self._connection = connection
-        self._max_trailers = max_trailer_size
-        self.is_over = False
-        self.has_leftover = False
-        self.trailers: list[Pair] = []
-        self.fault: Malformed | None = None
-
-    def feed(self, data: bytes) -> bytes:
-        """The content in ``data``, and in what h11 has already."""
-        connection = self._connection
-        if data:
-            connection.receive_data(data)
-        pieces = []
-        try:
-            while isinstance(event := _next_event(connection), h11.Data):
-                pieces.append(event.data)
-            if isinstance(event, h11.EndOfMessage):
-                self._end(list(event.headers))
-        except Malformed as exc:
-            self.fault = exc
-        return b"".join(pieces)
-
-    def _end(self, fields: list[Pair]) -> None:
-        if sum(len(name) + len(value) for name, value in fields) > self._max_trailers:
-            what = f"The trailers are larger than max_trailer_size ({self._max_trailers} bytes)"
-            raise Oversized(what)
-        self.trailers = fields
-        self.has_leftover = bool(self._connection.trailing_data[0])
-        self.is_over = True
 
 
 def _next_event(connection: h11.Connection) -> object:

@@ -1,7 +1,7 @@
 """Reads the head of a response: strictly, or by h11 from the first byte where that declines.
 
-Handing over happens before a head is accepted and never later. h11 is told how much of the request was
-sent, gets every byte that came for this response, and reads it to the end of a chunked body.
+Handing over happens before a head is accepted and never later. h11 is told how much of the request was sent,
+and gets every byte that came for this response. What follows the head is not its business.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from http3_models._config import Limits
     from http3_models._records import RequestState
 
-    from ._http11_body import Decoder
     from ._http11_library import LibraryReader
 
 
@@ -71,11 +70,10 @@ class HeadReader:
             self.pending = library.pending
         return final
 
-    def decode(self) -> tuple[Decoder, bytes]:
-        """For a chunked body: its decoder (of whoever read the head), and the content that is there."""
-        library = self._library
-        decoder = ChunkedDecoder(self._limits.max_trailer_size) if library is None else library.decoder()
-        return decoder, decoder.feed(self.pending if library is None else b"")
+    def decode(self) -> tuple[ChunkedDecoder, bytes]:
+        """For a chunked body: its decoder, and the content that is there."""
+        decoder = ChunkedDecoder(self._limits.max_trailer_size)
+        return decoder, decoder.feed(self.pending)
 
     def _hand_over(self, request: RequestState) -> LibraryReader:
         from ._http11_library import LibraryReader, connection_after
