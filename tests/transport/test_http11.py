@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -299,15 +301,72 @@ def test_a_malformed_or_cut_answer_is_an_error_and_the_next_request_works(
     runtime.run(main)
 
 
-def test_a_switch_of_protocols_is_refused_also_where_it_was_asked_for(
-    runtime: Runtime, raw_server: StartRawServer
+JARGON = re.compile(r"_SWITCH|h11|bytearray|Informational|Sentinel|state|request line")
+"""What h11 would say of a response."""
+
+
+@pytest.mark.parametrize("fields", [{}, {"Upgrade": "x", "Connection": "Upgrade"}, {"Upgrade": "h2c"}])
+def test_a_switch_of_protocols_is_refused_and_told_what_is_supported(
+    runtime: Runtime, raw_server: StartRawServer, fields: dict[str, str]
 ) -> None:
-    server = raw_server(answering(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nx"))
+    answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nx"
+    server = raw_server(answering(answer))
 
     async def main() -> None:
         pool = make_pool(runtime)
-        with pytest.raises(RemoteProtocolError, match="101"):
-            await fetch(pool, server.url, headers={"Upgrade": "x", "Connection": "Upgrade"})
+        with pytest.raises(RemoteProtocolError, match=r"101 Switching Protocols.*not supported") as caught:
+            await fetch(pool, server.url, headers=fields)
+        assert "HTTP/1.1, or HTTP/2" in str(caught.value)
+        shown = "".join(traceback.format_exception_only(caught.value))
+        for cause in (caught.value.__cause__, caught.value.__cause__ and caught.value.__cause__.__cause__):
+            shown += str(cause)
+        assert not JARGON.search(shown)
+        assert "not asked for" not in shown
+        assert pool.active_connections == pool.keepalive_connections == []
+        await pool.close()
+
+    runtime.run(main)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (b"garbage\r\n\r\n", "status line .* malformed: it begins with 'garbage'"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "is not an HTTP/1.1 response"),
+        (b"\r\n\r\n", "empty line instead of a status line"),
+        (b"HTTP/1.1 099 Odd\r\n\r\n", "less than 100"),
+        (b"HTTP/1.1 200 OK\r\n folded: x\r\n\r\n", "first header line .* blank"),
+        (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "header line .* malformed: it begins with 'no colon'"),
+        (b"HTTP/1.1 200 OK\r\nSet-Cookie: hunter2\x00\r\n\r\n", "malformed: it begins with 'Set-Cookie'"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "several values"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "not a number of bytes"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "only chunked is"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "several Transfer-Encoding",
+        ),
+        (b"HTTP/1.1 200 OK\r\nX: " + bytes(2_000_000), r"larger than max_head_size \(\d+ bytes\)"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else repr(value[:40]),
+)
+def test_what_is_wrong_with_a_head_is_told_in_words_of_http(
+    raw_server: StartRawServer, answer: bytes, text: str
+) -> None:
+    runtime = Runtime("blocking")
+
+    def script(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(answer)
+        connection.recv(1)
+
+    server = raw_server(script)
+
+    async def main() -> None:
+        pool = make_pool(runtime)
+        with pytest.raises(RemoteProtocolError, match=text) as caught:
+            await fetch(pool, server.url)
+        assert not JARGON.search(str(caught.value))
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
         await pool.close()
 
     runtime.run(main)

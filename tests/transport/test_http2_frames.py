@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from h2.connection import H2Connection
+from h2.exceptions import (
+    FlowControlError,
+    NoSuchStreamError,
+    ProtocolError,
+    StreamClosedError,
+    StreamIDTooLowError,
+)
 from hpack import Encoder
 from hyperframe.frame import (
     ContinuationFrame,
@@ -21,7 +29,16 @@ from hypothesis import strategies as st
 
 from http3_models import Limits
 from http3_transport import _http2_library
-from http3_transport._http2_frames import CONTINUATION, END_HEADERS, END_STREAM, HEADERS, header_frames
+from http3_transport._http2_frames import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    frame_header,
+    header_frames,
+    violation,
+)
 from http3_transport._http2_library import TamedConnection
 from http3_transport._http2_state import HTTP2State
 from http3_transport._http2_stream import HTTP2Stream, NoStreamLeft
@@ -309,3 +326,33 @@ def test_large_pieces_that_nobody_reads_stay_as_they_are() -> None:
     for piece in pieces:
         stream.put(piece)
     assert list(stream.inbox) == pieces
+
+
+@pytest.mark.parametrize(
+    ("exc", "text"),
+    [
+        (StreamIDTooLowError(1, 3), "a frame on stream 1, which is not open"),
+        (NoSuchStreamError(5), "a frame on stream 5, which is not open"),
+        (StreamClosedError(7), "a frame on stream 7, which is not open"),
+        (FlowControlError(), "flow control was violated"),
+        (KeyError("X"), "a frame that makes no sense"),
+        (ProtocolError("Received pushed stream"), "Received pushed stream"),
+    ],
+    ids=repr,
+)
+def test_what_h2_objects_to_is_told_in_words_of_http2(exc: Exception, text: str) -> None:
+    assert violation(exc) == text
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (frame_header(0, DATA, 0, 1), "DATA where it is not allowed"),
+        (frame_header(0, DATA, 0, 0), "a Data frame without a stream"),
+        (frame_header(0, 4, 0, 3), "a Settings frame with a stream"),
+    ],
+)
+def test_a_frame_that_h2_finds_out_of_place(data: bytes, text: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        H2Connection().receive_data(data)
+    assert violation(caught.value) == text

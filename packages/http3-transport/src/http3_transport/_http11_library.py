@@ -6,6 +6,7 @@ of a head. Its errors leave here as ours.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import h11
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from http3_models._records import RequestState
 
     from ._http11_grammar import Pair
+
+
+SWITCHED = (
+    "The server switched to another protocol (101 Switching Protocols), which is not supported: a connection "
+    "speaks HTTP/1.1, or HTTP/2 where TLS has agreed on it or http_versions names it alone. Leave out Upgrade"
+)
+"""Whether it was asked for or not."""
 
 
 class _Length:
@@ -94,7 +102,7 @@ class LibraryReader:
         self._received += len(data)
         self._connection.receive_data(data)
         while True:
-            event = _next_event(self._connection)
+            event = _next_event(self._connection, self._limits)
             if not isinstance(event, h11.Response | h11.InformationalResponse):
                 return None
             if not event.http_version.startswith(b"1."):  # h11 takes any two digits
@@ -105,7 +113,7 @@ class LibraryReader:
 
     def _count(self, event: h11.InformationalResponse) -> None:
         if event.status_code == 101:
-            raise Malformed("The server switched protocols (101), which was not asked for")
+            raise Malformed(SWITCHED)
         self._informational += 1
         bound = self._limits.max_informational
         if self._informational > bound:
@@ -133,12 +141,46 @@ class LibraryReader:
         )
 
 
-def _next_event(connection: h11.Connection) -> object:
+_FAULTS = {
+    "illegal status line": "The status line of the response is malformed",
+    "illegal request line": "What the server sent is not an HTTP/1.1 response",
+    "no response line received": "The response begins with an empty line instead of a status line",
+    "illegal header line": "A header line of the response is malformed",
+    "continuation line at start of headers": "The first header line of the response begins with a blank",
+    "conflicting Content-Length headers": "The response has several values of Content-Length",
+    "bad Content-Length": "The response's Content-Length is not a number of bytes",
+    "multiple Transfer-Encoding headers": "The response has several Transfer-Encoding header lines",
+    "Only Transfer-Encoding: chunked": "The response's Transfer-Encoding is not supported: only chunked is",
+    "Received server _SWITCH_UPGRADE": SWITCHED,
+    "InformationalResponse status_code": "The status code of the response is less than 100",
+}
+"""How h11's messages begin, and what is told instead: it speaks of states and roles, in types of Python."""
+
+_CLOSING = "')\""
+
+_SHOWN = re.compile(r"bytearray\(b['\"]([^:]{1,40})")
+"""The line that h11 shows, as far as it is no value of a field: that may be a secret."""
+
+
+def _next_event(connection: h11.Connection, limits: Limits) -> object:
     try:
         return connection.next_event()
     except h11.RemoteProtocolError as exc:
-        kind = Oversized if exc.error_status_hint == 431 else Malformed
-        raise kind(str(exc)) from exc
+        if exc.error_status_hint == 431:
+            what = f"The response's head is larger than max_head_size ({limits.max_head_size} bytes)"
+            raise Oversized(what) from exc
+        said = str(exc)
+        # A traceback would show the value, or what nobody outside of h11 understands.
+        raise Malformed(_fault(said)) from (None if "bytearray(" in said or "_SWITCH" in said else exc)
+
+
+def _fault(said: str) -> str:
+    """What is wrong with the response, in the words of HTTP."""
+    for beginning, text in _FAULTS.items():
+        if said.startswith(beginning):
+            shown = _SHOWN.search(said)
+            return text if shown is None else f"{text}: it begins with '{shown[1].rstrip(_CLOSING)}'"
+    return "The response is not valid HTTP/1.1"
 
 
 def _body_length(method: str, status_code: int, fields: dict[bytes, bytes]) -> int:

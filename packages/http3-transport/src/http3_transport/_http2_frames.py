@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from h2.events import ConnectionTerminated, Event
-from h2.exceptions import InvalidBodyLengthError, ProtocolError
+from h2.exceptions import (
+    FlowControlError,
+    H2Error,
+    InvalidBodyLengthError,
+    NoSuchStreamError,
+    ProtocolError,
+    StreamIDTooLowError,
+)
 from h2.settings import SettingCodes
 from hyperframe.frame import (
     ContinuationFrame,
@@ -32,6 +40,10 @@ FRAME_HEADER_SIZE = FRAME_HEADER.size
 
 PRIORITY_SIZE = 5
 """Bytes of priority that HEADERS may begin with (RFC 9113 section 6.2)."""
+
+_MISPLACED = re.compile(r"Invalid input \w+Inputs\.RECV_(\w+)")
+
+_WRONG_STREAM = re.compile(r"Stream ID must be (non-)?zero for (\w+)Frame")
 
 _KNOWN_SETTINGS = frozenset(SettingCodes)
 
@@ -126,7 +138,21 @@ def fault(exc: ProtocolError) -> str:
     """What h2 found wrong with a message."""
     if isinstance(exc, InvalidBodyLengthError):
         return length_fault(exc.expected_length, exc.actual_length)
-    return f"The response is malformed: {exc}"
+    return f"The response is malformed: {violation(exc)}"
+
+
+def violation(exc: Exception) -> str:
+    """What h2 objects to, in the words of HTTP/2: h2 speaks of inputs, and of states that have numbers."""
+    if isinstance(exc, NoSuchStreamError | StreamIDTooLowError):
+        return f"a frame on stream {exc.stream_id}, which is not open"
+    said = str(exc)
+    if (misplaced := _MISPLACED.match(said)) is not None:
+        return f"{misplaced[1]} where it is not allowed"
+    if (wrong := _WRONG_STREAM.search(said)) is not None:
+        return f"a {wrong[2]} frame with{'out' if wrong[1] else ''} a stream"
+    if isinstance(exc, H2Error) and said:
+        return said
+    return "flow control was violated" if isinstance(exc, FlowControlError) else "a frame that makes no sense"
 
 
 def length_fault(announced: int, received: int) -> str:

@@ -30,7 +30,7 @@ from h2.exceptions import DenialOfServiceError
 
 from http3_models._exceptions import RemoteProtocolError, ResponseTooLarge, TransportError
 
-from ._http2_frames import BodyPiece, Head, MalformedMessage, length_fault
+from ._http2_frames import BodyPiece, Head, MalformedMessage, length_fault, violation
 from ._http2_headers import Malformed, Oversized, declared_length, response_head, trailer_fields
 from ._http2_library import TamedConnection
 from ._http2_outgoing import CONNECTION_WINDOW, Outgoing
@@ -81,9 +81,7 @@ class HTTP2State(Outgoing):
                 ResponseTooLarge, f"The server's header list is beyond all bounds: {exc}", cause=exc
             )
         except Exception as exc:  # noqa: BLE001 - h2 lets slip KeyError and the like on absurd frames
-            failure = Failure(
-                RemoteProtocolError, f"The server broke HTTP/2: {exc or type(exc).__name__}", cause=exc
-            )
+            failure = Failure(RemoteProtocolError, f"The server broke HTTP/2: {violation(exc)}", cause=exc)
         if isinstance(self._h2, TamedConnection):
             events = self._h2.happened
             self._h2.happened = []
@@ -144,9 +142,8 @@ class HTTP2State(Outgoing):
         stream.informational += 1
         self.news.add(stream)
         if status == 101:
-            self._fail(
-                stream, RemoteProtocolError, "The server switched protocols (101), which HTTP/2 does not know"
-            )
+            text = "The server switched protocols (101 Switching Protocols), which HTTP/2 does not support"
+            self._fail(stream, RemoteProtocolError, text)
         elif stream.informational > self._limits.max_informational:
             text = f"More than max_informational ({self._limits.max_informational}) 1xx responses"
             self._fail(stream, RemoteProtocolError, text)
