@@ -181,9 +181,8 @@ class HTTP2Engine(SharedStream):
         still reads learns of it."""
         with self._lock:
             is_reset = self._state.forget(stream, code)
-            waiter = self._followers.get(stream) if self._followers else None
-        if waiter is not None:
-            waiter.set()
+            if stream in self._followers:
+                self._followers[stream].set()
         if is_reset:
             self.flush_nowait()
 

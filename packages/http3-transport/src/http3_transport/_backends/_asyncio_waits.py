@@ -23,6 +23,9 @@ ALARMS_PER_SECOND = 64
 
 NEVER = float("inf")
 
+# Seconds, 30 years: what a longer wait is cut to, so that no timer has to count further.
+LONGEST = 1e9
+
 
 class TransportWaits:
     """One that reads from a transport, one that writes to it, and the timer that ends the waits of both.
@@ -71,6 +74,7 @@ class TransportWaits:
 
     def _limit_write(self, timeout: float, unsent: int) -> None:
         """From now on the writer is woken after ``timeout`` seconds in which the peer took nothing."""
+        timeout = min(timeout, LONGEST)
         self._write_checks = max(PROGRESS_CHECKS, ceil(timeout / CHECK_SECONDS))
         self._write_step = timeout / self._write_checks
         self._idle_checks = 0
@@ -99,27 +103,55 @@ class TransportWaits:
 
 
 class Alarms:
-    """The timers that the waiters of one loop share (-5 us for a request that waits for a connection)."""
+    """The timer that the waiters of one loop share (-5 us for a request that waits for a connection).
 
-    __slots__ = ("_waiting", "loop")
+    It is set for the first of them. It stays set when that one has been served, and finds the next one only
+    when it fires; so there is one timer, however many wait, and however long their limits are.
+    """
+
+    __slots__ = ("_due", "_timer", "_waiting", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._waiting: dict[int, set[asyncio.Future[bool]]] = {}
+        """By the tick at which their time is up; no set is empty."""
+        self._due: float = NEVER
+        """The tick at which the timer fires."""
+        self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, waiter: asyncio.Future[bool], seconds: float) -> set[asyncio.Future[bool]]:
-        """Wake the waiter when the time is up, unless it is taken out of the set before."""
+    def add(self, waiter: asyncio.Future[bool], seconds: float) -> int:
+        """Wake the waiter when the time is up, unless it is removed before; the tick to remove it with."""
+        if seconds > LONGEST:
+            seconds = LONGEST
         tick = ceil((self.loop.time() + seconds) * ALARMS_PER_SECOND)
         waiting = self._waiting.get(tick)
         if waiting is None:
             waiting = self._waiting[tick] = set()
-            self.loop.call_at(tick / ALARMS_PER_SECOND, self._ring, tick)
+            if tick < self._due:
+                self._set_timer(tick)
         waiting.add(waiter)
-        return waiting
+        return tick
+
+    def remove(self, tick: int, waiter: asyncio.Future[bool]) -> None:
+        """The waiter waits no more; its time may have been up before."""
+        if tick in self._waiting:
+            waiting = self._waiting[tick]
+            waiting.discard(waiter)
+            if not waiting:
+                del self._waiting[tick]
+
+    def _set_timer(self, tick: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = tick
+        self._timer = self.loop.call_at(tick / ALARMS_PER_SECOND, self._ring, tick)
 
     def _ring(self, tick: int) -> None:
-        for waiter in self._waiting.pop(tick):
+        self._due, self._timer = NEVER, None
+        for waiter in self._waiting.pop(tick, ()):
             wake(waiter, False)
+        if self._waiting:
+            self._set_timer(min(self._waiting))
 
 
 class AsyncioWaiter:
@@ -149,14 +181,14 @@ class AsyncioWaiter:
 
     async def wait(self, timeout: float | None) -> bool:
         future = self._future = self._alarms.loop.create_future()
-        alarm = None
+        tick = None
         try:
             if not self._is_set:
                 if timeout is not None:
-                    alarm = self._alarms.add(future, timeout)
+                    tick = self._alarms.add(future, timeout)
                 await future
         finally:
             self._future = None
-            if alarm is not None:
-                alarm.discard(future)
+            if tick is not None:
+                self._alarms.remove(tick, future)
         return self._is_set
