@@ -16,6 +16,7 @@ from http3_models import (
     TooManyRedirects,
     UnsupportedProtocol,
 )
+from http3_models._headers import SECRET_HEADERS
 from http3_models._records import RequestState, ResponseState, drive
 from http3_models._request import build_state
 
@@ -148,7 +149,16 @@ def test_same_origin(old: str, new: str, same: bool) -> None:
 SECRETS = {
     "Authorization": "Bearer x", "Proxy-Authorization": "Basic x", "X-API-Key": "x", "Api-Key": "x",
     "X-Auth-Token": "x", "X-Amz-Security-Token": "x", "X-CSRF-Token": "x", "X-Mine": "x",
+    "PRIVATE-TOKEN": "x", "X-Goog-Api-Key": "x", "X-Vault-Token": "x", "X-Auth-Key": "x",
+    "X-Access-Token": "x", "Job-Token": "x", "Ocp-Apim-Subscription-Key": "x",
+    "X-Consul-Token": "x", "X-Functions-Key": "x",
+    "DD-API-KEY": "x", "X-Shopify-Access-Token": "x", "X-CSRFToken": "x", "X-XSRF-TOKEN": "x",
 }  # fmt: skip
+
+
+def test_what_a_repr_hides_stays_behind_and_the_other_way_round() -> None:
+    assert DEFAULT_SECRET_HEADERS == SECRET_HEADERS
+    assert repr(Headers(dict.fromkeys(SECRET_HEADERS, "hunter2"))).count("hunter2") == 0
 
 
 @pytest.mark.parametrize("location", ["https://other/", "http://h/", "https://h:444/", "//other/"])
@@ -208,6 +218,20 @@ def test_what_the_call_settled_goes_along() -> None:
         sent.timeout,
         sent.deadline,
     )
+
+
+@pytest.mark.parametrize(
+    ("location", "cert", "anonymous"),
+    [("/b", "/cert.pem", False), ("https://h:443/b", "/cert.pem", False), ("https://other/b", None, True)],
+)
+def test_a_client_certificate_stays_on_its_origin(location: str, cert: str | None, anonymous: bool) -> None:
+    chain = Chain(20, DEFAULT_SECRET_HEADERS)
+    sent = build_state("GET", "https://h/")
+    sent.verify, sent.cert = "/ca.pem", "/cert.pem"
+    got = follow(sent, answer(location), chain)
+    assert (got.verify, got.cert, got.anonymous) == ("/ca.pem", cert, anonymous)
+    back = follow(got, answer("https://h/"), chain)
+    assert (back.cert, back.anonymous) == (cert, anonymous)
 
 
 def test_the_headers_before_auth_are_the_ones_that_go_on() -> None:

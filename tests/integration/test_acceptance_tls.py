@@ -6,6 +6,8 @@ import os
 import shutil
 import ssl
 import subprocess
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 import http3
+from http3_transport.testing import HTTP2Frames, ScriptedConnection, ScriptedServer, response_bytes
 from servers import Authority, Nginx, answer, answering
 from worlds import World, do, raised
 
@@ -108,6 +111,71 @@ async def test_client_certificates(world: World, nginx: Nginx, authority: Author
     assert (await do(client.get(url))).status_code == 400
     unverified = await do(client.get(url, cert=pair, verify=False))
     assert (await do(unverified.json()))["client"] == "SUCCESS"
+
+
+class Checkpoint:
+    """Two servers at two origins: they note who shows a certificate, and redirect as the path says."""
+
+    def __init__(self, authority: Authority, version: str) -> None:
+        self.shown: list[tuple[str, bool]] = []
+        self._version = version
+        context = authority.server_context("h2" if version == "HTTP/2" else "http/1.1")
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_verify_locations(authority.ca_file)
+        serve = self._http2 if version == "HTTP/2" else self._http1
+        self.here, self.other = (
+            ScriptedServer(partial(serve, name), ssl_context=context) for name in ("here", "other")
+        )
+
+    def answer(self, name: str, path: str, connection: ScriptedConnection) -> str | None:
+        """The Location for a path such as /other/here, which leads to the other server and back."""
+        assert isinstance(connection.socket, ssl.SSLSocket)
+        self.shown.append((name, bool(connection.socket.getpeercert())))
+        server, _, rest = path.strip("/").partition("/")
+        return f"{getattr(self, server).url}/{rest}" if server else None
+
+    def _http1(self, name: str, connection: ScriptedConnection) -> None:
+        while True:
+            location = self.answer(name, connection.read_request().target, connection)
+            headers = {} if location is None else {"Location": location}
+            connection.write(response_bytes(status="302 Found" if location else "200 OK", headers=headers))
+
+    def _http2(self, name: str, connection: ScriptedConnection) -> None:
+        frames = HTTP2Frames(connection)
+        frames.handshake()
+        while True:
+            stream, fields, _ = frames.read_request()
+            location = self.answer(name, fields[":path"], connection)
+            if location is None:
+                frames.send_head(stream, end=True)
+            else:
+                frames.send_head(stream, 302, [("location", location)], end=True)
+
+
+@pytest.fixture(params=["HTTP/1.1", "HTTP/2"])
+def checkpoint(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Checkpoint]:
+    """In both versions."""
+    checkpoint = Checkpoint(authority, request.param)
+    with checkpoint.here, checkpoint.other:
+        yield checkpoint
+
+
+@pytest.mark.parametrize("given_to", ["client", "request"])
+async def test_a_client_certificate_stays_on_the_origin_that_was_asked(
+    world: World, checkpoint: Checkpoint, authority: Authority, given_to: str
+) -> None:
+    cert = authority.client_pem
+    client = world.client(verify=authority.ca_file, cert=cert if given_to == "client" else None)
+    get = partial(client.get, cert=cert if given_to == "request" else None)
+    assert (await do(get(checkpoint.here.url + "/here/other/other/here/"))).status_code == 200
+    assert checkpoint.shown == [
+        ("here", True), ("here", True), ("other", False), ("other", False), ("here", False),
+    ]  # fmt: skip
+    checkpoint.shown.clear()
+    assert (await do(get(checkpoint.other.url + "/"))).status_code == 200  # asked directly
+    stepping = await do(get(checkpoint.here.url + "/other/", allow_redirects=False))
+    assert (await do(stepping.next())).status_code == 200
+    assert checkpoint.shown == [("other", True), ("here", True), ("other", False)]
 
 
 @pytest.fixture

@@ -368,6 +368,11 @@ def test_repr(headers: Headers, text: str) -> None:
         "X-Auth-Token",
         "X-Amz-Security-Token",
         "X-Csrf-Token",
+        "Private-Token",
+        "X-Goog-Api-Key",
+        "X-Vault-Token",
+        "X-Auth-Key",
+        "X-Access-Token",
     ],
 )
 def test_secrets_are_redacted_in_the_repr(name: str) -> None:

@@ -274,6 +274,7 @@ def own_copy(request: RequestState, call: RequestState | None = None) -> Request
         deadline=settled.deadline,
         verify=settled.verify,
         cert=settled.cert,
+        anonymous=settled.anonymous,
     )
 
 

@@ -2,8 +2,8 @@
 
 What follows is decided by two questions. Does the method stay (a table)? And does the hop stay on its
 origin? If not, everything secret is left behind: headers that carry credentials, those that auth put
-there, cookies set by hand, a Host by hand. What was left behind once does not come back in this chain,
-even if it returns to where it began: then another server has chosen the URL.
+there, cookies set by hand, a Host by hand, the client certificate. What was left behind once does not come
+back in this chain, even if it returns to where it began: then another server has chosen the URL.
 
 Errors leave here without ``.response``; `_engine`, which has the views, adds it.
 """
@@ -22,6 +22,7 @@ from http3_models import (
 )
 from http3_models._brief import brief, cut
 from http3_models._content import EmptyBody
+from http3_models._headers import SECRET_HEADERS
 from http3_models._records import RequestState
 from http3_models._url import URL, redacted
 
@@ -33,12 +34,7 @@ if TYPE_CHECKING:
 
 REDIRECT_CODES: Final = frozenset({301, 302, 303, 307, 308})
 
-DEFAULT_SECRET_HEADERS: Final = frozenset(
-    {
-        "authorization", "cookie", "proxy-authorization", "x-api-key", "api-key", "x-auth-token",
-        "x-amz-security-token", "x-csrf-token",
-    }
-)  # fmt: skip
+DEFAULT_SECRET_HEADERS: Final = SECRET_HEADERS
 """Names, in lower case, of headers that never cross to another origin."""
 
 
@@ -117,7 +113,8 @@ def next_request(sent: RequestState, plain: Headers, response: ResponseState, ch
         timeout=sent.timeout,
         deadline=sent.deadline,
         verify=sent.verify,
-        cert=sent.cert,
+        cert=sent.cert if chain.stays else None,
+        anonymous=not chain.stays,
     )
 
 

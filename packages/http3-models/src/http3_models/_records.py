@@ -207,12 +207,13 @@ class RequestState:
     ``hand_cookie`` is a Cookie header the caller wrote (None: none); ``cookies`` are those given for this
     request only; ``computed_cookie`` is the header that a client made of them and of its store, for showing.
     ``timeout`` is settled by the client; ``verify`` and ``cert`` are None where the dispatcher's own apply.
+    ``anonymous``: no client certificate is presented, not even the dispatcher's own.
     ``phases`` is new for every exchange.
     """
 
     __slots__ = (
-        "body", "cert", "computed_cookie", "cookies", "deadline", "hand_cookie", "headers", "method",
-        "phases", "timeout", "url", "verify",
+        "anonymous", "body", "cert", "computed_cookie", "cookies", "deadline", "hand_cookie", "headers",
+        "method", "phases", "timeout", "url", "verify",
     )  # fmt: skip
 
     method: str
@@ -225,6 +226,7 @@ class RequestState:
     deadline: Deadline | None
     verify: VerifyTypes | None
     cert: CertTypes | None
+    anonymous: bool
     phases: PhaseTimes
 
     def __init__(
@@ -240,6 +242,7 @@ class RequestState:
         deadline: Deadline | None = None,
         verify: VerifyTypes | None = None,
         cert: CertTypes | None = None,
+        anonymous: bool = False,
     ) -> None:
         self.method = method
         self.url = url
@@ -252,6 +255,7 @@ class RequestState:
         self.deadline = deadline
         self.verify = verify
         self.cert = cert
+        self.anonymous = anonymous
         self.phases = PhaseTimes()
 
 

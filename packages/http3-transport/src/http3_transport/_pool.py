@@ -140,6 +140,7 @@ class ConnectionPool(AsyncDispatcher):
         record = outgoing(request, self.timeout if timeout is None else timeout, self.now)
         record.verify = verify
         record.cert = cert
+        record.anonymous = record.anonymous and cert is None
         self._ssl_config(record)  # for its complaints
         return await send_by(self.exchange, record, request)
 
@@ -213,16 +214,19 @@ class ConnectionPool(AsyncDispatcher):
         configuration where that is not the pool's."""
         origin = request.url.origin
         key: Hashable = origin
-        if origin.is_ssl and (request.verify is not None or request.cert is not None):
+        if origin.is_ssl and (request.verify is not None or request.cert is not None or request.anonymous):
             config = self._ssl_config(request)
             if config != self._config:
                 key = (origin, config)
         return Ticket(key, origin, self._multiplexes[origin.is_ssl])
 
     def _ssl_config(self, request: RequestState) -> SSLConfig:
+        own = self._config
+        if request.anonymous and own.cert is not None:
+            own = SSLConfig(verify=own.verify, trust_env=own.trust_env)
         if request.verify is None and request.cert is None:
-            return self._config
-        return self._config.with_overrides(verify=request.verify, cert=request.cert)
+            return own
+        return own.with_overrides(verify=request.verify, cert=request.cert)
 
     async def _lease(self, books: Books, request: RequestState, lease: PoolLease) -> Engine:
         """A connection for the lease: waited for, opened, or reused after a last look."""

@@ -69,6 +69,7 @@ def outgoing(request: AsyncRequest, timeout: TimeoutTypes, now: Clock) -> Reques
         hand_cookie=given.hand_cookie,
         timeout=limits,
         deadline=deadline,
+        anonymous=given.anonymous,
     )
 
 
