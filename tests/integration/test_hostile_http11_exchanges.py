@@ -10,7 +10,9 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -208,10 +210,11 @@ NO_BODY = {
     "HEAD": ("HEAD", OK + b"Content-Length: 5\r\n\r\n"),
     "HEAD of chunks": ("HEAD", OK + b"Transfer-Encoding: chunked\r\n\r\n"),
     "HEAD without length": ("HEAD", OK + b"\r\n"),
+    "HEAD of a 304": ("HEAD", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
     "204": ("GET", b"HTTP/1.1 204 No Content\r\n\r\n"),
-    "204 with a length": ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"),
-    "304": ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
-    "304 of chunks": ("GET", b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    "204 of length 0": ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"),
+    "304": ("GET", b"HTTP/1.1 304 Not Modified\r\n\r\n"),
+    "304 of length 0": ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 00\r\n\r\n"),
 }
 
 
@@ -239,6 +242,82 @@ async def test_answers_without_body(world: World, raw_server: StartServer, case:
     taken.set()
     sent.wait(10)
     await goes_on(user, server, 2 if late else 1)
+
+
+def answering_late(data: bytes, late: bytes) -> Callable[[socket.socket], None]:
+    """A script that sends ``late`` 10 ms behind an answer, and then answers what else has come."""
+
+    def script(connection: socket.socket) -> None:
+        assert read_request(connection)
+        connection.sendall(data)
+        time.sleep(0.01)
+        with suppress(ConnectionError):
+            connection.sendall(late)
+            marking(connection)
+
+    return script
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+@pytest.mark.parametrize("case", NO_BODY)
+async def test_a_late_body_that_nothing_has_announced_is_no_answer(
+    world: World, raw_server: StartServer, case: str, method: str
+) -> None:
+    """The next request is on its way by then: it is sent again on another connection."""
+    server = raw_server(answering_late(NO_BODY[case][1], b"hello"), marking)
+    user = watched(world)
+    assert await user.body(server.url + "/case", NO_BODY[case][0]) == b""
+    assert await user.body(server.url + "/next", method) == b"/next"
+    await goes_on(user, server, 2)
+
+
+async def test_a_late_body_before_the_answer_to_a_post(world: World, raw_server: StartServer) -> None:
+    server = raw_server(answering_late(NO_BODY["204"][1], b"hello"), marking)
+    user = watched(world)
+    assert await user.body(server.url + "/case") == b""
+    error = await raised(http3.RemoteProtocolError, user.body, server.url + "/next", "POST")
+    assert "b'hello'" in str(error)
+    assert error.delivery == "maybe_processed"
+    assert user.is_empty
+    await goes_on(user, server, 2)
+
+
+ANNOUNCED = {
+    "204 with a length": b"HTTP/1.1 204 No Content\r\nContent-Length: %d\r\n\r\n",
+    "204 of chunks": b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\nX: %d\r\n\r\n",
+    "304 with a length": b"HTTP/1.1 304 Not Modified\r\nContent-Length: %d\r\n\r\n",
+    "304 of chunks": b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\nX: %d\r\n\r\n",
+    "204 with an unusual head": b"HTTP/1.1 204 No Content\r\nX: a\r\n folded\r\nContent-Length: %d\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("pause", [0, 0.05], ids=["at once", "later"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("late", [b"", b"hello", EVIL], ids=["nothing", "body", "answer"])
+@pytest.mark.parametrize("case", ANNOUNCED)
+async def test_a_body_that_is_announced_where_there_can_be_none(
+    world: World, raw_server: StartServer, case: str, late: bytes, method: str, pause: float
+) -> None:
+    """Nothing else goes out on the connection, since what comes late would be taken for its answer."""
+    server = raw_server(answering_late(ANNOUNCED[case] % len(EVIL), late), marking)
+    user = watched(world)
+    assert await user.body(server.url + "/case") == b""
+    if pause:
+        await world.sleep(pause)
+    assert await user.body(server.url + "/next", method) == b"/next"
+    await goes_on(user, server, 2)
+
+
+async def test_a_304_with_a_length_that_stays_alone_leaves_its_connection(
+    world: World, raw_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The length is that of the 200 which was not sent (RFC 9110 section 8.6): allowed, and not rare."""
+    monkeypatch.setattr("http3_transport._http11.DOUBT_SECONDS", 0.02)
+    server = raw_server(answering_late(ANNOUNCED["304 with a length"] % 5, b""))
+    user = watched(world)
+    assert await user.body(server.url + "/case") == b""
+    await world.sleep(0.05)
+    await goes_on(user, server, 1)
 
 
 # What arrives on an idle connection.

@@ -30,7 +30,7 @@ from ._http11_body import ChunkedBody, ClosingBody, LengthBody
 from ._http11_grammar import Malformed, Oversized
 from ._http11_reader import HeadReader
 from ._http11_request import RequestHead, check_length, compose
-from ._http11_response import CHUNKED, UNTIL_CLOSE, ResponseHead
+from ._http11_response import CHUNKED, STATUS_LINE_START, UNTIL_CLOSE, ResponseHead, announces_body
 from ._http11_upload import Upload
 from ._interfaces import OperationTimeout
 
@@ -52,11 +52,21 @@ SMALL_BODY = 64 * 1024
 """A body up to this size goes out with the head in one write; it fits a socket's send buffer."""
 
 
+DOUBT_SECONDS = 1.0
+"""How long a connection is not used after a 304 whose head announces a body. There is none (RFC 9110 section
+15.4.5), and the head may say how long that of a 200 would be; but a server that sends it all the same does so
+within this time, and behind the next request it would be taken for the answer to that."""
+
+
+_AT_ONCE = float("-inf")
+
+
 class HTTP11Engine:
     """See `Engine` in `_interfaces`."""
 
     __slots__ = (
         "_began",
+        "_doubt",
         "_early",
         "_idle",
         "_info",
@@ -90,6 +100,9 @@ class HTTP11Engine:
         self._lease: Lease | None = None
         self._sent = False
         self._early: ResponseHead | None = None
+        self._doubt: float | None = None
+        """After an answer that has no body whatever its head says: the moment from which on the next request
+        may be sent. Bytes that come before its answer may be such a body."""
         self.reader = HeadReader(limits, fast=self.fast)
 
     def __repr__(self) -> str:
@@ -116,7 +129,7 @@ class HTTP11Engine:
         if self._stream_closed:
             return False
         try:
-            if self.stream.read_nowait(1) is None:
+            if (self._doubt is None or self._doubt <= self.now()) and self.stream.read_nowait(1) is None:
                 return True
         except OSError:
             self.abort()
@@ -254,6 +267,11 @@ class HTTP11Engine:
         """Add what came; the final head if it is there now. Raises Malformed."""
         if not data:
             return None
+        if self._doubt is not None:
+            self._doubt = None
+            if not STATUS_LINE_START.startswith(data[: len(STATUS_LINE_START)]):
+                # It answers nothing: the request may be sent again.
+                raise Malformed(f"Behind a response without body came what is no response: {data[:20]!r}")
         if self._lease is not None:
             self._lease.answered = True
         return self.reader.take(request, data)
@@ -267,6 +285,12 @@ class HTTP11Engine:
         status_code, reason, fields, length, stays_open, _, by_name, protocol = response
         # After an early answer the rest of the request will never come.
         reusable = stays_open and not sent.closes and self._early is None
+        if not length and (request.method == "HEAD" or status_code in (204, 304)):
+            self._doubt = _AT_ONCE
+            if request.method != "HEAD" and announces_body(fields):
+                # Not allowed in a 204 (RFC 9110 section 8.6, RFC 9112 section 6.1): it may well come.
+                reusable = reusable and status_code == 304
+                self._doubt = self.now() + DOUBT_SECONDS
         body = self._body(request, lease, length, reusable)
         headers = Headers._from_raw(fields, by_name)
         return ResponseState(status_code, reason, protocol, headers, body, request, info)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
 
+STATUS_LINE_START: Final = b"HTTP/"
+
 _BEGINNING = b"HTTP/1.1 "
 
 _SINGLE = (b"content-length", b"transfer-encoding", b"connection")
@@ -123,3 +125,9 @@ def _body_length(method: str, status_code: int, by_name: dict[bytes, bytes]) -> 
     if method == "CONNECT":
         return None
     return 0 if method == "HEAD" or status_code in (204, 304) else length
+
+
+def announces_body(fields: list[Pair]) -> bool:
+    """Whether these fields say that a body follows, where status or method say that there is none."""
+    by_name = dict(fields)
+    return b"transfer-encoding" in by_name or by_name.get(b"content-length", b"").strip(b"0") != b""
