@@ -248,7 +248,7 @@ def test_text_with_a_charset(data: str, encoding: str) -> None:
         ("ä".encode(), None, "ä", "utf-8"),
         (b"\xe4\x80", "text/html", "ä€", "windows-1252"),
         (b"\xef\xbb\xbf\xc3\xa4", "text/plain; charset=latin-1", "ä", "utf-8"),
-        (b"\xe4", "text/plain; charset=latin-1", "ä", "iso8859-1"),
+        (b"\xe4", "text/plain; charset=latin-1", "ä", "latin-1"),
         (b"\xe4", "text/plain; charset=nonsense", "ä", "windows-1252"),
         (b"", None, "", "utf-8"),
     ],
@@ -264,7 +264,7 @@ def test_the_encoding_can_be_set() -> None:
     response = Response(200, content=b"\xe4", headers={"Content-Type": "text/plain; charset=utf-8"})
     assert response.text == "\ufffd"
     response.encoding = "latin-1"
-    assert response.encoding == "iso8859-1"
+    assert response.encoding == "latin-1"
     assert response.text == "ä"
     assert response.charset_encoding == "utf-8"
     with pytest.raises(LookupError, match="nonsense"):
@@ -286,7 +286,7 @@ def test_the_encoding_before_the_body_was_read() -> None:
     response = Response(200, content=iter([b"\xe4"]))
     assert response.encoding == "utf-8"
     response._state.default_encoding = "latin-1"
-    assert response.encoding == "iso8859-1"
+    assert response.encoding == "latin-1"
 
 
 def test_apparent_encoding() -> None:

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from http3_models import _text
 from http3_models._text import (
     LineDecoder,
     TextDecoder,
@@ -23,7 +22,6 @@ from http3_models._text import (
     detect_bom,
     stream_encoding,
     text_encoding,
-    usable_encoding,
 )
 
 BOMS = {
@@ -56,9 +54,9 @@ def test_no_bom(data: bytes) -> None:
         ("", None),
         ("text/html", None),
         ("text/html; charset=utf-8", "utf-8"),
-        ("text/html;CHARSET=ISO-8859-1", "iso8859-1"),
-        ("text/html; charset = utf8 ; x=y", "utf-8"),
-        ('text/html; charset="windows-1252"', "cp1252"),
+        ("text/html;CHARSET=ISO-8859-1", "ISO-8859-1"),
+        ("text/html; charset = utf8 ; x=y", "utf8"),
+        ('text/html; charset="windows-1252"', "windows-1252"),
         ('text/html; charset="utf\\-8"', "utf-8"),
         ("text/html; charset='utf-8'", "utf-8"),
         ('text/html; title="a; charset=latin-1"; charset=utf-8', "utf-8"),
@@ -78,30 +76,6 @@ def test_no_bom(data: bytes) -> None:
 )
 def test_charset(content_type: str | None, encoding: str | None) -> None:
     assert charset_of(content_type) == encoding
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "zlib", "hex", "base64", "bz2", "rot13", "uu", "quopri", "idna", "punycode", "undefined",
-        "unicode_escape", "raw-unicode-escape", "UNICODE_ESCAPE", "aliases", "os.path", "../utf_8", "", " ",
-    ],
-)  # fmt: skip
-def test_names_that_are_no_encoding_of_text(name: str) -> None:
-    assert usable_encoding(name) is None
-
-
-@pytest.mark.parametrize(
-    "name", ["utf-8", "UTF8", "utf-16", "UTF-32", "latin-1", "shift_jis", "gb18030", "koi8-r", "utf-7"]
-)
-def test_names_that_are(name: str) -> None:
-    assert usable_encoding(name) == codecs.lookup(name).name
-
-
-def test_an_encoding_that_cannot_be_decoded_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole_only = codecs.CodecInfo(codecs.utf_8_encode, codecs.utf_8_decode, name="whole-only")
-    monkeypatch.setattr(codecs, "lookup", lambda name: whole_only)
-    assert _text._lookup.__wrapped__("latin-1") is None
 
 
 # the order
@@ -136,16 +110,16 @@ def test_utf8_if_valid_else_windows_1252(data: bytes, text: str) -> None:
 
 
 def test_default_encoding_by_name_and_callable() -> None:
-    assert text_encoding("é".encode(), None, "latin-1") == "iso8859-1"
+    assert text_encoding("é".encode(), None, "latin-1") == "latin-1"
     assert text_encoding(b"\xe9", None, lambda data: "cp1251" if data == b"\xe9" else "ascii") == "cp1251"
-    assert stream_encoding(None, "latin-1") == "iso8859-1"
+    assert stream_encoding(None, "latin-1") == "latin-1"
     assert stream_encoding(None, lambda data: "latin-1") == "utf-8"
     assert stream_encoding(None, "auto") == stream_encoding(None, None) == "utf-8"
 
 
-@pytest.mark.parametrize("default", ["no-such", "zlib", lambda data: "no-such"])
+@pytest.mark.parametrize("default", ["no-such", "zlib", "utf-7", lambda data: "no-such"])
 def test_a_default_encoding_that_is_none(default: str) -> None:
-    with pytest.raises(LookupError, match="default_encoding: '(no-such|zlib)'"):
+    with pytest.raises(LookupError, match="default_encoding: '(no-such|zlib|utf-7)'"):
         text_encoding(b"abc", None, default)
 
 
@@ -173,7 +147,7 @@ def test_auto_finds_none(monkeypatch: pytest.MonkeyPatch) -> None:
         def best(self) -> None:
             return None
 
-    monkeypatch.setattr(charset_normalizer, "from_bytes", lambda data: Nothing())
+    monkeypatch.setattr(charset_normalizer, "from_bytes", lambda data, **options: Nothing())
     assert apparent_encoding(b"\xff") == "utf-8"
 
 
@@ -229,7 +203,7 @@ def test_text_in_pieces_by_its_mark(encoding: str, mark: bytes, step: int, text:
 
 
 @settings(deadline=None)  # other work on the machine must not fail a test
-@given(st.text(), st.integers(1, 7), st.sampled_from(["utf-8", "utf-16-le", "utf-32-be", "utf-7"]))
+@given(st.text(), st.integers(1, 7), st.sampled_from(["utf-8", "utf-16-le", "utf-32-be", "gb18030"]))
 def test_text_in_pieces_is_the_text(text: str, step: int, encoding: str) -> None:
     data = text.encode(encoding, "ignore")
     whole = data.decode(detect_bom(data) or encoding, "replace")

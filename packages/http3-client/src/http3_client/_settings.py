@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overlo
 from http3_models import Cookies, Headers, InvalidURL, QueryParams, TimeoutConfig
 from http3_models._brief import brief
 from http3_models._config import DEFAULT_LIMITS, Limits
+from http3_models._encodings import usable_encoding
 from http3_models._request_head import split_headers
-from http3_models._text import usable_encoding
 from http3_models._url import URL
 
 from ._auth import as_auth

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ._brief import brief
+from ._encodings import usable_encoding
 from ._exceptions import HttpError, RequestError, ResponseNotRead
 from ._headers import Headers
 from ._iterators import MemoryPieces, TextPieces, rechunked
@@ -23,7 +24,6 @@ from ._text import (
     parse_json,
     stream_encoding,
     text_encoding,
-    usable_encoding,
 )
 
 if TYPE_CHECKING:
@@ -253,10 +253,9 @@ class BaseResponse(Generic[RequestT]):
 
     @encoding.setter
     def encoding(self, name: str | None) -> None:
-        encoding = usable_encoding(name) if name is not None else None
-        if encoding is None and name is not None:
-            raise LookupError(f"encoding: {brief(name)} is no text encoding that Python knows")
-        self._encoding = encoding
+        if name is not None and usable_encoding(name) is None:
+            raise LookupError(f"encoding: {brief(name)} is no text encoding that is known here")
+        self._encoding = name
         self._text = None
 
     @property

@@ -5,7 +5,8 @@ one, UTF-8 if the body is valid UTF-8, else windows-1252 (what browsers do with 
 can't look ahead, so there it is UTF-8 with replacement characters at the end of that row. JSON has its
 own rule (RFC 8259 8.1). A leading byte-order mark is never part of the text.
 
-Names of encodings come from the network here, so they are looked up with care: see `usable_encoding`.
+Encodings are shown by the names that they were given; what is decoded with is Python's codec for them, see
+`_encodings`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from ._brief import brief
+from ._encodings import usable_encoding
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -25,18 +27,8 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
-_NO_CHARSETS = frozenset({"unicode-escape", "raw-unicode-escape", "mbcs", "oem", "idna", "punycode"})
-"""Encodings of Python's source code, of this machine and of host names, which no server means."""
-
-_PROBE = b"\xff\xfe\x80"
-"""Decoded once with every encoding before it is used: some are none of text (zlib: LookupError), some can't
-replace what is broken (undefined: UnicodeError)."""
-
 _MAX_KEPT = 100
 """Characters of a Content-Type whose charset is kept."""
-
-_MAX_NAME = 40
-"""Longest name of an encoding that is looked up; the longest that Python knows has 24 characters."""
 
 
 def detect_bom(data: bytes) -> str | None:
@@ -49,27 +41,8 @@ def detect_bom(data: bytes) -> str | None:
     return None
 
 
-def usable_encoding(name: str) -> str | None:
-    """Python's name for a text encoding; None if it knows none by that name.
-
-    What is no encoding of text counts as unknown, such as ``zlib``: a body must not be unpacked again
-    because of its charset.
-    """
-    return _lookup(name) if len(name) <= _MAX_NAME else None
-
-
-@lru_cache(maxsize=128)
-def _lookup(name: str) -> str | None:
-    try:
-        info = codecs.lookup(name)
-        _PROBE.decode(name, "replace")
-    except (LookupError, ValueError):
-        return None
-    return None if info.name in _NO_CHARSETS or info.incrementaldecoder is None else info.name
-
-
 def charset_of(content_type: str | None) -> str | None:
-    """The encoding that the charset parameter of a Content-Type names; None if absent or unknown."""
+    """What the charset parameter of a Content-Type says; None if absent, or of no known encoding."""
     if not content_type or "charset" not in content_type.lower():
         return None
     return (_kept_charset if len(content_type) <= _MAX_KEPT else _charset)(content_type)
@@ -78,7 +51,7 @@ def charset_of(content_type: str | None) -> str | None:
 def _charset(content_type: str) -> str | None:
     for name, value in _parameters(content_type):
         if name == "charset":
-            return usable_encoding(value)
+            return value if usable_encoding(value) is not None else None
     return None
 
 
@@ -133,7 +106,7 @@ DefaultEncoding = str | Callable[[bytes], str] | None
 def text_encoding(data: bytes, content_type: str | None, default: DefaultEncoding = None) -> str:
     """The encoding of a whole body.
 
-    Raises LookupError if ``default`` is or returns no name that Python knows, ImportError for "auto" without
+    Raises LookupError if ``default`` is or returns no name of a text encoding, ImportError for "auto" without
     charset-normalizer.
     """
     return detect_bom(data) or charset_of(content_type) or _default_encoding(data, default)
@@ -161,10 +134,9 @@ def _default_encoding(data: bytes, default: DefaultEncoding) -> str:
 
 
 def _known(name: str) -> str:
-    encoding = usable_encoding(name)
-    if encoding is None:
-        raise LookupError(f"default_encoding: {brief(name)} is no text encoding that Python knows")
-    return encoding
+    if usable_encoding(name) is None:
+        raise LookupError(f"default_encoding: {brief(name)} is no text encoding that is known here")
+    return name
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -188,13 +160,19 @@ def apparent_encoding(data: bytes) -> str:
         raise ImportError(
             "Detecting an encoding needs charset-normalizer; install it with: pip install 'http3[charset]'"
         ) from exc
-    best = from_bytes(data).best()
-    return best.encoding if best is not None else "utf-8"
+    best = from_bytes(data, cp_exclusion=["utf_7"]).best()
+    return best.encoding if best is not None and usable_encoding(best.encoding) else "utf-8"
 
 
 def decode_text(data: bytes, encoding: str) -> str:
     """``data`` as text, what is broken replaced by U+FFFD, without a leading byte-order mark."""
-    return data.decode(encoding, "replace").removeprefix("\ufeff")
+    return data.decode(_codec(encoding), "replace").removeprefix("\ufeff")
+
+
+def _codec(encoding: str) -> str:
+    codec = usable_encoding(encoding)
+    assert codec is not None, encoding  # names are checked where they come in
+    return codec
 
 
 def detect_json_encoding(data: bytes) -> str:
@@ -225,7 +203,7 @@ def parse_json(data: bytes, encoding: str | None, options: dict[str, Any]) -> An
 
     Raises ValueError (UnicodeDecodeError, json.JSONDecodeError).
     """
-    text = data.decode(encoding).removeprefix("\ufeff") if encoding else decode_json(data)
+    text = data.decode(_codec(encoding)).removeprefix("\ufeff") if encoding else decode_json(data)
     if not options:
         return _json_decoder()(text)
     from json import loads
@@ -280,7 +258,7 @@ class TextDecoder:
 
 
 def _incremental(encoding: str) -> codecs.IncrementalDecoder:
-    return codecs.getincrementaldecoder(encoding)("replace")
+    return codecs.getincrementaldecoder(_codec(encoding))("replace")
 
 
 def _may_grow_to_bom(data: bytes) -> bool:
