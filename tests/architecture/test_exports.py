@@ -35,7 +35,7 @@ EXCEPTIONS = {
     "RemoteProtocolError", "ResponseTooLarge", "UnsupportedProtocol", "DecodingError",
     "DecodedSizeExceeded", "RedirectError", "TooManyRedirects", "RedirectLoop", "RedirectBodyUnavailable",
     "HttpError", "StreamException", "StreamConsumed", "ResponseNotRead", "ResponseClosed", "InvalidURL",
-    "CookieConflict", "ClientClosed",
+    "CookieConflict", "ClientClosed", "JSONDecodeError",
 }  # fmt: skip
 INTERFACES = {
     "Dispatcher", "AsyncDispatcher", "MockDispatcher", "ConcurrencyBackend", "BaseReader", "BaseWriter",

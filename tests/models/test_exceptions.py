@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from http3_models import (
     Http3Error,
     HttpError,
     InvalidURL,
+    JSONDecodeError,
     ReadTimeout,
     RedirectError,
     Request,
@@ -43,7 +45,9 @@ def travel(request: pytest.FixtureRequest) -> Travel:
 
 
 TREE = {
-    "Http3Error": "RequestError HttpError StreamException InvalidURL CookieConflict ClientClosed",
+    "Http3Error": (
+        "RequestError HttpError StreamException InvalidURL JSONDecodeError CookieConflict ClientClosed"
+    ),
     "RequestError": "TransportError DecodingError RedirectError",
     "TransportError": "Timeout NetworkError ProtocolError UnsupportedProtocol",
     "Timeout": "ConnectTimeout ReadTimeout WriteTimeout PoolTimeout TotalTimeout",
@@ -80,9 +84,10 @@ def test_also_what_python_calls_it() -> None:
     assert issubclass(InvalidURL, ValueError)
     assert issubclass(UnsupportedProtocol, ValueError)
     assert issubclass(ClientClosed, RuntimeError)
+    assert issubclass(JSONDecodeError, json.JSONDecodeError)
 
 
-@pytest.mark.parametrize("name", EXCEPTIONS)
+@pytest.mark.parametrize("name", [name for name in EXCEPTIONS if name != "JSONDecodeError"])
 def test_every_exception_travels(name: str, travel: Travel) -> None:
     kind: Any = getattr(http3_models, name)
     details: Any = {"response": Response(500)} if kind is HttpError else {}
@@ -95,6 +100,17 @@ def test_every_exception_travels(name: str, travel: Travel) -> None:
     assert arrived.added == "by the user"
     assert kind.__module__ == "http3_models"
     assert kind.__doc__
+
+
+def test_json_errors_travel(travel: Travel) -> None:
+    with pytest.raises(JSONDecodeError) as caught:
+        Response(404, content=b"<html>\n<p>", request=Request("GET", "https://example.org/")).json()
+    arrived = travel(caught.value)
+    assert type(arrived) is JSONDecodeError
+    assert str(arrived) == str(caught.value)
+    assert (arrived.msg, arrived.doc, arrived.pos) == ("Expecting value", "<html>\n<p>", 0)
+    assert (arrived.lineno, arrived.colno) == (1, 1)
+    assert JSONDecodeError.__module__ == "http3_models"
 
 
 def test_details_of_a_request_error(travel: Travel) -> None:

@@ -17,6 +17,7 @@ from http3_models import (
     ConnectionInfo,
     DecodingError,
     HttpError,
+    JSONDecodeError,
     Request,
     Response,
     Timings,
@@ -306,12 +307,12 @@ def test_json_with_a_charset_or_an_encoding() -> None:
     headers = {"Content-Type": "application/json; charset=latin-1"}
     assert Response(200, content=b'"\xe4"', headers=headers).json() == "ä"
     response = Response(200, content=b'"\xe4"')
-    with pytest.raises(ValueError, match="utf-8"):
+    with pytest.raises(JSONDecodeError, match="utf-8"):
         response.json()
     response.encoding = "latin-1"
     assert response.json() == "ä"
     assert Response(200, content=b"1.5").json(parse_float=str) == "1.5"
-    with pytest.raises(ValueError, match="Expecting value"):
+    with pytest.raises(JSONDecodeError, match="Expecting value"):
         Response(200, content=b"").json()
 
 

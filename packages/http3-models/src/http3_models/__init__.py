@@ -93,6 +93,7 @@ from ._url import URL, Origin
 
 if TYPE_CHECKING:
     from ._config import DEFAULT_CA_BUNDLE_PATH as DEFAULT_CA_BUNDLE_PATH
+    from ._json_error import JSONDecodeError
     from ._status import StatusCode, codes
 
 __version__ = "0.7.0"
@@ -135,6 +136,7 @@ __all__ = [
     "Http3Error",
     "HttpError",
     "InvalidURL",
+    "JSONDecodeError",
     "Limits",
     "LocalProtocolError",
     "MockDispatcher",
@@ -199,6 +201,11 @@ if not TYPE_CHECKING:  # a checker would take it for leave to use any name
 
             globals().update(StatusCode=StatusCode, codes=codes)
             return StatusCode
+        if name == "JSONDecodeError":  # loads json
+            from ._json_error import JSONDecodeError
+
+            globals()[name] = JSONDecodeError
+            return JSONDecodeError
         if name == "DEFAULT_CA_BUNDLE_PATH":  # asks certifi, which takes 19 ms to load
             from . import _config
 

@@ -158,6 +158,8 @@ def _encode_json(value: object) -> bytes:
         return _json_encoder()(value).encode()
     except UnicodeEncodeError as exc:
         raise ValueError(f"json: a lone surrogate can't be sent as UTF-8 ({exc.reason})") from exc
+    except RecursionError as exc:
+        raise ValueError("json: it is nested too deeply") from exc
     except ValueError as exc:
         raise ValueError(f"json: {exc}") from exc
     except TypeError as exc:

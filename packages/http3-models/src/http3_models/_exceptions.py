@@ -12,11 +12,12 @@ Http3Error
   HttpError                       .response .request; from raise_for_status()
   StreamException                 StreamConsumed ResponseNotRead ResponseClosed
   InvalidURL                      also a ValueError
+  JSONDecodeError                 also a json.JSONDecodeError; from response.json()
   CookieConflict
   ClientClosed                    also a RuntimeError
 
 Names in parentheses are subclasses. The tree is ordered by whose fault it is: the network and the
-peer (TransportError), the answer (DecodingError, RedirectError, HttpError), or the caller
+peer (TransportError), the answer (DecodingError, RedirectError, HttpError, JSONDecodeError), or the caller
 (StreamException, InvalidURL, ClientClosed). Exceptions of the libraries below are translated, one
 place per boundary, and stay visible as ``__cause__``.
 

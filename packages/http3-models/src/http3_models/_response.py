@@ -126,7 +126,7 @@ class Response(BaseResponse[Request]):
         """The body parsed as JSON; it is read first where that is still to do.
 
         It is UTF-8, -16 or -32 (RFC 8259) unless a charset was sent or set. ``options`` go to `json.loads`.
-        Raises ValueError (json.JSONDecodeError, UnicodeDecodeError) for what is no JSON, else as `read`.
+        Raises JSONDecodeError, a ValueError, for what is no JSON or nested too deeply, else as `read`.
         """
         self.read()
         return self._parse_json(options)
@@ -241,7 +241,7 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         """The body parsed as JSON; it is read first where that is still to do.
 
         It is UTF-8, -16 or -32 (RFC 8259) unless a charset was sent or set. ``options`` go to `json.loads`.
-        Raises ValueError (json.JSONDecodeError, UnicodeDecodeError) for what is no JSON, else as `read`.
+        Raises JSONDecodeError, a ValueError, for what is no JSON or nested too deeply, else as `read`.
         """
         await self.read()
         return self._parse_json(options)

@@ -270,7 +270,16 @@ class BaseResponse(Generic[RequestT]):
 
     def _parse_json(self, options: dict[str, Any]) -> Any:
         encoding = self._encoding or charset_of(self._state.headers.get("content-type"))
-        return parse_json(self.content, encoding, options)
+        content = self.content
+        try:
+            return parse_json(content, encoding, options)
+        except (ValueError, RecursionError) as exc:
+            from ._json_error import json_error
+
+            error = json_error(exc, self._state, content, encoding, options)
+            if error is None:
+                raise
+            raise error from exc
 
     @property
     def is_closed(self) -> bool:

@@ -119,6 +119,7 @@ from http3_models import (
 if TYPE_CHECKING:
     from http3_client import DigestAuth as DigestAuth
     from http3_models import DEFAULT_CA_BUNDLE_PATH as DEFAULT_CA_BUNDLE_PATH
+    from http3_models import JSONDecodeError as JSONDecodeError
     from http3_models import StatusCode as StatusCode
     from http3_models import codes as codes
     from http3_transport import ASGIDispatch as ASGIDispatch
@@ -183,6 +184,7 @@ __all__ = [
     "Http3Error",
     "HttpError",
     "InvalidURL",
+    "JSONDecodeError",
     "Limits",
     "LocalProtocolError",
     "MockDispatcher",
@@ -251,6 +253,7 @@ _LATE = {
     "BlockingBackend": "http3_transport",
     "ConnectionPool": "http3_transport",
     "HTTPConnection": "http3_transport",
+    "JSONDecodeError": "http3_models",
     "TrioBackend": "http3_transport",
     "StatusCode": "http3_models",
     "WSGIDispatch": "http3_transport",
