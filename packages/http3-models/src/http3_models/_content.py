@@ -56,7 +56,7 @@ def encode_request(
     """
     if json is not None:
         for name, other in (("data", data), ("files", files)):
-            if _is_given(other):
+            if other is not None and _is_given(other):
                 raise TypeError(f"json can't be combined with {name}")
         return BytesBody(_encode_json(json)), "application/json"
     if files:

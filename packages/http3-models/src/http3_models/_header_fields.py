@@ -7,7 +7,6 @@ was written; its key, by which it is found, is in lower case.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import TypeAlias
 
 from ._brief import brief
@@ -16,7 +15,7 @@ from ._exceptions import LocalProtocolError
 Text: TypeAlias = str | bytes
 Pair: TypeAlias = tuple[bytes, bytes]
 
-Index: TypeAlias = Mapping[bytes, bytes | list[bytes]]
+Index: TypeAlias = dict[bytes, bytes | list[bytes]]
 """By key the value, or the values where a name is repeated."""
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -77,13 +76,80 @@ def two(item: object) -> tuple[object, object]:
 
 def indexed(pairs: list[Pair]) -> Index:
     """The values by key."""
-    index: dict[bytes, bytes | list[bytes]] = {name.lower(): value for name, value in pairs}
+    index: Index = {name.lower(): value for name, value in pairs}
     if len(index) < len(pairs):
         lists: dict[bytes, list[bytes]] = {}
         for name, value in pairs:
             lists.setdefault(name.lower(), []).append(value)
         index.update({name: values for name, values in lists.items() if len(values) > 1})
     return index
+
+
+class Slots:
+    """Fields while they are replaced and removed, each of which costs the same however many there are.
+
+    A slot is a number and some fields that follow one another; a dict keeps slots in order, and lets go of
+    any of them without moving the others.
+    """
+
+    __slots__ = ("_by_key", "_next", "_slots")
+
+    def __init__(self, pairs: list[Pair]) -> None:
+        self._slots: dict[int, list[Pair]] = {number: [pair] for number, pair in enumerate(pairs)}
+        self._by_key: dict[bytes, list[int]] = {}
+        self._next = len(pairs)
+        for number, (name, _) in enumerate(pairs):
+            self._by_key.setdefault(name.lower(), []).append(number)
+
+    def pairs(self) -> list[Pair]:
+        """All fields, in order; a new list."""
+        return [pair for slot in self._slots.values() for pair in slot]
+
+    def append(self, key: bytes, pairs: list[Pair]) -> None:
+        """Fields of one key at the end."""
+        self._slots[self._next] = pairs
+        self._by_key.setdefault(key, []).append(self._next)
+        self._next += 1
+
+    def replace(self, key: bytes, pairs: list[Pair]) -> list[Pair]:
+        """Fields in the place of all of this key, where the first of them stood; returns these."""
+        first, *others = self._by_key[key]
+        gone = [*self._slots[first], *[pair for number in others for pair in self._slots.pop(number)]]
+        self._slots[first] = pairs
+        self._by_key[key] = [first]
+        return gone
+
+    def remove(self, key: bytes) -> list[Pair]:
+        """Remove all fields of this key; returns them."""
+        return [pair for number in self._by_key.pop(key) for pair in self._slots.pop(number)]
+
+
+class Beyond:
+    """How many of some fields go beyond ASCII: they settle how all of them are read."""
+
+    __slots__ = ("_other", "_utf8")
+
+    def __init__(self, pairs: list[Pair]) -> None:
+        self._utf8 = self._other = 0
+        self.count(pairs, 1)
+
+    def count(self, pairs: list[Pair], by: int) -> None:
+        """These came (``by`` is 1) or went (-1)."""
+        for name, value in pairs:
+            if name.isascii() and value.isascii():
+                continue
+            try:
+                name.decode()
+                value.decode()
+            except UnicodeDecodeError:
+                self._other += by
+            else:
+                self._utf8 += by
+
+    @property
+    def encoding(self) -> str:
+        """The first of "ascii", "utf-8" and "iso-8859-1" that all of them can be read in."""
+        return "iso-8859-1" if self._other else "utf-8" if self._utf8 else "ascii"
 
 
 def check_pairs(pairs: list[Pair]) -> None:

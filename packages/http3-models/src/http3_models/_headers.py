@@ -1,8 +1,9 @@
 """`Headers`, a case-insensitive, ordered multi-dict of header fields (RFC 9110 section 5).
 
 Fields are kept as pairs of bytes, names as they were written: that is what HTTP/1.1 sends. Looking up goes
-through an index by lower-case name, built when first asked for and dropped by each change; so a parser
-hands over its list for nothing, and reading ten fields costs one pass.
+through an index by lower-case name, built when first asked for and kept up with changes; so a parser hands
+over its list for nothing, and reading ten fields costs one pass. While fields are replaced or removed, they
+are in `Slots` instead of the list, which is made again when it is next asked for.
 
 Text and bytes: str values are stored as UTF-8, or in the encoding that was set. Bytes are read as ASCII
 or UTF-8 if all fields allow it, else as ISO-8859-1; setting `encoding` settles it.
@@ -14,7 +15,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from typing import Any, TypeAlias, TypeVar, Union, overload
 
 from ._brief import brief
-from ._header_fields import Index, Pair, Text, check_pairs, indexed, key_of, known_names, pair_of, two
+from ._header_fields import (
+    Beyond,
+    Index,
+    Pair,
+    Slots,
+    Text,
+    check_pairs,
+    indexed,
+    key_of,
+    known_names,
+    pair_of,
+    two,
+)
 
 HeaderFields: TypeAlias = Union[
     "Headers", Mapping[str, Text], Mapping[bytes, Text], Iterable[tuple[Text, Text]]
@@ -63,11 +76,15 @@ class Headers(MutableMapping[str, str]):
     names the header for other types. Whether all of it may be sent is asked by `check`.
     """
 
-    __slots__ = ("_checked", "_derived", "_encoding", "_index", "_pairs", "_stem", "version")
+    __slots__ = (
+        "_beyond", "_checked", "_derived", "_encoding", "_index", "_list", "_slots", "_stem", "version",
+    )  # fmt: skip
 
-    _pairs: list[Pair]
+    _list: list[Pair]  # what `_slots` hold is newer
+    _slots: Slots | None
     _index: Index | None
-    _encoding: str | None
+    _encoding: str | None  # as set
+    _beyond: Beyond | None  # what else settles it, once it was asked for
     _checked: int
     _derived: dict[object, Any]
     _stem: tuple[Headers, list[Pair]] | None  # where these are other headers and some pairs behind them
@@ -76,8 +93,8 @@ class Headers(MutableMapping[str, str]):
     """Grows with each change; for caches of what was derived from the fields."""
 
     def __init__(self, headers: HeaderFields | None = None, encoding: str | None = None) -> None:
-        self._encoding = None
-        self._index = None
+        self._encoding = self._beyond = None
+        self._index = self._slots = None
         self._checked = -1
         self._derived = {}
         self._stem = None
@@ -86,18 +103,18 @@ class Headers(MutableMapping[str, str]):
             self.encoding = encoding
         elif headers is not None and isinstance(headers, Headers):
             self._encoding = headers._encoding
-        self._pairs = self._pairs_of(headers)
+        self._list = self._pairs_of(headers)
 
     @classmethod
     def _from_raw(cls, pairs: list[Pair], index: Index | None = None) -> Headers:
         """Headers of pairs that a parser has validated; the list is taken over, not copied.
 
-        ``index``: where the parser has made one of the pairs.
+        ``index``: where the parser has made one of the pairs; taken over, too.
         """
         self = cls.__new__(cls)
-        self._pairs = pairs
+        self._list = pairs
         self._index = index
-        self._encoding = None
+        self._slots = self._encoding = self._beyond = None
         self._checked = -1
         self._derived = {}
         self._stem = None
@@ -106,7 +123,7 @@ class Headers(MutableMapping[str, str]):
 
     def _grown(self, pairs: list[Pair]) -> Headers:
         """Headers of their own: these, which nobody will change, and behind them ``pairs``, known as good."""
-        grown = type(self)._from_raw(self._pairs + pairs)
+        grown = type(self)._from_raw(self._list + pairs)
         grown._encoding = self._encoding
         grown._checked = 0 if self._checked == self.version else -1
         grown._stem = (self, pairs)
@@ -117,12 +134,13 @@ class Headers(MutableMapping[str, str]):
     @property
     def raw(self) -> list[Pair]:
         """The fields as pairs of bytes, names in lower case; a new list."""
-        return [(name.lower(), value) for name, value in self._pairs]
+        pairs = self._list if self._slots is None else self._pairs  # a call less for most
+        return [(name.lower(), value) for name, value in pairs]
 
     @property
     def wire(self) -> list[Pair]:
         """The fields as pairs of bytes, names as written; a new list."""
-        return self._pairs.copy()
+        return (self._list if self._slots is None else self._pairs).copy()
 
     @property
     def encoding(self) -> str:
@@ -132,14 +150,10 @@ class Headers(MutableMapping[str, str]):
         """
         if self._encoding is not None:
             return self._encoding
-        everything = b"".join([part for pair in self._pairs for part in pair])
-        if everything.isascii():
-            return "ascii"
-        try:
-            everything.decode()
-        except UnicodeDecodeError:
-            return "iso-8859-1"
-        return "utf-8"
+        beyond = self._beyond
+        if beyond is None:
+            self._beyond = beyond = Beyond(self._pairs)
+        return beyond.encoding
 
     @encoding.setter
     def encoding(self, encoding: str) -> None:
@@ -196,50 +210,53 @@ class Headers(MutableMapping[str, str]):
     def __setitem__(self, name: Text, value: Text) -> None:
         """Replace all fields of this name by one, where the first of them stood; else append it."""
         pair = pair_of(name, value, self._encoding or "utf-8")
-        key = pair[0].lower()
-        if key not in self._values():
-            self._pairs.append(pair)
-        else:
-            at = next(at for at, (found, _) in enumerate(self._pairs) if found.lower() == key)
-            self._pairs[at] = pair
-            self._pairs[at + 1 :] = [each for each in self._pairs[at + 1 :] if each[0].lower() != key]
+        self._put(pair[0].lower(), [pair])
         self._changed()
 
     def __delitem__(self, name: Text) -> None:
         """Remove all fields of this name. Raises KeyError where there are none."""
         key = key_of(name)
-        if key not in self._values():
+        index = self._values()
+        if key not in index:
             raise KeyError(name)
-        self._pairs = [pair for pair in self._pairs if pair[0].lower() != key]
+        self._count(self._editable().remove(key), -1)
+        del index[key]
         self._changed()
 
     def add(self, name: Text, value: Text) -> None:
         """Append a field, beside those of the same name."""
-        self._pairs.append(pair_of(name, value, self._encoding or "utf-8"))
+        pair = pair_of(name, value, self._encoding or "utf-8")
+        self._append(pair[0].lower(), [pair])
         self._changed()
 
     def update(self, headers: HeaderFields | None = None, /, **fields: Text) -> None:  # type: ignore[override]
         """Replace the fields of each name given by those given, all of them where a name is repeated."""
-        added = self._pairs_of(headers) + self._pairs_of(fields)
-        names = {name.lower() for name, _ in added}
-        first: dict[bytes, list[Pair]] = {}
-        for pair in added:
-            first.setdefault(pair[0].lower(), []).append(pair)
-        merged: list[Pair] = []
-        for pair in self._pairs:
-            key = pair[0].lower()
-            if key not in names:
-                merged.append(pair)
-            else:
-                merged.extend(first.pop(key, ()))
-        for pairs in first.values():
-            merged.extend(pairs)
-        self._pairs = merged
+        groups: dict[bytes, list[Pair]] = {}
+        for pair in self._pairs_of(headers) + self._pairs_of(fields):
+            groups.setdefault(pair[0].lower(), []).append(pair)
+        for key, pairs in groups.items():
+            self._put(key, pairs)
         self._changed()
+
+    def clear(self) -> None:
+        """Remove all fields."""
+        self._list, self._index, self._slots = [], {}, None
+        self._beyond = None
+        self._changed()
+
+    def popitem(self) -> tuple[str, str]:
+        """Remove the name that was added last; that and its value. Raises KeyError where there is none."""
+        if not self._values():
+            raise KeyError("there are no headers")
+        key, values = self._values().popitem()
+        item = (self._decode(key), self._joined(values))
+        self._count(self._editable().remove(key), -1)
+        self._changed()
+        return item
 
     def copy(self) -> Headers:
         """Headers of their own with the same fields."""
-        copied = type(self)._from_raw(self._pairs.copy())
+        copied = type(self)._from_raw((self._list if self._slots is None else self._pairs).copy())
         copied._encoding = self._encoding
         copied._checked = copied.version if self._checked == self.version else -1
         copied._derived = self._derived
@@ -265,7 +282,7 @@ class Headers(MutableMapping[str, str]):
         Names must be tokens, values must have no control characters but tab (RFC 9110, sections 5.1 and 5.5).
         """
         if self._checked != self.version:
-            check_pairs(self._pairs)
+            check_pairs(self._list if self._slots is None else self._pairs)
             self._checked = self.version
 
     # Comparing and showing
@@ -301,8 +318,55 @@ class Headers(MutableMapping[str, str]):
 
     # Bytes and text
 
+    @property
+    def _pairs(self) -> list[Pair]:
+        """The fields, in order; from now on they are in the list."""
+        slots = self._slots
+        if slots is not None:
+            self._list = slots.pairs()
+            self._slots = None
+        return self._list
+
+    def _editable(self) -> Slots:
+        """The fields, of which some will go; from now on they are in slots."""
+        slots = self._slots
+        if slots is None:
+            self._slots = slots = Slots(self._list)
+        return slots
+
+    def _put(self, key: bytes, pairs: list[Pair]) -> None:
+        """In place of all of this key, or at the end."""
+        index = self._values()
+        if key not in index:
+            self._append(key, pairs)
+            return
+        self._count(self._editable().replace(key, pairs), -1)
+        self._count(pairs, 1)
+        index[key] = _entry(pairs)
+
+    def _append(self, key: bytes, pairs: list[Pair]) -> None:
+        if self._slots is None:
+            self._list += pairs
+        else:
+            self._slots.append(key, pairs)
+        self._count(pairs, 1)
+        index = self._index
+        if index is None:
+            return
+        known = index.get(key)
+        if known is None:
+            index[key] = _entry(pairs)
+        else:
+            values = known if isinstance(known, list) else [known]
+            values += [value for _, value in pairs]
+            index[key] = values
+
+    def _count(self, pairs: list[Pair], by: int) -> None:
+        if self._beyond is not None:
+            self._beyond.count(pairs, by)
+
     def _changed(self) -> None:
-        self._index = self._stem = None
+        self._stem = None
         self._derived = {}
         self.version += 1
 
@@ -330,10 +394,15 @@ class Headers(MutableMapping[str, str]):
         if headers is None:
             return []
         if isinstance(headers, Headers):
-            return headers._pairs.copy()
+            return headers.wire
         encoding = self._encoding or "utf-8"
         if isinstance(headers, Mapping):
             return [pair_of(name, value, encoding) for name, value in headers.items()]
         if isinstance(headers, (str, bytes)) or not isinstance(headers, Iterable):
             raise TypeError(f"headers must be a mapping, pairs or Headers, not {type(headers).__name__}")
         return [pair_of(*two(item), encoding) for item in headers]
+
+
+def _entry(pairs: list[Pair]) -> bytes | list[bytes]:
+    """What stands in an index for the fields of one key."""
+    return pairs[0][1] if len(pairs) == 1 else [value for _, value in pairs]

@@ -9,7 +9,7 @@ accepted here is accepted by h11 with the same fields (a test compares the two).
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._http11_grammar import (
     BLANK_LINE,
@@ -82,7 +82,7 @@ def read_head(
     fields = read_fields(lines)
     if fields is None:
         return DECLINED
-    by_name = dict(fields)
+    by_name: dict[bytes, Any] = dict(fields)  # of bytes; `Headers`, which gets it, may put lists beside them
     repeats = len(by_name) < len(fields)
     if repeats and _repeats_single(fields):
         return DECLINED
