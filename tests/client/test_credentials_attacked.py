@@ -8,7 +8,7 @@ import pytest
 
 from client_worlds import Site, World, redirect
 from http3_client import DigestAuth
-from http3_models import RedirectError, Response, UnsupportedProtocol
+from http3_models import Dispatcher, RedirectError, Response, UnsupportedProtocol
 
 START = "https://bank.example/start"
 SECRETS = {"Authorization": "Bearer secret", "X-Api-Key": "secret", "Cookie": "hand=secret"}
@@ -150,3 +150,83 @@ def test_cookies_that_are_not_taken(world: World, field: str) -> None:
     for host in hosts:
         session.get(f"https://{host}/x/")
         assert "cookie" not in site.last.headers
+
+
+# What a dispatcher, a hook or an auth flow writes into a request is not what the client asked for.
+
+EVIL = "https://evil.example/"
+
+
+class Rewriting(Dispatcher):
+    """Sends requests to another origin, where a redirect awaits them, and adds headers of its own."""
+
+    def __init__(self, url: str, location: str, *, in_place: bool = True) -> None:
+        self.url, self.location, self.in_place = url, location, in_place
+        self.requests: list[tuple[str, str]] = []
+
+    def send(self, request: Any, verify: Any = None, cert: Any = None, timeout: Any = None) -> Response:
+        self.requests.append((str(request.url), f"{cert} {request.headers.raw}"))
+        if len(self.requests) > 1:
+            return Response(200)
+        request.url = self.url
+        if self.in_place:
+            request.headers["X-Signature"] = "secret"
+        else:
+            request.headers = {"X-Signature": "secret", **request.headers}
+        return redirect(self.location)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("location", ["/next", EVIL + "next", "//evil.example/next"])
+@pytest.mark.parametrize("auth", [("user", "secret"), DigestAuth("user", "secret"), None])
+def test_trust_is_in_the_url_that_was_asked(world: World, location: str, in_place: bool, auth: Any) -> None:
+    dispatch = Rewriting(EVIL, location, in_place=in_place)
+    session = world.session(dispatch, headers={"X-Plain": "1"}, secret_headers=["X-Mine"])
+    headers = {"X-Api-Key": "secret", "X-Mine": "secret", "Cookie": "hand=secret"}
+    cookies = {"own": "secret"}
+    session.get(START, auth=auth, headers=headers, cookies=cookies, cert="/secret.pem")
+    assert [url for url, _ in dispatch.requests] == [START, EVIL + "next"]
+    first, second = (headers for _, headers in dispatch.requests)
+    assert first.count("secret") >= 5
+    assert "secret" not in second
+    assert "authorization" not in second
+    assert "x-plain" in second
+
+
+def test_a_redirect_back_to_where_the_client_asked_keeps_auth(world: World) -> None:
+    dispatch = Rewriting("https://10.0.0.1:8080/start", "https://bank.example/next")
+    world.session(dispatch, auth=("user", "secret")).get(START)
+    assert "authorization" in dispatch.requests[1][1]
+    assert "x-signature" not in dispatch.requests[1][1]  # the dispatcher's own, for one request
+
+
+@pytest.mark.parametrize("writer", ["hook", "flow"])
+def test_hooks_and_flows_do_not_change_what_is_trusted(world: World, writer: str) -> None:
+    def move(request: Any) -> Any:
+        if str(request.url) == START:
+            request.url = EVIL
+            request.headers["X-Signature"] = "secret"
+        return request
+
+    class Moving:
+        def auth_flow(self, request: Any) -> Any:
+            request.headers["Authorization"] = "secret"
+            yield move(request)
+
+    site = Site({EVIL: redirect("/next")})
+    options: dict[str, Any] = {"hooks": {"request": [move]}, "auth": ("user", "secret")}
+    session = world.session(site, **(options if writer == "hook" else {"auth": Moving()}))
+    session.get(START, headers={"X-Api-Key": "secret"}, cookies={"own": "secret"})
+    assert site.urls == [EVIL, EVIL + "next"]
+    assert "secret" not in carried(site.last)
+    assert "authorization" not in site.last.headers
+
+
+def test_steps_taken_twice_carry_nothing_either(world: World) -> None:
+    site = Site({START: redirect(EVIL)})
+    session = world.session(site, auth=("user", "secret"))
+    first = session.get(START, headers=SECRETS, cookies={"own": "secret"}, allow_redirects=False)
+    for _ in range(2):
+        session.do(first.next())
+        assert "secret" not in carried(site.last)
+        assert "authorization" not in site.last.headers

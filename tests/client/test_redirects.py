@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,8 @@ from http3_models import (
     TooManyRedirects,
     UnsupportedProtocol,
 )
+
+LONG = "x" * 3_000
 
 
 @pytest.mark.parametrize("verb", ["get", "options", "post", "put", "patch", "delete"])
@@ -284,3 +287,113 @@ def test_an_upgrade_to_https_keeps_credentials(world: World) -> None:
     site = Site({"https://h/a": redirect("http://h/a")})
     world.session(site, auth=("u", "p")).get("https://h/a")
     assert "authorization" not in site.last.headers
+
+
+# Locations that lead nowhere
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("location", ["", "  ", None])
+def test_an_empty_location_is_like_one_that_is_missing(
+    world: World, location: str | None, status: int, stream: bool
+) -> None:
+    headers = {} if location is None else {"Location": location}
+    site = Site({"/a": Response(status, headers=headers, content=b"here")})
+    session = world.session(site)
+    for allow_redirects in (True, False):
+        response = session.post("https://h/a", allow_redirects=allow_redirects, stream=stream)
+        assert (response.status_code, session.do(response.read())) == (status, b"here")
+        assert (response.is_redirect, response.next, response.history) == (False, None, [])
+    assert len(site.requests) == 2
+
+
+SCHEMES = [
+    "mailto:user@example.org",
+    "ftp://h/x",
+    "javascript:alert(1)",
+    "data:,x",
+    "file:///x",
+    "HTTPX://h/",
+]
+MALFORMED = [
+    "http:/x",
+    "http:x",
+    "https:///x",
+    "http://",
+    "//",
+    "http://h:bad/",
+    "https://a b/",
+    "http://[::1/",
+]
+
+
+@pytest.mark.parametrize("location", [*SCHEMES, *MALFORMED])
+@pytest.mark.parametrize("stepping", [False, True])
+def test_what_is_not_followed_names_hop_and_location(world: World, location: str, stepping: bool) -> None:
+    site = Site({"/start": redirect("/hop", 303), "/hop": redirect(location, 307)})
+    session = world.session(site)
+    with pytest.raises(RedirectError) as caught:
+        if not stepping:
+            session.post("https://user:secret@h/start", data=b"x")
+        response = session.post("https://user:secret@h/start", data=b"x", allow_redirects=False)
+        response = session.do(response.next())
+        assert response.is_redirect
+        session.do(response.next())
+    error = caught.value
+    assert "GET https://h/hop was answered 307" in str(error)
+    assert repr(location.lower() if location in SCHEMES else location) in str(error)
+    assert "secret" not in str(error)
+    assert (error.response.status_code, error.response.url.path) == (307, "/hop")
+    assert isinstance(error.response, world.response_class)
+    assert error.response.content == b"moved"
+    assert error.request.url.path == "/hop"
+    assert isinstance(error, InvalidURL) is isinstance(error, UnsupportedProtocol) is (location in SCHEMES)
+    if location in MALFORMED:
+        assert isinstance(error.__cause__, InvalidURL)
+    assert len(site.requests) == 2
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.response.status_code) == (type(error), str(error), 307)
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("ftp://user:hunter2@h/x", "ftp://"),
+        ("http://user:hunter2@h:bad/", "http://"),
+        ("http:/user:hunter2@h/", "Location"),
+        ("http://h:bad/" + LONG, "http://h:bad/xxx"),
+        ("foo:" + LONG, "foo:xxx"),
+        (b"http://h:\xe9/", r"http://h:\xe9/".replace(r"\xe9", "\xe9")),
+    ],
+)
+def test_locations_in_messages_are_short_and_without_credentials(
+    world: World, location: Any, shown: str
+) -> None:
+    with pytest.raises(RedirectError) as caught:
+        world.session(Site({"/a": redirect(location)})).get("https://h/a")
+    assert shown in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize(
+    ("pages", "kind", "hop", "location"),
+    [
+        ({"/a": redirect("/b"), "/b": redirect("/b")}, RedirectLoop, "GET https://h/b", "/b"),
+        ({"/a": redirect("/b", 307), "/b": redirect("/c")}, TooManyRedirects, "POST https://h/b", "/c"),
+        ({"/a": redirect("/b", 307)}, RedirectBodyUnavailable, "POST https://h/a", "/b"),
+    ],
+)
+def test_every_redirect_error_names_hop_and_location(
+    world: World, pages: dict[str, Response], kind: type[RedirectError], hop: str, location: str
+) -> None:
+    site = Site({**pages})
+    if kind is RedirectBodyUnavailable:
+        site.pages["/a"] = lambda request: _consume(world, request, pages["/a"])
+    session = world.session(site, max_redirects=1 if kind is TooManyRedirects else 20)
+    with pytest.raises(kind) as caught:
+        session.post("https://h/a", data=iter([b"once"]))
+    assert f"{hop} was answered {caught.value.response.status_code}" in str(caught.value)
+    assert f"with Location {location!r}" in str(caught.value)
+    assert str(caught.value.response.url) in hop

@@ -9,8 +9,8 @@ The names follow the way of a request:
       _follow            end the redirecting response, ask `_redirects` for the next request
 
 Rules kept here: whatever fails, the response at hand is closed; no user code (auth, hooks, bodies) runs under
-a lock; what auth and hooks do to a request stays on that hop, since the next one starts from the headers
-as they were before.
+a lock; what auth, hooks and a user's dispatcher do to a request stays on that hop, since the next one starts
+from the headers as they were before, and trust is decided by the URL that was asked for.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from http3_models._response_bodies import MemoryBody, abandon
 from http3_models._url import redacted
 
 from ._bodies import finish, hold_to
-from ._redirects import Chain, is_redirect, next_request
+from ._redirects import Chain, is_redirect, next_request, tell_where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -61,7 +61,8 @@ class Call:
     """What one call has to remember between its hops. ``sent`` is the request that went out last."""
 
     __slots__ = (
-        "_auth", "_chain", "_checked", "_dispatching", "_plain", "_settings", "_started", "_views", "sent",
+        "_asked", "_auth", "_chain", "_checked", "_dispatching", "_plain", "_settings", "_started", "_views",
+        "sent",
     )  # fmt: skip
 
     def __init__(
@@ -80,7 +81,8 @@ class Call:
         self._dispatching = dispatching
         self._views = views
         self._started = dispatching.now()
-        self._plain = request.headers  # of this hop, as they were before auth and hooks
+        self._asked = request.url  # of this hop, and
+        self._plain = request.headers  # these as well, as they were before auth, hooks and dispatcher
         self._chain: Chain | None = None  # begun by the first redirect
 
     async def run(self, *, stream: bool, allow_redirects: bool) -> ResponseState:
@@ -108,7 +110,7 @@ class Call:
         set_cookies(request, self._settings, direct=self._chain is None or self._chain.stays)
 
     def _hop(self, request: RequestState) -> Coroutine[Any, Any, ResponseState]:
-        self._plain = request.headers
+        self._asked, self._plain = request.url, request.headers
         if self._auth is None or (self._chain is not None and not self._chain.stays):
             return self._exchange(request)
         return self._authenticate(request, self._auth)
@@ -211,6 +213,7 @@ class Call:
             request = self._next_request(sent, response)
         except RedirectError as exc:
             exc.response = self._views.response(response)
+            tell_where(exc, sent, response)
             raise
         following = await self._hop(request)
         following.history = [*response.history, response, *following.history]
@@ -224,7 +227,7 @@ class Call:
         chain.count(sent)
         if sent.headers is not self._plain:
             chain.add_secrets(_changed(self._plain, sent.headers))
-        request = next_request(sent, self._plain, response, chain)
+        request = next_request(sent, self._plain, response, chain, self._asked)
         self._set_cookies(request)
         chain.admit(request)
         return request

@@ -66,7 +66,7 @@ class BlockingSend:
 
     def _send(self, request: RequestState) -> ResponseState:
         response = self._dispatch.send(
-            Request._of(request), verify=request.verify, cert=request.cert, timeout=time_left(request)
+            Request._of(lent(request)), verify=request.verify, cert=request.cert, timeout=time_left(request)
         )
         return _record(response, request)
 
@@ -99,8 +99,9 @@ class AsyncSend:
         self.now = _clock_of(dispatch)
 
     async def exchange(self, request: RequestState) -> ResponseState:
+        view = AsyncRequest._of(lent(request))
         response = await self._dispatch.send(
-            AsyncRequest._of(request), verify=request.verify, cert=request.cert, timeout=time_left(request)
+            view, verify=request.verify, cert=request.cert, timeout=time_left(request)
         )
         return _record(response, request)
 
@@ -256,6 +257,12 @@ def send_suspends(dispatch: Any) -> bool:
     import inspect
 
     return inspect.iscoroutinefunction(dispatch.send)
+
+
+def lent(request: RequestState) -> RequestState:
+    """The request for a user's dispatcher: what that does to the headers won't be seen by the next hop."""
+    request.headers = request.headers.copy()
+    return request
 
 
 def time_left(request: RequestState) -> TimeoutConfig | None:

@@ -5,7 +5,8 @@ origin? If not, everything secret is left behind: headers that carry credentials
 there, cookies set by hand, a Host by hand, the client certificate. What was left behind once does not come
 back in this chain, even if it returns to where it began: then another server has chosen the URL.
 
-Errors leave here without ``.response``; `_engine`, which has the views, adds it.
+Errors leave here without ``.response``; `_call`, which has the views, adds it, and has `tell_where` say which
+hop it was.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from http3_models import (
     TooManyRedirects,
     UnsupportedProtocol,
 )
+from http3_models._bodies import EMPTY_BODY
 from http3_models._brief import brief, cut
-from http3_models._content import EmptyBody
+from http3_models._exceptions import UnsupportedRedirect
 from http3_models._headers import SECRET_HEADERS
 from http3_models._records import RequestState
+from http3_models._response_base import is_redirect
 from http3_models._url import URL, redacted
+from http3_models._url_parse import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +36,10 @@ if TYPE_CHECKING:
     from http3_models import Headers
     from http3_models._records import RequestBody, ResponseState
 
-REDIRECT_CODES: Final = frozenset({301, 302, 303, 307, 308})
+__all__ = [
+    "DEFAULT_SECRET_HEADERS", "Chain", "check_scheme", "is_redirect", "next_request", "same_origin",
+    "tell_where",
+]  # fmt: skip
 
 DEFAULT_SECRET_HEADERS: Final = SECRET_HEADERS
 """Names, in lower case, of headers that never cross to another origin."""
@@ -60,7 +67,7 @@ class Chain:
         self._count += 1
         if self._count > self._limit:
             raise TooManyRedirects(
-                f"More than {self._limit} redirects (max_redirects), at {redacted(request.url)}"
+                f"More than {self._limit} redirects (max_redirects), at {cut(redacted(request.url))}"
             )
 
     def remember(self, sent: RequestState) -> None:
@@ -71,19 +78,14 @@ class Chain:
         """Raises RedirectLoop if the same was sent already: it would be answered the same way."""
         if _identity(request) in self._seen:
             raise RedirectLoop(
-                f"Redirect loop: {request.method} {redacted(request.url)} was already sent in this chain, "
-                "with the same cookies"
+                f"Redirect loop: {request.method} {cut(redacted(request.url))} was already sent in this "
+                "chain, with the same cookies"
             )
 
 
 def _identity(request: RequestState) -> tuple[str, str, str | None]:
     url = request.url
     return (request.method, f"{url.scheme}://{url.netloc}{url.full_path}", request.headers.get("cookie"))
-
-
-def is_redirect(response: ResponseState) -> bool:
-    """True for a status that redirects, with a Location to go to."""
-    return response.status_code in REDIRECT_CODES and "location" in response.headers
 
 
 def same_origin(old: URL, new: URL) -> bool:
@@ -93,23 +95,28 @@ def same_origin(old: URL, new: URL) -> bool:
     return old.host == new.host and (old.scheme, old.port, new.scheme, new.port) == ("http", 80, "https", 443)
 
 
-def next_request(sent: RequestState, plain: Headers, response: ResponseState, chain: Chain) -> RequestState:
+def next_request(
+    sent: RequestState, plain: Headers, response: ResponseState, chain: Chain, asked: URL | None = None
+) -> RequestState:
     """The request that a redirect asks for, all but its Cookie header.
 
-    ``sent`` is what was answered; ``plain`` its headers as they were before auth and hooks saw them.
-    Raises RedirectError, RedirectBodyUnavailable, UnsupportedProtocol.
+    ``sent`` is what was answered; ``plain`` its headers and ``asked`` its URL (None: the same) as they were
+    before auth, hooks and the dispatcher saw them. A Location is resolved against where it was sent, but
+    what is trusted is where the client meant to send it. Raises RedirectError, RedirectBodyUnavailable, and
+    UnsupportedRedirect.
     """
     url = _target(sent.url, response)
     method = _next_method(response.status_code, sent.method)
-    stays = same_origin(sent.url, url)
+    asked = sent.url if asked is None else asked
+    stays = same_origin(asked, url)
     chain.stays = chain.stays and stays
     return RequestState(
         method,
         url,
-        _next_headers(plain, sent.url, url, chain.secrets, stays=stays, drops_body=method != sent.method),
-        EmptyBody() if method != sent.method else _again(sent.body, url),
-        cookies=sent.cookies if stays else None,
-        hand_cookie=sent.hand_cookie if stays else None,
+        _next_headers(plain, asked, url, chain.secrets, stays=stays, drops_body=method != sent.method),
+        EMPTY_BODY if method != sent.method else _again(sent.body, url),
+        cookies=sent.cookies if chain.stays else None,
+        hand_cookie=sent.hand_cookie if chain.stays else None,
         timeout=sent.timeout,
         deadline=sent.deadline,
         verify=sent.verify,
@@ -120,15 +127,13 @@ def next_request(sent: RequestState, plain: Headers, response: ResponseState, ch
 
 def _target(base: URL, response: ResponseState) -> URL:
     """The absolute URL that Location names, with the fragment carried over (RFC 9110 10.2.2)."""
-    location = _location(response, base)
     try:
-        url = base.join(location)
+        url = base.join(_location(response))
         if url.scheme in ("http", "https"):
-            url = _settled(URL(url), base)
+            return _settled(URL(url), base)
     except InvalidURL as exc:
-        raise RedirectError(f"The redirect of {redacted(base)} leads to an invalid URL: {exc}") from exc
-    check_scheme(url)
-    return url
+        raise RedirectError(f"The redirect leads to an invalid URL: {exc}") from exc
+    raise UnsupportedRedirect(_only_http(url))
 
 
 def _settled(url: URL, base: URL) -> URL:
@@ -141,16 +146,40 @@ def _settled(url: URL, base: URL) -> URL:
 def check_scheme(url: URL) -> None:
     """Raises UnsupportedProtocol for what is neither http nor https."""
     if url.scheme not in ("http", "https"):
-        raise UnsupportedProtocol(
-            f"The scheme of {cut(redacted(url))} is {brief(url.scheme)}; only http and https are supported"
-        )
+        raise UnsupportedProtocol(_only_http(url))
 
 
-def _location(response: ResponseState, base: URL) -> str:
-    values = {value for name, value in response.headers.raw if name == b"location"}
+def _only_http(url: URL) -> str:
+    return f"The scheme of {cut(redacted(url))} is {brief(url.scheme)}; only http and https are supported"
+
+
+def tell_where(error: RedirectError, sent: RequestState, response: ResponseState) -> None:
+    """Have an error say which hop it was and what Location was given; credentials are left out."""
+    hop = f"{sent.method} {cut(redacted(sent.url))} was answered {response.status_code}"
+    locations = " and ".join([_shown(_decoded(value)) for value in _locations(response)[:2]])
+    error.args = (f"{hop} with Location {locations}: {error}",)
+
+
+def _shown(location: str) -> str:
+    try:
+        return brief(redacted(URL(location, allow_relative=True)))
+    except InvalidURL:
+        return shown(location)
+
+
+def _locations(response: ResponseState) -> list[bytes]:
+    """The different values that are given, in order."""
+    return list(dict.fromkeys(value for name, value in response.headers.raw if name == b"location"))
+
+
+def _location(response: ResponseState) -> str:
+    values = _locations(response)
     if len(values) > 1:
-        raise RedirectError(f"The redirect of {redacted(base)} names {len(values)} different locations")
-    value = values.pop()
+        raise RedirectError(f"The redirect names {len(values)} different locations")
+    return _decoded(values[0])
+
+
+def _decoded(value: bytes) -> str:
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
@@ -171,7 +200,7 @@ def _next_headers(
     by_hand = headers.get("host") not in (None, old.netloc)
     if "host" in headers and not (by_hand and stays):
         headers["Host"] = new.netloc
-    for name in set(headers):
+    for name in {*headers} - {"host"}:
         gone = name == "cookie" or (not stays and name in secrets)
         if gone or (drops_body and (name.startswith("content-") or name == "transfer-encoding")):
             del headers[name]
@@ -181,7 +210,7 @@ def _next_headers(
 def _again(body: RequestBody, url: URL) -> RequestBody:
     if not body.can_send_again:
         raise RedirectBodyUnavailable(
-            f"The redirect to {redacted(url)} asks for the request's body again, and it comes only once; "
-            "send bytes or a seekable file"
+            f"The redirect to {cut(redacted(url))} asks for the request's body again, and it comes only "
+            "once; send bytes or a seekable file"
         )
     return body

@@ -258,6 +258,10 @@ class UnsupportedProtocol(TransportError, InvalidURL):
     """The URL's scheme is neither http nor https."""
 
 
+class UnsupportedRedirect(RedirectError, UnsupportedProtocol):
+    """A redirect to what is neither http nor https. Either base catches it, so it has no public name."""
+
+
 class CookieConflict(Http3Error):
     """Several cookies have this name; give domain or path."""
 

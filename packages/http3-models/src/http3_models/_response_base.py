@@ -6,7 +6,7 @@ belongs to the view. The reading verbs are in `_response`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from ._brief import brief
 from ._encodings import usable_encoding
@@ -38,7 +38,12 @@ if TYPE_CHECKING:
 
 RequestT = TypeVar("RequestT", "Request", "AsyncRequest")
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REDIRECT_CODES: Final = frozenset({301, 302, 303, 307, 308})
+
+
+def is_redirect(state: ResponseState) -> bool:
+    """True for a status that redirects, with a Location to go to; an empty one leads nowhere."""
+    return state.status_code in REDIRECT_CODES and any(state.headers.getlist("location"))
 
 
 class BaseResponse(Generic[RequestT]):
@@ -160,9 +165,8 @@ class BaseResponse(Generic[RequestT]):
 
     @property
     def is_redirect(self) -> bool:
-        """301, 302, 303, 307 or 308 with a Location."""
-        state = self._state
-        return state.status_code in _REDIRECTS and "location" in state.headers
+        """301, 302, 303, 307 or 308 with a Location that is not empty."""
+        return is_redirect(self._state)
 
     @property
     def is_success(self) -> bool:
