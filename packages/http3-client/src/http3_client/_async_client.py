@@ -277,7 +277,11 @@ class AsyncClient(HasSettings):
         return await self.request("DELETE", url, **options)
 
     async def close(self) -> None:
-        """Close idle connections now, busy ones when their response ends. Idempotent."""
+        """Close idle connections now, busy ones when their response ends. Idempotent.
+
+        If it can't run (no event loop, no thread) or is cancelled, the client is still open, and `close` may
+        be called again.
+        """
         await self._engine.close()
 
     async def __aenter__(self) -> Self:

@@ -13,6 +13,8 @@ from http3_models._reading import close, drain
 from http3_models._records import Deadline, WholeBody
 from http3_models._response_bodies import MemoryBody
 
+from ._cancelling import until_deadline
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 _DRAIN_SECONDS = 5.0
 """How long a body that nobody wants may keep us, whatever the read timeout: a new connection is cheaper."""
+
+
+_BLOCKS = "; its body blocks, which can't be interrupted"
 
 
 class DeadlineBody:
@@ -68,6 +73,26 @@ class WholeDeadlineBody(DeadlineBody, WholeBody):
         return content
 
 
+class BlockingBody(DeadlineBody):
+    """A body of the user's that blocks: the deadline is looked at when it has brought something."""
+
+    __slots__ = ()
+
+    async def read_chunk(self) -> bytes:
+        chunk = await self._body.read_chunk()
+        self._deadline.check(self._request, Delivery.MAYBE_PROCESSED, _BLOCKS)
+        return chunk
+
+
+class CancelledBody(DeadlineBody):
+    """A body of the user's that suspends: reading it is cancelled when the deadline passes."""
+
+    __slots__ = ()
+
+    async def read_chunk(self) -> bytes:
+        return await until_deadline(self._request, self._body.read_chunk)
+
+
 def is_streaming(response: ResponseState) -> bool:
     """True if there is a body that is still to come."""
     return (
@@ -75,13 +100,13 @@ def is_streaming(response: ResponseState) -> bool:
     )
 
 
-def hold_to(response: ResponseState, deadline: Deadline) -> None:
-    """Hold the response's body to the deadline."""
+def hold_to(response: ResponseState, deadline: Deadline, kind: type[DeadlineBody] = DeadlineBody) -> None:
+    """Hold the response's body to the deadline. ``kind``: how, where it does not keep to it by itself."""
     body = response.body
     if body is not None and response.request is not None and is_streaming(response):
         # What another client answers may be read whole, but that one knows nothing of this deadline.
         keeps = isinstance(body, WholeBody) and body.deadline is deadline
-        held = WholeDeadlineBody if keeps else DeadlineBody
+        held = WholeDeadlineBody if keeps else kind
         response.body = held(body, deadline, response.request)
 
 

@@ -20,6 +20,7 @@ from ._construction import make_engine
 from ._opening import HTTP_VERSIONS, check_instance
 from ._options import RequestOptions, spelled_out
 from ._redirects import is_redirect
+from ._runners import run_by
 from ._settings import HasSettings
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Client(HasSettings):
       chain.
     - ``replay``: send a request once more where a broken connection proves that it is safe.
     - ``secret_headers``: names of headers, beside the usual ones, that never cross to another origin.
-    - ``runner``: what drives the engine, an object with ``run(coroutine)``, where the default won't do.
+    - ``runner``: what drives the engine and all that suspends in it (ASGI applications, asynchronous
+      dispatchers, backends), an object with ``run(coroutine)``. Hooks and auth flows run inside it as well.
     - ``limits``: `Limits`, bounds on what a server may send.
     - ``egress``: `EgressPolicy`, addresses that are never connected to; for URLs that strangers chose.
 
@@ -133,6 +135,7 @@ class Client(HasSettings):
             secret_headers=secret_headers,
             limits=limits,
             egress=egress,
+            has_runner=runner is not None,
         )
 
     def __repr__(self) -> str:
@@ -286,7 +289,11 @@ class Client(HasSettings):
         return self.request("DELETE", url, **options)
 
     def close(self) -> None:
-        """Close idle connections now, busy ones when their response ends. Idempotent."""
+        """Close idle connections now, busy ones when their response ends. Idempotent.
+
+        If it fails because nothing could run it (no event loop, no thread, a runner that raises), the client
+        is still open, and `close` may be called again.
+        """
         self._run(self._engine.close())
 
     def __enter__(self) -> Self:
@@ -318,4 +325,4 @@ def _run_of(runner: Runner | None) -> Run:
     check_instance("runner", runner, "run")
     if not callable(getattr(runner, "run", None)):
         raise TypeError(f"runner must have a method run(coroutine), and {type(runner).__name__} has none")
-    return runner.run
+    return partial(run_by, runner)

@@ -60,6 +60,7 @@ def make_engine(
     secret_headers: Iterable[str],
     limits: Limits | None,
     egress: EgressPolicy | None,
+    has_runner: bool = False,
 ) -> Engine:
     """Check and convert all of it.
 
@@ -100,9 +101,11 @@ def make_engine(
             as_flag("raise_app_exceptions", raise_app_exceptions),
             pool,
             asynchronous=views.asynchronous,
+            has_runner=has_runner,
         ),
         fallback_base=None if app is None else URL(_LOCALHOST),
         # A dispatcher of the caller's own has defaults of its own: it hears only of what was asked for.
         verify=None if dispatch is None or verify is True else verify,
         cert=None if dispatch is None else cert,
+        is_open=dispatch is not None,
     )

@@ -8,12 +8,15 @@ The engine asks for `Exchange`. Our own dispatchers offer it; a user's `Dispatch
     ours, suspends         `Bridged`: on a loop of its own        as it is
     user's Dispatcher      `BlockingSend`                         `ThreadedSend`: in threads of its own
     user's AsyncDispatcher `Bridged` over `AsyncSend`             `AsyncSend`
+
+In a `Client` with a runner of the user's nothing is bridged: that runner drives what suspends, too.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from http3_models import (
@@ -23,22 +26,29 @@ from http3_models import (
     Delivery,
     Dispatcher,
     Request,
+    RequestError,
     Response,
     TimeoutConfig,
+    TotalTimeout,
 )
 from http3_models._config import shortened
+from http3_models._reading import close
 from http3_models._response_base import reissued
-from http3_models._response_bodies import abandon
+from http3_models._response_bodies import abandon, settle
 
-from ._bodies import is_streaming
+from ._bodies import BlockingBody, CancelledBody, hold_to, is_streaming
+from ._cancelling import until_deadline
 from ._runners import loop_runner
 from ._workers import CAN_THREAD, ThreadedBody, in_thread, send_in_thread
 
 if TYPE_CHECKING:
     from http3_models import Headers
-    from http3_models._records import RequestState, ResponseBody, ResponseState
+    from http3_models._records import Deadline, RequestState, ResponseBody, ResponseState
 
     from ._runners import JSPIRunner, LoopRunner
+
+
+_NO_INTERRUPT = "which can't be interrupted"
 
 
 class Dispatching(Protocol):
@@ -53,74 +63,122 @@ class Dispatching(Protocol):
 
 
 class BlockingSend:
-    """A user's `Dispatcher`, called where we are."""
+    """A user's `Dispatcher`, called where we are. Nothing can end it before it returns."""
 
-    __slots__ = ("_dispatch", "now")
+    __slots__ = ("_dispatch", "is_closed", "now")
 
     def __init__(self, dispatch: Any) -> None:
         self._dispatch = dispatch
+        self.is_closed = False
         self.now = _clock_of(dispatch)
 
     async def exchange(self, request: RequestState) -> ResponseState:
-        return self._send(request)
+        deadline = request.deadline
+        if deadline is None:
+            return self._send(request)
+        request.phases.begin(self.now)
+        response = self._send(request)
+        await _check_end(response, deadline, request, f"{_send_of(self._dispatch)} blocks, {_NO_INTERRUPT}")
+        hold_to(response, deadline, BlockingBody)
+        return response
 
     def _send(self, request: RequestState) -> ResponseState:
-        response = self._dispatch.send(
-            Request._of(lent(request)), verify=request.verify, cert=request.cert, timeout=time_left(request)
-        )
-        return _record(response, request)
+        view = Request._of(lent(request))
+        started = self.now()
+        try:
+            response = self._dispatch.send(
+                view, verify=request.verify, cert=request.cert, timeout=time_left(request)
+            )
+        except RequestError as exc:
+            _unsign(exc, view)
+            raise
+        return _record(response, request, self.now, started)
 
     async def close(self) -> None:
-        self._dispatch.close()
+        self._close()
+
+    def _close(self) -> None:
+        """Close the dispatcher, once; again only if the first time was interrupted."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        try:
+            _closing_of(self._dispatch)()
+        except BaseException as exc:
+            self.is_closed = isinstance(exc, Exception)
+            raise
 
 
 class ThreadedSend(BlockingSend):
-    """A user's `Dispatcher` under an async client; see `_workers`."""
+    """A user's `Dispatcher` under an async client; see `_workers`. The deadline leaves its thread behind."""
 
     __slots__ = ()
 
     async def exchange(self, request: RequestState) -> ResponseState:
-        response = await send_in_thread(self._send, request)
+        deadline = request.deadline
+        if deadline is None:
+            return self._threaded(await send_in_thread(self._send, request))
+        request.phases.begin(self.now)
+        response = await until_deadline(request, partial(send_in_thread, self._send, request))
+        hold_to(self._threaded(response), deadline, CancelledBody)
+        return response
+
+    def _threaded(self, response: ResponseState) -> ResponseState:
         if response.body is not None and is_streaming(response):
             response.body = ThreadedBody(response.body)
         return response
 
     async def close(self) -> None:
-        await in_thread(self._dispatch.close, lambda _: None)
+        await in_thread(self._close, lambda _: None)
 
 
 class AsyncSend:
-    """A user's `AsyncDispatcher`."""
+    """A user's `AsyncDispatcher`; it is cancelled at the deadline.
 
-    __slots__ = ("_dispatch", "now")
+    ``owner``: what it is the asynchronous face of (a `MockDispatcher`), which is closed in its place.
+    """
 
-    def __init__(self, dispatch: Any) -> None:
+    __slots__ = ("_dispatch", "_owner", "is_closed", "now")
+
+    def __init__(self, dispatch: Any, owner: Any = None) -> None:
         self._dispatch = dispatch
-        self.now = _clock_of(dispatch)
+        self._owner = dispatch if owner is None else owner
+        self.is_closed = False
+        self.now = _clock_of(self._owner)
 
     async def exchange(self, request: RequestState) -> ResponseState:
+        deadline = request.deadline
+        if deadline is None:
+            return await self._send(request)
+        request.phases.begin(self.now)
+        response = await until_deadline(request, partial(self._send, request))
+        # It did not suspend, or held its cancellation back.
+        await _check_end(response, deadline, request, f"{_send_of(self._dispatch)} could not be cancelled")
+        hold_to(response, deadline, CancelledBody)
+        return response
+
+    async def _send(self, request: RequestState) -> ResponseState:
         view = AsyncRequest._of(lent(request))
-        response = await self._dispatch.send(
-            view, verify=request.verify, cert=request.cert, timeout=time_left(request)
-        )
-        return _record(response, request)
+        started = self.now()
+        try:
+            response = await self._dispatch.send(
+                view, verify=request.verify, cert=request.cert, timeout=time_left(request)
+            )
+        except RequestError as exc:
+            _unsign(exc, view)
+            raise
+        return _record(response, request, self.now, started)
 
     async def close(self) -> None:
-        await self._dispatch.close()
-
-
-class AsyncMock(AsyncSend):
-    """`MockDispatcher` and its kind, which have another face for async clients."""
-
-    __slots__ = ("_original",)
-
-    def __init__(self, dispatch: Any) -> None:
-        super().__init__(dispatch._for_async())
-        self._original = dispatch
-        self.now = _clock_of(dispatch)
-
-    async def close(self) -> None:
-        self._original.close()
+        """Close the dispatcher, once; again only if the first time was interrupted."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        try:
+            await settle(_closing_of(self._owner)())
+        except BaseException as exc:
+            self.is_closed = isinstance(exc, Exception)
+            raise
 
 
 class Bridged:
@@ -130,14 +188,26 @@ class Bridged:
     work crosses over. The runner lives until `close`, and until the last open body is closed.
     """
 
-    __slots__ = ("_held", "_inner", "_runner", "now")
+    __slots__ = ("_held", "_inner", "_needs_closing", "_runner", "now")
 
-    def __init__(self, inner: Dispatching, runner: LoopRunner | JSPIRunner | None = None) -> None:
+    def __init__(
+        self,
+        inner: Dispatching,
+        runner: LoopRunner | JSPIRunner | None = None,
+        *,
+        needs_closing: bool = True,
+    ) -> None:
         self._held = True
         self._inner = inner
+        self._needs_closing = needs_closing
         self._runner = loop_runner() if runner is None else runner
         self._runner.retain()
         self.now = inner.now
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` has come to its end; one that can't run may be tried again."""
+        return not self._held
 
     async def exchange(self, request: RequestState) -> ResponseState:
         response = self._runner.run(self._inner.exchange(request))
@@ -148,11 +218,18 @@ class Bridged:
 
     async def close(self) -> None:
         try:
-            self._runner.run(self._inner.close())
-        finally:
-            if self._held:
-                self._held = False
-                self._runner.release()
+            if self._held and self._needs_closing:
+                self._runner.run(self._inner.close())
+        except BaseException:
+            if getattr(self._inner, "is_closed", False):
+                self._let_go()
+            raise
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._held:
+            self._held = False
+            self._runner.release()
 
     def __del__(self) -> None:
         # Of a client that was never closed. Finalisers take no lock, see `LoopRunner.release_later`.
@@ -217,21 +294,31 @@ async def _aborted(body: ResponseBody) -> None:
     body.abort()
 
 
-def adapted(dispatch: object, *, asynchronous: bool) -> Dispatching:
-    """``dispatch`` as the engine wants it. Raises TypeError where it has no ``send`` to call."""
+def adapted(dispatch: object, *, asynchronous: bool, has_runner: bool = False) -> Dispatching:
+    """``dispatch`` as the engine wants it. Raises TypeError where it has no ``send`` to call.
+
+    ``has_runner``: a runner of the user's drives the sync client, and all that suspends in it.
+    """
     native: Any = dispatch
+    awaits = asynchronous or has_runner
     if _has_own("_for_client", dispatch):  # one of ours that blocks or not, as the client needs it
         chosen: Dispatching = native._for_client(asynchronous)
         return chosen
     if _has_own("exchange", dispatch):
-        return native if asynchronous or not exchange_suspends(dispatch) else Bridged(native)
+        return native if awaits or not exchange_suspends(dispatch) else _bridged(native, dispatch)
     if not callable(getattr(dispatch, "send", None)):
         raise TypeError(f"dispatch must be a Dispatcher or an AsyncDispatcher, not {type(dispatch).__name__}")
     if asynchronous and _has_own("_for_async", dispatch):
-        return AsyncMock(native)
+        return AsyncSend(native._for_async(), native)
     if send_suspends(dispatch):
-        return AsyncSend(dispatch) if asynchronous else Bridged(AsyncSend(dispatch))
+        return AsyncSend(dispatch) if awaits else _bridged(AsyncSend(dispatch), dispatch)
     return ThreadedSend(dispatch) if asynchronous and CAN_THREAD else BlockingSend(dispatch)
+
+
+def _bridged(adapter: Dispatching, dispatch: object) -> Bridged:
+    """No loop is started to close what has nothing to close: the `close` that all dispatchers inherit."""
+    inherited = getattr(_closing_of(dispatch), "__func__", None) is AsyncDispatcher.close
+    return Bridged(adapter, needs_closing=not inherited)
 
 
 def _has_own(name: str, dispatch: object) -> bool:
@@ -279,14 +366,49 @@ def _clock_of(dispatch: Any) -> Callable[[], float]:
     return now if callable(now) else time.monotonic
 
 
-def _record(response: object, request: RequestState) -> ResponseState:
-    """A record of our own: a dispatcher may hand out one response many times, or that of another client."""
+def _closing_of(dispatch: Any) -> Callable[[], object]:
+    """Its ``close``, which one without a base class may lack."""
+    close = getattr(dispatch, "close", None)
+    return close if callable(close) else _nothing
+
+
+def _nothing() -> None:
+    pass
+
+
+async def _check_end(response: ResponseState, deadline: Deadline, request: RequestState, why: str) -> None:
+    """Raise TotalTimeout for a response that came too late, and close it."""
+    try:
+        deadline.check(request, Delivery.MAYBE_PROCESSED, f"; {why}")
+    except TotalTimeout:
+        await close(response)
+        raise
+
+
+def _send_of(dispatch: object) -> str:
+    return f"{type(dispatch).__name__}.send()"
+
+
+def _unsign(error: RequestError, view: Request | AsyncRequest) -> None:
+    """Take our own request off an error: the client shows it in its own kind, sync or async."""
+    if error._request is view:
+        error._request = None
+
+
+def _record(
+    response: object, request: RequestState, now: Callable[[], float], started: float
+) -> ResponseState:
+    """A record of our own: a dispatcher may hand out one response many times, or that of another client.
+
+    ``started``: when the dispatcher was asked. What phases took before that is not of this exchange.
+    """
     if not isinstance(response, Response | AsyncResponse):
         abandon(response)
         raise TypeError(
             f"dispatch.send() must return a Response or an AsyncResponse, not {type(response).__name__}"
         )
-    given = response._state
-    record = reissued(given, request)
-    record.content, record.trailers = given.content, given.trailers
+    record = reissued(response._state, request)
+    phases, record.phases = record.phases, None
+    if phases is not None and not (phases.now == now and phases.started < started):
+        request.phases = phases
     return record

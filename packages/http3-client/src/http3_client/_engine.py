@@ -47,7 +47,8 @@ class Engine:
     """What both clients have.
 
     ``verify`` and ``cert`` are what a dispatcher that is not ours is told where a request says nothing;
-    None for our own pool, which knows them.
+    None for our own pool, which knows them. ``is_open``: what requests are sent through is there already, and
+    has to be closed even if it is never used.
     """
 
     __slots__ = (
@@ -71,12 +72,13 @@ class Engine:
         fallback_base: URL | None,
         verify: VerifyTypes | None,
         cert: CertTypes | None,
+        is_open: bool = False,
     ) -> None:
         self.settings = settings
         self.is_closed = False
         self._views = views
         self._open = open_dispatching
-        self._dispatching: Dispatching | None = None
+        self._dispatching: Dispatching | None = open_dispatching() if is_open else None
         self._fallback_base = fallback_base
         self._defaults = RequestDefaults(settings.headers, settings.removed)
         self._verify = verify
@@ -174,13 +176,19 @@ class Engine:
             raise
 
     async def close(self) -> None:
-        """Close what requests are sent through. Idempotent."""
+        """Close what requests are sent through. Idempotent; what could not run may be called again."""
         if self.is_closed:
             return
         self.is_closed = True
         dispatching = self._dispatching
-        if dispatching is not None:
+        if dispatching is None:
+            return
+        try:
             await settle(dispatching.close())  # a `Dispatcher` of ours closes at once
+        except BaseException:
+            # An adapter knows whether the user's dispatcher has failed to close, or was never asked to.
+            self.is_closed = getattr(dispatching, "is_closed", False)
+            raise
 
     def reopen(self) -> None:
         """Start anew after `close`: the client of a request function is wanted again by ``next()``."""

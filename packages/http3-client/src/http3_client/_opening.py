@@ -70,7 +70,13 @@ class PoolOptions:
 
 
 def opener(
-    dispatch: object, app: Any, raise_app_exceptions: bool, pool: PoolOptions, *, asynchronous: bool
+    dispatch: object,
+    app: Any,
+    raise_app_exceptions: bool,
+    pool: PoolOptions,
+    *,
+    asynchronous: bool,
+    has_runner: bool,
 ) -> Callable[[], Dispatching]:
     """A function that opens what the client sends through.
 
@@ -81,12 +87,12 @@ def opener(
         if app is not None:
             raise TypeError("dispatch and app can't be given together: requests go to one of them")
         check_instance("dispatch", dispatch, "send")
-        ready = adapted(dispatch, asynchronous=asynchronous)
+        ready = adapted(dispatch, asynchronous=asynchronous, has_runner=has_runner)
         return lambda: ready
     _require_transport()
     if app is not None:
-        return _app_opener(app, raise_app_exceptions, asynchronous=asynchronous)
-    return lambda: _open_pool(pool, asynchronous=asynchronous)
+        return _app_opener(app, raise_app_exceptions, asynchronous=asynchronous, has_runner=has_runner)
+    return lambda: _open_pool(pool, asynchronous=asynchronous, has_runner=has_runner)
 
 
 def _require_transport() -> None:
@@ -106,26 +112,22 @@ def _lies_on_the_path(package: str) -> bool:
     return any(os.path.isfile(os.path.join(folder, package, "__init__.py")) for folder in sys.path)
 
 
-def _app_opener(app: Any, raise_app_exceptions: bool, *, asynchronous: bool) -> Callable[[], Dispatching]:
+def _app_opener(
+    app: Any, raise_app_exceptions: bool, *, asynchronous: bool, has_runner: bool
+) -> Callable[[], Dispatching]:
     is_asgi = app_kind(app) == "asgi"
 
     def open_app() -> Dispatching:
-        if is_asgi:
-            from http3_transport import ASGIDispatch
+        import http3_transport
 
-            return adapted(
-                ASGIDispatch(app, raise_app_exceptions=raise_app_exceptions), asynchronous=asynchronous
-            )
-        from http3_transport import WSGIDispatch
-
-        return adapted(
-            WSGIDispatch(app, raise_app_exceptions=raise_app_exceptions), asynchronous=asynchronous
-        )
+        make = http3_transport.ASGIDispatch if is_asgi else http3_transport.WSGIDispatch
+        dispatch = make(app, raise_app_exceptions=raise_app_exceptions)
+        return adapted(dispatch, asynchronous=asynchronous, has_runner=has_runner)
 
     return open_app
 
 
-def _open_pool(pool: PoolOptions, *, asynchronous: bool) -> Dispatching:
+def _open_pool(pool: PoolOptions, *, asynchronous: bool, has_runner: bool) -> Dispatching:
     import http3_transport
 
     make_pool = http3_transport.ConnectionPool
@@ -133,7 +135,8 @@ def _open_pool(pool: PoolOptions, *, asynchronous: bool) -> Dispatching:
         return make_pool(backend=pool.backend, **pool.arguments)
     backend = http3_transport.BlockingBackend() if pool.backend is None else pool.backend
     made = make_pool(backend=backend, **pool.arguments)
-    return made if type(backend) is http3_transport.BlockingBackend else Bridged(made)
+    blocks = type(backend) is http3_transport.BlockingBackend
+    return made if blocks or has_runner else Bridged(made)
 
 
 def check_instance(name: str, value: object, method: str) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Coroutine
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -38,6 +39,21 @@ class Runner(Protocol):
 
     def run(self, coroutine: Coroutine[Any, Any, T], /) -> T:
         """Run the coroutine to its end, blocking; return its result or raise its exception."""
+
+
+def run_by(runner: Runner, coroutine: Coroutine[Any, Any, T], /) -> T:
+    """``runner.run(coroutine)``; a coroutine that it refused to begin is closed, lest it warn of that."""
+    try:
+        return runner.run(coroutine)
+    except BaseException:
+        close_unstarted(coroutine)
+        raise
+
+
+def close_unstarted(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Close a coroutine that nobody will run."""
+    if isinstance(coroutine, CoroutineType) and not (coroutine.cr_running or coroutine.cr_suspended):
+        coroutine.close()  # not begun, or at its end, where this does nothing
 
 
 class JSPIRunner:
@@ -84,7 +100,7 @@ class JSPIRunner:
 class _Job:
     """One coroutine on its way through the loop's thread."""
 
-    __slots__ = ("context", "coroutine", "done", "error", "result", "task")
+    __slots__ = ("_has_begun", "context", "coroutine", "done", "error", "result", "task")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], context: contextvars.Context) -> None:
         import threading
@@ -95,6 +111,7 @@ class _Job:
         self.result: Any = None
         self.error: BaseException | None = None
         self.task: asyncio.Task[None] | None = None
+        self._has_begun = False
 
     def start(self) -> None:
         """In the loop's thread: make the task, with the caller's context variables."""
@@ -103,6 +120,7 @@ class _Job:
         self.task = asyncio.get_running_loop().create_task(self._work(), context=self.context)
 
     async def _work(self) -> None:
+        self._has_begun = True
         try:
             self.result = await self.coroutine
         except BaseException as exc:  # noqa: BLE001 (raised again by who waits)
@@ -112,13 +130,19 @@ class _Job:
             self.done.set()
 
     def cancel(self) -> None:
-        """In the loop's thread."""
-        if self.task is not None:
+        """In the loop's thread, after `start`. One that has not begun would never tell that it is done."""
+        if self.task is not None and self._has_begun:
             self.task.cancel()
+        else:
+            import asyncio
 
-    def wait(self) -> None:
+            asyncio.get_running_loop().call_soon(self.cancel)
+
+    def wait(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait for its end. Raises RuntimeError where the loop has ended before."""
         while not self.done.wait(_SLICE):
-            pass
+            if loop.is_closed() and not self.done.is_set():
+                raise RuntimeError("The event loop of this client ended: something that ran on it stopped it")
 
 
 class LoopRunner:
@@ -128,7 +152,7 @@ class LoopRunner:
     is a daemon and knows only its loop: a program that forgets to close its client still ends.
     """
 
-    __slots__ = ("_holders", "_lock", "_loop", "_pid", "_thread")
+    __slots__ = ("_has_ended", "_holders", "_lock", "_loop", "_pid", "_thread")
 
     def __init__(self) -> None:
         import threading
@@ -137,6 +161,7 @@ class LoopRunner:
         self._holders = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._has_ended = threading.Event()  # where something that ran on the loop has stopped it
         self._pid = 0
 
     def __repr__(self) -> str:
@@ -159,18 +184,18 @@ class LoopRunner:
         job = _Job(coroutine, contextvars.copy_context())
         self.retain()
         try:
-            try:
-                loop = self._running_loop()
-            except BaseException:
-                coroutine.close()
-                raise
+            loop = self._running_loop()
             loop.call_soon_threadsafe(job.start)
             try:
-                job.wait()
+                job.wait(loop)
             except BaseException:
-                loop.call_soon_threadsafe(job.cancel)
-                job.wait()
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(job.cancel)
+                    job.wait(loop)
                 raise
+        except BaseException:
+            close_unstarted(coroutine)
+            raise
         finally:
             self.release()
         error, job.error = job.error, None
@@ -205,22 +230,25 @@ class LoopRunner:
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         import os
+        import threading
 
         with self._lock:
-            if self._loop is None or self._pid != os.getpid():
-                if self._loop is not None:
+            if self._loop is None or self._has_ended.is_set() or self._pid != os.getpid():
+                if self._loop is not None and self._pid != os.getpid():
                     _left_to_the_parent.append(self._loop)
-                self._loop, self._thread = _start_loop()
+                has_ended = threading.Event()
+                self._loop, self._thread = _start_loop(has_ended)
+                self._has_ended = has_ended
                 self._pid = os.getpid()
             return self._loop
 
 
-def _start_loop() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
+def _start_loop(has_ended: threading.Event) -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
     import asyncio
     import threading
 
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=_serve, args=(loop,), name="http3-loop", daemon=True)
+    thread = threading.Thread(target=_serve, args=(loop, has_ended), name="http3-loop", daemon=True)
     try:
         thread.start()
     except RuntimeError as exc:
@@ -232,12 +260,13 @@ def _start_loop() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
     return loop, thread
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
+def _serve(loop: asyncio.AbstractEventLoop, has_ended: threading.Event) -> None:
     import asyncio
 
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
+        has_ended.set()
         loop.run_until_complete(_wind_up())
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
@@ -249,6 +278,7 @@ async def _wind_up() -> None:
     """Cancel what was left behind in the loop, and let it clean up."""
     import asyncio
 
+    await asyncio.sleep(0)  # for those that have not begun, see `_Job.cancel`
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()

@@ -49,6 +49,9 @@ class Dispatcher:
 
     A subclass writes `send`; `close` where there is something to let go. ``now`` is the clock that
     deadlines are measured with (seconds, monotonic); a test replaces it to turn the time itself.
+
+    `send` can't be interrupted in `Client`: a total timeout that passed meanwhile is told when it returns. In
+    `AsyncClient` it runs in a thread, which the total timeout leaves behind.
     """
 
     now: Callable[[], float] = staticmethod(time.monotonic)
@@ -89,7 +92,8 @@ class Dispatcher:
         return self.send(request, verify=verify, cert=cert, timeout=timeout)
 
     def close(self) -> None:
-        """Let go of what is held. Called once by the client that owns the dispatcher."""
+        """Let go of what is held. Called by the client that owns the dispatcher when it is closed; again only
+        if the first time was interrupted."""
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +112,9 @@ class AsyncDispatcher:
 
     A subclass writes `send`; `close` where there is something to let go. ``now`` is the clock that
     deadlines are measured with (seconds, monotonic); a test replaces it to turn the time itself.
+
+    `send`, and the body of the response that it returns, are cancelled when a total timeout has passed
+    (asyncio and trio).
     """
 
     now: Callable[[], float] = staticmethod(time.monotonic)

@@ -103,13 +103,17 @@ class Deadline:
             raise TotalTimeout(f"The {self._text()}")
         return left if limit is None or left < limit else limit
 
-    def check(self, request: RequestState, delivery: Delivery) -> None:
-        """Raise TotalTimeout, which tells of ``request``, if nothing is left."""
+    def check(self, request: RequestState, delivery: Delivery, note: str = "") -> None:
+        """Raise TotalTimeout, which tells of ``request``, if nothing is left; ``note`` ends its message."""
         if self.remaining() <= 0:
-            # Who asks this way has sent nothing yet, or is about to read or has read.
-            where = "Before it was sent" if delivery is Delivery.NOT_SENT else "In the read phase"
-            text = f"{where} the {self._text()}: {described(request)}"
-            raise TotalTimeout(text, delivery=delivery, timings=request.phases.freeze())
+            raise self.error(request, delivery, note)
+
+    def error(self, request: RequestState, delivery: Delivery, note: str = "") -> TotalTimeout:
+        """The TotalTimeout for ``request``."""
+        # Who asks this way has sent nothing yet, or is about to read or has read.
+        where = "Before it was sent" if delivery is Delivery.NOT_SENT else "In the read phase"
+        text = f"{where} the {self._text()}: {described(request)}{note}"
+        return TotalTimeout(text, delivery=delivery, timings=request.phases.freeze())
 
     def _text(self) -> str:
         return f"call took longer than its total_timeout of {self.limit:g} s"
@@ -264,12 +268,13 @@ class ResponseState:
 
     ``content`` is the decoded body once it was read whole. ``next_request`` is the redirect not
     followed. ``elapsed`` is in seconds, from the call to the head. ``unclaimed`` is deleted by the one that
-    reads the body: of several threads only one can do that.
+    reads the body: of several threads only one can do that. ``phases``: where they are not ``request``'s.
     """
 
     __slots__ = (
         "body", "connection", "content", "default_encoding", "elapsed", "headers", "history", "limits",
-        "next_request", "protocol", "reason_phrase", "request", "status_code", "trailers", "unclaimed",
+        "next_request", "phases", "protocol", "reason_phrase", "request", "status_code", "trailers",
+        "unclaimed",
     )  # fmt: skip
 
     def __init__(
@@ -294,6 +299,7 @@ class ResponseState:
         self.content: bytes | None = None
         self.trailers: Headers | None = None
         self.next_request: RequestState | None = None
+        self.phases: PhaseTimes | None = None
         self.default_encoding: str | Callable[[bytes], str] | None = None
         self.limits: Limits | None = None
         self.unclaimed = True

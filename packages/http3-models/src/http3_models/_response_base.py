@@ -14,7 +14,7 @@ from ._exceptions import HttpError, RequestError, ResponseNotRead
 from ._headers import Headers
 from ._iterators import MemoryPieces, TextPieces, rechunked
 from ._reading import Chunks, check_unread, is_closed, is_consumed, read_all
-from ._records import ConnectionInfo, ResponseState, Timings, drive
+from ._records import ConnectionInfo, PhaseTimes, ResponseState, Timings, drive
 from ._response_bodies import CLOSED, CONSUMED, MemoryBody
 from ._text import (
     TextDecoder,
@@ -153,8 +153,8 @@ class BaseResponse(Generic[RequestT]):
     @property
     def timings(self) -> Timings:
         """Seconds per phase (pool, dns, connect, tls, send, wait, receive); None where one did not happen."""
-        request = self._state.request
-        return Timings() if request is None else request.phases.freeze()
+        phases = phases_of(self._state)
+        return Timings() if phases is None else phases.freeze()
 
     @property
     def connection(self) -> ConnectionInfo:
@@ -321,7 +321,7 @@ class BaseResponse(Generic[RequestT]):
         if error._request is None:
             error.request = self.request
         if error.timings is None:
-            error.timings = request.phases.freeze()
+            error.timings = self.timings
 
     # As a value.
 
@@ -341,8 +341,16 @@ def _shown(url: URL) -> str:
     return redacted(url)
 
 
+def phases_of(state: ResponseState) -> PhaseTimes | None:
+    """The times of the exchange that a response came from; None where no request is known."""
+    if state.phases is None and state.request is not None:
+        return state.request.phases
+    return state.phases
+
+
 def reissued(state: ResponseState, request: RequestState) -> ResponseState:
-    """A record of its own for a response that is made once and given out often, as a mock's may be."""
+    """A record of its own for a response that is made once and given out often, as a mock's may be, or that
+    comes from another client or a pool. What these know of the exchange goes along."""
     body = state.body
     if isinstance(body, MemoryBody):
         body = MemoryBody(body.data, body.on_close)
@@ -357,6 +365,11 @@ def reissued(state: ResponseState, request: RequestState) -> ResponseState:
     )
     record.elapsed = state.elapsed
     record.history = state.history.copy()
+    record.content = state.content
+    record.trailers = state.trailers
+    phases = phases_of(state)
+    # A request that was made by hand, or not sent at all, knows of no phases.
+    record.phases = None if phases is None or phases.freeze() == Timings() else phases
     return record
 
 

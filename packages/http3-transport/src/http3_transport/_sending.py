@@ -60,7 +60,7 @@ def outgoing(request: AsyncRequest, timeout: TimeoutTypes, now: Clock) -> Reques
     if deadline is None and limits.total_timeout is not None:
         deadline = Deadline(limits.total_timeout, now)
     given.body.rewind()
-    return RequestState(
+    record = RequestState(
         given.method,
         given.url,
         given.headers,
@@ -71,6 +71,9 @@ def outgoing(request: AsyncRequest, timeout: TimeoutTypes, now: Clock) -> Reques
         deadline=deadline,
         anonymous=given.anonymous,
     )
+    # Who sends somebody's request on, and answers by a response made by hand, tells the phases in this way.
+    given.phases = record.phases
+    return record
 
 
 async def send_by(

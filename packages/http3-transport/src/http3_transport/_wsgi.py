@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from http3_models._bodies import BytesBody
 from http3_models._brief import brief
 from http3_models._config import TimeoutConfig
+from http3_models._exceptions import Delivery, TotalTimeout
 from http3_models._interfaces import Dispatcher
 from http3_models._records import drive
 from http3_models._response import Response
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from ._interfaces import Clock
 
+BLOCKS = "; the application runs in the caller's thread, where it can't be interrupted"
+
 CAN_THREAD = sys.platform not in ("emscripten", "wasi")
 
 
@@ -44,7 +47,8 @@ class WSGIDispatch(Dispatcher):
     - ``script_name``: where the application is mounted, SCRIPT_NAME; cut off the paths that begin with it.
     - ``remote_addr``: the address the requests seem to come from.
 
-    In `Client` the application runs in the caller's thread, so a read timeout can't interrupt it. In
+    In `Client` the application runs in the caller's thread, where no timeout can interrupt it: a total
+    timeout that passed is told when the application comes back, a read timeout is not looked at. In
     `AsyncClient` each call runs in a thread of its own. Both bodies stream: the application's iterable
     advances as the response is read, and is closed exactly once. ``verify`` and ``cert`` have no meaning
     here.
@@ -97,11 +101,17 @@ class WSGIDispatch(Dispatcher):
         context = contextvars.copy_context()
         head = context.run(call.open, self.app, self.script_name, self.remote_addr)
         phases.wait = now() - started
+        if request.deadline is not None:
+            try:
+                request.deadline.check(request, Delivery.MAYBE_PROCESSED, BLOCKS)
+            except TotalTimeout:
+                context.run(call.close_quietly)
+                raise
         if head is None:
             return server_error(request)
         if not call.is_open:
             return head.respond(request, FullBody(b""))
-        return head.respond(request, AppBody(Inline(call, context), request, now))
+        return head.respond(request, AppBody(Inline(call, context, request), request, now))
 
     def _for_client(self, asynchronous: bool) -> Exchange:
         """How a client is to send; whether it may block is known to it alone."""
@@ -166,25 +176,29 @@ class Inline:
     by the caller.
     """
 
-    __slots__ = ("_call", "_context", "_is_given_up", "_is_stepping")
+    __slots__ = ("_call", "_context", "_is_given_up", "_is_stepping", "_request")
 
     trailers: Headers | None = None
 
-    def __init__(self, call: WSGICall, context: contextvars.Context) -> None:
+    def __init__(self, call: WSGICall, context: contextvars.Context, request: RequestState) -> None:
         self._call = call
         self._context = context
+        self._request = request
         self._is_stepping = False
         self._is_given_up = False
 
     async def next_chunk(self) -> bytes:
-        """The next part of the body."""
+        """The next part of the body. Raises as `WSGICall.next_chunk`, and TotalTimeout."""
         self._is_stepping = True
         try:
-            return self._context.run(self._call.next_chunk)
+            chunk = self._context.run(self._call.next_chunk)
         finally:
             self._is_stepping = False
             if self._is_given_up:
                 self.abandon()
+        if self._request.deadline is not None:
+            self._request.deadline.check(self._request, Delivery.MAYBE_PROCESSED, BLOCKS)
+        return chunk
 
     async def close(self) -> None:
         """Close the application's iterable; if another thread is in it, that one will."""

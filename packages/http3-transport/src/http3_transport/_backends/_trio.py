@@ -184,7 +184,7 @@ class TrioBackend(ConcurrencyBackend):
             return trio.lowlevel.current_trio_token()
         except RuntimeError as exc:
             raise RuntimeError(
-                "TrioBackend needs trio: await AsyncClient inside trio.run(); Client can't use it"
+                "TrioBackend needs trio: await AsyncClient inside trio.run(), or give Client a runner= for it"
             ) from exc
 
     def scope_has_ended(self, scope: object) -> bool:

@@ -1,0 +1,82 @@
+"""The call's deadline, for what may hang: a dispatcher of the user's, and the body of its response.
+
+On asyncio and trio it is cancelled. Where neither runs, as under a runner of the user's that brings something
+else, nothing can be, and the deadline is looked at afterwards.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from http3_models import Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from http3_models import TotalTimeout
+    from http3_models._records import RequestState
+
+T = TypeVar("T")
+
+GRACE = 0.02
+"""Seconds after the deadline: one that keeps to it by itself knows more of what it was waiting for."""
+
+
+async def until_deadline(request: RequestState, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """What ``work()`` returns. When the request's deadline passes it is cancelled: TotalTimeout."""
+    deadline = request.deadline
+    if deadline is None:
+        return await work()
+    seconds = max(deadline.remaining(), 0.0) + GRACE
+    if _trio_runs():
+        return await _on_trio(request, seconds, work)
+    if _asyncio_runs():
+        return await _on_asyncio(request, seconds, work)
+    return await work()
+
+
+async def _on_asyncio(request: RequestState, seconds: float, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    import asyncio
+
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await work()
+    except Exception as exc:  # our TimeoutError, or what the cancelled one made of its cancellation
+        if limit.expired():
+            raise _cancelled(request) from exc
+        raise
+
+
+async def _on_trio(request: RequestState, seconds: float, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    import trio
+
+    with trio.move_on_after(seconds) as scope:
+        try:
+            return await work()
+        except Exception as exc:
+            if scope.cancel_called:
+                raise _cancelled(request) from exc
+            raise
+    raise _cancelled(request)
+
+
+def _cancelled(request: RequestState) -> TotalTimeout:
+    assert request.deadline is not None
+    return request.deadline.error(request, Delivery.MAYBE_PROCESSED, "; what it waited for was cancelled")
+
+
+def _trio_runs() -> bool:
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
+def _asyncio_runs() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:  # no running loop
+        return False
