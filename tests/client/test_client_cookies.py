@@ -44,6 +44,13 @@ def test_cookies_without_a_domain_go_to_hosts_asked_directly(world: World) -> No
     assert sent(site) == ["s=1", None, None, "s=1"]
 
 
+def test_cookies_without_a_domain_follow_no_redirect_to_a_host_that_ends_in_a_dot(world: World) -> None:
+    site = Site({"https://h/a": redirect("https://evil.example./b")})
+    world.session(site, cookies={"s": "1"}).get("https://h/a")
+    world.session(site, cookies={"s": "1"}, base_url="https://h/").get("https://evil.example./b")
+    assert sent(site) == ["s=1", None, None]
+
+
 def test_with_a_base_url_they_go_to_its_host(world: World) -> None:
     site = Site()
     session = world.session(site, cookies={"s": "1"}, base_url="https://h/v1")

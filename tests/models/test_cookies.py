@@ -8,9 +8,10 @@ import pathlib
 import pickle
 import subprocess
 import sys
+import time
 import typing
 import urllib.request
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 import pytest
 from hypothesis import given
@@ -556,3 +557,58 @@ class TestJarView:
             jar.clear()
             assert len(jar) == 0
         assert list(cookies) == ["a"]
+
+
+def many(number: int = 20_000) -> Cookies:
+    cookies = Cookies(now=clock)
+    for at in range(number):
+        cookies.set(f"name-{at}", "1", domain=f"h{at}.example" if at % 2 else "")
+    return cookies
+
+
+class TestCost:
+    """Hundredths of a second each; minutes if it looked at all cookies each time."""
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            pytest.param(lambda cookies, at: cookies.__setitem__(f"other-{at}", "2"), id="set"),
+            pytest.param(lambda cookies, at: cookies.__delitem__(f"name-{at}"), id="del"),
+            pytest.param(lambda cookies, at: cookies.setdefault(f"name-{at * 2}", "2"), id="setdefault"),
+            pytest.param(lambda cookies, at: cookies.update({f"name-{at * 2}": "2"}), id="update"),
+            pytest.param(lambda cookies, at: cookies.pop(f"name-{at * 2}", None), id="pop"),
+            pytest.param(lambda cookies, at: cookies.popitem(), id="popitem"),
+            pytest.param(lambda cookies, at: cookies.delete(f"name-{at * 2}"), id="delete"),
+            pytest.param(lambda cookies, at: cookies.clear(f"h{at}.example"), id="clear a domain"),
+            pytest.param(lambda cookies, at: cookies[f"name-{at}"] + cookies.get("none", ""), id="get"),
+            pytest.param(lambda cookies, at: (f"name-{at * 2}" in cookies, bool(cookies)), id="in"),
+            pytest.param(lambda cookies, at: cookies.header_for(URL(HOME), direct=False), id="send"),
+        ],
+    )
+    def test_one_operation(self, change: Callable[[Cookies, int], object]) -> None:
+        cookies = many()
+        begun = time.process_time()
+        for at in range(20_000):
+            change(cookies, at)
+        assert time.process_time() - begun < 5
+
+    def test_all_at_once(self) -> None:
+        cookies = many()
+        begun = time.process_time()
+        assert cookies == cookies.copy()
+        assert len(cookies) == len(list(cookies)) == 20_000
+        cookies.clear()
+        assert not cookies
+        assert time.process_time() - begun < 5
+
+    def test_the_jar(self) -> None:
+        cookies = many(3_000)
+        jar = cookies.jar
+        begun = time.process_time()
+        request = urllib.request.Request("https://h7.example/")
+        jar.add_cookie_header(request)
+        assert str(request.get_header("Cookie")).endswith("name-2998=1; name-7=1")
+        for at in range(3_000):
+            jar.clear(f".h{at}.example" if at % 2 else "", "/", f"name-{at}")
+        assert len(jar) == 0
+        assert time.process_time() - begun < 5

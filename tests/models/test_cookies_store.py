@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -101,6 +104,7 @@ class TestRules:
         assert domains_of("localhost") == ["localhost"]
         assert domains_of("10.0.0.1") == ["10.0.0.1"]
         assert domains_of("fe80::1") == ["fe80::1"]
+        assert domains_of("example.org.") == ["example.org.", "org."]
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "a.0x7f", "10.1", "1"])
     def test_addresses(self, host: str) -> None:
@@ -464,3 +468,110 @@ def test_no_cookie_reaches_where_it_must_not(
         assert name != "__Host-a" or (host == at and cookie_path == "/" and not domain)
         lengths.append(len(scope))
     assert lengths == sorted(lengths, reverse=True)
+
+
+class TestHostsWithADotAtTheEnd:
+    def test_cookies_without_domain_go_there_only_where_the_caller_asked(self, store: CookieStore) -> None:
+        put(store, "session", "secret")
+        assert sent(store, "https://evil.example./") == ""
+        assert sent(store, "https://evil.example./", undomained=True) == "session=secret"
+
+
+HOSTS = ["example.org", "a.example.org", "b.a.example.org", "other.org", "org", "127.0.0.1", "example.org."]
+LONG = ".".join("abcdefghijkl")  # more labels than the store enters a domain under
+SECURE = st.sampled_from([*HOSTS, f"{LONG}.org", f"x.{LONG}.org", f"y.{LONG}.org"])
+
+
+class TestIndexes:
+    @given(
+        st.lists(st.tuples(SECURE, st.sampled_from(["a", "b"]), st.sampled_from(["/", "/x"]), st.booleans())),
+        st.lists(st.integers(0, 8)),
+        SECURE,
+        st.sampled_from(["/", "/x", "/xy"]),
+    )
+    def test_plain_http_shadows_no_secure_cookie(
+        self, cookies: list[tuple[str, str, str, bool]], dropped: list[int], host: str, path: str
+    ) -> None:
+        store = CookieStore()
+        for domain, name, cookie_path, secure in cookies:
+            store.put(Cookie(name, "1", domain, cookie_path, secure=secure))
+        for number in dropped:
+            if len(list(store)) > number:
+                store.drop(list(store)[number])
+        shadowed = any(
+            each.secure
+            and each.name == "a"
+            and path_matches(path, each.path)
+            and (domain_matches(host, each.domain) or domain_matches(each.domain, host))
+            for each in store
+        )
+        taken = receive(store, f"http://{host}/", f"a=2; Path={path}")
+        assert (taken == [None]) == shadowed
+
+    @given(
+        st.lists(st.tuples(st.sampled_from(HOSTS), st.sampled_from("abc"), st.booleans(), st.booleans())),
+        st.sampled_from(HOSTS),
+    )
+    def test_a_lookup_finds_what_a_look_at_all_finds(
+        self, changes: list[tuple[str, str, bool, bool]], domain: str
+    ) -> None:
+        store = CookieStore()
+        for host, name, secure, is_there in changes:
+            cookie = Cookie(name, "1", host, secure=secure, from_server=True)
+            (store.put if is_there else store.drop)(cookie)
+        for name in "abc":
+            named = [each for each in store if each.name == name]
+            assert store.find(name, None, None, NOW) == named
+            assert store.find(name, domain, None, NOW) == [each for each in named if each.domain == domain]
+            assert store.named(domain, name) == store.find(name, domain, None, NOW)
+        twin = pickle.loads(pickle.dumps(store))
+        assert list(twin) == list(store.copy()) == list(store)
+        for cookie in list(store):
+            store.drop(cookie)
+        assert not any([store._domains, store._names, store._secure])
+        assert store._received == 0
+
+
+def crowd(secure: str = "") -> CookieStore:
+    """3,000 cookies of as many sites, and one of the caller's for each."""
+    store = CookieStore()
+    for number in range(MAX_COOKIES):
+        receive(store, f"https://a.site-{number}.example/", f"sid=1{secure}")
+        put(store, f"own-{number}", "1")
+    return store
+
+
+class TestCost:
+    """Some microseconds each; milliseconds if it looked at all cookies."""
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    @pytest.mark.parametrize("attributes", ["", "; Domain=site-7.example", "; Max-Age=0"])
+    def test_a_response_costs_what_its_own_domain_has(self, scheme: str, attributes: str) -> None:
+        store = crowd("; Secure")
+        field = parse_set_cookie("other=2" + attributes)
+        assert field is not None
+        begun = time.process_time()
+        for _ in range(3_000):
+            store.receive(field, "site-7.example", "/", scheme == "https", NOW)
+        assert time.process_time() - begun < 1
+
+    def test_a_request_costs_what_its_own_domain_has(self) -> None:
+        store = crowd()
+        begun = time.process_time()
+        for _ in range(3_000):
+            store.matching("a.site-7.example", "/", True, NOW, undomained=False)
+            assert len(store.find("sid", "a.site-7.example", None, NOW)) == 1
+            assert len(store.find("own-7", None, None, NOW)) == 1
+        assert time.process_time() - begun < 1
+
+    def test_cookies_of_the_caller_make_no_room_necessary(self) -> None:
+        store = CookieStore()
+        for number in range(MAX_COOKIES + 1000):
+            put(store, f"own-{number}", "1")
+        field = parse_set_cookie("sid=1")
+        assert field is not None
+        begun = time.process_time()
+        for number in range(1_000):
+            store.receive(field, f"site-{number}.example", "/", False, NOW)
+        assert time.process_time() - begun < 1
+        assert len(list(store)) == MAX_COOKIES + 2000

@@ -157,11 +157,14 @@ def _keeps_prefix(cookie: Cookie, has_path: bool) -> bool:
 
 
 def domains_of(host: str) -> list[str]:
-    """The host and its parents, nearest first; an IP address has none."""
+    """The host and its parents, nearest first; an IP address has none.
+
+    Never "", not even for a host that ends in a dot: that means the cookies without a domain.
+    """
     domains = [host]
     if not is_ip(host):
-        dot = host.find(".")
-        while dot >= 0:
+        dot, end = host.find("."), len(host) - 1
+        while 0 <= dot < end:
             domains.append(host[dot + 1 :])
             dot = host.find(".", dot + 1)
     return domains

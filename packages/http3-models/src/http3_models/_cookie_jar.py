@@ -10,7 +10,7 @@ calls it so.
 from __future__ import annotations
 
 import http.cookiejar
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ._cookie import Cookie
 from ._cookie_store import CookieStore
@@ -111,14 +111,21 @@ class JarView(http.cookiejar.CookieJar):
     def __init__(self, store: CookieStore, now: Callable[[], float]) -> None:
         self._store = store
         self._clock = now  # the base class has a `_now` of its own
+        self._found: tuple[int, dict[str, dict[str, _ByName]]] = (-1, {})
         super().__init__()
 
     @property
     def _cookies(self) -> dict[str, dict[str, _ByName]]:
-        """What the base class looks cookies up in: by domain, path and name. Made anew each time."""
-        domains: dict[str, dict[str, _ByName]] = {}
-        for cookie in self:
-            domains.setdefault(cookie.domain, {}).setdefault(cookie.path, {})[cookie.name] = cookie
+        """What the base class looks cookies up in: by domain, path and name. Made anew after each change.
+
+        The base class looks at it once for each domain; and at the expiry of each cookie.
+        """
+        version, domains = self._found
+        if version != self._store.version:
+            version, domains = self._store.version, {}
+            for cookie in self:
+                domains.setdefault(cookie.domain, {}).setdefault(cookie.path, {})[cookie.name] = cookie
+            self._found = (version, domains)
         return domains
 
     @_cookies.setter
@@ -152,7 +159,7 @@ class JarView(http.cookiejar.CookieJar):
             raise ValueError("a path needs a domain, and a name needs a path")
         found = [
             cookie
-            for cookie in self._store
+            for cookie in self._candidates(domain, name)
             if (domain is None or _jar_domain(cookie) == domain)
             and (path is None or cookie.path == path)
             and (name is None or (cookie.name or cookie.value) == name)
@@ -161,6 +168,14 @@ class JarView(http.cookiejar.CookieJar):
             raise KeyError(name or path or domain)
         for cookie in found:
             self._store.drop(cookie)
+
+    def _candidates(self, domain: str | None, name: str | None) -> Iterable[Cookie]:
+        """Cookies among which all of a jar's domain and name are, as few as can be found quickly."""
+        store = self._store
+        if domain is None:
+            return store
+        own = "localhost" if domain == _LOCALHOST else domain.removeprefix(".")
+        return store.of_domain(own) if name is None else [*store.named(own, name), *store.named(own, "")]
 
     def clear_session_cookies(self) -> None:
         """Remove the cookies that have no expiry."""

@@ -1,7 +1,8 @@
 """Cookies in store: which are taken in, which are sent where (RFC 6265bis sections 5.7 and 5.8).
 
 Pure: the time is passed in (unix seconds), nothing is read or written. The store is indexed by domain, so a
-request looks at its host and the host's parents and at no other cookie; an empty store costs nothing. This
+request looks at its host and the host's parents and at no other cookie; by name, for lookups; and Secure
+cookies by the domains they lie in, for what plain http must not touch. An empty store costs nothing. This
 file owns the rule that no cookie reaches a host, a path or a scheme that it must not.
 
 Beyond the RFC there are cookies without a domain: a caller who writes ``cookies={"session": "abc"}`` names
@@ -17,7 +18,7 @@ Threads may share a store: each change is one operation on a dict, and loops run
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from ._cookie import Cookie, accepted, domain_matches, domains_of, is_overridden, path_matches
 from ._set_cookie import SetCookie
@@ -29,6 +30,14 @@ MAX_PER_DOMAIN: Final = 180
 MAX_COOKIES: Final = 3000
 # Once the store is full, room for some more is made as well: finding the oldest means looking at all.
 _ROOM: Final = 300
+# Secure cookies are entered under so many of their domain's parents at most; hosts with more labels are rare,
+# and are found among their relatives. So a host of 127 labels takes no more memory than others.
+_MAX_PARENTS: Final = 8
+
+Place = tuple[str, str, str, bool]
+"""A cookie's domain and key: there is one cookie of each place."""
+
+Bucket = dict[tuple[str, str, bool], Cookie]
 
 
 class Mirror(Protocol):
@@ -44,11 +53,13 @@ class Mirror(Protocol):
 class CookieStore:
     """Cookies by domain. All methods that look at expiry take ``now`` in unix seconds."""
 
-    __slots__ = ("_domains", "_size", "_tick", "mirror")
+    __slots__ = ("_domains", "_names", "_received", "_secure", "_tick", "mirror")
 
     def __init__(self) -> None:
-        self._domains: dict[str, dict[tuple[str, str, bool], Cookie]] = {}
-        self._size = 0  # may drift a little between threads; `_make_room` counts anew
+        self._domains: dict[str, Bucket] = {}
+        self._names: dict[str, dict[Place, Cookie]] = {}
+        self._secure: dict[tuple[str, str], dict[Place, Cookie]] = {}  # by name and a domain they lie in
+        self._received = 0  # from servers; may drift a little between threads, `_make_room` counts anew
         self._tick = 0
         self.mirror: Mirror | None = None
 
@@ -62,22 +73,75 @@ class CookieStore:
     def _all(self) -> list[Cookie]:
         return [cookie for bucket in list(self._domains.values()) for cookie in list(bucket.values())]
 
+    @property
+    def version(self) -> int:
+        """Grows with each change."""
+        return self._tick
+
     def copy(self) -> CookieStore:
         """A store with the same cookies; without the mirror."""
         twin = CookieStore()
         for cookie in self:
-            bucket = twin._domains.setdefault(cookie.domain, {})
-            bucket[cookie.key] = cookie.copy()
-        twin._size, twin._tick = self._size, self._tick
+            twin._enter(cookie.copy())
+        twin._tick = self._tick
         return twin
 
     def __getstate__(self) -> tuple[object, ...]:
         """For pickle and deep copies: all but the mirror, whose jar is the caller's and can't be pickled."""
-        return (self._domains, self._size, self._tick)
+        return (self._all(), self._tick)
 
-    def __setstate__(self, state: tuple[dict[str, dict[tuple[str, str, bool], Cookie]], int, int]) -> None:
-        self._domains, self._size, self._tick = state
-        self.mirror = None
+    def __setstate__(self, state: tuple[list[Cookie], int]) -> None:
+        CookieStore.__init__(self)
+        cookies, self._tick = state
+        for cookie in cookies:
+            self._enter(cookie)
+
+    # The indexes
+
+    def _enter(self, cookie: Cookie) -> Cookie | None:
+        """Put it into all indexes, in place of the one with this domain and key, which is returned."""
+        bucket = self._domains.setdefault(cookie.domain, {})
+        old = bucket.get(cookie.key)
+        bucket[cookie.key] = cookie
+        self._names.setdefault(cookie.name, {})[_place(cookie)] = cookie
+        if cookie.secure:
+            for parent in _parents(cookie.domain):
+                self._secure.setdefault((parent, cookie.name), {})[_place(cookie)] = cookie
+        elif old is not None:
+            self._forget_secure(old)
+        self._received += cookie.from_server - (old is not None and old.from_server)
+        return old
+
+    def _leave(self, cookie: Cookie) -> Cookie | None:
+        """Take the one with this one's domain and key out of all indexes; returns it."""
+        old = self._domains.get(cookie.domain, {}).get(cookie.key)
+        if old is None:
+            return None
+        _discard(self._domains, old.domain, old.key)
+        _discard(self._names, old.name, _place(old))
+        self._forget_secure(old)
+        self._received -= old.from_server
+        return old
+
+    def _forget_secure(self, old: Cookie) -> None:
+        if old.secure:
+            for parent in _parents(old.domain):
+                _discard(self._secure, (parent, old.name), _place(old))
+
+    def named(self, domain: str, name: str) -> list[Cookie]:
+        """The cookies of a domain that have this name: of both kinds the fewer are looked at."""
+        bucket, named = self._domains.get(domain), self._names.get(name)
+        if bucket is None or named is None:
+            return []
+        if len(bucket) <= len(named):
+            return [cookie for cookie in list(bucket.values()) if cookie.name == name]
+        return [cookie for cookie in list(named.values()) if cookie.domain == domain]
+
+    def _secure_near(self, domain: str, name: str) -> list[Cookie]:
+        """The Secure cookies of this name: of the domain, of those above it, and of those below it."""
+        above = [cookie for each in domains_of(domain) for cookie in self.named(each, name) if cookie.secure]
+        family = self._secure.get((_parents(domain)[0], name), {})
+        return above + [cookie for cookie in list(family.values()) if domain_matches(cookie.domain, domain)]
 
     # Taking in
 
@@ -101,44 +165,32 @@ class CookieStore:
     def _would_shadow_secure(self, new: Cookie, now: float) -> bool:
         """True if plain http would set what a Secure cookie covers (RFC 6265bis 5.7 step 17)."""
         return any(
-            old.secure
-            and old.name == new.name
-            and path_matches(new.path, old.path)
-            and not old.is_expired(now)
-            for domain, bucket in list(self._domains.items())
-            if domain and (domain_matches(new.domain, domain) or domain_matches(domain, new.domain))
-            for old in list(bucket.values())
+            path_matches(new.path, old.path) and not old.is_expired(now)
+            for old in self._secure_near(new.domain, new.name)
         )
 
     def _override(self, new: Cookie) -> None:
         """Note in cookies without a domain that a server gave, or ended, the one with this name."""
-        for old in list(self._domains.get("", {}).values()):
-            if old.name == new.name:
-                scopes = [scope for scope in old.overridden if scope != (new.domain, new.host_only, new.path)]
-                scopes.append((new.domain, new.host_only, new.path))
-                old.overridden = tuple(scopes[-MAX_PER_DOMAIN:])
+        for old in self.named("", new.name):
+            scopes = [scope for scope in old.overridden if scope != (new.domain, new.host_only, new.path)]
+            scopes.append((new.domain, new.host_only, new.path))
+            old.overridden = tuple(scopes[-MAX_PER_DOMAIN:])
 
     def put(self, cookie: Cookie) -> None:
         """Store ``cookie`` as it is; one with the same domain and key is replaced and lends it its age."""
         self._tick += 1
-        bucket = self._domains.setdefault(cookie.domain, {})
-        old = bucket.get(cookie.key)
+        old = self._enter(cookie)
         cookie.changed = cookie.used = self._tick
         cookie.created = self._tick if old is None else old.created
-        bucket[cookie.key] = cookie
-        self._size += old is None
         if self.mirror is not None:
             self.mirror.put(cookie)
 
     def drop(self, cookie: Cookie) -> None:
         """Remove the cookie with this one's domain and key, if there is one."""
-        bucket = self._domains.get(cookie.domain, {})
-        old = bucket.pop(cookie.key, None)
+        old = self._leave(cookie)
         if old is None:
             return
-        self._size -= 1
-        if not bucket:
-            self._domains.pop(cookie.domain, None)
+        self._tick += 1
         if self.mirror is not None:
             self.mirror.drop(old)
 
@@ -146,9 +198,9 @@ class CookieStore:
         """Evict as RFC 6265bis 5.7 orders: expired; in a full domain not Secure; then the least used."""
         if len(self._domains.get(domain, ())) > MAX_PER_DOMAIN:
             self._evict(list(self._domains[domain].values()), MAX_PER_DOMAIN, 0, _worth_in_domain, now)
-        if self._size > MAX_COOKIES:
+        if self._received > MAX_COOKIES:
             cookies = self._all()
-            self._size = len(cookies)
+            self._received = sum([cookie.from_server for cookie in cookies])
             self._evict(cookies, MAX_COOKIES, _ROOM, _worth, now)
 
     def _evict(
@@ -173,18 +225,30 @@ class CookieStore:
     # Giving out
 
     def find(self, name: str, domain: str | None, path: str | None, now: float) -> list[Cookie]:
-        """The cookies of this name; ``domain`` and ``path`` narrow it down where they are not None."""
-        return [
-            cookie
-            for cookie in self.live(now)
-            if cookie.name == name
-            and (domain is None or cookie.domain == domain)
-            and (path is None or cookie.path == path)
+        """The cookies of this name, by age; ``domain`` and ``path`` narrow it down if they are not None."""
+        named = list(self._names.get(name, {}).values()) if domain is None else self.named(domain, name)
+        found = [
+            cookie for cookie in named if (path is None or cookie.path == path) and not cookie.is_expired(now)
         ]
+        return sorted(found, key=_age)
+
+    def of_domain(self, domain: str) -> list[Cookie]:
+        """The cookies of this very domain; expired ones too."""
+        return list(self._domains.get(domain, {}).values())
 
     def live(self, now: float) -> list[Cookie]:
         """All cookies that are not expired, by age."""
         return [cookie for cookie in self if not cookie.is_expired(now)]
+
+    def any_live(self, now: float) -> Cookie | None:
+        """Some cookie that is not expired; None if there is none."""
+        try:
+            first = next(iter(next(iter(self._domains.values())).values()))
+        except (StopIteration, RuntimeError):  # there is none; or another thread changes them
+            first = None
+        if first is None or first.is_expired(now):
+            first = next((cookie for cookie in self._all() if not cookie.is_expired(now)), None)
+        return first
 
     def matching(self, host: str, path: str, is_secure: bool, now: float, undomained: bool) -> list[Cookie]:
         """The cookies for a request, in the order of its Cookie header (RFC 6265bis 5.8.3).
@@ -244,3 +308,25 @@ def _worth(cookie: Cookie) -> int:
 
 def _worth_in_domain(cookie: Cookie) -> tuple[bool, int]:
     return (cookie.secure, cookie.used)
+
+
+def _place(cookie: Cookie) -> Place:
+    return (cookie.domain, *cookie.key)
+
+
+def _parents(domain: str) -> list[str]:
+    """The domain and its parents, nearest first; of those with very many labels the last ones only."""
+    return domains_of(domain)[-_MAX_PARENTS:]
+
+
+K = TypeVar("K")
+M = TypeVar("M")
+C = TypeVar("C")
+
+
+def _discard(index: dict[K, dict[M, C]], key: K, member: M) -> None:
+    """Remove a member of an index's entry, and an entry that is empty then."""
+    members = index.get(key, {})
+    members.pop(member, None)
+    if not members:
+        index.pop(key, None)

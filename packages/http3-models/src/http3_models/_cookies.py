@@ -120,15 +120,14 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
         return len({cookie.name for cookie in self._live()})
 
     def __bool__(self) -> bool:
-        return bool(self._store) and bool(self._live())
+        return bool(self._store) and self._store.any_live(self._now()) is not None
 
     def _live(self) -> list[Cookie]:
         return self._store.live(self._now()) if self._store else []
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Cookies):
-            mine, others = self._live(), other._live()
-            return len(mine) == len(others) and all(cookie in others for cookie in mine)
+            return set(self._live()) == set(other._live())
         if isinstance(other, Mapping):
             pairs = [(cookie.name, cookie.value) for cookie in self._live()]
             return len(pairs) == len(other) and dict(pairs) == dict(other)
@@ -175,6 +174,13 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
         for cookie in found:
             self._store.drop(cookie)
 
+    def popitem(self) -> tuple[str, str]:
+        """Remove some name; it and its value. Raises KeyError where there is none, and as ``[]`` does."""
+        cookie = self._store.any_live(self._now())
+        if cookie is None:
+            raise KeyError("there are no cookies")
+        return cookie.name, self.pop(cookie.name)
+
     def delete(self, name: str, domain: str | None = None, path: str | None = None) -> None:
         """Remove the cookies of this name, domain and path (None: any); that there is none is no error."""
         for cookie in self._find(name, domain, path):
@@ -182,10 +188,10 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
 
     def clear(self, domain: str | None = None, path: str | None = None) -> None:
         """Remove all cookies, or those of a domain, or of a path."""
-        wanted = None if domain is None else checked_domain(domain)
-        for cookie in self._store:
-            if (wanted is None or cookie.domain == wanted) and (path is None or cookie.path == path):
-                self._store.drop(cookie)
+        store = self._store
+        for cookie in store if domain is None else store.of_domain(checked_domain(domain)):
+            if path is None or cookie.path == path:
+                store.drop(cookie)
 
     def update(self, cookies: object = (), /, **named: str) -> None:
         """Add cookies of any kind that `Cookies` can be made of; those that have a domain keep it."""
