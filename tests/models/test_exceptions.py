@@ -12,11 +12,14 @@ import pytest
 
 import http3_models
 from http3_models import (
+    AsyncRequest,
+    AsyncResponse,
     ClientClosed,
     ConnectError,
     CookieConflict,
     DecodedSizeExceeded,
     Delivery,
+    Headers,
     Http3Error,
     HttpError,
     InvalidURL,
@@ -134,6 +137,59 @@ def test_errors_with_responses(travel: Travel) -> None:
     arrived = travel(caught.value)
     assert arrived.response.text == "oh"
     assert arrived.request.url == request.url
+
+
+SECRET_FIELDS = [
+    ("Authorization", "hunter2"),
+    ("Cookie", "a=hunter2"),
+    ("X-Api-Key", "hunter2"),
+    ("Referer", "http://hunter2@h/"),
+    ("X-Shown", "1"),
+]
+
+
+@pytest.mark.parametrize("travel", [pickled, copy.deepcopy])
+@pytest.mark.parametrize(("kind", "response_kind"), [(Request, Response), (AsyncRequest, AsyncResponse)])
+def test_secrets_are_left_behind(travel: Travel, kind: Any, response_kind: Any) -> None:
+    """In everything that an exception carries; the exception itself keeps what it knows."""
+    request = kind(
+        "POST", "http://me:hunter2@example.org/", headers=SECRET_FIELDS, cookies={"b": "hunter2"}, data=b"abc"
+    )
+    set_cookie = [("Set-Cookie", "sid=hunter2; Path=/"), ("Set-Cookie", "hunter2"), ("X-Shown", "1")]
+    earlier = response_kind(302, headers=[*set_cookie, ("Location", "http://hunter2@h/")], request=request)
+    response = response_kind(500, headers=set_cookie, content=b"oh", request=request, history=[earlier])
+    response._state.trailers = Headers(set_cookie)
+    errors: list[RequestError | HttpError] = [
+        ReadTimeout("slow", request=request),
+        HttpError("500", response=response),
+        TooManyRedirects("21", response=response, request=request),
+    ]
+    for error in errors:
+        arrived = travel(error)
+        assert b"hunter2" not in pickle.dumps(error)
+        assert b"hunter2" not in pickle.dumps(arrived)
+        assert b"hunter2" not in pickle.dumps(arrived.request)
+        assert arrived.request.headers["X-Shown"] == "1"
+        assert arrived.request.headers["Authorization"] == "[secure]"
+        assert str(arrived.request.url) == "http://example.org/"
+        assert arrived.request.content == b"abc"
+        assert type(arrived.request) is kind
+        assert error.request.headers["Authorization"] == "hunter2"
+        assert str(error.request.url) == "http://me:hunter2@example.org/"
+    failed = HttpError("500", response=response)
+    arrived = travel(failed)
+    assert arrived.response.content == b"oh"
+    assert arrived.response.cookies == {"sid": "[secure]", "": "[secure]"}
+    assert arrived.response.history[0].headers["Location"] == "http://[secure]@h/"
+    assert type(arrived.response) is response_kind
+    assert copy.copy(failed).response is response
+
+
+def test_a_request_by_itself_travels_with_its_secrets() -> None:
+    """It is to be sent from where it arrives."""
+    request = Request("GET", "http://me:hunter2@example.org/", headers={"Authorization": "hunter2"})
+    assert pickled(request).headers["Authorization"] == "hunter2"
+    assert str(pickled(request).url) == "http://me:hunter2@example.org/"
 
 
 def test_a_cause_becomes_text(travel: Travel) -> None:

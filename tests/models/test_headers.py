@@ -429,6 +429,15 @@ def test_secrets_are_redacted_in_the_repr(name: str) -> None:
     assert name.lower() in SECRET_HEADERS
 
 
+def test_credentials_in_urls_are_redacted_in_the_repr() -> None:
+    headers = Headers({"Location": "https://me:hunter2@h/a@b", "Link": "<//hunter2@h/>; rel=a", "X": "a@b"})
+    assert "hunter2" not in repr(headers)
+    assert repr(headers) == (
+        "Headers({'location': 'https://[secure]@h/a@b', 'link': '<//[secure]@h/>; rel=a', 'x': 'a@b'})"
+    )
+    assert headers["Location"] == "https://me:hunter2@h/a@b"
+
+
 # Properties
 
 NAMES = st.sampled_from(["a", "A", "b", "B", "c", "d"])

@@ -332,7 +332,27 @@ def test_password_is_redacted_in_the_repr_only() -> None:
     assert repr(url) == "URL('http://user:[secure]@h/')"
     assert redacted(url) == "http://user:[secure]@h/"
     assert str(url) == "http://user:hunter2@h/"
-    assert repr(URL("http://user@h/")) == "URL('http://user@h/')"
+
+
+@pytest.mark.parametrize(
+    ("userinfo", "shown"),
+    [
+        ("user:hunter2@", "user:[secure]@"),
+        (":hunter2@", ":[secure]@"),
+        ("hunter2@", "[secure]@"),
+        ("hunter2:@", "[secure]@"),
+        ("hunter2:x-oauth-basic@", "[secure]@"),
+        ("", ""),
+    ],
+)
+def test_a_user_name_alone_is_redacted_too(userinfo: str, shown: str) -> None:
+    """It is a token as often as not."""
+    for url in (URL(f"http://{userinfo}h/a?b#c"), URL(f"//{userinfo}h/a?b#c", allow_relative=True)):
+        text = f"{url.scheme}{':' * bool(url.scheme)}//{shown}h/a?b#c"
+        assert repr(url) == f"URL({text!r})"
+        assert redacted(url) == text
+        assert repr(url._parts) == f"<Parts {text!r}>"
+        assert url.userinfo + "@" * bool(userinfo) == userinfo
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""The request functions: one request each, over a client that lives as long as its response."""
+"""The request functions: one request each, over a client that lives as long as its response.
+
+They delete what they were passed before they fail, as the methods of `Client` do.
+"""
 
 from __future__ import annotations
 
@@ -46,24 +49,27 @@ def request(
     No connection and no cookie is kept for another call: for several requests use a `Client`. With
     ``stream=True`` the connection is open until the response was read or closed.
     """
-    with Client() as client:
-        response = client.request(
-            method,
-            url,
-            data=data,
-            files=files,
-            json=json,
-            params=params,
-            headers=headers,
-            cookies=cookies,
-            stream=stream,
-            auth=auth,
-            allow_redirects=allow_redirects,
-            cert=cert,
-            verify=verify,
-            timeout=timeout,
-        )
-    return _kept_going(client, response)
+    try:
+        with Client() as client:
+            response = client.request(
+                method,
+                url,
+                data=data,
+                files=files,
+                json=json,
+                params=params,
+                headers=headers,
+                cookies=cookies,
+                stream=stream,
+                auth=auth,
+                allow_redirects=allow_redirects,
+                cert=cert,
+                verify=verify,
+                timeout=timeout,
+            )
+        return _kept_going(client, response)
+    finally:
+        del url, data, files, json, params, headers, cookies, auth, cert
 
 
 def _kept_going(client: Client, response: Response) -> Response:
@@ -82,41 +88,62 @@ def _step(client: Client, send_next: Callable[[], Response]) -> Response:
 @spelled_out(request)
 def get(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a GET request; the options are those of `request`."""
-    return request("GET", url, **options)
+    try:
+        return request("GET", url, **options)
+    finally:
+        del url, options
 
 
 @spelled_out(request)
 def options(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send an OPTIONS request; the options are those of `request`."""
-    return request("OPTIONS", url, **options)
+    try:
+        return request("OPTIONS", url, **options)
+    finally:
+        del url, options
 
 
 @spelled_out(request, allow_redirects=False)
 def head(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a HEAD request; as `request`, but redirects are followed only if asked for."""
     options.setdefault("allow_redirects", False)
-    return request("HEAD", url, **options)
+    try:
+        return request("HEAD", url, **options)
+    finally:
+        del url, options
 
 
 @spelled_out(request)
 def post(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a POST request; the options are those of `request`."""
-    return request("POST", url, **options)
+    try:
+        return request("POST", url, **options)
+    finally:
+        del url, options
 
 
 @spelled_out(request)
 def put(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a PUT request; the options are those of `request`."""
-    return request("PUT", url, **options)
+    try:
+        return request("PUT", url, **options)
+    finally:
+        del url, options
 
 
 @spelled_out(request)
 def patch(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a PATCH request; the options are those of `request`."""
-    return request("PATCH", url, **options)
+    try:
+        return request("PATCH", url, **options)
+    finally:
+        del url, options
 
 
 @spelled_out(request)
 def delete(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a DELETE request; the options are those of `request`."""
-    return request("DELETE", url, **options)
+    try:
+        return request("DELETE", url, **options)
+    finally:
+        del url, options

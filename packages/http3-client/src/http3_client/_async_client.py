@@ -1,4 +1,7 @@
-"""`AsyncClient`: the asynchronous face of the engine. It builds, awaits and shows."""
+"""`AsyncClient`: the asynchronous face of the engine. It builds, awaits and shows.
+
+Functions delete what they were passed before they fail, as in `_client`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from http3_models import (
     AsyncRequest,
     AsyncResponse,
 )
+from http3_models._redaction import guarding_arguments
 from http3_models._url import redacted
 
 from ._call import Call, Views, by_hand
@@ -78,6 +82,7 @@ class AsyncClient(HasSettings):
 
     __slots__ = ("__weakref__", "_engine")
 
+    @guarding_arguments
     def __init__(
         self,
         auth: AuthTypes | None = None,
@@ -131,6 +136,8 @@ class AsyncClient(HasSettings):
         )
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_engine"):  # the constructor failed
+            return "<AsyncClient>"
         base = "" if self.base_url is None else f" {redacted(self.base_url)}"
         return f"<AsyncClient{base} {'closed' if self.is_closed else 'open'}>"
 
@@ -171,20 +178,30 @@ class AsyncClient(HasSettings):
         Raises RequestError subclasses (Timeout, NetworkError, ProtocolError, DecodingError, RedirectError),
         InvalidURL, ClientClosed; TypeError and ValueError that name the argument.
         """
-        request = self._engine.build(
-            method, url, data=data, files=files, json=json, params=params, headers=headers, cookies=cookies
-        )
-        state, call = await self._engine.send(
-            request,
-            stream=stream,
-            auth=auth,
-            allow_redirects=allow_redirects,
-            verify=verify,
-            cert=cert,
-            timeout=timeout,
-            checked=True,
-        )
-        return self._shown(state, call, stream, allow_redirects)
+        try:
+            request = self._engine.build(
+                method,
+                url,
+                data=data,
+                files=files,
+                json=json,
+                params=params,
+                headers=headers,
+                cookies=cookies,
+            )
+            state, call = await self._engine.send(
+                request,
+                stream=stream,
+                auth=auth,
+                allow_redirects=allow_redirects,
+                verify=verify,
+                cert=cert,
+                timeout=timeout,
+                checked=True,
+            )
+            return self._shown(state, call, stream, allow_redirects)
+        finally:
+            del url, data, files, json, params, headers, cookies, auth, cert
 
     def build_request(
         self,
@@ -199,18 +216,21 @@ class AsyncClient(HasSettings):
         cookies: CookieTypes | None = None,
     ) -> AsyncRequest:
         """The request that `request` would send, for `send`, which adds auth and renews the cookies."""
-        return AsyncRequest._of(
-            self._engine.build_shown(
-                method,
-                url,
-                data=data,
-                files=files,
-                json=json,
-                params=params,
-                headers=headers,
-                cookies=cookies,
+        try:
+            return AsyncRequest._of(
+                self._engine.build_shown(
+                    method,
+                    url,
+                    data=data,
+                    files=files,
+                    json=json,
+                    params=params,
+                    headers=headers,
+                    cookies=cookies,
+                )
             )
-        )
+        finally:
+            del url, data, files, json, params, headers, cookies
 
     async def send(
         self,
@@ -229,52 +249,76 @@ class AsyncClient(HasSettings):
         """
         if not isinstance(request, AsyncRequest):
             raise TypeError(f"request must be an AsyncRequest, not {type(request).__name__}")
-        state, call = await self._engine.send(
-            by_hand(request._state),
-            stream=stream,
-            auth=auth,
-            allow_redirects=allow_redirects,
-            verify=verify,
-            cert=cert,
-            timeout=timeout,
-        )
-        return self._shown(state, call, stream, allow_redirects)
+        try:
+            state, call = await self._engine.send(
+                by_hand(request._state),
+                stream=stream,
+                auth=auth,
+                allow_redirects=allow_redirects,
+                verify=verify,
+                cert=cert,
+                timeout=timeout,
+            )
+            return self._shown(state, call, stream, allow_redirects)
+        finally:
+            del auth, cert
 
     @spelled_out(request)
     async def get(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send a GET request; the options are those of `request`."""
-        return await self.request("GET", url, **options)
+        try:
+            return await self.request("GET", url, **options)
+        finally:
+            del url, options
 
     @spelled_out(request)
     async def options(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send an OPTIONS request; the options are those of `request`."""
-        return await self.request("OPTIONS", url, **options)
+        try:
+            return await self.request("OPTIONS", url, **options)
+        finally:
+            del url, options
 
     @spelled_out(request, allow_redirects=False)
     async def head(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send a HEAD request; as `request`, but redirects are followed only if asked for."""
         options.setdefault("allow_redirects", False)
-        return await self.request("HEAD", url, **options)
+        try:
+            return await self.request("HEAD", url, **options)
+        finally:
+            del url, options
 
     @spelled_out(request)
     async def post(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send a POST request; the options are those of `request`."""
-        return await self.request("POST", url, **options)
+        try:
+            return await self.request("POST", url, **options)
+        finally:
+            del url, options
 
     @spelled_out(request)
     async def put(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send a PUT request; the options are those of `request`."""
-        return await self.request("PUT", url, **options)
+        try:
+            return await self.request("PUT", url, **options)
+        finally:
+            del url, options
 
     @spelled_out(request)
     async def patch(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send a PATCH request; the options are those of `request`."""
-        return await self.request("PATCH", url, **options)
+        try:
+            return await self.request("PATCH", url, **options)
+        finally:
+            del url, options
 
     @spelled_out(request)
     async def delete(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send a DELETE request; the options are those of `request`."""
-        return await self.request("DELETE", url, **options)
+        try:
+            return await self.request("DELETE", url, **options)
+        finally:
+            del url, options
 
     async def close(self) -> None:
         """Close idle connections now, busy ones when their response ends. Idempotent.

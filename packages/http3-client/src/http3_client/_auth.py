@@ -21,6 +21,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from http3_models._redaction import forget_text, guarding_arguments
+
 if TYPE_CHECKING:
     from http3_models import AsyncRequest, AsyncResponse, Request, Response
     from http3_models._types import AuthFlow
@@ -55,6 +57,7 @@ class BasicAuth(Auth):
     Raises ValueError for a colon in the user name, which the scheme can't express.
     """
 
+    @guarding_arguments
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
         self._header = basic_credentials(username, password)
 
@@ -73,6 +76,7 @@ class BearerAuth(Auth):
     Raises ValueError for a token with characters that a header can't carry.
     """
 
+    @guarding_arguments
     def __init__(self, token: str) -> None:
         if not isinstance(token, str):
             raise TypeError(f"token must be a str, not {type(token).__name__}")
@@ -104,6 +108,7 @@ class AuthBase(Auth):
 class HTTPBasicAuth(AuthBase):
     """`BasicAuth` under its name of 0.6.7, and callable."""
 
+    @guarding_arguments
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
         self._header = basic_credentials(username, password)
 
@@ -160,7 +165,11 @@ def _utf8(name: str, value: str | bytes) -> bytes:
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
-        return value.encode("utf-8")
+        try:
+            return value.encode("utf-8")
+        except UnicodeEncodeError as exc:
+            forget_text(exc)
+            raise ValueError(f"{name} can't be encoded as UTF-8: it has a lone surrogate") from exc
     raise TypeError(f"{name} must be a str or bytes, not {type(value).__name__}")
 
 

@@ -23,6 +23,7 @@ from http3_models._brief import brief
 from http3_models._cookies import join_cookie_headers
 from http3_models._reading import close, read_all, take_ended
 from http3_models._records import Deadline, RequestState, ResponseState
+from http3_models._redaction import forget_locals
 from http3_models._request_head import check_state
 from http3_models._response_bodies import MemoryBody, abandon
 from http3_models._url import redacted
@@ -212,6 +213,7 @@ class Call:
         try:
             request = self._next_request(sent, response)
         except RedirectError as exc:
+            forget_locals(exc)  # a Location may hold credentials
             exc.response = self._views.response(response)
             tell_where(exc, sent, response)
             raise

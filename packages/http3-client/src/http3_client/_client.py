@@ -1,4 +1,8 @@
-"""`Client`: the synchronous face of the engine. It builds, drives and shows; the rest is in `_engine`."""
+"""`Client`: the synchronous face of the engine. It builds, drives and shows; the rest is in `_engine`.
+
+Functions delete what they were passed before they fail: URLs, headers, auth and bodies hold secrets, and
+tracebacks may be shown with their variables (`http3_models._redaction`).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from http3_models import (
     Response,
 )
 from http3_models._records import drive
+from http3_models._redaction import guarding_arguments
 from http3_models._url import redacted
 
 from ._call import Call, Views, by_hand
@@ -83,6 +88,7 @@ class Client(HasSettings):
 
     __slots__ = ("__weakref__", "_engine", "_run")
 
+    @guarding_arguments
     def __init__(
         self,
         auth: AuthTypes | None = None,
@@ -139,6 +145,8 @@ class Client(HasSettings):
         )
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_engine"):  # the constructor failed
+            return "<Client>"
         base = "" if self.base_url is None else f" {redacted(self.base_url)}"
         return f"<Client{base} {'closed' if self.is_closed else 'open'}>"
 
@@ -179,22 +187,32 @@ class Client(HasSettings):
         Raises RequestError subclasses (Timeout, NetworkError, ProtocolError, DecodingError, RedirectError),
         InvalidURL, ClientClosed; TypeError and ValueError that name the argument.
         """
-        request = self._engine.build(
-            method, url, data=data, files=files, json=json, params=params, headers=headers, cookies=cookies
-        )
-        state, call = self._run(
-            self._engine.send(
-                request,
-                stream=stream,
-                auth=auth,
-                allow_redirects=allow_redirects,
-                verify=verify,
-                cert=cert,
-                timeout=timeout,
-                checked=True,
+        try:
+            request = self._engine.build(
+                method,
+                url,
+                data=data,
+                files=files,
+                json=json,
+                params=params,
+                headers=headers,
+                cookies=cookies,
             )
-        )
-        return self._shown(state, call, stream, allow_redirects)
+            state, call = self._run(
+                self._engine.send(
+                    request,
+                    stream=stream,
+                    auth=auth,
+                    allow_redirects=allow_redirects,
+                    verify=verify,
+                    cert=cert,
+                    timeout=timeout,
+                    checked=True,
+                )
+            )
+            return self._shown(state, call, stream, allow_redirects)
+        finally:
+            del url, data, files, json, params, headers, cookies, auth, cert
 
     def build_request(
         self,
@@ -209,18 +227,21 @@ class Client(HasSettings):
         cookies: CookieTypes | None = None,
     ) -> Request:
         """The request that `request` would send, for `send`, which adds auth and renews the cookies."""
-        return Request._of(
-            self._engine.build_shown(
-                method,
-                url,
-                data=data,
-                files=files,
-                json=json,
-                params=params,
-                headers=headers,
-                cookies=cookies,
+        try:
+            return Request._of(
+                self._engine.build_shown(
+                    method,
+                    url,
+                    data=data,
+                    files=files,
+                    json=json,
+                    params=params,
+                    headers=headers,
+                    cookies=cookies,
+                )
             )
-        )
+        finally:
+            del url, data, files, json, params, headers, cookies
 
     def send(
         self,
@@ -239,54 +260,78 @@ class Client(HasSettings):
         """
         if not isinstance(request, Request):
             raise TypeError(f"request must be a Request, not {type(request).__name__}")
-        state, call = self._run(
-            self._engine.send(
-                by_hand(request._state),
-                stream=stream,
-                auth=auth,
-                allow_redirects=allow_redirects,
-                verify=verify,
-                cert=cert,
-                timeout=timeout,
+        try:
+            state, call = self._run(
+                self._engine.send(
+                    by_hand(request._state),
+                    stream=stream,
+                    auth=auth,
+                    allow_redirects=allow_redirects,
+                    verify=verify,
+                    cert=cert,
+                    timeout=timeout,
+                )
             )
-        )
-        return self._shown(state, call, stream, allow_redirects)
+            return self._shown(state, call, stream, allow_redirects)
+        finally:
+            del auth, cert
 
     @spelled_out(request)
     def get(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send a GET request; the options are those of `request`."""
-        return self.request("GET", url, **options)
+        try:
+            return self.request("GET", url, **options)
+        finally:
+            del url, options
 
     @spelled_out(request)
     def options(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send an OPTIONS request; the options are those of `request`."""
-        return self.request("OPTIONS", url, **options)
+        try:
+            return self.request("OPTIONS", url, **options)
+        finally:
+            del url, options
 
     @spelled_out(request, allow_redirects=False)
     def head(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send a HEAD request; as `request`, but redirects are followed only if asked for."""
         options.setdefault("allow_redirects", False)
-        return self.request("HEAD", url, **options)
+        try:
+            return self.request("HEAD", url, **options)
+        finally:
+            del url, options
 
     @spelled_out(request)
     def post(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send a POST request; the options are those of `request`."""
-        return self.request("POST", url, **options)
+        try:
+            return self.request("POST", url, **options)
+        finally:
+            del url, options
 
     @spelled_out(request)
     def put(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send a PUT request; the options are those of `request`."""
-        return self.request("PUT", url, **options)
+        try:
+            return self.request("PUT", url, **options)
+        finally:
+            del url, options
 
     @spelled_out(request)
     def patch(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send a PATCH request; the options are those of `request`."""
-        return self.request("PATCH", url, **options)
+        try:
+            return self.request("PATCH", url, **options)
+        finally:
+            del url, options
 
     @spelled_out(request)
     def delete(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send a DELETE request; the options are those of `request`."""
-        return self.request("DELETE", url, **options)
+        try:
+            return self.request("DELETE", url, **options)
+        finally:
+            del url, options
 
     def close(self) -> None:
         """Close idle connections now, busy ones when their response ends. Idempotent.

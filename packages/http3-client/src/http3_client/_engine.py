@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from http3_models import URL, ClientClosed, InvalidURL, RequestError, SSLConfig
 from http3_models._records import Deadline
+from http3_models._redaction import forget_locals
 from http3_models._request import build_state
 from http3_models._request_defaults import RequestDefaults
 from http3_models._response_bodies import settle
@@ -98,24 +99,30 @@ class Engine:
     ) -> RequestState:
         """The request that these arguments and the settings make."""
         settings = self.settings
-        target = locate(url, settings.base_url or self._fallback_base)
-        if settings.params:
-            params = settings.params.merge(params)
-        defaults = self._defaults
-        if not defaults.are_still(settings.headers):
-            self._defaults = defaults = RequestDefaults(settings.headers, settings.removed)
-        return build_state(
-            method,
-            target,
-            params=params,
-            headers=headers,
-            cookies=cookies,
-            data=data,
-            files=files,
-            json=json,
-            asynchronous=self._views.asynchronous,
-            defaults=defaults,
-        )
+        try:
+            target = locate(url, settings.base_url or self._fallback_base)
+            if settings.params:
+                params = settings.params.merge(params)
+            defaults = self._defaults
+            if not defaults.are_still(settings.headers):
+                self._defaults = defaults = RequestDefaults(settings.headers, settings.removed)
+            return build_state(
+                method,
+                target,
+                params=params,
+                headers=headers,
+                cookies=cookies,
+                data=data,
+                files=files,
+                json=json,
+                asynchronous=self._views.asynchronous,
+                defaults=defaults,
+            )
+        except Exception as exc:
+            forget_locals(exc)
+            raise
+        finally:
+            del url, data, files, json, params, headers, cookies
 
     def build_shown(
         self,
@@ -130,9 +137,19 @@ class Engine:
         cookies: CookieTypes | None,
     ) -> RequestState:
         """As `build`, with the Cookie header that the request would have if it were sent now."""
-        request = self.build(
-            method, url, data=data, files=files, json=json, params=params, headers=headers, cookies=cookies
-        )
+        try:
+            request = self.build(
+                method,
+                url,
+                data=data,
+                files=files,
+                json=json,
+                params=params,
+                headers=headers,
+                cookies=cookies,
+            )
+        finally:
+            del url, data, files, json, params, headers, cookies
         set_cookies(request, self.settings, direct=True)
         request.computed_cookie = request.headers.get("cookie")
         return request
@@ -153,11 +170,17 @@ class Engine:
 
         ``checked``: it is as `build` made it.
         """
-        as_flag("stream", stream)
-        as_flag("allow_redirects", allow_redirects)
-        dispatching = self._opened()
-        chosen = self._choose_auth(request, auth)
-        self._settle(request, dispatching, verify, cert, timeout)
+        try:
+            as_flag("stream", stream)
+            as_flag("allow_redirects", allow_redirects)
+            dispatching = self._opened()
+            chosen = self._choose_auth(request, auth)
+            self._settle(request, dispatching, verify, cert, timeout)
+        except Exception as exc:
+            forget_locals(exc)
+            raise
+        finally:
+            del auth, cert
         call = Call(request, chosen, self.settings, dispatching, self._views, checked)
         try:
             check_scheme(request.url)
@@ -229,7 +252,7 @@ class Engine:
         timeout: TimeoutTypes | None,
     ) -> None:
         if verify is not None or cert is not None:
-            SSLConfig(verify=True if verify is None else verify, cert=cert)  # for its complaints
+            cert = SSLConfig(verify=True if verify is None else verify, cert=cert).cert
         request.verify = self._verify if verify is None else verify
         request.cert = self._cert if cert is None else cert
         request.timeout = limits = self.settings.timeout if timeout is None else as_timeout(timeout)

@@ -47,7 +47,7 @@ class PoolOptions:
         egress: EgressPolicy | None,
     ) -> None:
         if not (verify is True and cert is None and trust_env):
-            SSLConfig(verify=verify, cert=cert, trust_env=trust_env)  # for its complaints
+            cert = SSLConfig(verify=verify, cert=cert, trust_env=trust_env).cert
         if not isinstance(pool_limits, PoolLimits):
             raise TypeError(f"pool_limits must be a PoolLimits, not {type(pool_limits).__name__}")
         check_instance("backend", backend, "connect")

@@ -14,6 +14,7 @@ from http3_models import Cookies, Headers, InvalidURL, QueryParams, TimeoutConfi
 from http3_models._brief import brief
 from http3_models._config import DEFAULT_LIMITS, Limits
 from http3_models._encodings import usable_encoding
+from http3_models._redaction import guarding_arguments
 from http3_models._request_head import split_headers
 from http3_models._url import URL
 
@@ -84,6 +85,7 @@ class Setting(Generic[Got, Given]):
         value: Got = getattr(client._engine.settings, self._name)
         return value
 
+    @guarding_arguments
     def __set__(self, client: Any, value: Given) -> None:
         setattr(client._engine.settings, self._name, self._convert(value))
 
@@ -187,6 +189,7 @@ class HeadersSetting(Setting[Headers, "HeaderTypes | None"]):
     def __init__(self, doc: str) -> None:
         super().__init__(lambda headers: split_headers(headers)[0], doc)
 
+    @guarding_arguments
     def __set__(self, client: Any, value: HeaderTypes | None) -> None:
         client._engine.settings.set_headers(value)
 

@@ -16,6 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union
 
 from ._brief import brief
+from ._redaction import guarding_arguments
 from ._values import UNSET, Unset, Value, count, count_or_none, ratio, seconds
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ class TimeoutConfig(Value):
         }
 
     def __repr__(self) -> str:
+        if not self._is_made:
+            return super().__repr__()
         arguments = self._arguments()
         connect, pool = self.connect_timeout, arguments.pop("timeout")
         shown = []
@@ -333,6 +336,7 @@ class SSLConfig(Value):
     verify: bool | str | ssl.SSLContext
     trust_env: bool
 
+    @guarding_arguments
     def __init__(
         self, *, cert: CertTypes | None = None, verify: VerifyTypes = True, trust_env: bool = True
     ) -> None:
@@ -347,11 +351,12 @@ class SSLConfig(Value):
         self._fill(cert=_checked_cert(cert), verify=checked, trust_env=trust_env)
 
     def __repr__(self) -> str:
-        cert = self.cert
-        shown = (*cert[:2], "[redacted]") if isinstance(cert, tuple) and len(cert) == 3 else cert
+        if not self._is_made:
+            return super().__repr__()
         tail = "" if self.trust_env else ", trust_env=False"
-        return f"SSLConfig(cert={shown!r}, verify={self.verify!r}{tail})"
+        return f"SSLConfig(cert={self.cert!r}, verify={self.verify!r}{tail})"
 
+    @guarding_arguments
     def with_overrides(self, verify: VerifyTypes | None = None, cert: CertTypes | None = None) -> SSLConfig:
         """This configuration with what is given replaced; None keeps what is there."""
         if verify is None and cert is None:
@@ -402,7 +407,16 @@ def _checked_cert(cert: object) -> Cert | None:
     password = cert[2]
     if not isinstance(password, str):
         raise TypeError(f"the password in cert must be a str, not {type(password).__name__}")
-    return (*pair, password)
+    return (*pair, _Password(password))
+
+
+class _Password(str):
+    """The password of a key. Wherever the tuple it stands in is shown, it is not."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'[redacted]'"
 
 
 def _path(name: str, value: object) -> str:

@@ -18,6 +18,7 @@ from ._brief import brief
 from ._cookie import Cookie
 from ._cookie_store import CookieStore
 from ._exceptions import CookieConflict
+from ._redaction import guarding_arguments
 from ._set_cookie import has_controls, parse_set_cookie, to_bytes, to_text
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
 
     _jar: CookieJar | None
 
+    @guarding_arguments
     def __init__(self, cookies: CookieTypes | None = None, *, now: Callable[[], float] = _wall_clock) -> None:
         self._store = CookieStore()
         self._now = now
@@ -134,14 +136,18 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
         return NotImplemented
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_store"):  # the constructor failed
+            return "<Cookies>"
         shown = ", ".join([f"{cookie!r}" for cookie in self._live()])
         return f"<Cookies [{shown}]>"
 
     # Writing
 
+    @guarding_arguments
     def __setitem__(self, name: str, value: str) -> None:
         self.set(name, value)
 
+    @guarding_arguments
     def set(
         self,
         name: str,
@@ -193,6 +199,7 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
             if path is None or cookie.path == path:
                 store.drop(cookie)
 
+    @guarding_arguments
     def update(self, cookies: object = (), /, **named: str) -> None:
         """Add cookies of any kind that `Cookies` can be made of; those that have a domain keep it."""
         if isinstance(cookies, Cookies):

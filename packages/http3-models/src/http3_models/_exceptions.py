@@ -22,13 +22,17 @@ peer (TransportError), the answer (DecodingError, RedirectError, HttpError, JSON
 place per boundary, and stay visible as ``__cause__``.
 
 Exceptions travel: they pickle and deep-copy (process pools, Celery). What holds a connection stays
-behind, and a cause becomes text.
+behind, and a cause becomes text. So do secrets: in the request and the responses that an exception carries,
+``[secure]`` then stands for the values of Authorization, Cookie, Set-Cookie and the like, since what failed
+is logged and stored where a credential has no business.
 """
 
 from __future__ import annotations
 
 import enum
 from typing import TYPE_CHECKING, Any
+
+from ._redaction import without_secrets
 
 if TYPE_CHECKING:
     from ._records import Timings
@@ -66,11 +70,19 @@ class Http3Error(Exception):
     """Root of all exceptions of http3."""
 
     def __reduce__(self) -> tuple[Any, ...]:
+        return self._parts({name: without_secrets(value) for name, value in self.__dict__.items()})
+
+    def __copy__(self) -> Http3Error:
+        rebuild, arguments = self._parts(self.__dict__)  # it stays here, with what it knows
+        copied: Http3Error = rebuild(*arguments)
+        return copied
+
+    def _parts(self, state: dict[str, Any]) -> tuple[Any, ...]:
         cause = self.__cause__ or (None if self.__suppress_context__ else self.__context__)
         text = f"{type(cause).__name__}: {cause}" if cause is not None else None
         if isinstance(cause, _CauseText):
             text = str(cause)
-        return (_rebuild, (type(self), self.args, {**self.__dict__, "cause": text}))
+        return (_rebuild, (type(self), self.args, {**state, "cause": text}))
 
 
 class RequestError(Http3Error):

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from ._brief import brief
 from ._exceptions import LocalProtocolError
+from ._redaction import forget_text
 
 Text: TypeAlias = str | bytes
 Pair: TypeAlias = tuple[bytes, bytes]
@@ -63,6 +64,7 @@ def pair_of(name: object, value: object, encoding: str) -> Pair:
         name_bytes = name if isinstance(name, bytes) else name.encode()
         value_bytes = value if isinstance(value, bytes) else value.encode(encoding)
     except UnicodeEncodeError as exc:
+        forget_text(exc)
         raise ValueError(f"header {brief(name)} can't be encoded as {exc.encoding}") from exc
     return name_bytes, value_bytes.strip(b" \t")
 

@@ -11,10 +11,12 @@ or UTF-8 if all fields allow it, else as ISO-8859-1; setting `encoding` settles 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeAlias, TypeVar, Union, overload
 
 from ._brief import brief
+from ._exceptions import LocalProtocolError
 from ._header_fields import (
     Beyond,
     Index,
@@ -28,6 +30,7 @@ from ._header_fields import (
     pair_of,
     two,
 )
+from ._redaction import forget_locals
 
 HeaderFields: TypeAlias = Union[
     "Headers", Mapping[str, Text], Mapping[bytes, Text], Iterable[tuple[Text, Text]]
@@ -65,6 +68,21 @@ SECRET_HEADERS = frozenset(
 redirect to another origin leaves them behind."""
 
 
+_USERINFO = re.compile(rb"//[^/?#\s]*@")
+
+
+def hidden_value(name: bytes, value: bytes) -> bytes:
+    """What stands for a field's value where it may be seen: of a secret one nothing, but for the name of the
+    cookie that a Set-Cookie field sets; of others all but the credentials in a URL."""
+    key = name.lower()
+    if key == b"set-cookie":
+        cookie, equals, _ = value.partition(b";")[0].partition(b"=")
+        return cookie + b"=[secure]" if equals else b"[secure]"
+    if key.decode("latin-1") in SECRET_HEADERS:
+        return b"[secure]"
+    return _USERINFO.sub(b"//[secure]@", value)
+
+
 class Headers(MutableMapping[str, str]):
     """Header fields, in order; names compare without case and may occur several times.
 
@@ -93,6 +111,7 @@ class Headers(MutableMapping[str, str]):
     """Grows with each change; for caches of what was derived from the fields."""
 
     def __init__(self, headers: HeaderFields | None = None, encoding: str | None = None) -> None:
+        self._list = []
         self._encoding = self._beyond = None
         self._index = self._slots = None
         self._checked = -1
@@ -103,7 +122,14 @@ class Headers(MutableMapping[str, str]):
             self.encoding = encoding
         elif headers is not None and isinstance(headers, Headers):
             self._encoding = headers._encoding
-        self._list = self._pairs_of(headers)
+        try:
+            if headers is not None:
+                self._list = self._pairs_of(headers)
+        except (TypeError, ValueError) as exc:
+            forget_locals(exc)
+            raise
+        finally:
+            del headers
 
     @classmethod
     def _from_raw(cls, pairs: list[Pair], index: Index | None = None) -> Headers:
@@ -209,7 +235,13 @@ class Headers(MutableMapping[str, str]):
 
     def __setitem__(self, name: Text, value: Text) -> None:
         """Replace all fields of this name by one, where the first of them stood; else append it."""
-        pair = pair_of(name, value, self._encoding or "utf-8")
+        try:
+            pair = pair_of(name, value, self._encoding or "utf-8")
+        except (TypeError, ValueError) as exc:
+            forget_locals(exc)
+            raise
+        finally:
+            del value
         self._put(pair[0].lower(), [pair])
         self._changed()
 
@@ -225,14 +257,27 @@ class Headers(MutableMapping[str, str]):
 
     def add(self, name: Text, value: Text) -> None:
         """Append a field, beside those of the same name."""
-        pair = pair_of(name, value, self._encoding or "utf-8")
+        try:
+            pair = pair_of(name, value, self._encoding or "utf-8")
+        except (TypeError, ValueError) as exc:
+            forget_locals(exc)
+            raise
+        finally:
+            del value
         self._append(pair[0].lower(), [pair])
         self._changed()
 
     def update(self, headers: HeaderFields | None = None, /, **fields: Text) -> None:  # type: ignore[override]
         """Replace the fields of each name given by those given, all of them where a name is repeated."""
+        try:
+            added = self._pairs_of(headers) + self._pairs_of(fields)
+        except (TypeError, ValueError) as exc:
+            forget_locals(exc)
+            raise
+        finally:
+            del headers, fields
         groups: dict[bytes, list[Pair]] = {}
-        for pair in self._pairs_of(headers) + self._pairs_of(fields):
+        for pair in added:
             groups.setdefault(pair[0].lower(), []).append(pair)
         for key, pairs in groups.items():
             self._put(key, pairs)
@@ -282,7 +327,11 @@ class Headers(MutableMapping[str, str]):
         Names must be tokens, values must have no control characters but tab (RFC 9110, sections 5.1 and 5.5).
         """
         if self._checked != self.version:
-            check_pairs(self._list if self._slots is None else self._pairs)
+            try:
+                check_pairs(self._list if self._slots is None else self._pairs)
+            except LocalProtocolError as exc:
+                forget_locals(exc)
+                raise
             self._checked = self.version
 
     # Comparing and showing
@@ -309,6 +358,10 @@ class Headers(MutableMapping[str, str]):
             if encoding == "ascii"
             else (f"{type(self).__name__}({fields}, encoding={encoding!r})")
         )
+
+    def _without_secrets(self) -> Headers:
+        """A copy to be stored or shown; of a Set-Cookie field the cookie's name is left."""
+        return type(self)([(name, hidden_value(name, value)) for name, value in self._pairs], self._encoding)
 
     def __copy__(self) -> Headers:
         return self.copy()
@@ -388,7 +441,8 @@ class Headers(MutableMapping[str, str]):
         return data.decode(self.encoding, "replace")
 
     def _shown(self, name: bytes, value: bytes) -> str:
-        return "[secure]" if name.lower().decode("latin-1") in SECRET_HEADERS else self._decode(value)
+        hidden = hidden_value(name, value)
+        return "[secure]" if name.lower() == b"set-cookie" else self._decode(hidden)
 
     def _pairs_of(self, headers: object) -> list[Pair]:
         if headers is None:

@@ -86,10 +86,20 @@ class Dispatcher:
         timeout: TimeoutTypes | None = None,
     ) -> Response:
         """Build a `Request` from the arguments and `send` it: for use and tests without a client."""
-        request = Request(
-            method, url, params=params, headers=headers, cookies=cookies, data=data, files=files, json=json
-        )
-        return self.send(request, verify=verify, cert=cert, timeout=timeout)
+        try:
+            request = Request(
+                method,
+                url,
+                params=params,
+                headers=headers,
+                cookies=cookies,
+                data=data,
+                files=files,
+                json=json,
+            )
+            return self.send(request, verify=verify, cert=cert, timeout=timeout)
+        finally:
+            del url, data, files, json, params, headers, cookies, cert  # see `_redaction`
 
     def close(self) -> None:
         """Let go of what is held. Called by the client that owns the dispatcher when it is closed; again only
@@ -149,10 +159,20 @@ class AsyncDispatcher:
         timeout: TimeoutTypes | None = None,
     ) -> AsyncResponse:
         """Build an `AsyncRequest` from the arguments and `send` it: for use and tests without a client."""
-        request = AsyncRequest(
-            method, url, params=params, headers=headers, cookies=cookies, data=data, files=files, json=json
-        )
-        return await self.send(request, verify=verify, cert=cert, timeout=timeout)
+        try:
+            request = AsyncRequest(
+                method,
+                url,
+                params=params,
+                headers=headers,
+                cookies=cookies,
+                data=data,
+                files=files,
+                json=json,
+            )
+            return await self.send(request, verify=verify, cert=cert, timeout=timeout)
+        finally:
+            del url, data, files, json, params, headers, cookies, cert  # see `_redaction`
 
     async def close(self) -> None:
         """Let go of what is held. Called once by the client that owns the dispatcher."""

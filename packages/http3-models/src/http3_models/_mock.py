@@ -26,9 +26,9 @@ class MockDispatcher(Dispatcher):
     """
 
     def __init__(self, handler: Callable[[Any], Any]) -> None:
+        self._handler = handler
         if not callable(handler):
             raise TypeError(f"handler must be callable, not {type(handler).__name__}")
-        self._handler = handler
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({getattr(self._handler, '__name__', self._handler)})"

@@ -76,8 +76,9 @@ class QueryParams(Mapping[str, str]):
     _index: dict[str, list[str]] | None
 
     def __init__(self, params: QueryParamTypes | None = None) -> None:
-        self._pairs = pairs_of(params)
+        self._pairs = ()
         self._index = None
+        self._pairs = pairs_of(params)
 
     def _lists(self) -> dict[str, list[str]]:
         if self._index is None:

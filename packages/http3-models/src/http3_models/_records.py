@@ -262,6 +262,16 @@ class RequestState:
         self.anonymous = anonymous
         self.phases = PhaseTimes()
 
+    def __repr__(self) -> str:
+        return f"<RequestState {self.method} {redacted(self.url)}>"
+
+    def _without_secrets(self) -> RequestState:
+        """A copy to be stored or shown: no credentials, no cookies, nothing of the call."""
+        url = self.url.copy_with(userinfo="") if self.url.userinfo else self.url
+        copied = RequestState(self.method, url, self.headers._without_secrets(), self.body)
+        copied.phases = self.phases
+        return copied
+
 
 class ResponseState:
     """A response: its head, and the body object that brings the rest.
@@ -303,6 +313,9 @@ class ResponseState:
         self.default_encoding: str | Callable[[bytes], str] | None = None
         self.limits: Limits | None = None
         self.unclaimed = True
+
+    def __repr__(self) -> str:
+        return f"<ResponseState {self.status_code} {self.reason_phrase}>"
 
 
 def described(request: RequestState) -> str:

@@ -14,6 +14,7 @@ from ._exceptions import LocalProtocolError, RequestError, StreamException
 from ._headers import Headers
 from ._iterators import AsyncPieceIterator, PieceIterator, collect
 from ._records import RequestState, Timings, drive
+from ._redaction import guarding_arguments
 from ._request_defaults import NO_DEFAULTS, RequestDefaults
 from ._request_head import checked_method, settle_headers, split_headers, told_where
 from ._url import URL, redacted
@@ -190,7 +191,13 @@ class BaseRequest:
         return self
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}({self._state.method!r}, {redacted(self._state.url)!r})>"
+        state = getattr(self, "_state", None)
+        if state is None:  # the constructor failed
+            return f"<{type(self).__name__}>"
+        return f"<{type(self).__name__}({state.method!r}, {redacted(state.url)!r})>"
+
+    def _without_secrets(self) -> Self:
+        return self._of(self._state._without_secrets())
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = self._state
@@ -221,6 +228,7 @@ class Request(BaseRequest):
 
     __slots__ = ()
 
+    @guarding_arguments
     def __init__(
         self,
         method: str,
@@ -257,6 +265,7 @@ class AsyncRequest(BaseRequest):
 
     __slots__ = ()
 
+    @guarding_arguments
     def __init__(
         self,
         method: str,

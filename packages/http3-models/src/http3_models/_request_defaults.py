@@ -54,6 +54,9 @@ class _Layout(NamedTuple):
     takes_content_type: bool
     hand_cookie: str | None
 
+    def __repr__(self) -> str:
+        return f"<_Layout of {len(self.pairs)} fields>"
+
 
 class _Stem(NamedTuple):
     """``headers``: Host and the pairs of the layout."""

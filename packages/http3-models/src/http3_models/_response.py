@@ -12,6 +12,7 @@ from ._exceptions import RequestError
 from ._iterators import AsyncPieceIterator, Lines, PieceIterator
 from ._reading import read_all
 from ._records import drive
+from ._redaction import guarding_arguments
 from ._request import AsyncRequest, Request
 from ._response_base import BaseResponse
 from ._response_content import attach, fill, handmade_state
@@ -42,6 +43,7 @@ class Response(BaseResponse[Request]):
 
     _run: Run
 
+    @guarding_arguments
     def __init__(
         self,
         status_code: int,
@@ -161,6 +163,7 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
 
     __slots__ = ()
 
+    @guarding_arguments
     def __init__(
         self,
         status_code: int,

@@ -15,6 +15,7 @@ from ._headers import Headers
 from ._iterators import MemoryPieces, TextPieces, rechunked
 from ._reading import Chunks, check_unread, is_closed, is_consumed, read_all
 from ._records import ConnectionInfo, PhaseTimes, ResponseState, Timings, drive
+from ._redaction import without_secrets
 from ._response_bodies import CLOSED, CONSUMED, MemoryBody
 from ._text import (
     TextDecoder,
@@ -329,7 +330,18 @@ class BaseResponse(Generic[RequestT]):
         return f"{self._state.status_code} {self._state.reason_phrase}".rstrip()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_state"):  # the constructor failed
+            return f"<{type(self).__name__}>"
         return f"<{type(self).__name__} [{self._status_line()}]>"
+
+    def _without_secrets(self) -> Self:
+        """A copy to be stored or shown, as pickle would make one."""
+        packed = _packed(self)
+        for name in ("headers", "trailers", "request"):
+            packed[name] = without_secrets(packed[name])
+        packed["history"] = [without_secrets(earlier) for earlier in packed["history"]]
+        copied: Self = _rebuild(type(self), packed)
+        return copied
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), _packed(self)))
@@ -403,7 +415,7 @@ def _packed(response: BaseResponse[Any]) -> dict[str, Any]:
     return packed
 
 
-def _rebuild(cls: type[BaseResponse[Any]], packed: dict[str, Any]) -> BaseResponse[Any]:
+def _rebuild(cls: type[BaseResponse[Any]], packed: dict[str, Any]) -> Any:
     body: ResponseBody | None = {None: None, "closed": CLOSED, "consumed": CONSUMED}[packed["spent"]]
     if packed["memory"] is not None:
         body = MemoryBody(packed["memory"])

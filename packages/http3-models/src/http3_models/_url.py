@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypedDict, Unpack
 from ._exceptions import InvalidURL
 from ._percent import decode
 from ._query import encode_pairs, pairs_of
+from ._redaction import forget_locals, guarding_arguments
 from ._url_parse import (
     DEFAULT_PORTS,
     Parts,
     authority,
+    hidden_userinfo,
     normal_form,
     parse,
     resolve,
@@ -82,15 +84,23 @@ class URL:
     def __new__(  # noqa: PYI034 - the cache holds URLs, not instances of some subclass
         cls, url: str | URL, allow_relative: bool = False, params: QueryParamTypes | None = None
     ) -> URL:
-        if isinstance(url, URL):
-            made = url if type(url) is cls else _make(cls, url._parts, url._full_path)
-        elif isinstance(url, str):
-            text = str.__str__(url)
-            made = _cached(text) if cls is URL and len(text) <= _CACHED_LENGTH else _make(cls, parse(text))
-        else:
-            raise TypeError(f"url must be a str or URL, not {type(url).__name__}")
-        if not allow_relative:
-            _require_absolute(made)
+        try:
+            if isinstance(url, URL):
+                made = url if type(url) is cls else _make(cls, url._parts, url._full_path)
+            elif isinstance(url, str):
+                text = str.__str__(url)
+                kept = cls is URL and len(text) <= _CACHED_LENGTH
+                made = _cached(text) if kept else _make(cls, parse(text))
+            else:
+                raise TypeError(f"url must be a str or URL, not {type(url).__name__}")
+            if not allow_relative:
+                _require_absolute(made)
+        except InvalidURL as exc:
+            text = ""
+            forget_locals(exc)
+            raise
+        finally:
+            del url
         return made if params is None else made._with_params(params)
 
     @property
@@ -179,6 +189,7 @@ class URL:
             self._origin = Origin(self)
         return self._origin
 
+    @guarding_arguments
     def copy_with(self, **parts: Unpack[URLParts]) -> URL:
         """A copy with some parts replaced; see `URLParts`.
 
@@ -194,7 +205,10 @@ class URL:
 
     def join(self, url: str | URL) -> URL:
         """Resolve a reference against this URL (RFC 3986 section 5, strict). Raises InvalidURL."""
-        reference = URL(url, allow_relative=True)
+        try:
+            reference = URL(url, allow_relative=True)
+        finally:
+            del url
         if not (self._parts.scheme or reference._parts.scheme):
             raise InvalidURL(
                 f"Can't resolve {shown(str(reference))} against {shown(self._text)}, which has no scheme"
@@ -203,7 +217,12 @@ class URL:
 
     def resolve_with(self, base: str | URL) -> URL:
         """``base.join(self)``."""
-        return URL(base, allow_relative=True).join(self)
+        try:
+            base = URL(base, allow_relative=True)
+        except InvalidURL:
+            del base
+            raise
+        return base.join(self)
 
     def _with_params(self, params: QueryParamTypes) -> URL:
         added = encode_pairs(pairs_of(params))
@@ -267,7 +286,11 @@ class Origin(_OriginFields):
     __slots__ = ()
 
     def __new__(cls, url: str | URL) -> Self:
-        url = URL(url)
+        try:
+            url = URL(url)
+        except InvalidURL:
+            del url
+            raise
         return tuple.__new__(cls, (url.is_ssl, url.host, url.port or 0))
 
     def __str__(self) -> str:
@@ -282,11 +305,12 @@ class Origin(_OriginFields):
 
 
 def redacted(url: URL) -> str:
-    """The URL for messages and reprs: its password replaced by ``[secure]``."""
-    name, colon, password = url._parts.userinfo.partition(":")
-    if not password:
-        return url._text
-    return unsplit(url._parts._replace(userinfo=f"{name}{colon}[secure]"))
+    """The URL for messages and reprs: ``[secure]`` stands for its password.
+
+    A user name without a password is a token as often as not, and hidden as well.
+    """
+    userinfo = url._parts.userinfo
+    return unsplit(url._parts._replace(userinfo=hidden_userinfo(userinfo))) if userinfo else url._text
 
 
 def _make(cls: type[URL], parts: Parts, full_path: str | None = None) -> URL:

@@ -38,6 +38,9 @@ encode_userinfo = keeping_escapes(f"{UNRESERVED}{SUB_DELIMS}:")
 encode_path = keeping_escapes(f"{UNRESERVED}{SUB_DELIMS}:@/")
 encode_query = keeping_escapes(f"{UNRESERVED}{SUB_DELIMS}:@/?")
 
+_PLACEHOLDERS = ("x-oauth-basic",)
+"""What is written for a password where the user name is a token (GitHub)."""
+
 _MAX_SHOWN = 200
 """Characters of a bad URL in a message: enough to recognise it, too few to flood a log."""
 
@@ -57,6 +60,9 @@ class Parts(NamedTuple):
     query: str | None
     fragment: str | None
 
+    def __repr__(self) -> str:
+        return f"<Parts {unsplit(self._replace(userinfo=hidden_userinfo(self.userinfo)))!r}>"
+
 
 def parse(text: str) -> Parts:
     """Split and normalise an absolute URL or a relative reference. Raises InvalidURL."""
@@ -74,6 +80,14 @@ def shown(text: str) -> str:
     """
     text = _CREDENTIALS.sub(r"\1[secure]@", text, count=1)
     return repr(text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "...")
+
+
+def hidden_userinfo(userinfo: str) -> str:
+    """A userinfo for messages and reprs: of two parts the password is hidden, one alone is hidden whole."""
+    name, _, password = userinfo.partition(":")
+    if not password or password in _PLACEHOLDERS:
+        return "[secure]" if name else ""
+    return f"{name}:[secure]"
 
 
 def _parse(text: str) -> Parts:

@@ -50,7 +50,14 @@ class Value:
     def __hash__(self) -> int:
         return hash((type(self), self._values()))
 
+    @property
+    def _is_made(self) -> bool:
+        """False where the constructor failed."""
+        return hasattr(self, self._fields[-1])
+
     def __repr__(self) -> str:
+        if not self._is_made:
+            return f"<{type(self).__name__}>"
         fields = ", ".join([f"{name}={_shown(value)}" for name, value in self._arguments().items()])
         return f"{type(self).__name__}({fields})"
 

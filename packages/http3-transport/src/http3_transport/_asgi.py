@@ -45,9 +45,9 @@ class ASGIDispatch(AsyncDispatcher):
         root_path: str = "",
         client: tuple[str, int] = ("127.0.0.1", 123),
     ) -> None:
+        self.app = app
         if not callable(app):
             raise TypeError(f"app must be an ASGI application, not {type(app).__name__}")
-        self.app = app
         self.raise_app_exceptions = raise_app_exceptions
         self.root_path = root_path
         self.client = client

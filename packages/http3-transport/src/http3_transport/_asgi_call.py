@@ -74,15 +74,14 @@ class AppCall:
         self._to_receiver = Changes(backend.waiter)
         self._to_sender = Changes(backend.waiter)
         self._upload = Upload(self._request, self._to_receiver, self._to_client, self._now)
-        scope = make_scope(self._request, root_path, client)
-        self._task = spawn(lambda: self._run(app, scope))
+        self._task = spawn(lambda: self._run(app, root_path, client))
 
     # The application's side.
 
-    async def _run(self, app: Callable[..., Any], scope: Message) -> None:
+    async def _run(self, app: Callable[..., Any], root_path: str, client: tuple[str, int]) -> None:
         """The application's whole life."""
         try:
-            await app(scope, self._receive, self._send)
+            await app(make_scope(self._request, root_path, client), self._receive, self._send)
         except BaseException as exc:
             self._fail(exc)
             if is_cancelled(exc):

@@ -16,6 +16,7 @@ from http3_models._config import DEFAULT_LIMITS, DEFAULT_SSL_CONFIG, DEFAULT_TIM
 from http3_models._egress import EgressPolicy
 from http3_models._exceptions import Delivery, LocalProtocolError, NotConnected, TotalTimeout
 from http3_models._interfaces import AsyncDispatcher
+from http3_models._redaction import guarding_arguments
 from http3_models._url import URL, Origin
 
 from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
@@ -70,6 +71,7 @@ class HTTPConnection(AsyncDispatcher):
     _closing = False
     _own: _OwnUse | None = None
 
+    @guarding_arguments
     def __init__(
         self,
         origin: Origin | URL | str,
@@ -105,6 +107,8 @@ class HTTPConnection(AsyncDispatcher):
         return connection
 
     def __repr__(self) -> str:
+        if not hasattr(self, "origin"):  # the constructor failed
+            return "<HTTPConnection>"
         state = "not open" if self._engine is None else repr(self._engine)
         scheme = "https" if self.origin.is_ssl else "http"
         return f"<HTTPConnection {scheme}://{self.origin.host}:{self.origin.port} {state}>"

@@ -23,6 +23,7 @@ from http3_models._exceptions import (
 )
 from http3_models._headers import Headers
 from http3_models._records import ResponseState
+from http3_models._redaction import forget_locals
 from http3_models._response_bodies import EndedBody
 
 from ._errors import network_error, protocol_error, timeout_error
@@ -168,15 +169,18 @@ class HTTP11Engine:
         self._lease = lease
         try:
             head = self._compose(request)
-            self._early = await self._send(request, head)
+            closes, sending = head.closes, self._send(request, head)
+            del head
+            self._early = await sending
             phases, began = request.phases, self._began
             self._began = sent = self.now()
             phases.send = sent - began
             self._phase = "read"
             response = self._early or await self.final_head(request)
             phases.wait = self.now() - sent
-            return self._respond(request, lease, head, response)
+            return self._respond(request, lease, closes, response)
         except BaseException as exc:  # noqa: BLE001 - raised again
+            forget_locals(exc)
             if self._sent or not isinstance(exc, LocalProtocolError):  # a refused request leaves no trace
                 self.abort()
             error = self._translated(exc, request)
@@ -277,14 +281,14 @@ class HTTP11Engine:
         return self.reader.take(request, data)
 
     def _respond(
-        self, request: RequestState, lease: Lease, sent: RequestHead, response: ResponseHead
+        self, request: RequestState, lease: Lease, closes: bool, response: ResponseHead
     ) -> ResponseState:
         info = self._info
         if info is None:
             self._info = info = self.stream.info
         status_code, reason, fields, length, stays_open, _, by_name, protocol = response
         # After an early answer the rest of the request will never come.
-        reusable = stays_open and not sent.closes and self._early is None
+        reusable = stays_open and not closes and self._early is None
         if not length and (request.method == "HEAD" or status_code in (204, 304)):
             self._doubt = _AT_ONCE
             if request.method != "HEAD" and announces_body(fields):

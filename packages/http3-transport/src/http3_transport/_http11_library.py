@@ -159,7 +159,9 @@ _FAULTS = {
 _CLOSING = "')\""
 
 _SHOWN = re.compile(r"bytearray\(b['\"]([^:]{1,40})")
-"""The line that h11 shows, as far as it is no value of a field: that may be a secret."""
+_NAME = re.compile(_SHOWN.pattern + ":")
+"""The line that h11 shows, as far as it is no value of a field: that may be a secret. A header line without a
+colon may be one as a whole."""
 
 
 def _next_event(connection: h11.Connection, limits: Limits) -> object:
@@ -169,16 +171,16 @@ def _next_event(connection: h11.Connection, limits: Limits) -> object:
         if exc.error_status_hint == 431:
             what = f"The response's head is larger than max_head_size ({limits.max_head_size} bytes)"
             raise Oversized(what) from exc
-        said = str(exc)
-        # A traceback would show the value, or what nobody outside of h11 understands.
-        raise Malformed(_fault(said)) from (None if "bytearray(" in said or "_SWITCH" in said else exc)
+        text = _fault(str(exc))
+        exc.args = (text,)  # it may have quoted a secret, or what nobody outside of h11 understands
+        raise Malformed(text) from exc
 
 
 def _fault(said: str) -> str:
     """What is wrong with the response, in the words of HTTP."""
     for beginning, text in _FAULTS.items():
         if said.startswith(beginning):
-            shown = _SHOWN.search(said)
+            shown = (_NAME if "header line" in beginning else _SHOWN).search(said)
             return text if shown is None else f"{text}: it begins with '{shown[1].rstrip(_CLOSING)}'"
     return "The response is not valid HTTP/1.1"
 

@@ -37,6 +37,9 @@ class RequestHead(NamedTuple):
     expects: bool
     closes: bool
 
+    def __repr__(self) -> str:
+        return f"<RequestHead of {len(self.data)} bytes>"
+
 
 def compose(method: str, target: str, headers: Headers) -> RequestHead | None:
     """The head, byte for byte as h11 would write it; None where h11 is to decide.

@@ -63,6 +63,9 @@ class ResponseHead(NamedTuple):
     by_name: Index | None = None
     protocol: str = "HTTP/1.1"
 
+    def __repr__(self) -> str:
+        return f"<ResponseHead {self.status_code}, {len(self.fields)} fields>"
+
 
 def read_head(
     data: bytes | bytearray, method: str, limits: Limits, searched: int = 0

@@ -26,6 +26,7 @@ from http3_models._exceptions import (
 )
 from http3_models._headers import Headers
 from http3_models._records import ResponseState
+from http3_models._redaction import forget_locals
 from http3_models._status import StatusCode
 from http3_models._url import redacted
 
@@ -94,6 +95,7 @@ class HTTP2Exchange:
         try:
             self._begin()
         except BaseException as exc:  # noqa: BLE001 - raised again
+            forget_locals(exc)
             if self._is_interruption(exc):
                 self._engine.give_up()
             self._lease.release()
@@ -360,6 +362,7 @@ class HTTP2Exchange:
 
     def _fail(self, exc: BaseException) -> RequestError | None:
         """Give up the exchange; what to raise instead of ``exc``, None if it is to pass as it is."""
+        forget_locals(cause_of(exc) or exc)
         stream = self._stream
         if self._is_interruption(exc):
             self._engine.give_up()

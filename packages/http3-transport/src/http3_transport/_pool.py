@@ -36,6 +36,7 @@ from http3_models._exceptions import (
     TotalTimeout,
 )
 from http3_models._interfaces import AsyncDispatcher
+from http3_models._redaction import guarding_arguments
 
 from . import _pool_books
 from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
@@ -79,6 +80,7 @@ class ConnectionPool(AsyncDispatcher):
 
     __module__ = "http3_transport"
 
+    @guarding_arguments
     def __init__(
         self,
         *,
@@ -108,7 +110,7 @@ class ConnectionPool(AsyncDispatcher):
         self._books: Books | None = None
 
     def __repr__(self) -> str:
-        if self._closed:
+        if getattr(self, "_closed", True):
             return "<ConnectionPool closed>"
         return (
             f"<ConnectionPool {len(self.active_connections)} active, {len(self.keepalive_connections)} idle>"
@@ -137,11 +139,14 @@ class ConnectionPool(AsyncDispatcher):
         timeout: TimeoutTypes | None = None,
     ) -> AsyncResponse:
         """Send a request; the response's body is still to be read. Raises TransportError subclasses."""
-        record = outgoing(request, self.timeout if timeout is None else timeout, self.now)
-        record.verify = verify
-        record.cert = cert
-        record.anonymous = record.anonymous and cert is None
-        self._ssl_config(record)  # for its complaints
+        try:
+            record = outgoing(request, self.timeout if timeout is None else timeout, self.now)
+            record.verify = verify
+            record.cert = cert
+            record.anonymous = record.anonymous and cert is None
+            self._ssl_config(record)  # for its complaints
+        finally:
+            del cert  # see `http3_models._redaction`
         return await send_by(self.exchange, record, request)
 
     async def exchange(self, request: RequestState) -> ResponseState:

@@ -63,11 +63,11 @@ class WSGIDispatch(Dispatcher):
         script_name: str = "",
         remote_addr: str = "127.0.0.1",
     ) -> None:
+        self.app = app
         if not callable(app):
             raise TypeError(f"app must be a WSGI application, not {type(app).__name__}")
         if not isinstance(script_name, str):
             raise TypeError(f"script_name must be a str, not {type(script_name).__name__}")
-        self.app = app
         self.raise_app_exceptions = raise_app_exceptions
         self.script_name: str = script_name.rstrip("/")
         self.remote_addr = remote_addr

@@ -57,11 +57,8 @@ class WSGICall:
         Returns the head; None where the application failed before, and is to be answered for. Raises the
         application's exception, RemoteProtocolError, and what the request's body raises.
         """
-        request = self._request
-        body = make_input(request.body.data, self._read_upload)
-        environ = make_environ(request, body, script_name, remote_addr)
         try:
-            self._begin(app, environ)
+            self._begin(app, script_name, remote_addr)
         except Exception as exc:  # noqa: BLE001 (raised again by `_fail`)
             self._fail(exc)
             return None
@@ -94,8 +91,10 @@ class WSGICall:
 
     # The steps of the application.
 
-    def _begin(self, app: Callable[..., Any], environ: dict[str, Any]) -> None:
-        iterable = app(environ, self._start_response)
+    def _begin(self, app: Callable[..., Any], script_name: str, remote_addr: str) -> None:
+        request = self._request
+        body = make_input(request.body.data, self._read_upload)
+        iterable = app(make_environ(request, body, script_name, remote_addr), self._start_response)
         if not isinstance(iterable, Iterable) and not hasattr(iterable, "__getitem__"):
             _discard(iterable)
             raise TypeError(f"a WSGI application must return an iterable, not {type(iterable).__name__}")

@@ -41,10 +41,10 @@ class Simulation:
     """
 
     def __init__(self, seed: int = 0, *, faults: Faults | None = None, patience: float = PATIENCE) -> None:
+        self.seed: int = seed
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise TypeError(f"seed must be an int, not {type(seed).__name__}")
         faults = Faults() if faults is None else faults
-        self.seed: int = seed
         self.random: Random = Random(seed)
         """The draws of the simulation, for what tests and servers draw."""
         self._scheduler = Scheduler(self.random if faults.shuffle else None, self._note, patience)
@@ -56,7 +56,8 @@ class Simulation:
         """``backend=`` of clients and pools."""
 
     def __repr__(self) -> str:
-        return f"<Simulation of seed {self.seed} at {self.now():g} s>"
+        moment = f" at {self.now():g} s" if hasattr(self, "_scheduler") else ""
+        return f"<Simulation of seed {self.seed}{moment}>"
 
     def now(self) -> float:
         """Virtual seconds since the simulation began. A clock for what takes one (``now=``)."""

@@ -1,0 +1,77 @@
+"""What keeps secrets out of what leaves a program by other ways than its connections: tracebacks and pickles.
+
+Tools that report errors show the local variables of every frame of a traceback (`traceback` with
+``capture_locals``, pytest, Sentry, rich). Our objects hide secrets in their reprs; but a head on its way to
+the wire is bytes, and what a caller passed is a dict, a tuple or a text. A function that has such a thing in
+its hands when it fails lets go of it: `forget_locals` clears the frames below it, and it deletes its own
+variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PACKAGES = frozenset(
+    {
+        "h11", "h2", "hpack", "hyperframe", "http3", "http3_client", "http3_models", "http3_transport",
+        "http3_transport._backends", "http3_transport.testing",
+    }
+)  # fmt: skip
+"""Whose functions are told to forget: ours, and those of the libraries that are given heads as bytes."""
+
+_LONGEST_CHAIN = 32
+"""Exceptions of a chain that are looked at; a chain may be a circle."""
+
+
+def forget_locals(error: BaseException) -> None:
+    """Clear the local variables in tracebacks of ``error``, and of its causes, where the function is ours.
+
+    Functions that are still running keep theirs, and so does the code of callers and applications.
+    """
+    found: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if found is None:
+            return
+        traceback = found.__traceback__
+        while traceback is not None:
+            frame = traceback.tb_frame
+            traceback = traceback.tb_next
+            try:
+                if frame.f_globals["__package__"] in _PACKAGES:
+                    frame.clear()
+            except (KeyError, RuntimeError):
+                pass  # code without a module; a function that is still running
+        found = found.__context__ if found.__cause__ is None else found.__cause__
+
+
+def forget_text(error: UnicodeEncodeError) -> None:
+    """Take the text that could not be encoded out of the error, whose repr shows it."""
+    error.object = ""
+    error.args = (error.encoding, "", error.start, error.end, error.reason)
+
+
+def without_secrets(value: object) -> object:
+    """A request or a response as a pickled exception carries it; anything else is returned as it is."""
+    make = getattr(value, "_without_secrets", None)
+    return value if make is None else make()
+
+
+def guarding_arguments(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function whose arguments may be secret: a traceback of its failure does not show them."""
+
+    @wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except Exception as exc:
+            forget_locals(exc)
+            raise
+        finally:
+            del args, kwargs
+
+    return guarded
