@@ -10,7 +10,7 @@ import pytest
 import http3_client
 from client_worlds import Site, World, redirect
 from http3_client import Auth, AuthBase, BasicAuth, BearerAuth, HTTPBasicAuth
-from http3_models import InvalidURL, Response, StreamConsumed
+from http3_models import HttpError, InvalidURL, Request, Response, ResponseNotRead, StreamConsumed
 
 CLIENT = "Basic Y2xpZW50OmNsaWVudA=="
 REQUEST = "Basic cmVxdWVzdDpyZXF1ZXN0"
@@ -311,6 +311,95 @@ def test_a_challenge_cannot_be_answered_with_a_body_that_comes_only_once(world: 
 
     with pytest.raises(StreamConsumed):
         world.session(page, auth=Again()).post("https://h/", data=iter([b"once"]))
+
+
+# What a flow is given
+
+
+class Looking(Auth):
+    """Notes what a flow is given and can read."""
+
+    requires_response_body = True
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def auth_flow(self, request: Any) -> Any:
+        self.seen.append(type(request))
+        response = yield request
+        self.seen += [type(response), response.content, response.text, response.json(), response.read()]
+        self.seen += [b"".join(response.stream()), "".join(response.iter_text()), response.encoding]
+        if response.status_code == 401:
+            yield request
+
+
+def unread(*data: bytes) -> Iterator[bytes]:
+    yield from data
+
+
+def test_a_flow_is_given_plain_requests_and_responses(world: World) -> None:
+    pages = {
+        "/": [lambda _: Response(401, content=unread(b'{"a":', b"1}")), Response(200, content=b"in")],
+        "/memory": [Response(401, content=b'{"a":1}'), Response(200, content=b"in")],
+    }
+    for path in pages:
+        auth = Looking()
+        response = world.session(Site(pages), auth=auth).get("https://h" + path)
+        data, text = b'{"a":1}', '{"a":1}'
+        assert auth.seen == [Request, Response, data, text, {"a": 1}, data, data, text, "utf-8"]
+        assert response.content == b"in"
+        assert isinstance(response, world.response_class)
+        assert isinstance(response.request, world.request_class)
+        assert response.history[0].content == data
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("wants", ["content", "text", "apparent_encoding"])
+def test_what_a_flow_did_not_ask_for_names_the_attribute(world: World, wants: str, stream: bool) -> None:
+    told: list[str] = []
+
+    class Hasty(Auth):
+        def auth_flow(self, request: Any) -> Any:
+            response = yield request
+            with pytest.raises(ResponseNotRead) as caught:
+                getattr(response, wants)
+            told.append(str(caught.value))
+            assert response.encoding == "utf-8"  # what iter_text() would use
+
+    for content in (lambda: unread(b"page"), lambda: b"page"):
+        session = world.session(lambda _, content=content: Response(200, content=content()), auth=Hasty())
+        response = session.get("https://h/", stream=stream)
+        assert "requires_response_body = True" in told.pop()
+        assert session.do(response.read()) == b"page"
+
+
+def test_a_flow_of_an_async_client_cannot_read(world: World) -> None:
+    class Reading(Auth):
+        def auth_flow(self, request: Any) -> Any:
+            response = yield request
+            if world.is_async:
+                for read in (response.read, response.json, lambda: list(response.stream()), response.close):
+                    with pytest.raises(ResponseNotRead, match="requires_response_body"):
+                        read()
+            else:
+                assert response.read() == b"page"
+
+    session = world.session(lambda _: Response(200, content=unread(b"page")), auth=Reading())
+    assert session.get("https://h/").content == b"page"
+
+
+def test_a_flow_that_raises_for_status_keeps_the_body_it_asked_for(world: World) -> None:
+    class Strict(Auth):
+        requires_response_body = True
+
+        def auth_flow(self, request: Any) -> Any:
+            (yield request).raise_for_status()
+
+    session = world.session(lambda _: Response(403, content=unread(b"no", b"!")), auth=Strict())
+    for stream in (False, True):
+        with pytest.raises(HttpError) as caught:
+            session.get("https://h/", stream=stream)
+        assert caught.value.response.content == b"no!"
 
 
 # Redirects

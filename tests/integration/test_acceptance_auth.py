@@ -112,6 +112,24 @@ async def test_a_flow_of_several_requests(world: World, two_ways: Site) -> None:
     assert Login.logins == 1
 
 
+async def test_a_flow_reads_plain_responses(world: World, site: Site) -> None:
+    class Token(http3.Auth):
+        """Asks another address for the token."""
+
+        requires_response_body = True
+
+        def auth_flow(self, request: Any) -> Generator[Any, http3.Response, None]:
+            assert isinstance(request, http3.Request)
+            asked = http3.Request("GET", site.url + "/echo", headers={"X-Token": "token"})
+            echo = (yield asked).json()
+            request.headers["Authorization"] = "Bearer " + dict(echo["headers"])["x-token"]
+            yield request
+
+    response = await do(world.client(site, auth=Token()).get(site.url + "/bearer"))
+    assert response.status_code == 200
+    assert isinstance(response, world.response_class)
+
+
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", "MD5-sess", "SHA-256-sess"])
 @pytest.mark.parametrize("qop", ["auth", "none", "auth,auth-int"])
 async def test_digest(world: World, plain: Site, algorithm: str, qop: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -262,6 +263,26 @@ async def test_hooks_may_change_the_request_and_raise(world: World, plain: Site)
     error = await raised(http3.HttpError, lambda: client.get(plain.url + "/status/404"))
     assert error.response.status_code == 404
     assert (await do(client.get(plain.url + "/json"))).status_code == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_body_of_an_error_that_a_hook_raises(world: World, site: Site, stream: bool) -> None:
+    seen: list[bytes] = []
+
+    def check(response: Any) -> None:
+        if not stream:
+            seen.append(response.content)
+        response.raise_for_status()
+
+    client = world.client(site, hooks={"response": [check]}, pool_limits=http3.PoolLimits(hard_limit=1))
+    body = base64.urlsafe_b64encode(b"what went wrong").decode()
+    for _ in range(2):
+        url = f"{site.url}/answer?status=500&pieces=4&body={body}"
+        error = await raised(http3.HttpError, lambda: client.get(url, stream=stream))  # noqa: B023
+        assert error.response.content == b"what went wrong"
+        assert error.response.is_closed
+    assert (await do(client.get(site.url + "/redirect/1"))).status_code == 200
+    assert seen[:3] == ([] if stream else [b"what went wrong"] * 2 + [b"moved\n"])
 
 
 async def test_async_hooks(world: World, plain: Site) -> None:

@@ -110,7 +110,7 @@ class AsyncClient(HasSettings):
         egress: EgressPolicy | None = None,
     ) -> None:
         self._engine = make_engine(
-            Views(AsyncRequest._of, AsyncResponse._of, asynchronous=True),
+            Views(AsyncRequest._of, AsyncResponse._of),
             auth=auth,
             cookies=cookies,
             verify=verify,

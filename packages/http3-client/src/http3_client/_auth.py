@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 
     AnyRequest: TypeAlias = Request | AsyncRequest
     AnyResponse: TypeAlias = Response | AsyncResponse
-    Flow: TypeAlias = Generator[AnyRequest, AnyResponse, None]
+    Flow: TypeAlias = Generator[AnyRequest, Response, None]
 
 
 class Auth:
     """Base class of authentication; itself it adds nothing, so ``auth=Auth()`` switches the client's off.
 
     ``requires_request_body``: True has the request's body in memory (``request.content``) before the flow
-    starts. ``requires_response_body``: True has each response read before the flow is given it.
+    starts. ``requires_response_body``: True has each response read before the flow is given it; else its
+    ``content`` raises ResponseNotRead.
     """
 
     requires_request_body: bool = False
@@ -45,6 +46,7 @@ class Auth:
     def auth_flow(self, request: AnyRequest) -> Flow:
         """Yield the request to send, be given its response, yield again or return.
 
+        In both clients the flow is given a `Request`, and a `Response` for each request that it yields.
         The last response is the caller's; the bodies of earlier ones are read to their end, within bounds,
         so that their connection can be used again.
         """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from http3_models import Delivery, RequestError
 from http3_models._reading import close, drain
 from http3_models._records import Deadline, WholeBody
-from http3_models._response_bodies import MemoryBody
+from http3_models._response_bodies import Begun, MemoryBody, Spent
 
 from ._cancelling import until_deadline
 
@@ -95,9 +95,8 @@ class CancelledBody(DeadlineBody):
 
 def is_streaming(response: ResponseState) -> bool:
     """True if there is a body that is still to come."""
-    return (
-        response.body is not None and not isinstance(response.body, MemoryBody) and response.content is None
-    )
+    body = response.body
+    return body is not None and not isinstance(body, MemoryBody | Spent) and response.content is None
 
 
 def hold_to(response: ResponseState, deadline: Deadline, kind: type[DeadlineBody] = DeadlineBody) -> None:
@@ -110,18 +109,23 @@ def hold_to(response: ResponseState, deadline: Deadline, kind: type[DeadlineBody
         response.body = held(body, deadline, response.request)
 
 
+async def keep_short(response: ResponseState, now: Callable[[], float]) -> None:
+    """Have a body in memory, as sent, if it is short. One that turns out to be long, or breaks, is closed;
+    one that is said to be long, or that a hook has begun to read, is left as it is.
+
+    Raises TotalTimeout, for the call's own deadline.
+    """
+    if is_streaming(response) and not isinstance(response.body, Begun) and not _is_too_long(response):
+        await _drain(response, now)
+
+
 async def finish(response: ResponseState, now: Callable[[], float]) -> None:
     """End a response that another request follows, so that its connection can be used again.
 
     A failure of its body is nobody's concern any more, but for the call's own deadline: TotalTimeout.
     """
-    if response.content is None:
-        if is_streaming(response) and _is_too_long(response):
-            await close(response)
-        else:
-            await _drain(response, now)
-    if isinstance(response.body, MemoryBody):
-        await response.body.close()  # calls on_close; its bytes stay
+    await keep_short(response, now)
+    await close(response)  # of one that is in memory by now the bytes stay
 
 
 async def _drain(response: ResponseState, now: Callable[[], float]) -> None:

@@ -15,9 +15,20 @@ from the headers as they were before, and trust is decided by the URL that was a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from http3_models import AsyncRequest, Delivery, RedirectError, Request, StreamConsumed
+from http3_models import (
+    AsyncRequest,
+    Delivery,
+    HttpError,
+    RedirectError,
+    Request,
+    Response,
+    ResponseNotRead,
+    StreamConsumed,
+    TotalTimeout,
+)
 from http3_models._bodies import BytesBody
 from http3_models._brief import brief
 from http3_models._cookies import join_cookie_headers
@@ -28,42 +39,54 @@ from http3_models._request_head import check_state
 from http3_models._response_bodies import MemoryBody, abandon
 from http3_models._url import redacted
 
-from ._bodies import finish, hold_to
+from ._bodies import finish, hold_to, keep_short
 from ._redirects import Chain, is_redirect, next_request, tell_where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from http3_models import Headers
+    from http3_models._records import Run
 
     from ._auth import AnyRequest, AnyResponse, Auth, Flow
     from ._dispatching import Dispatching
     from ._settings import Hook, Settings
 
+T = TypeVar("T")
+
+_UNREAD_BY_AUTH = (
+    "The body was not read: set requires_response_body = True in the Auth class, then each response is read "
+    "before auth_flow is given it"
+)
+
 
 class Views:
-    """How records are shown to hooks and auth flows: by the classes of the client that is used."""
+    """How records are shown: by the classes of the client that is used.
 
-    __slots__ = ("asynchronous", "request", "response")
+    ``run`` is how a sync client drives what is awaited; None for an async client.
+    """
+
+    __slots__ = ("asynchronous", "request", "response", "run")
 
     def __init__(
         self,
         request: Callable[[RequestState], AnyRequest],
         response: Callable[[ResponseState], AnyResponse],
         *,
-        asynchronous: bool,
+        run: Run | None = None,
     ) -> None:
         self.request = request
         self.response = response
-        self.asynchronous = asynchronous
+        self.run = _refuse if run is None else run
+        self.asynchronous = run is None
 
 
 class Call:
     """What one call has to remember between its hops. ``sent`` is the request that went out last."""
 
     __slots__ = (
-        "_asked", "_auth", "_chain", "_checked", "_dispatching", "_plain", "_settings", "_started", "_views",
-        "sent",
+        "_asked", "_auth", "_chain", "_checked", "_dispatching", "_follows", "_plain", "_settings",
+        "_started", "_stream", "_views", "sent",
     )  # fmt: skip
 
     def __init__(
@@ -82,12 +105,14 @@ class Call:
         self._dispatching = dispatching
         self._views = views
         self._started = dispatching.now()
+        self._stream = self._follows = False
         self._asked = request.url  # of this hop, and
         self._plain = request.headers  # these as well, as they were before auth, hooks and dispatcher
         self._chain: Chain | None = None  # begun by the first redirect
 
     async def run(self, *, stream: bool, allow_redirects: bool) -> ResponseState:
         """Send the request and, if asked to, what redirects lead to."""
+        self._stream, self._follows = stream, allow_redirects
         set_cookies(self.sent, self._settings, direct=True)
         response = await self._hop(self.sent)
         if allow_redirects:
@@ -98,6 +123,7 @@ class Call:
     async def step(self, response: ResponseState, dispatching: Dispatching, *, stream: bool) -> ResponseState:
         """Follow one redirect: what ``response.next()`` does. It is a call of its own for time limits."""
         self._dispatching = dispatching
+        self._stream, self._follows = stream, False
         self._started = dispatching.now()
         sent = response.request
         if sent is not None and sent.deadline is not None:
@@ -121,7 +147,7 @@ class Call:
         work = own_copy(request)
         if auth.requires_request_body:
             await _load(work)
-        flow = _flow_of(auth, self._views.request(work))
+        flow = _flow_of(auth, Request._of(work))
         response: ResponseState | None = None
         earlier: list[ResponseState] = []
         try:
@@ -132,7 +158,7 @@ class Call:
                 if auth.requires_response_body:
                     await read_all(response)
                 try:
-                    following = flow.send(self._views.response(response))
+                    following = flow.send(self._view_for(auth, response))
                 except StopIteration:
                     break
                 wanted = _yielded(auth, following)
@@ -147,6 +173,14 @@ class Call:
             flow.close()
         response.history = earlier
         return response
+
+    def _view_for(self, auth: Auth, response: ResponseState) -> Response:
+        """A plain `Response` in both clients; it is in memory, or says how an `Auth` has it read."""
+        if auth.requires_response_body:
+            return Response._of(response)
+        view = Response._of(response, self._views.run)
+        view._advice = _UNREAD_BY_AUTH
+        return view
 
     def _renew_cookies(self, request: RequestState) -> None:
         """A challenge may have set a cookie that its answer must show; but what auth wrote stays."""
@@ -185,11 +219,22 @@ class Call:
             if after:
                 await self._call_after(after, response)
         except BaseException as exc:
+            if isinstance(exc, HttpError) and exc.response._state is response:
+                with suppress(TotalTimeout):
+                    await keep_short(response, self._dispatching.now)  # it may say what went wrong
             await _dispose(response, exc)
             raise
         return response
 
+    async def _read_ahead(self, response: ResponseState) -> None:
+        """Have what will be read read now, so that hooks may look at it, and it survives their exceptions."""
+        if self._follows and is_redirect(response):
+            await keep_short(response, self._dispatching.now)
+        elif not self._stream:
+            await _read(response)
+
     async def _call_after(self, hooks: list[Hook], response: ResponseState) -> None:
+        await self._read_ahead(response)
         view = self._views.response(response)
         for hook in hooks:
             await self._call_hook(hook, view)
@@ -245,6 +290,12 @@ def set_cookies(request: RequestState, settings: Settings, *, direct: bool) -> N
     header = join_cookie_headers(request.hand_cookie, own, stored)
     if header is not None:
         request.headers["Cookie"] = header
+
+
+def _refuse(coroutine: Coroutine[Any, Any, T], /) -> T:
+    """In place of `Views.run` where an auth flow, which can't await, asks for a body."""
+    coroutine.close()
+    raise ResponseNotRead(_UNREAD_BY_AUTH)
 
 
 async def _read(response: ResponseState) -> ResponseState:

@@ -118,7 +118,7 @@ class Client(HasSettings):
     ) -> None:
         self._run = _run_of(runner)
         self._engine = make_engine(
-            Views(Request._of, partial(Response._of, run=self._run), asynchronous=False),
+            Views(Request._of, partial(Response._of, run=self._run), run=self._run),
             auth=auth,
             cookies=cookies,
             verify=verify,

@@ -51,7 +51,8 @@ class BaseResponse(Generic[RequestT]):
     """The part of `Response` and `AsyncResponse` that needs no I/O."""
 
     __slots__ = (
-        "__weakref__", "_cookies", "_encoding", "_history", "_request", "_send_next", "_state", "_text",
+        "__weakref__", "_advice", "_cookies", "_encoding", "_history", "_request", "_send_next", "_state",
+        "_text",
     )  # fmt: skip
 
     _state: ResponseState
@@ -61,10 +62,12 @@ class BaseResponse(Generic[RequestT]):
     _request: RequestT | None
     _history: list[Self] | None
     _send_next: Callable[[], Any] | None  # given by the client where there is a redirect to follow
+    _advice: str | None  # how whoever is given this view has the body read; then `content` is only that
 
     def _attach(self, state: ResponseState) -> None:
         self._state = state
         self._encoding = self._text = self._cookies = self._request = self._history = self._send_next = None
+        self._advice = None
 
     @classmethod
     def _sibling(cls, state: ResponseState) -> Self:
@@ -220,14 +223,16 @@ class BaseResponse(Generic[RequestT]):
 
     def _unread_content(self) -> bytes:
         state = self._state
-        if state.body is None or isinstance(state.body, MemoryBody):
+        if self._advice is None and (state.body is None or isinstance(state.body, MemoryBody)):
             try:
                 return drive(read_all(state))  # it is all there, so nothing suspends
             except RequestError as exc:
                 self._blame(exc)
                 raise
         check_unread(state)
-        raise ResponseNotRead("The body was not read yet; call read() first, or leave out stream=True")
+        raise ResponseNotRead(
+            self._advice or "The body was not read yet; call read() first, or leave out stream=True"
+        )
 
     @property
     def text(self) -> str:
@@ -252,7 +257,7 @@ class BaseResponse(Generic[RequestT]):
             return self._encoding
         state = self._state
         content_type = state.headers.get("content-type")
-        if state.content is None and not isinstance(state.body, MemoryBody):
+        if not self._is_in_memory():
             return stream_encoding(content_type, state.default_encoding)
         return text_encoding(self.content, content_type, state.default_encoding)
 
@@ -298,10 +303,13 @@ class BaseResponse(Generic[RequestT]):
 
     # Sources for the reading verbs.
 
+    def _is_in_memory(self) -> bool:
+        state = self._state
+        return state.content is not None or (self._advice is None and isinstance(state.body, MemoryBody))
+
     def _decoded(self, chunk_size: int | None) -> Source[bytes]:
         state = self._state
-        in_memory = state.content is not None or isinstance(state.body, MemoryBody)
-        source = MemoryPieces(self.content) if in_memory else Chunks(state, decode=True)
+        source = MemoryPieces(self.content) if self._is_in_memory() else Chunks(state, decode=True)
         return rechunked(source, chunk_size)
 
     def _as_sent(self, chunk_size: int | None) -> Source[bytes]:

@@ -51,7 +51,9 @@ class Spent:
 CONSUMED = Spent(
     StreamConsumed, "The body was streamed already, and comes only once; read() keeps it in memory"
 )
-CLOSED = Spent(ResponseClosed, "The response was closed before its body was read")
+CLOSED = Spent(
+    ResponseClosed, "The response was closed before its body was read; read() keeps it in memory for later"
+)
 
 
 class BodyInUse(StreamConsumed, RuntimeError):
