@@ -25,7 +25,10 @@ from http3_models import (
     Response,
     TimeoutConfig,
     TimeoutFlag,
+    Timings,
 )
+from http3_models._reading import read_all
+from http3_models._records import drive
 
 
 def test_a_mock_answers() -> None:
@@ -228,3 +231,15 @@ def test_protocols_are_text() -> None:
     assert Protocol("HTTP/2") is Protocol.HTTP_2
     assert isinstance(Protocol.HTTP_11, str)
     assert str(Protocol.HTTP_11) == "HTTP/1.1"
+
+
+@pytest.mark.parametrize("kind", [Response, AsyncResponse])
+def test_a_response_that_was_read_keeps_what_it_has(kind: Any) -> None:
+    answer = kind(200, content=iter([b"ab", b"c"]), trailers={"X-Sum": "1"}, timings=Timings(wait=1))
+    drive(read_all(answer._state))
+    mock = MockDispatcher(lambda request: answer)
+    if kind is Response:
+        response: Any = mock.request("GET", "https://h/")
+    else:
+        response = drive(mock._for_async().request("GET", "https://h/"))
+    assert (response.content, response.trailers, response.timings.wait) == (b"abc", {"x-sum": "1"}, 1)

@@ -98,6 +98,7 @@ def full_response(kind: type[Any], request: Any) -> Any:
         request=request,
         history=[kind(302, headers={"Location": "/"})],
         elapsed=1.5,
+        timings=Timings(wait=0.5),
     )
     response.encoding = "latin-1"
     response._send_next = lambda: None
@@ -122,6 +123,7 @@ def test_responses(travel: Travel, kind: type[Any], request_kind: type[Any]) -> 
     assert arrived.elapsed == timedelta(seconds=1.5)
     assert arrived.connection == ConnectionInfo(("127.0.0.1", 80))
     assert arrived.trailers == {"T": "1"}
+    assert arrived.timings == Timings(wait=0.5)
     assert arrived.next is None
 
 

@@ -72,6 +72,36 @@ def test_the_head() -> None:
     assert isinstance(response.history[0], Response)
 
 
+@pytest.mark.parametrize("kind", [Response, AsyncResponse])
+def test_what_is_known_of_an_exchange(kind: Any) -> None:
+    response = kind(
+        200,
+        trailers={"X-Sum": "1"},
+        connection=ConnectionInfo(("127.0.0.1", 443), tls_version="TLSv1.3"),
+        timings=Timings(wait=0.5, receive=1.0),
+    )
+    assert response.trailers == {"x-sum": "1"}
+    assert response.connection.tls_version == "TLSv1.3"
+    assert response.timings == Timings(wait=0.5, receive=1.0)
+    request = Request("GET", "https://h/")
+    assert kind(200, request=request, timings=Timings(wait=2)).timings.wait == 2
+    assert kind(200, request=request).timings == Timings()
+    for wrong in ({"connection": ("h", 1)}, {"timings": {"wait": 1}}, {"trailers": 3}):
+        with pytest.raises(TypeError, match=next(iter(wrong)).replace("trailers", "headers")):
+            kind(200, **wrong)
+
+
+def test_trailers_of_the_pieces_of_another_response() -> None:
+    inner = Response(200, content=iter([b"ab", b"c"]), trailers={"X-Sum": "1"})
+    outer = Response(200, content=inner.stream())
+    assert outer.trailers == {}
+    assert outer.read() == b"abc"
+    assert outer.trailers == {"x-sum": "1"}
+    plain = Response(200, content=iter([b"abc"]))
+    assert plain.read() == b"abc"
+    assert plain.trailers == {}
+
+
 def test_defaults_of_the_head() -> None:
     response = AsyncResponse(200)
     assert response.protocol == "HTTP/1.1"

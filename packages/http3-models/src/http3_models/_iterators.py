@@ -154,13 +154,26 @@ IN_USE = (
 )
 
 
-class PieceIterator(Generic[T]):
+class HasOwner:
+    """What both iterators tell of the response they belong to."""
+
+    __slots__ = ("_owner",)
+
+    _owner: Owner
+
+    @property
+    def trailers(self) -> object:
+        """The fields that came after the body, so that a response made of these pieces has them, too."""
+        return getattr(self._owner, "trailers", None)
+
+
+class PieceIterator(HasOwner, Generic[T]):
     """Iterates over a source with ``run``. ``owner`` is the response: alive as long as its iterator is.
 
     ``__next__`` raises BodyInUse while another thread is in it; the source is not touched then.
     """
 
-    __slots__ = ("_owner", "_run", "_source", "_turn")
+    __slots__ = ("_run", "_source", "_turn")
 
     def __init__(self, source: Source[T], run: Run, owner: Owner) -> None:
         self._source = source
@@ -186,13 +199,13 @@ class PieceIterator(Generic[T]):
         return item
 
 
-class AsyncPieceIterator(Generic[T]):
+class AsyncPieceIterator(HasOwner, Generic[T]):
     """Iterates asynchronously over a source. ``owner`` is the response, alive as long as its iterator is.
 
     ``__anext__`` raises BodyInUse while another task waits in it; the source is not touched then.
     """
 
-    __slots__ = ("_in_use", "_owner", "_source")
+    __slots__ = ("_in_use", "_source")
 
     def __init__(self, source: Source[T], owner: Owner) -> None:
         self._source = source

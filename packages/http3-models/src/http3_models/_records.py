@@ -41,12 +41,14 @@ class Timings(NamedTuple):
 class PhaseTimes:
     """The running record behind `Timings`; filled in by the transport, one per exchange.
 
-    ``started`` is the moment the transport took the request over, on the clock ``now``. Without slots, so
-    that a new one costs nothing: what did not happen is a default of the class.
+    ``started`` is the moment the transport took the request over, on the clock ``now``. ``connection`` is
+    noted where a dispatcher sends without a client. Without slots, so that a new one costs nothing: what did
+    not happen is a default of the class.
     """
 
     now: Callable[[], float] | None = None
     started: float = 0.0
+    connection: ConnectionInfo | None = None
 
     pool: float | None = None
     dns: float | None = None
@@ -65,6 +67,13 @@ class PhaseTimes:
     def elapsed(self) -> float | None:
         """Seconds since `begin`; None before it."""
         return None if self.now is None else self.now() - self.started
+
+    @classmethod
+    def of(cls, timings: Timings) -> PhaseTimes:
+        """A record that is over."""
+        phases = cls()
+        phases.__dict__.update(timings._asdict())
+        return phases
 
     def freeze(self) -> Timings:
         """What is known now, as a value."""

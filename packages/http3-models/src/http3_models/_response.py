@@ -15,7 +15,7 @@ from ._records import drive
 from ._redaction import guarding_arguments
 from ._request import AsyncRequest, Request
 from ._response_base import BaseResponse
-from ._response_content import attach, fill, handmade_state
+from ._response_content import add_facts, attach, fill, handmade_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._headers import HeaderFields
-    from ._records import ResponseState, Run
+    from ._records import ConnectionInfo, ResponseState, Run, Timings
     from ._types import AsyncResponseContent, ResponseContent
 
 
@@ -33,7 +33,8 @@ class Response(BaseResponse[Request]):
     Clients make them, and so may any dispatcher. ``content`` is bytes, or an iterable of bytes that is read
     on demand; with a Content-Encoding in ``headers`` it is undone as if it came over the wire. ``text``,
     ``html`` and ``json`` are alternatives to it that set Content-Type. ``on_close`` is called once, by
-    `close` or at the end of an iterable. ``elapsed`` is a timedelta or seconds.
+    `close` or at the end of an iterable. ``elapsed`` is a timedelta or seconds. ``trailers``, ``connection``
+    and ``timings`` are for who makes one response of another.
 
     Raises TypeError for more than one kind of content or a wrong type, ValueError for a status code outside
     of 100 to 999.
@@ -59,12 +60,16 @@ class Response(BaseResponse[Request]):
         request: Request | None = None,
         history: list[Response] | None = None,
         elapsed: timedelta | float | None = None,
+        trailers: HeaderFields | None = None,
+        connection: ConnectionInfo | None = None,
+        timings: Timings | None = None,
     ) -> None:
         if hasattr(content, "__aiter__"):
             raise TypeError("content of a Response can't be an async iterator; AsyncResponse takes one")
         state = handmade_state(status_code, reason_phrase, protocol, headers, elapsed)
         fill(state, content, text, html, json, on_close)
         attach(state, request, history)
+        add_facts(state, trailers, connection, timings)
         self._attach(state)
         self._run = drive
         self._request = request
@@ -179,10 +184,14 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         request: AsyncRequest | None = None,
         history: list[AsyncResponse] | None = None,
         elapsed: timedelta | float | None = None,
+        trailers: HeaderFields | None = None,
+        connection: ConnectionInfo | None = None,
+        timings: Timings | None = None,
     ) -> None:
         state = handmade_state(status_code, reason_phrase, protocol, headers, elapsed)
         fill(state, content, text, html, json, on_close)
         attach(state, request, history)
+        add_facts(state, trailers, connection, timings)
         self._attach(state)
         self._request = request
 

@@ -389,7 +389,9 @@ def reissued(state: ResponseState, request: RequestState) -> ResponseState:
     record.trailers = state.trailers
     phases = phases_of(state)
     # A request that was made by hand, or not sent at all, knows of no phases.
-    record.phases = None if phases is None or phases.freeze() == Timings() else phases
+    if phases is not None and phases.freeze() != Timings():
+        record.phases = phases
+        record.connection = state.connection or phases.connection
     return record
 
 
@@ -416,6 +418,7 @@ def _packed(response: BaseResponse[Any]) -> dict[str, Any]:
     packed["request"] = None if state.request is None else response.request
     packed["history"] = list(response.history)
     packed["encoding"] = response._encoding
+    packed["timings"] = response.timings
     default = state.default_encoding
     if callable(default):  # functions seldom travel; what it says does
         default = default(state.content) if state.content is not None else None
@@ -435,6 +438,7 @@ def _rebuild(cls: type[BaseResponse[Any]], packed: dict[str, Any]) -> Any:
     state.default_encoding = packed["default_encoding"]
     state.request = None if packed["request"] is None else packed["request"]._state
     state.history = [earlier._state for earlier in packed["history"]]
+    state.phases = PhaseTimes.of(packed["timings"])
     response = cls._sibling(state)
     response._encoding = packed["encoding"]
     return response

@@ -9,7 +9,7 @@ from ._bodies import as_bytes
 from ._brief import brief
 from ._content import encode_request
 from ._headers import Headers
-from ._records import ResponseState
+from ._records import ConnectionInfo, PhaseTimes, ResponseState, Timings
 from ._response_bodies import MemoryBody, abandon, settle
 
 if TYPE_CHECKING:
@@ -115,6 +115,22 @@ def attach(state: ResponseState, request: object, history: object) -> None:
             state.history.append(earlier._state)
 
 
+def add_facts(
+    state: ResponseState, trailers: HeaderFields | None, connection: object, timings: object
+) -> None:
+    """Give ``state`` what else is known of the exchange. Raises TypeError."""
+    if trailers is not None:
+        state.trailers = Headers(trailers)
+    if connection is not None:
+        if not isinstance(connection, ConnectionInfo):
+            raise TypeError(f"connection must be a ConnectionInfo, not {type(connection).__name__}")
+        state.connection = connection
+    if timings is not None:
+        if not isinstance(timings, Timings):
+            raise TypeError(f"timings must be a Timings, not {type(timings).__name__}")
+        state.phases = PhaseTimes.of(timings)
+
+
 def _body_of(
     content: AsyncResponseContent | None, on_close: Callable[[], object] | None
 ) -> ResponseBody | None:
@@ -131,9 +147,7 @@ class IterableBody:
     """A body that comes from an iterable of the user's, sync or async. ``on_close`` is called once, at its
     end or by `close`."""
 
-    __slots__ = ("_being_asked", "_iterator", "_on_close")
-
-    trailers: Headers | None = None
+    __slots__ = ("_being_asked", "_content", "_iterator", "_on_close")
 
     def __init__(
         self, content: Iterable[bytes] | AsyncIterable[bytes], on_close: Callable[[], object] | None
@@ -141,8 +155,15 @@ class IterableBody:
         self._iterator: Iterator[bytes] | AsyncIterator[bytes] | None = (
             aiter(content) if isinstance(content, AsyncIterable) else iter(content)
         )
+        self._content = content
         self._on_close = on_close
         self._being_asked = False
+
+    @property
+    def trailers(self) -> Headers | None:
+        """Those of the iterable: the pieces of another response have some."""
+        found = getattr(self._content, "trailers", None)
+        return found if isinstance(found, Headers) and found else None
 
     async def read_chunk(self) -> bytes:
         while (iterator := self._iterator) is not None:

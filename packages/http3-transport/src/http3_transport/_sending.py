@@ -87,4 +87,5 @@ async def send_by(
             exc.request = request
         raise
     response.elapsed = record.phases.elapsed()
+    record.phases.connection = response.connection
     return AsyncResponse._of(response)
