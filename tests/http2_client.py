@@ -17,8 +17,9 @@ from http3_models import URL, Headers, Limits, TimeoutConfig
 from http3_models._bodies import BytesBody, EmptyBody, IteratorBody
 from http3_models._records import Deadline, RequestState, ResponseState, drive
 from http3_transport._http2 import HTTP2Engine
+from http3_transport._tls import start_tls
 from runtimes import Runtime
-from servers import RawServer, Script
+from servers import Authority, RawServer, Script
 
 T = TypeVar("T")
 
@@ -57,11 +58,12 @@ def talk(
     main: Callable[[HTTP2Engine], Coroutine[Any, Any, object]],
     *,
     limits: Limits | None = None,
+    authority: Authority | None = None,
 ) -> object:
     """Run a coroutine function with an engine, and see that the engine is left in order."""
 
     async def run() -> object:
-        engine = await open_engine(runtime, server, limits=limits)
+        engine = await open_engine(runtime, server, limits=limits, authority=authority)
         try:
             result = await main(engine)
             assert engine.is_idle
@@ -73,6 +75,23 @@ def talk(
         return result
 
     return runtime.run(run)
+
+
+def late_reader(act: Callable[[Peer], object], seconds: float = 0.4) -> Script:
+    """A server with unlimited windows that answers a first request, then reads nothing for a while."""
+
+    def script(sock: socket.socket) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        peer = Peer(sock, initial_window_size=2**31 - 1)
+        peer.h2.increment_flow_control_window(2**30)
+        peer.flush()
+        peer.respond(peer.request().stream_id)
+        peer.credit = False
+        time.sleep(seconds)
+        act(peer)
+        peer.until_closed()
+
+    return script
 
 
 def narrow(engine: HTTP2Engine) -> None:
@@ -96,9 +115,14 @@ class CountingLease:
         self.cleanups.append(cleanup)
 
 
-async def open_engine(runtime: Runtime, server: RawServer, *, limits: Limits | None = None) -> HTTP2Engine:
-    """An engine on a new connection to a scripted server."""
+async def open_engine(
+    runtime: Runtime, server: RawServer, *, limits: Limits | None = None, authority: Authority | None = None
+) -> HTTP2Engine:
+    """An engine on a new connection to a scripted server; with an ``authority`` over TLS."""
     stream = await runtime.backend.connect_address((socket.AF_INET, (server.host, server.port)), 5)
+    if authority is not None:
+        stream = await start_tls(stream, authority.client_context("h2"), "localhost", 5)
+        assert stream.alpn_protocol == "h2"
     engine = HTTP2Engine(stream, runtime.backend, now=time.monotonic, limits=limits or Limits())
     await engine.start(5)
     return engine

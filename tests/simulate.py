@@ -363,8 +363,7 @@ class Run:
             kinds: tuple[type[Exception], ...] = (http3.NetworkError, http3.RemoteProtocolError)
         else:
             kinds = (http3.RedirectBodyUnavailable,)
-        # An HTTP/2 connection on which a write was cancelled is given up, with all that it carries.
-        return isinstance(error, kinds) or "a write on it was interrupted" in str(error)
+        return isinstance(error, kinds)
 
     def check_executions(self) -> None:
         """A request that is not idempotent is never executed twice; nor is any without replay."""

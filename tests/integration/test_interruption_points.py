@@ -112,12 +112,12 @@ def cancel_everywhere(
     "operation", [one_request, upload_much, streamed, whole], ids=lambda operation: operation.__name__
 )
 def test_a_sibling_lives(runtime: Runtime, target: Target, operation: Operation) -> None:
-    """On the same HTTP/2 connection; unless a write was cut in two, which nobody can go on behind."""
+    """On the same HTTP/2 connection, whatever of the other's request had left."""
     if runtime.name == "blocking" or not target.multiplexes:
         pytest.skip("nothing is cancelled there, or nothing shared")
 
-    async def main() -> tuple[int, int]:
-        number = alive = 0
+    async def main() -> int:
+        number = 0
         expected = b"".join(n.to_bytes(8, "big") for n in range(SIZE // 8, SIZE // 4))
         while True:
             number += 1
@@ -128,19 +128,12 @@ def test_a_sibling_lives(runtime: Runtime, target: Target, operation: Operation)
             reached = await interrupted(partial(operation, client, target.url), number, late=False)
             await take_turns()
             gc.collect()
-            try:
-                assert await sibling.read() == expected
-                alive += 1
-            except http3.NetworkError as exc:
-                if "a write on it was interrupted" not in str(exc):
-                    raise
+            assert await sibling.read() == expected, f"beside one that was cancelled at wait {number}"
             await ask(client, target.url)
             check_pool(pool, sockets=sockets)
             await client.close()
             await take_turns()
             if not reached:
-                return number - 1, alive
+                return number - 1
 
-    points, alive = runtime.run(main)
-    note(f"{runtime.name}, beside a sibling", target, operation, points, least=1)
-    assert alive > (0 if operation is upload_much else points)
+    note(f"{runtime.name}, beside a sibling", target, operation, runtime.run(main), least=1)

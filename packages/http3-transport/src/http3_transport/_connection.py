@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 from weakref import WeakSet
 
 from http3_models._config import DEFAULT_LIMITS, DEFAULT_SSL_CONFIG, DEFAULT_TIMEOUT_CONFIG, Limits
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from http3_models._request import AsyncRequest
     from http3_models._response import AsyncResponse
 
+    from ._http2 import HTTP2Engine
     from ._interfaces import Backend, Clock, Engine, Waiter
 
 open_connections: WeakSet[HTTPConnection] = WeakSet()
@@ -59,6 +60,8 @@ class HTTPConnection(AsyncDispatcher):
     """False while an HTTP/2 server has not said yet how many streams it takes."""
     multiplexes: bool = False
     """True for HTTP/2, once it is open."""
+    http2: HTTP2Engine | None = None
+    """The engine then."""
 
     _config: SSLConfig = DEFAULT_SSL_CONFIG
     _given_backend: ConcurrencyBackend | None = None
@@ -190,6 +193,7 @@ class HTTPConnection(AsyncDispatcher):
         engine = await open_engine(opening, self.origin, config, request, note)
         if engine.protocol == "HTTP/2":
             self.multiplexes = True
+            self.http2 = cast("HTTP2Engine", engine)
             self.is_settled = False
         self._engine = engine
         open_connections.add(self)
@@ -236,6 +240,10 @@ class HTTPConnection(AsyncDispatcher):
             else:
                 await waiter.wait(self._left(request, limit, started))
         if len(own.leases) == 1 and not engine.check():
+            self._check_open(request)
+        http2 = self.http2
+        if http2 is not None and http2.doubted_since is not None and not await self.reassure(request):
+            lease.release()
             self._check_open(request)
         return engine
 
@@ -291,6 +299,19 @@ class HTTPConnection(AsyncDispatcher):
             self._released(own, lease)
 
     # What the pool asks.
+
+    async def reassure(self, request: RequestState) -> bool:
+        """Where there is doubt whether anybody is at the other end of HTTP/2, wait for a sign of life.
+
+        False if it can't be used; then it is closed, unless others use it still.
+        """
+        engine = self.http2
+        assert engine is not None
+        if await engine.reassure(request.deadline):
+            return True
+        if engine.is_idle:
+            engine.close()
+        return False
 
     @property
     def engine(self) -> Engine:

@@ -52,15 +52,16 @@ class HTTP2Engine(SharedStream):
         self._abandoned: SimpleQueue[HTTP2Stream] = SimpleQueue()
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "draining" if self._state.draining else "open"
+        state = "closed" if self._closed else "draining" if self.is_closed else "open"
         return f"<HTTP2Engine {state}, {len(self._state.streams)} streams>"
 
     # What the pool asks; without the lock, since it may hold its own.
 
     @property
     def is_closed(self) -> bool:
-        """True once it can take no further request, ever; those under way may go on."""
-        return self._closed or self._state.draining
+        """True once it can take no further request; those under way may go on. (One that was taken for dead
+        takes some again if it turns out to live while they do.)"""
+        return self._closed or self._state.draining or self.is_silent
 
     @property
     def is_idle(self) -> bool:
@@ -80,7 +81,7 @@ class HTTP2Engine(SharedStream):
     @property
     def stream_limit(self) -> int:
         """Exchanges it may carry at a time now."""
-        return 0 if self._closed else self._state.stream_limit
+        return 0 if self._closed or self.is_silent else self._state.stream_limit
 
     async def start(self, timeout: float | None) -> None:
         """Queue the connection preface and SETTINGS; they leave with the first request, in one write."""
@@ -132,6 +133,7 @@ class HTTP2Engine(SharedStream):
 
     def give_up(self) -> None:
         """`abort`, after an interruption at any point: the books may be wrong, a lock may be held."""
+        self._state.handed += len(self._rest)  # the kernel may have some of it
         self._write_error = ConnectionAbortedError()
         self.abort()
         self._write_lock.open()
@@ -185,6 +187,8 @@ class HTTP2Engine(SharedStream):
                 self._followers[stream].set()
         if is_reset:
             self.flush_nowait()
+        if self.is_silent and self.is_idle:
+            self.close()
 
     def abandon(self, stream: HTTP2Stream) -> None:
         """`forget` for finalisers, which may run under our lock: noted here, done by the next operation."""

@@ -30,7 +30,7 @@ from http3_models._redaction import forget_locals
 from http3_models._status import StatusCode
 from http3_models._url import redacted
 
-from ._errors import network_error, protocol_error, timeout_error
+from ._errors import EARLY, network_error, protocol_error, timeout_error
 from ._http2_headers import Malformed, declared_length, request_fields
 from ._http2_stream import BODY, CREDIT, HEAD, INFORMATIONAL, SETTINGS, Failure, NoStreamLeft
 from ._interfaces import OperationTimeout
@@ -145,7 +145,7 @@ class HTTP2Exchange:
                 # Others are about to queue theirs: one write for all. 100 at a time on asyncio: -34 us each.
                 await engine.turn()
             if not engine.has_begun_to_leave(stream):
-                await engine.send(*self._limits("write"))
+                await engine.send(stream, *self._limits("write"))
         if self._expects:
             await self._await_continue()
         while stream.head is None and stream.failure is None:
@@ -192,7 +192,7 @@ class HTTP2Exchange:
 
     async def _await_continue(self) -> None:
         """Let the server say 100 or its final word first (RFC 9110 section 10.1.1)."""
-        await self._engine.send(*self._limits("write"))
+        await self._engine.send(self._stream, *self._limits("write"))
         await self._wait_a_moment("read", INFORMATIONAL)
 
     async def _wait_a_moment(self, phase: str, wants: int) -> None:
@@ -226,7 +226,7 @@ class HTTP2Exchange:
             if wants:
                 await engine.wait(stream, wants | CREDIT, *self._limits("write"))
             return
-        sent = await engine.send(*self._limits("write"), stream, piece, end=end)
+        sent = await engine.send(stream, *self._limits("write"), piece, end=end)
         stream.request_begun = True
         self._pending = self._pending[sent:]
         if not self._pending:
@@ -371,8 +371,19 @@ class HTTP2Exchange:
         failure = stream.failure
         if stream.head is not None or stream.informational or (failure is not None and failure.in_answer):
             self._lease.answered = True
+        self._judge_connection(exc)
         self.abort()
         return self._translated(exc, delivery)
+
+    def _judge_connection(self, exc: BaseException) -> None:
+        """Where time is up, or somebody else lost patience, the engine asks whether the connection lives."""
+        timed_out = isinstance(exc, OperationTimeout)
+        if self._asks_caller or (isinstance(exc, Exception) and not timed_out):
+            return
+        deadline = self._request.deadline
+        was_patient = self._phase == "read" and (deadline is None or deadline.remaining() > EARLY)
+        is_proof = timed_out and (was_patient or not self._engine.is_settled)
+        self._engine.note_given_up(self._stream, is_proof=is_proof)
 
     def _is_interruption(self, exc: BaseException) -> bool:
         """Whether it may have left the connection's books half-written: what we raise ourselves does not, nor

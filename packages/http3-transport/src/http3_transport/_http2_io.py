@@ -8,11 +8,13 @@ whatever way (served, timed out, cancelled), wakes an heir if nobody leads. So a
 its own request only, and nobody waits while nobody reads. There is no await between receiving bytes and
 feeding them.
 
-**Writing: one way out.** What h2 has made is owed to the connection: header compression has state, and a
-frame cut in two is the end. So output leaves in order, by the holder of the write lock, and what the kernel
-did not take stays for the next holder. Control frames are queued by anybody; `flush_nowait` tries at once.
-Nobody holds the write lock while waiting for credit. A holder who has to wait reads meanwhile if nobody
-else does: a peer that waits for us to read would wait for ever.
+**Writing: one way out.** What h2 has made is owed to the connection: header compression has state, and
+nothing can follow a frame that was cut in two. So output leaves in order, by the holder of the write lock,
+and what the kernel did not take stays for the next holder. The holder waits without sending anything, and
+then sends without waiting: whether it is cancelled or times out, it is known to the byte what has left, and
+the rest of a half-written frame is sent by the next holder. Control frames are queued by anybody;
+`flush_nowait` tries at once. Nobody holds the write lock while waiting for credit. A holder who has to wait
+reads meanwhile if nobody else does: a peer that waits for us to read would wait for ever.
 
 Plain state is guarded by one `threading.Lock`, never across an await and never around I/O.
 """
@@ -28,7 +30,7 @@ from ._errors import reason
 from ._http2_outgoing import MAX_STREAMS
 from ._http2_state import HTTP2State
 from ._http2_stream import BY_ID, CREDIT, Failure, HTTP2Stream
-from ._interfaces import OperationTimeout
+from ._interfaces import OperationTimeout, PatientStream
 from ._locks import FIFOLock
 
 if TYPE_CHECKING:
@@ -43,12 +45,18 @@ READ_SIZE, LARGE_READ_SIZE = 64 * 1024, 256 * 1024
 """Bytes asked for at a time; the larger once a read gave a quarter of the smaller. A buffer that large comes
 from the system each time, which a short answer would pay for, too; a download costs a tenth less."""
 
-WRITE_SIZE = 64 * 1024
-"""Bytes handed to a write that may have to wait, between two looks at what else is to be done."""
-
 READ_SLICE = 1.0
 """Seconds that a leader reads without a look at what is to be sent. A thread beside it may have found the
 kernel's buffer full; then nobody else would try again."""
+
+BLOCKED_SLICE = 0.1
+"""The same while a writer waits for the kernel: if it is cancelled, the rest is the leader's to send."""
+
+POLL_SECONDS = 0.02
+"""Seconds between two tries to write to a stream that does not tell when it takes more."""
+
+PATIENCE = 0.5
+"""Seconds that a PING has to be answered in before another connection is opened in place of this one."""
 
 MAX_LOOKS = 16
 """Reads in a row that do not wait: a server that never stops must not hold us."""
@@ -58,8 +66,9 @@ class SharedStream:
     """The base of `HTTP2Engine`: the stream, the books, and who may touch them when."""
 
     __slots__ = (
-        "_backend", "_closed", "_followers", "_leading", "_lock", "_read_size", "_rest", "_settled",
-        "_state", "_write_error", "_write_lock", "limits", "now", "stream",
+        "_backend", "_closed", "_followers", "_heard", "_leading", "_lock", "_probes", "_read_size", "_rest",
+        "_settled", "_state", "_write_error", "_write_lock", "doubted_since", "is_silent", "limits", "now",
+        "stream",
     )  # fmt: skip
 
     def __init__(
@@ -87,13 +96,21 @@ class SharedStream:
         self._followers: dict[HTTP2Stream, Waiter] = {}
         self._closed = False
         self._settled = settled
-        """To be called once the server's SETTINGS are here."""
+        """To be called when the server's SETTINGS are here, and when it may carry more than before."""
+        self._heard = now()
+        """The moment at which the server has said something last."""
+        self.doubted_since: float | None = None
+        """When a PING was sent because nothing had come; None if nobody doubts it, or something has come."""
+        self.is_silent = False
+        """It takes no further stream, as it is taken for dead, until something comes."""
+        self._probes: list[HTTP2Stream] = []
+        """What those wait on who want to know whether it lives."""
 
     # Time.
 
-    def _ends(self, limit: float | None, deadline: Deadline | None) -> float | None:
+    def _ends(self, started: float, limit: float | None, deadline: Deadline | None) -> float | None:
         """The moment at which an operation has taken too long."""
-        ends = None if limit is None else self.now() + limit
+        ends = None if limit is None else started + limit
         if deadline is None:
             return ends
         return deadline.moment if ends is None else min(ends, deadline.moment)
@@ -117,7 +134,9 @@ class SharedStream:
         Raises OperationTimeout after ``limit`` seconds without progress of this stream, whatever else comes.
         """
         seen = stream.informational
-        ends = self._ends(limit, deadline)
+        stream.waits_since = started = self.now()
+        stream.waits_behind = None
+        ends = self._ends(started, limit, deadline)
         while True:
             waiter = None
             with self._lock:
@@ -134,7 +153,8 @@ class SharedStream:
                 await self._follow(stream, waiter, ends)
             if stream.informational != seen:
                 seen = stream.informational
-                ends = self._ends(limit, deadline)
+                stream.waits_since = started = self.now()
+                ends = self._ends(started, limit, deadline)
 
     async def _lead(self, stream: HTTP2Stream, wants: int, ends: float | None) -> None:
         """Read for all until this stream has something to do."""
@@ -160,9 +180,10 @@ class SharedStream:
     async def _read_once(self, left: float | None) -> None:
         """As the leader: send what waits, then read once and feed it."""
         try:
+            longest = READ_SLICE
             if self._rest or self._state.has_output or self.stream.has_unsent:
-                await self._push(left)
-            data = await self._read_slice(left)
+                longest = await self._push(left)
+            data = await self._read_slice(longest if left is None or left > longest else left)
             if data is not None:
                 self._feed(data)
                 if self._followers and self._state.broken is None:
@@ -172,12 +193,10 @@ class SharedStream:
             self._lose(Failure(ReadError, reason(exc), cause=exc))
             self.stream.abort()
 
-    async def _read_slice(self, left: float | None) -> bytes | None:
+    async def _read_slice(self, seconds: float) -> bytes | None:
         """Read; None if nothing came in a while. Whether time is up is asked for before the next read."""
         try:
-            return await self.stream.read(
-                self._read_size, READ_SLICE if left is None else min(left, READ_SLICE)
-            )
+            return await self.stream.read(self._read_size, seconds)
         except OperationTimeout:
             return None
 
@@ -208,7 +227,10 @@ class SharedStream:
         self._read_size = READ_SIZE if len(data) < READ_SIZE // 4 else LARGE_READ_SIZE
         with self._lock:
             if data:
-                self._state.receive(data, self.now())
+                self._heard = moment = self.now()
+                self._state.receive(data, moment)
+                if self.doubted_since is not None:
+                    self._end_doubt()
             elif (error := self._write_error) is not None:
                 # A reset shows once, here to a write; to reads it looks like an end in good order then.
                 self._state.lose(Failure(ReadError, reason(error), cause=error))
@@ -216,9 +238,10 @@ class SharedStream:
                 self._state.end_of_input()
             self._wake_served()
         self.flush_nowait()
-        if self._settled is not None and self._state.settled:
-            settled, self._settled = self._settled, None
-            settled()
+        if self._state.limit_changed or (self.is_silent and self.doubted_since is None):
+            self._state.limit_changed = self.is_silent = False
+            if self._settled is not None:
+                self._settled()
         if self._state.broken is not None:
             self._closed = True
             self.stream.close()
@@ -226,6 +249,7 @@ class SharedStream:
     def _lose(self, failure: Failure) -> None:
         with self._lock:
             self._state.lose(failure)
+            self._end_doubt()
             self._wake_served()
         self._closed = True
 
@@ -260,41 +284,97 @@ class SharedStream:
         state.news.clear()
         state.credit_came = False
 
+    # Silence. A connection that somebody between the two ends has dropped looks like one on which the server
+    # takes its time. What tells them apart is whether anything comes while a request waits.
+
+    def note_given_up(self, stream: HTTP2Stream, *, is_proof: bool) -> None:
+        """A request was given up while it waited.
+
+        If nothing at all has come all the while, the connection takes no further request: at once where that
+        ``is_proof`` enough (a whole read timeout; any timeout while not even SETTINGS have come), else once a
+        PING stays unanswered (somebody was less patient; a server that takes nothing need not say anything).
+        """
+        settled = self._state.settled
+        if self._closed or (settled and not self._has_waited_in_vain(stream)):
+            return
+        if is_proof:
+            self.is_silent = True
+        if self.doubted_since is None:
+            self.doubted_since = self.now()
+            with self._lock:
+                self._state.ping()
+
+    def _has_waited_in_vain(self, stream: HTTP2Stream) -> bool:
+        """Whether nothing has come, nor was taken in its stead, since the stream began to wait."""
+        since, behind = stream.waits_since, stream.waits_behind
+        return since is not None and self._heard <= since and behind in (None, self._state.handed)
+
+    async def reassure(self, deadline: Deadline | None) -> bool:
+        """Where there is doubt, wait for a sign of life; False once it takes no further stream.
+
+        The PING has `PATIENCE` seconds, or a quarter of what the request has: it may need another connection.
+        """
+        self.look()
+        since, seconds = self.doubted_since, 0.0
+        if since is not None:
+            seconds = max(since + PATIENCE - self.now(), 0.0)
+        if deadline is not None:
+            seconds = min(seconds, max(deadline.remaining() / 4, 0.0))
+        probe = HTTP2Stream(0, 0, is_head=False)
+        with self._lock:
+            probe.ended = self.doubted_since is None
+            self._probes.append(probe)
+        try:
+            await self.wait(probe, 0, seconds, None)
+        except OperationTimeout:
+            self.is_silent = self.doubted_since is not None
+        finally:
+            self._probes.remove(probe)
+        return not (self._closed or self.is_silent or self._state.draining)
+
+    def _end_doubt(self) -> None:
+        """Something has come, or the connection is over."""
+        self.doubted_since = None
+        for probe in self._probes:
+            probe.ended = True
+            self._state.news.add(probe)
+
     # Writing.
 
     async def send(
         self,
+        stream: HTTP2Stream,
         limit: float | None,
         deadline: Deadline | None,
-        stream: HTTP2Stream | None = None,
         data: memoryview | bytes = b"",
         *,
         end: bool = False,
     ) -> int:
         """Send what is queued, and of ``data`` what the stream's credit allows; returns how much that was.
 
-        Raises OperationTimeout. A connection that fails shows in the streams' ``failure``.
+        Raises OperationTimeout after ``limit`` seconds in which nothing could be sent; what is queued stays.
+        A connection that fails shows in the streams' ``failure``.
         """
         if deadline is not None:
             self._left(deadline.moment)  # a body that comes slowly may leave without a wait of ours
         lock = self._write_lock
-        if not lock.try_acquire() and not await lock.acquire(self._left(self._ends(limit, deadline))):
-            raise OperationTimeout
+        if not lock.try_acquire():
+            started = self._waits_to_write(stream)
+            if not await lock.acquire(self._left(self._ends(started, limit, deadline))):
+                raise OperationTimeout
         queued = 0
         try:
-            if stream is not None:
+            if data or end:
                 with self._lock:
                     queued = self._state.send_data(stream, memoryview(data), end=end)
             taken, ends = -1, None
             while not self._write_nowait():
                 if taken != (taken := self._taken(stream)):
-                    ends = self._ends(limit, deadline)
-                await self._write_some(self._left(ends))
+                    ends = self._ends(self._waits_to_write(stream), limit, deadline)
+                if await self._wait_for_room(self._left(ends)):
+                    taken = -1
         except OSError as exc:
             self._write_failed(exc)
-        except OperationTimeout:
-            self._interrupted()  # also between two pieces: the next request would only wait as long
-            raise
         finally:
             lock.release()
         self.flush_nowait()
@@ -323,7 +403,7 @@ class SharedStream:
         while True:
             if not self._rest:
                 if not self._state.has_output:
-                    return not self.stream.has_unsent
+                    return not self.stream.has_unsent or self._sends_unsent()
                 with self._lock:
                     self._rest = memoryview(self._state.take_output())
             taken = self.stream.write_nowait(self._rest)
@@ -335,60 +415,61 @@ class SharedStream:
         self._rest = self._rest[count:]
         self._state.handed += count
 
-    def _taken(self, stream: HTTP2Stream | None) -> int:
+    def _taken(self, stream: HTTP2Stream) -> int:
         with self._lock:  # grows as the peer takes something, not with what it says (PING, say)
-            return self._state.handed + (0 if stream is None else self._state.credit(stream))
+            return self._state.handed + self._state.credit(stream)
 
-    async def _write_some(self, left: float | None) -> None:
-        """With the write lock, where the kernel's buffer is full: wait until it takes more, or we read."""
+    def _waits_to_write(self, stream: HTTP2Stream) -> float:
+        """Note that it begins to wait, and behind what; returns since when."""
+        stream.waits_behind = self._state.handed
+        stream.waits_since = moment = self.now()
+        return moment
+
+    def _sends_unsent(self) -> bool:
+        """Send what the stream has kept of earlier writes; True if nothing is left of it."""
+        self.stream.write_nowait(b"")
+        return not self.stream.has_unsent
+
+    async def _wait_for_room(self, left: float | None) -> bool:
+        """With the write lock, where the kernel's buffer is full: wait until it takes more, then True.
+
+        What the server says meanwhile is read here, if nobody else reads: then False.
+        """
         if not self._claim_lead():
-            await self._write_piece(left, alone=False)
-            return
+            return not await self._wait_writable(left)
         try:
-            await self._write_piece(left, alone=True)
+            is_readable = await self._wait_writable(left, or_readable=True)
         finally:
             self._pass_lead()
-        self.look()
+        if is_readable:
+            self.look()
+        return not is_readable
 
-    async def _push(self, left: float | None) -> None:
-        """As the leader: send what waits until that is done or there is something to read."""
+    async def _wait_writable(self, left: float | None, *, or_readable: bool = False) -> bool:
+        """See `PatientStream`; a stream that is none is asked again after a moment."""
+        if isinstance(self.stream, PatientStream):
+            return await self.stream.wait_writable(left, or_readable=or_readable)
+        await self._backend.sleep(POLL_SECONDS if left is None else min(POLL_SECONDS, left))
+        return or_readable
+
+    async def _push(self, left: float | None) -> float:
+        """As the leader: send what waits until that is done or there is something to read.
+
+        Returns for how many seconds to read before the next look at what is to be sent.
+        """
         if not self._write_lock.try_acquire():
-            return
+            return BLOCKED_SLICE
+        ends = None if left is None else self.now() + left
         try:
             while not self._write_nowait():
-                if not await self._write_piece(left, alone=True):
+                if await self._wait_writable(self._left(ends), or_readable=True):
                     break
         except OSError as exc:
             self._write_failed(exc)
         finally:
             self._write_lock.release()
         self.flush_nowait()
-
-    async def _write_piece(self, left: float | None, *, alone: bool) -> bool:
-        """Write a piece of the rest; True unless, ``alone`` (we lead), something to read came first."""
-        piece = self._rest[:WRITE_SIZE]
-        handed = self._state.handed
-        self._state.handed += len(piece)  # in case it is not known afterwards how much was taken
-        try:
-            if alone:
-                taken = await self.stream.write_until_readable(piece, left)
-            else:
-                await self.stream.write(piece, left)
-                taken = len(piece)
-        except OSError:
-            raise
-        except BaseException:
-            self._interrupted()
-            raise
-        self._state.handed = handed
-        self._took(taken)
-        return taken == len(piece) and not self.stream.has_unsent
-
-    def _interrupted(self) -> None:
-        """A write was cancelled or timed out: nobody knows where the stream of frames stopped."""
-        self._lose(Failure(WriteError, "The connection was given up: a write on it was interrupted"))
-        self._write_error = ConnectionAbortedError()
-        self.stream.abort()
+        return READ_SLICE
 
     def _write_failed(self, exc: OSError) -> None:
         """Nothing can be sent any more; but the server may have answered before it closed."""

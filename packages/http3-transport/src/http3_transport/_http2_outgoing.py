@@ -13,6 +13,7 @@ what was handed to the kernel is counted in ``handed``. So it is known of each r
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
@@ -34,6 +35,9 @@ CONNECTION_WINDOW = 16 * 1024 * 1024
 GROWTH = 12 * 1024 * 1024
 """What the windows of all streams together may grow by."""
 
+PING_DATA = b"are you?"
+"""Eight bytes of our choice (RFC 9113 section 6.7)."""
+
 MAX_STREAMS = 100
 """Streams of ours at a time (the least that section 5.1.2 recommends a server to allow)."""
 
@@ -46,8 +50,8 @@ class Outgoing:
 
     __slots__ = (
         "_answers", "_first_bytes", "_h2", "_limits", "_max_streams", "_owed", "_put", "_remote_limit",
-        "_unsent", "broken", "credit_came", "draining", "growth_left", "handed", "last_error", "news",
-        "settled", "streams",
+        "_unsent", "broken", "credit_came", "draining", "growth_left", "handed", "last_error",
+        "limit_changed", "news", "settled", "streams",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, max_streams: int = MAX_STREAMS) -> None:
@@ -72,6 +76,8 @@ class Outgoing:
         self.last_error = ""
         self.settled = False
         """The server's SETTINGS are here."""
+        self.limit_changed = False
+        """SETTINGS have come since the engine has told what they mean."""
 
     def __repr__(self) -> str:
         state = "broken" if self.broken else "draining" if self.draining else "open"
@@ -247,6 +253,13 @@ class Outgoing:
         return True
 
     # The end.
+
+    def ping(self) -> None:
+        """Queue a PING: whoever lives answers it."""
+        if self.broken is None:
+            with suppress(H2Error):  # plain h2, after a GOAWAY
+                self._h2.ping(PING_DATA)
+            self._collect()
 
     def lose(self, failure: Failure) -> None:
         """The connection is over: every response that is not whole fails."""

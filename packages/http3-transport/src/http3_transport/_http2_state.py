@@ -263,7 +263,7 @@ class HTTP2State(Outgoing):
                 self.news.add(stream)
 
     def _on_settings(self, event: RemoteSettingsChanged) -> None:
-        self.settled = True
+        self.settled = self.limit_changed = True
         self._remote_limit = self._h2.remote_settings.max_concurrent_streams
         if self._h2.encoder.header_table_size > MAX_ENCODER_TABLE:
             self._h2.encoder.header_table_size = MAX_ENCODER_TABLE

@@ -49,7 +49,7 @@ class HTTP2Stream:
     __slots__ = (
         "bodyless", "ended", "expected", "failure", "first_byte", "head", "inbox", "informational", "is_head",
         "owed", "padding", "received", "request_begun", "request_sent", "reset", "starved", "stream_id",
-        "trailers", "wants", "window",
+        "trailers", "waits_behind", "waits_since", "wants", "window",
     )  # fmt: skip
 
     def __init__(self, stream_id: int, first_byte: int, is_head: bool) -> None:
@@ -73,6 +73,10 @@ class HTTP2Stream:
         self.reset = False
         """RST_STREAM was sent or received: no further frame of ours may follow."""
         self.wants = 0
+        self.waits_since: float | None = None
+        """The moment at which it began to wait the last time."""
+        self.waits_behind: int | None = None
+        """How much the connection had sent then, if it was to send."""
         self.window = INITIAL_STREAM_WINDOW
         """What the server was told it may send beyond what came back: the stream's share of memory."""
         self.owed = 0

@@ -111,6 +111,21 @@ class FillingStream:
         raise NotImplementedError
 
 
+class PatientStream:
+    """What a `Stream` offers besides where one can wait for room before one sends. A base class, as
+    `DirectStream`."""
+
+    __slots__ = ()
+
+    async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
+        """Wait until `Stream.write_nowait` may take something, or (``or_readable``) a read gives something.
+
+        Returns True if it was asked for and there is something to read (or the end). It takes no data, so
+        whatever it raises, OperationTimeout after ``timeout`` seconds included, nothing is lost.
+        """
+        raise NotImplementedError
+
+
 NO_SENDFILE = frozenset(
     {
         errno.ENOSYS,  # no such system call, here or in this sandbox (then EPERM, too)

@@ -62,6 +62,10 @@ if TYPE_CHECKING:
 WAIT_SLICE = 0.5
 """Seconds after which somebody in line looks for connections that finalisers gave back."""
 
+SETTINGS_WAIT = 1.0
+"""Seconds for which those in line leave it to a new HTTP/2 connection to tell how many streams it takes; then
+one of them opens another. A server that says nothing for so long may never say anything."""
+
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """RFC 9110 section 9.2.2."""
 
@@ -247,8 +251,10 @@ class ConnectionPool(AsyncDispatcher):
                 if connection is None:
                     return (await self._open(books, ticket, entry, request)).engine
                 assert isinstance(connection, HTTPConnection)
-                engine = connection.engine
-                if self._usable(books, entry, engine):
+                engine, http2 = connection.engine, connection.http2
+                if self._usable(books, entry, engine) and (
+                    http2 is None or http2.doubted_since is None or await connection.reassure(request)
+                ):
                     lease.reused = True
                     return engine
                 books.replace(ticket)
@@ -287,9 +293,11 @@ class ConnectionPool(AsyncDispatcher):
         """Wait in line. Raises PoolTimeout, TotalTimeout or ClientClosed."""
         limit = seconds_in_line(request.timeout or self.timeout, self.pool_limits)
         phases = request.phases
+        patience = SETTINGS_WAIT if limit is None else min(SETTINGS_WAIT, limit / 2)
+        longest = min(WAIT_SLICE, patience / 2)
         started = self.now() - (phases.pool or 0.0)  # one limit, however often this request has to wait
         try:
-            while not books.take_place(ticket):
+            while not books.take_place(ticket, patience):
                 phases.pool = self.now() - started
                 left = None if limit is None else limit - phases.pool
                 if request.deadline is not None:
@@ -298,7 +306,7 @@ class ConnectionPool(AsyncDispatcher):
                     raise timeout_error(request, "pool", limit, Delivery.NOT_SENT)
                 waiter = ticket.waiter
                 assert waiter is not None
-                await waiter.wait(WAIT_SLICE if left is None else min(left, WAIT_SLICE))
+                await waiter.wait(longest if left is None else min(left, longest))
         except TotalTimeout as exc:
             if exc.delivery is not None:
                 raise

@@ -126,14 +126,19 @@ class Books:
         if state.discarded:
             self._close_discarded()
 
-    def take_place(self, ticket: Ticket) -> bool:
+    def take_place(self, ticket: Ticket, patience: float) -> bool:
         """True if the ticket was served meanwhile; else it gets a new waiter to wait with.
 
-        Raises ClientClosed if the pool was closed.
+        ``patience``: seconds for which a new HTTP/2 connection holds up others until its server has said how
+        many streams it takes. Raises ClientClosed if the pool was closed.
         """
         if self.abandoned:
             self.settle()
+        route = ticket.route
+        overdue = self._now() - patience if route is not None and route.opening else None
         with self._lock:
+            if overdue is not None and route is not None and ticket.entry is None and not self._closed:
+                self.state.pass_by(route, overdue)
             if ticket.entry is not None:
                 return True
             if self._closed:
@@ -168,12 +173,15 @@ class Books:
     # What connections do.
 
     def opened(self, ticket: Ticket, connection: HTTPConnection) -> None:
+        now = self._now()
         with self._lock:
+            if ticket.entry is not None:
+                ticket.entry.opened_at = now
             self.state.opened(ticket, connection)
         self._close_discarded()
 
     def settled(self, entry: Entry) -> None:
-        """Called by an HTTP/2 connection when the server has sent its SETTINGS."""
+        """Called by an HTTP/2 connection when it is known how many streams it takes, or it takes more."""
         with self._lock:
             self.state.settled(entry)
         self._close_discarded()
@@ -200,7 +208,7 @@ class Books:
         with self._lock:
             self._closed = True
             waiting = self.state.waiting()
-            for ticket in waiting:
+            for ticket in reversed(waiting):  # the last first: none comes to the head of a line
                 self.state.leave(ticket, now)
             self.state.close_idle()
         for ticket in waiting:

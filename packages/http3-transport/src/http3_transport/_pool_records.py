@@ -35,7 +35,7 @@ class Pooled(Protocol):
 class Entry:
     """A connection in the pool, or the slot for one that is being opened (``connection`` None)."""
 
-    __slots__ = ("connection", "idle_since", "replays_after", "route", "serial", "tickets")
+    __slots__ = ("connection", "idle_since", "opened_at", "replays_after", "route", "serial", "tickets")
 
     def __init__(self, route: Route, serial: int) -> None:
         self.route = route
@@ -45,6 +45,8 @@ class Entry:
         """Who holds it: the one that opens it, then those with an exchange on it."""
         self.idle_since: float | None = None
         """Since when it lay idle before its present holder; None where somebody used it all the time."""
+        self.opened_at: float | None = None
+        """When the opening ended; None before, and where nobody has noted it."""
         self.replays_after = 0
         """The newest connection there was when an exchange on this one failed: replays want a newer one."""
 

@@ -107,6 +107,7 @@ class PoolState:
         if entry is None:
             if route is not None:
                 route.line_of(ticket).pop(ticket, None)
+                self._serve(route)  # a replay may have stood before others that can use what it can't
                 self._tidy(route)
             return
         tickets, connection = entry.tickets, entry.connection
@@ -149,11 +150,18 @@ class PoolState:
             self.settled(entry)
 
     def settled(self, entry: Entry) -> None:
-        """It is known now how many exchanges the connection carries."""
+        """It is known now how many exchanges the connection carries, or it carries more than before."""
         route = entry.route
         route.opening.pop(entry, None)
         if entry.connection is not None and entry.connection.multiplexes and entry in self._entries:
             route.shared[entry] = None
+        self._serve(route)
+
+    def pass_by(self, route: Route, moment: float) -> None:
+        """Nobody waits any longer for what the server of a connection says that was opened by then."""
+        for entry in list(route.opening):
+            if entry.opened_at is not None and entry.opened_at <= moment:
+                del route.opening[entry]
         self._serve(route)
 
     def replays_after(self, ticket: Ticket) -> int:

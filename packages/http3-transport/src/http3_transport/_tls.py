@@ -31,7 +31,7 @@ from http3_models._records import ConnectionInfo
 
 from . import _process
 from ._connecting import remaining
-from ._interfaces import Clock, FillingStream, Stream
+from ._interfaces import Clock, FillingStream, PatientStream, Stream
 from ._tls_state import RECORD_SIZE, TLSState
 
 # Ciphertext for each read: several records. With one record at a time a download took a quarter more CPU
@@ -57,7 +57,7 @@ def _pieces(data: bytes | memoryview) -> Sequence[bytes | memoryview]:
     return [view[start : start + WRITE_SIZE] for start in range(0, len(view), WRITE_SIZE)]
 
 
-class TLSStream(FillingStream):
+class TLSStream(FillingStream, PatientStream):
     """A `Stream` with TLS over another `Stream`. Made by `start_tls`."""
 
     __slots__ = (
@@ -243,6 +243,17 @@ class TLSStream(FillingStream):
             return len(data)
         finally:
             self._end_sending()
+
+    async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
+        # Not a matter of sending: meanwhile a reader may send what the protocol wants to answer.
+        if self._closed:
+            raise _closed_error()
+        if or_readable and self._has_plaintext():
+            return True
+        if not isinstance(self._stream, PatientStream):
+            await self.write_until_readable(b"", timeout)  # interrupted, it breaks the connection
+            return or_readable and self._has_plaintext()
+        return await self._stream.wait_writable(timeout, or_readable=or_readable) and self._has_plaintext()
 
     def _begin_sending(self) -> None:
         if self._closed:

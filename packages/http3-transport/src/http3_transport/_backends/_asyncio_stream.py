@@ -26,7 +26,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from .. import _process
-from .._interfaces import FillingStream, OperationTimeout
+from .._interfaces import FillingStream, OperationTimeout, PatientStream
 from ._asyncio_tasks import running_loop, wake
 from ._asyncio_waits import NEVER, TransportWaits
 from ._sockets import READABLE, closed_error, connection_info, make_poller
@@ -59,7 +59,7 @@ TURN_AFTER = 0.001
 CAN_LOOK_AT_SOCKET = sys.platform != "win32"
 
 
-class AsyncioStream(TransportWaits, FillingStream, asyncio.Protocol):
+class AsyncioStream(TransportWaits, FillingStream, PatientStream, asyncio.Protocol):
     """A `Stream` over a transport. Belongs to one event loop; `abort` may be called from anywhere."""
 
     __slots__ = (
@@ -187,6 +187,12 @@ class AsyncioStream(TransportWaits, FillingStream, asyncio.Protocol):
             return 0
         transport.write(data)
         return len(data)
+
+    async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
+        self._usable()
+        if self._writing_paused:
+            await self._drain(timeout, until_readable=or_readable)
+        return or_readable and self._is_readable()
 
     def close(self) -> None:
         self._shut(in_order=True)

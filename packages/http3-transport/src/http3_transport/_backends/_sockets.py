@@ -24,7 +24,7 @@ from typing import Protocol as TypingProtocol
 from http3_models._records import ConnectionInfo
 
 from .. import _process
-from .._interfaces import Address, DirectStream, FillingStream
+from .._interfaces import Address, DirectStream, FillingStream, PatientStream
 
 # Linux makes a socket non-blocking with the call that makes it; elsewhere that takes another one.
 _STREAM = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
@@ -146,7 +146,7 @@ def _send_file(sock: int, descriptor: int, offset: int, size: int) -> int:
     return os.sendfile(sock, descriptor, offset, size)
 
 
-class SocketStream(DirectStream, FillingStream):
+class SocketStream(DirectStream, FillingStream, PatientStream):
     """A `Stream` over a connected non-blocking socket; the subclass knows how to wait."""
 
     __slots__ = (
@@ -336,6 +336,20 @@ class SocketStream(DirectStream, FillingStream):
         try:
             self._writing = True
             return self._send(data)
+        finally:
+            self._writing = False
+            if self._closed:
+                self._let_go()
+
+    async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
+        try:
+            self._writing = True
+            self._check_open()
+            waiting = self._wait_either(timeout) if or_readable else self._wait_writable(timeout)
+            if waiting is not None:
+                await waiting
+            self._check_open()  # a shutdown of our own ends the wait, too
+            return or_readable and bool(self._readable.poll(0))
         finally:
             self._writing = False
             if self._closed:

@@ -14,7 +14,7 @@ from http3_models._records import ConnectionInfo
 from .._backends._halves import connect_halves
 from .._backends._sockets import closed_error
 from .._connecting import Race, run_race
-from .._interfaces import Address, DirectStream, Stream, Waiter
+from .._interfaces import Address, DirectStream, PatientStream, Stream, Waiter
 from ._virtual_network import Attempt, VirtualNetwork
 from ._virtual_sockets import READ, WRITE, VirtualSocket
 from ._virtual_tasks import Wait
@@ -31,7 +31,7 @@ FILE_PIECE = 64 * 1024
 """Bytes of a file that are read at a time."""
 
 
-class VirtualStream(DirectStream):
+class VirtualStream(DirectStream, PatientStream):
     """A `Stream` over one end of a simulated connection."""
 
     __slots__ = ("_info", "_socket", "_world")
@@ -98,6 +98,14 @@ class VirtualStream(DirectStream):
 
     def write_nowait(self, data: bytes | memoryview) -> int:
         return self._socket.send(data)
+
+    async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
+        self._check_open()
+        end = self._socket
+        if not (end.has_room or (or_readable and end.is_readable)):
+            await end.wait(READ | WRITE if or_readable else WRITE, timeout)
+        self._check_open()
+        return or_readable and end.is_readable
 
     def write_pieces_nowait(self, pieces: Sequence[bytes]) -> int:
         return self._socket.send(b"".join(pieces))

@@ -92,6 +92,11 @@ class VirtualSocket:
         """True if a read would give something, the end, or an error."""
         return bool(self._received) or self._ended or bool(self._error) or self._is_broken or self.is_closed
 
+    @property
+    def has_room(self) -> bool:
+        """True if a send would be taken, in part at least, or fail."""
+        return self._in_flight < self._link.capacity or bool(self._error) or self._is_broken or self.is_closed
+
     def receive(self, max_bytes: int) -> bytes | None:
         """Bytes that have arrived, b"" at the end, None for nothing yet. Raises OSError."""
         if self.is_closed:
