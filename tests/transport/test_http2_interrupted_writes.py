@@ -98,7 +98,7 @@ def answer_whole_requests(peer: Peer, count: int) -> None:
 
 
 def test_siblings_go_on(runtime: Runtime, serve: Serve, secure: Authority | None, how: str) -> None:
-    """One that was sent before; one that waits with its head, and one with its body, for the kernel's buffer."""
+    """One that was sent before, and two that wait for the kernel, with a head and with a body."""
 
     async def main(engine: HTTP2Engine) -> None:
         await fetch(engine, make_request())

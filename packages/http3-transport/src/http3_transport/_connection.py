@@ -60,7 +60,7 @@ class HTTPConnection(AsyncDispatcher):
     """False while an HTTP/2 server has not said yet how many streams it takes."""
     multiplexes: bool = False
     """True for HTTP/2, once it is open."""
-    http2: HTTP2Engine | None = None
+    _http2: HTTP2Engine | None = None
     """The engine then."""
 
     _config: SSLConfig = DEFAULT_SSL_CONFIG
@@ -193,7 +193,7 @@ class HTTPConnection(AsyncDispatcher):
         engine = await open_engine(opening, self.origin, config, request, note)
         if engine.protocol == "HTTP/2":
             self.multiplexes = True
-            self.http2 = cast("HTTP2Engine", engine)
+            self._http2 = cast("HTTP2Engine", engine)
             self.is_settled = False
         self._engine = engine
         open_connections.add(self)
@@ -241,8 +241,8 @@ class HTTPConnection(AsyncDispatcher):
                 await waiter.wait(self._left(request, limit, started))
         if len(own.leases) == 1 and not engine.check():
             self._check_open(request)
-        http2 = self.http2
-        if http2 is not None and http2.doubted_since is not None and not await self.reassure(request):
+        http2 = self._http2
+        if http2 is not None and http2.pulse.doubted_since is not None and not await self._reassure(request):
             lease.release()
             self._check_open(request)
         return engine
@@ -300,12 +300,12 @@ class HTTPConnection(AsyncDispatcher):
 
     # What the pool asks.
 
-    async def reassure(self, request: RequestState) -> bool:
+    async def _reassure(self, request: RequestState) -> bool:
         """Where there is doubt whether anybody is at the other end of HTTP/2, wait for a sign of life.
 
         False if it can't be used; then it is closed, unless others use it still.
         """
-        engine = self.http2
+        engine = self._http2
         assert engine is not None
         if await engine.reassure(request.deadline):
             return True

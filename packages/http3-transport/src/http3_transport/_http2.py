@@ -61,7 +61,7 @@ class HTTP2Engine(SharedStream):
     def is_closed(self) -> bool:
         """True once it can take no further request; those under way may go on. (One that was taken for dead
         takes some again if it turns out to live while they do.)"""
-        return self._closed or self._state.draining or self.is_silent
+        return self._closed or self._state.draining or self.pulse.is_silent
 
     @property
     def is_idle(self) -> bool:
@@ -81,7 +81,7 @@ class HTTP2Engine(SharedStream):
     @property
     def stream_limit(self) -> int:
         """Exchanges it may carry at a time now."""
-        return 0 if self._closed or self.is_silent else self._state.stream_limit
+        return 0 if self._closed or self.pulse.is_silent else self._state.stream_limit
 
     async def start(self, timeout: float | None) -> None:
         """Queue the connection preface and SETTINGS; they leave with the first request, in one write."""
@@ -187,7 +187,7 @@ class HTTP2Engine(SharedStream):
                 self._followers[stream].set()
         if is_reset:
             self.flush_nowait()
-        if self.is_silent and self.is_idle:
+        if self.pulse.is_silent and self.is_idle:
             self.close()
 
     def abandon(self, stream: HTTP2Stream) -> None:

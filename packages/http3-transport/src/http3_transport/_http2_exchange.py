@@ -376,7 +376,11 @@ class HTTP2Exchange:
         return self._translated(exc, delivery)
 
     def _judge_connection(self, exc: BaseException) -> None:
-        """Where time is up, or somebody else lost patience, the engine asks whether the connection lives."""
+        """Where time is up, or somebody else lost patience, the engine asks whether the connection lives.
+
+        A whole read timeout is proof enough, and any timeout while not even SETTINGS have come. A deadline
+        may have been short; and a server that takes nothing need not say anything.
+        """
         timed_out = isinstance(exc, OperationTimeout)
         if self._asks_caller or (isinstance(exc, Exception) and not timed_out):
             return

@@ -28,6 +28,7 @@ from http3_models._exceptions import ReadError, WriteError
 
 from ._errors import reason
 from ._http2_outgoing import MAX_STREAMS
+from ._http2_pulse import Pulse
 from ._http2_state import HTTP2State
 from ._http2_stream import BY_ID, CREDIT, Failure, HTTP2Stream
 from ._interfaces import OperationTimeout, PatientStream
@@ -55,9 +56,6 @@ BLOCKED_SLICE = 0.1
 POLL_SECONDS = 0.02
 """Seconds between two tries to write to a stream that does not tell when it takes more."""
 
-PATIENCE = 0.5
-"""Seconds that a PING has to be answered in before another connection is opened in place of this one."""
-
 MAX_LOOKS = 16
 """Reads in a row that do not wait: a server that never stops must not hold us."""
 
@@ -66,9 +64,8 @@ class SharedStream:
     """The base of `HTTP2Engine`: the stream, the books, and who may touch them when."""
 
     __slots__ = (
-        "_backend", "_closed", "_followers", "_heard", "_leading", "_lock", "_probes", "_read_size", "_rest",
-        "_settled", "_state", "_write_error", "_write_lock", "doubted_since", "is_silent", "limits", "now",
-        "stream",
+        "_backend", "_closed", "_followers", "_leading", "_lock", "_read_size", "_rest", "_settled",
+        "_state", "_write_error", "_write_lock", "limits", "now", "pulse", "stream",
     )  # fmt: skip
 
     def __init__(
@@ -97,14 +94,7 @@ class SharedStream:
         self._closed = False
         self._settled = settled
         """To be called when the server's SETTINGS are here, and when it may carry more than before."""
-        self._heard = now()
-        """The moment at which the server has said something last."""
-        self.doubted_since: float | None = None
-        """When a PING was sent because nothing had come; None if nobody doubts it, or something has come."""
-        self.is_silent = False
-        """It takes no further stream, as it is taken for dead, until something comes."""
-        self._probes: list[HTTP2Stream] = []
-        """What those wait on who want to know whether it lives."""
+        self.pulse = Pulse(now())
 
     # Time.
 
@@ -159,12 +149,16 @@ class SharedStream:
     async def _lead(self, stream: HTTP2Stream, wants: int, ends: float | None) -> None:
         """Read for all until this stream has something to do."""
         seen = stream.informational
+        was_asked = False
         try:
             while True:
-                await self._read_once(self._left(ends))
+                came = await self._read_once(self._left(ends))
                 with self._lock:
                     if self._state.is_ready(stream, wants) or stream.informational != seen:
                         return
+                if not (came or was_asked) and self.pulse.is_quiet(self.now()):
+                    was_asked = True
+                    self._doubt()
         finally:
             self._pass_lead()
 
@@ -177,21 +171,23 @@ class SharedStream:
                 del self._followers[stream]
                 self._wake_heir()
 
-    async def _read_once(self, left: float | None) -> None:
-        """As the leader: send what waits, then read once and feed it."""
+    async def _read_once(self, left: float | None) -> bool:
+        """As the leader: send what waits, then read once and feed it. False if nothing came in a while."""
         try:
             longest = READ_SLICE
             if self._rest or self._state.has_output or self.stream.has_unsent:
                 longest = await self._push(left)
             data = await self._read_slice(longest if left is None or left > longest else left)
-            if data is not None:
-                self._feed(data)
-                if self._followers and self._state.broken is None:
-                    # What else is there is theirs: they wake together, and send in one write.
-                    self._feed_waiting()
+            if data is None:
+                return False
+            self._feed(data)
+            if self._followers and self._state.broken is None:
+                # What else is there is theirs: they wake together, and send in one write.
+                self._feed_waiting()
         except OSError as exc:
             self._lose(Failure(ReadError, reason(exc), cause=exc))
             self.stream.abort()
+        return True
 
     async def _read_slice(self, seconds: float) -> bytes | None:
         """Read; None if nothing came in a while. Whether time is up is asked for before the next read."""
@@ -227,9 +223,9 @@ class SharedStream:
         self._read_size = READ_SIZE if len(data) < READ_SIZE // 4 else LARGE_READ_SIZE
         with self._lock:
             if data:
-                self._heard = moment = self.now()
+                self.pulse.heard = moment = self.now()
                 self._state.receive(data, moment)
-                if self.doubted_since is not None:
+                if self.pulse.doubted_since is not None:
                     self._end_doubt()
             elif (error := self._write_error) is not None:
                 # A reset shows once, here to a write; to reads it looks like an end in good order then.
@@ -238,13 +234,17 @@ class SharedStream:
                 self._state.end_of_input()
             self._wake_served()
         self.flush_nowait()
-        if self._state.limit_changed or (self.is_silent and self.doubted_since is None):
-            self._state.limit_changed = self.is_silent = False
-            if self._settled is not None:
-                self._settled()
+        if self._state.limit_changed or self.pulse.is_silent:
+            self._tell_limit()
         if self._state.broken is not None:
             self._closed = True
             self.stream.close()
+
+    def _tell_limit(self) -> None:
+        """It carries another number of streams than before, or is heard of again."""
+        self._state.limit_changed = self.pulse.is_silent = False
+        if self._settled is not None:
+            self._settled()
 
     def _lose(self, failure: Failure) -> None:
         with self._lock:
@@ -284,60 +284,43 @@ class SharedStream:
         state.news.clear()
         state.credit_came = False
 
-    # Silence. A connection that somebody between the two ends has dropped looks like one on which the server
-    # takes its time. What tells them apart is whether anything comes while a request waits.
+    # Silence; see `Pulse`.
 
     def note_given_up(self, stream: HTTP2Stream, *, is_proof: bool) -> None:
-        """A request was given up while it waited.
+        """A request was given up while it waited. If nothing has come all the while, the connection takes no
+        further request: at once where that ``is_proof`` enough, else once a PING stays unanswered."""
+        state = self._state
+        if not self._closed and self.pulse.give_up(
+            stream, self.now(), state.handed, settled=state.settled, is_proof=is_proof
+        ):
+            self._doubt()
 
-        If nothing at all has come all the while, the connection takes no further request: at once where that
-        ``is_proof`` enough (a whole read timeout; any timeout while not even SETTINGS have come), else once a
-        PING stays unanswered (somebody was less patient; a server that takes nothing need not say anything).
-        """
-        settled = self._state.settled
-        if self._closed or (settled and not self._has_waited_in_vain(stream)):
-            return
-        if is_proof:
-            self.is_silent = True
-        if self.doubted_since is None:
-            self.doubted_since = self.now()
+    def _doubt(self) -> None:
+        """Ask whether anybody is there."""
+        if self.pulse.doubted_since is None:
+            self.pulse.doubted_since = self.now()
             with self._lock:
                 self._state.ping()
-
-    def _has_waited_in_vain(self, stream: HTTP2Stream) -> bool:
-        """Whether nothing has come, nor was taken in its stead, since the stream began to wait."""
-        since, behind = stream.waits_since, stream.waits_behind
-        return since is not None and self._heard <= since and behind in (None, self._state.handed)
+            self.flush_nowait()
 
     async def reassure(self, deadline: Deadline | None) -> bool:
-        """Where there is doubt, wait for a sign of life; False once it takes no further stream.
-
-        The PING has `PATIENCE` seconds, or a quarter of what the request has: it may need another connection.
-        """
+        """Where there is doubt, wait for a sign of life; False once it takes no further stream."""
         self.look()
-        since, seconds = self.doubted_since, 0.0
-        if since is not None:
-            seconds = max(since + PATIENCE - self.now(), 0.0)
-        if deadline is not None:
-            seconds = min(seconds, max(deadline.remaining() / 4, 0.0))
-        probe = HTTP2Stream(0, 0, is_head=False)
+        pulse = self.pulse
+        now, remaining = self.now(), None if deadline is None else deadline.remaining()
         with self._lock:
-            probe.ended = self.doubted_since is None
-            self._probes.append(probe)
+            probe, seconds = pulse.wait_for_sign(now, remaining)
         try:
             await self.wait(probe, 0, seconds, None)
         except OperationTimeout:
-            self.is_silent = self.doubted_since is not None
+            pulse.is_silent = pulse.doubted_since is not None
         finally:
-            self._probes.remove(probe)
-        return not (self._closed or self.is_silent or self._state.draining)
+            pulse.probes.remove(probe)
+        return not (self._closed or pulse.is_silent or self._state.draining)
 
     def _end_doubt(self) -> None:
         """Something has come, or the connection is over."""
-        self.doubted_since = None
-        for probe in self._probes:
-            probe.ended = True
-            self._state.news.add(probe)
+        self._state.news.update(self.pulse.end_doubt())
 
     # Writing.
 

@@ -251,9 +251,9 @@ class ConnectionPool(AsyncDispatcher):
                 if connection is None:
                     return (await self._open(books, ticket, entry, request)).engine
                 assert isinstance(connection, HTTPConnection)
-                engine, http2 = connection.engine, connection.http2
+                engine, http2 = connection.engine, connection._http2
                 if self._usable(books, entry, engine) and (
-                    http2 is None or http2.doubted_since is None or await connection.reassure(request)
+                    http2 is None or http2.pulse.doubted_since is None or await connection._reassure(request)
                 ):
                     lease.reused = True
                     return engine
