@@ -230,9 +230,7 @@ async def test_siblings_of_an_upload_that_times_out_are_sent_once(
         await world.sleep(0.1)
         return (await do(client.put(f"{url}/{number}", data=BODY))).content
 
-    results = await world.together(
-        upload, lambda: sibling(1), lambda: sibling(2), lambda: sibling(3)
-    )
+    results = await world.together(upload, lambda: sibling(1), lambda: sibling(2), lambda: sibling(3))
     assert isinstance(results[0], http3.WriteTimeout)
     assert results[1:] == [BODY] * 3
     assert sorted(filter(None, paths)) == [b"/", b"/1", b"/2", b"/3", b"/lost"]

@@ -511,9 +511,7 @@ def test_without_settings_others_wait_for_a_second(pool_timeout: float | None, w
 
     async def main() -> None:
         lost = site.simulation.start(fails(http3.ReadTimeout, site.client.get(URL)))
-        others: list[Task[float]] = [
-            site.simulation.start(site.timed(f"/{number}")) for number in range(60)
-        ]
+        others: list[Task[float]] = [site.simulation.start(site.timed(f"/{number}")) for number in range(60)]
         for other in others:
             await other.wait()
             assert wait < other.result() < 1.5 * wait + 4 * ROUND

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
-from .._interfaces import OperationTimeout, Stream
+from .._interfaces import OperationTimeout, PatientStream, Stream
 from ._peers import LIMIT, MakePair, Peer
 
 T = TypeVar("T")
@@ -189,6 +189,28 @@ async def unsent_leaves_with_an_empty_write(stream: Stream, peer: Peer) -> None:
     assert len(receiving.result()) == sent, "what write_nowait took did not leave with a write of nothing"
 
 
+async def wait_writable_waits_for_room(stream: Stream, peer: Peer) -> None:
+    """Where a stream offers it: until more is taken, or there is something to read; nothing is lost by it."""
+    if not isinstance(stream, PatientStream):
+        return
+    assert not await stream.wait_writable(LIMIT), "there is something to read, it says, and was not asked"
+    sent, taken = 0, 1
+    chunk = pattern(16 * 1024)
+    while taken and sent < MORE_THAN_FITS:
+        taken = stream.write_nowait(chunk)
+        sent += taken
+    await times_out(stream.wait_writable(0.1), 0.1)
+    await times_out(stream.wait_writable(0.1, or_readable=True), 0.1)
+    peer.send(b"news")
+    assert await stream.wait_writable(LIMIT, or_readable=True), "it does not tell of what there is to read"
+    assert await read_exactly(stream, 4) == b"news", "what there was to read was lost"
+    receiving = peer.in_background(peer.receive_exactly, sent + 3)
+    assert not await stream.wait_writable(LIMIT), "there is something to read, it says, once more"
+    await stream.write(b"end", LIMIT)
+    expected = (chunk * (sent // len(chunk) + 1))[:sent] + b"end"
+    assert receiving.result() == expected, "what was to be sent did not arrive, or not in order"
+
+
 async def close_ends_the_stream(stream: Stream, peer: Peer) -> None:
     """The peer sees an end in good order; afterwards everything fails with an OSError."""
     await stream.write(b"bye", LIMIT)
@@ -276,6 +298,7 @@ STREAM_CHECKS: dict[str, StreamCheck] = {
         write_until_readable_times_out,
         write_nowait_never_waits,
         unsent_leaves_with_an_empty_write,
+        wait_writable_waits_for_room,
         close_ends_the_stream,
         abort_drops_the_stream,
         abort_wakes_a_reader,
