@@ -35,6 +35,24 @@ async def test_cookies_are_kept(world: World, site: Site) -> None:
     assert await cookies_at(client, site.url) == {"b": "two"}
 
 
+async def test_cookies_in_latin_1_go_back_as_they_came(world: World, two_ways: Site) -> None:
+    client = world.client(two_ways)
+    response = await do(client.get(setting(two_ways, "a=caf\u00e9; Path=/", "b=1; Path=/")))  # in latin-1
+    assert dict(response.cookies) == {"a": "caf\u00e9", "b": "1"}
+    assert client.cookies["a"] == "caf\u00e9"
+    echoed = await do((await do(client.get(two_ways.url + "/echo"))).json())  # shown in latin-1
+    came = "; ".join([value for name, value in echoed["headers"] if name == "cookie"])
+    assert came == "a=caf\u00e9; b=1"
+    headers = {"Cookie": b"hand=\xe8"}
+    echoed = await do((await do(client.get(two_ways.url + "/echo", headers=headers))).json())
+    came = "; ".join([value for name, value in echoed["headers"] if name == "cookie"])
+    assert came == "hand=\u00e8; a=caf\u00e9; b=1"
+    request = client.build_request("GET", two_ways.url + "/echo", headers=headers, cookies={"own": "\u00e9"})
+    echoed = await do((await do(client.send(request))).json())
+    came = "; ".join([value for name, value in echoed["headers"] if name == "cookie"])
+    assert came == "hand=\u00e8; own=\u00c3\u00a9; a=caf\u00e9; b=1"
+
+
 async def test_cookies_set_on_the_way(world: World, site: Site) -> None:
     client = world.client(site)
     response = await do(client.get(site.url + "/cookies/set?flavour=oat"))

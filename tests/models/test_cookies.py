@@ -292,6 +292,54 @@ class TestHeaders:
         cookies = Cookies(now=clock)
         cookies.extract(URL(HOME), Headers([(b"Set-Cookie", b"a=" + octets)]))
         assert cookies.header_for(URL(HOME)) == b"a=" + octets
+        twin = pickle.loads(pickle.dumps(cookies.copy()))
+        assert twin.header_for(URL(HOME)) == b"a=" + octets
+        again = Cookies(now=clock)
+        again.update(cookies)
+        assert again == cookies
+        assert again.header_for(URL(HOME)) == b"a=" + octets
+
+    @pytest.mark.parametrize(
+        ("field", "name", "value"),
+        [
+            (b"a=caf\xe9", "a", "caf\u00e9"),
+            ("a=caf\u00e9".encode(), "a", "caf\u00e9"),
+            (b"na\xefve=caf\xe9", "na\u00efve", "caf\u00e9"),
+            (b"a=\xff\x80; Path=/\xe9; Comment=\xff", "a", "\u00ff\u0080"),
+            ("a=\u2603; Comment=".encode() + b"\xff", "a", "\u2603"),
+            (b"a=" + b"\xe9" * 4095, "a", "\u00e9" * 4095),
+        ],
+    )
+    def test_octets_are_shown_as_utf_8_or_latin_1(self, field: bytes, name: str, value: str) -> None:
+        cookies = Cookies(now=clock)
+        cookies.extract(URL(HOME), Headers([(b"Set-Cookie", field)]))
+        assert dict(cookies) == {name: value}
+        assert str(dict(cookies)).encode()  # what printing does
+
+    def test_latin_1_and_utf_8_in_one_header(self) -> None:
+        cookies = Cookies({"own": "caf\u00e9"}, now=clock)
+        fields = [(b"Set-Cookie", b"l=caf\xe9"), (b"Set-Cookie", "u=caf\u00e9".encode())]
+        cookies.extract(URL(HOME), Headers(fields))
+        assert cookies["own"] == cookies["l"] == cookies["u"] == "caf\u00e9"
+        expected = "own=caf\u00e9; ".encode() + b"l=caf\xe9; " + "u=caf\u00e9".encode()
+        assert cookies.header_for(URL(HOME)) == expected
+        request = Request("GET", HOME, headers={"Cookie": b"hand=\xe8"})
+        cookies.set_cookie_header(request)
+        assert (b"Cookie", b"hand=\xe8; " + expected) in request.headers.wire
+
+    def test_latin_1_through_a_jar(self) -> None:
+        mine = http.cookiejar.CookieJar()
+        cookies = Cookies(mine, now=clock)
+        cookies.extract(URL(HOME), Headers([(b"Set-Cookie", b"a=caf\xe9")]))
+        for jar in (mine, cookies.jar):
+            assert [each.value for each in jar] == ["caf\u00e9"]
+            assert Cookies(jar, now=clock).header_for(URL(HOME)) == b"a=caf\xe9"
+        for each in list(cookies.jar):
+            cookies.jar.set_cookie(each)
+        assert cookies.header_for(URL(HOME)) == b"a=caf\xe9"
+        (changed,) = mine
+        changed.value = "\u2603"
+        assert Cookies(mine, now=clock).header_for(URL(HOME)) == "a=\u2603".encode()
 
     @pytest.mark.parametrize("kind", [Request, AsyncRequest])
     def test_set_cookie_header(self, kind: type[Request | AsyncRequest]) -> None:

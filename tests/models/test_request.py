@@ -231,6 +231,19 @@ def test_cookies_stand_after_those_by_hand() -> None:
     assert request.cookies == {"b": "9", "c": "3"}
 
 
+@pytest.mark.parametrize(
+    ("headers", "sent"),
+    [
+        ({"Cookie": b"a=caf\xe9"}, b"a=caf\xe9; c=3"),
+        ({"Cookie": "a=caf\u00e9"}, "a=caf\u00e9; c=3".encode()),
+        ([("Cookie", b"a=\xe9"), ("X-A", "1"), ("Cookie", "b=2")], b"a=\xe9; b=2; c=3"),
+    ],
+)
+def test_cookies_by_hand_stay_byte_for_byte(headers: Any, sent: bytes) -> None:
+    request = Request("GET", URL_TEXT, headers=headers, cookies={"c": "3"})
+    assert [value for name, value in request.headers.wire if name == b"Cookie"] == [sent]
+
+
 def test_cookies_alone() -> None:
     cookies = Cookies({"a": "1"})
     request = Request("GET", URL_TEXT, cookies=cookies)

@@ -35,7 +35,7 @@ from http3_models._cookies import join_cookie_headers
 from http3_models._reading import close, read_all, take_ended
 from http3_models._records import Deadline, RequestState, ResponseState
 from http3_models._redaction import forget_locals
-from http3_models._request_head import check_state
+from http3_models._request_head import check_state, cookie_header
 from http3_models._response_bodies import MemoryBody, abandon
 from http3_models._url import redacted
 
@@ -337,7 +337,7 @@ def own_copy(request: RequestState, call: RequestState | None = None) -> Request
 def by_hand(request: RequestState) -> RequestState:
     """A record for a request that the caller made, and may have changed: its Cookie header is by hand."""
     own = own_copy(request)
-    header = own.headers.get("cookie")
+    header = cookie_header(own.headers)
     if header is not None and header == request.computed_cookie:
         del own.headers["cookie"]  # by `Engine.build_shown`; it is worked out anew
     else:

@@ -14,6 +14,7 @@ from http3_models._records import Deadline
 from http3_models._redaction import forget_locals
 from http3_models._request import build_state
 from http3_models._request_defaults import RequestDefaults
+from http3_models._request_head import cookie_header
 from http3_models._response_bodies import settle
 from http3_models._url import redacted
 
@@ -151,7 +152,7 @@ class Engine:
         finally:
             del url, data, files, json, params, headers, cookies
         set_cookies(request, self.settings, direct=True)
-        request.computed_cookie = request.headers.get("cookie")
+        request.computed_cookie = cookie_header(request.headers)
         return request
 
     async def send(

@@ -22,13 +22,14 @@ class Cookie:
     """One cookie. ``expires`` is in unix seconds, None for the session; ``created`` orders cookies by age.
 
     ``domain`` is lower case without a leading dot; with ``host_only`` it is that host alone, else its
-    subdomains too. ``from_server``: it came in a Set-Cookie field. ``changed`` and ``used`` count the store's
-    operations. ``overridden``: for a cookie without a domain, the scopes in which a server changed its value.
+    subdomains too. ``encoding``: of its name and value, for sending. ``from_server``: it came in a Set-Cookie
+    field. ``changed`` and ``used`` count the store's operations. ``overridden``: for a cookie without a
+    domain, the scopes in which a server changed its value.
     """
 
     __slots__ = (
-        "changed", "created", "domain", "expires", "from_server", "host_only", "http_only", "name",
-        "overridden", "path", "same_site", "secure", "used", "value",
+        "changed", "created", "domain", "encoding", "expires", "from_server", "host_only", "http_only",
+        "name", "overridden", "path", "same_site", "secure", "used", "value",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +45,7 @@ class Cookie:
         same_site: str | None = None,
         expires: float | None = None,
         from_server: bool = False,
+        encoding: str = "utf-8",
     ) -> None:
         self.name = name
         self.value = value
@@ -55,6 +57,7 @@ class Cookie:
         self.same_site = same_site
         self.expires = expires
         self.from_server = from_server
+        self.encoding = encoding
         self.created = self.changed = self.used = 0
         self.overridden: tuple[Scope, ...] = ()
 
@@ -67,6 +70,11 @@ class Cookie:
     def pair(self) -> str:
         """As it stands in a Cookie header; a nameless cookie is its value alone."""
         return f"{self.name}={self.value}" if self.name else self.value
+
+    @property
+    def octets(self) -> bytes:
+        """`pair` as it is sent: a server's byte for byte as it came."""
+        return self.pair.encode(self.encoding)
 
     def is_expired(self, now: float) -> bool:
         """True if its time is over at ``now``."""
@@ -88,7 +96,10 @@ class Cookie:
         return hash((self.domain, self.key))
 
     def _facts(self) -> tuple[object, ...]:
-        return (self.domain, self.key, self.value, self.secure, self.http_only, self.same_site, self.expires)
+        return (
+            self.domain, self.key, self.value, self.encoding, self.secure, self.http_only, self.same_site,
+            self.expires,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<Cookie {self.name}=[redacted] for {self.domain or 'any host'}{self.path}>"
@@ -118,6 +129,7 @@ def accepted(field: SetCookie, host: str, path: str, is_secure: bool, now: float
         same_site=field.same_site,
         expires=_expiry(field, now),
         from_server=True,
+        encoding=field.encoding,
     )
     return cookie if _keeps_prefix(cookie, field.has_path) else None
 

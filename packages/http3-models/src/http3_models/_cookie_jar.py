@@ -15,8 +15,12 @@ from collections.abc import Callable, Iterable, Iterator
 from ._cookie import Cookie
 from ._cookie_store import CookieStore
 from ._cookies import check_pair, checked_domain
+from ._set_cookie import LATIN_1
 
 _LOCALHOST = "localhost.local"
+
+_ENCODING = "Encoding"
+"""A nonstandard attribute that says how the text of a cookie is sent, where that is not UTF-8."""
 
 
 def to_jar_cookie(cookie: Cookie) -> http.cookiejar.Cookie:
@@ -27,6 +31,8 @@ def to_jar_cookie(cookie: Cookie) -> http.cookiejar.Cookie:
         rest["HttpOnly"] = ""
     if cookie.same_site is not None:
         rest["SameSite"] = cookie.same_site
+    if cookie.encoding == LATIN_1:
+        rest[_ENCODING] = LATIN_1
     return http.cookiejar.Cookie(
         version=0,
         name=cookie.name or cookie.value,
@@ -66,6 +72,7 @@ def from_jar_cookie(cookie: http.cookiejar.Cookie) -> Cookie:
     is_wide = cookie.domain.startswith(".") or cookie.domain_specified
     domain = "localhost" if cookie.domain == _LOCALHOST else checked_domain(cookie.domain)
     same_site = cookie.get_nonstandard_attr("SameSite")
+    is_latin_1 = cookie.get_nonstandard_attr(_ENCODING) == LATIN_1 and max(name + value) <= "\xff"
     return Cookie(
         name,
         value,
@@ -76,6 +83,7 @@ def from_jar_cookie(cookie: http.cookiejar.Cookie) -> Cookie:
         http_only=cookie.has_nonstandard_attr("HttpOnly"),
         same_site=same_site.lower() if same_site else None,
         expires=None if cookie.expires is None else float(cookie.expires),
+        encoding=LATIN_1 if is_latin_1 else "utf-8",
     )
 
 

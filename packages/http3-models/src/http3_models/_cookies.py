@@ -19,7 +19,8 @@ from ._cookie import Cookie
 from ._cookie_store import CookieStore
 from ._exceptions import CookieConflict
 from ._redaction import guarding_arguments
-from ._set_cookie import has_controls, parse_set_cookie, to_bytes, to_text
+from ._request_head import cookie_header
+from ._set_cookie import has_controls, read_set_cookie, to_bytes
 
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
@@ -246,12 +247,12 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
         else:
             undomained = url.host == base_url.host and (direct or url.origin == base_url.origin)
         found = self._store.matching(url.host, url.path, url.is_ssl, self._now(), undomained)
-        return to_bytes("; ".join([cookie.pair for cookie in found])) or None
+        return b"; ".join([cookie.octets for cookie in found]) or None
 
     def set_cookie_header(self, request: Request | AsyncRequest) -> None:
         """Write the Cookie header of ``request``: pairs that are there already stay and come first."""
         stored = self.header_for(request.url)
-        header = join_cookie_headers(request.headers.get("Cookie"), stored)
+        header = join_cookie_headers(cookie_header(request.headers), stored)
         if stored is not None and header is not None:
             request.headers["Cookie"] = header
 
@@ -262,7 +263,7 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
         now = self._now()
         for name, value in headers.raw:
             if name == b"set-cookie":
-                field = parse_set_cookie(to_text(value))
+                field = read_set_cookie(value)
                 if field is not None:
                     self._store.receive(field, url.host, url.path, url.is_ssl, now)
 
@@ -320,7 +321,7 @@ def _can_be_sent(text: str) -> bool:
     if ";" in text or has_controls(text):
         return False
     try:
-        to_bytes(text)
+        text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair
         return False
     return True

@@ -217,8 +217,9 @@ class RequestState:
     """A request on its way: what the public request classes show, and what travels with it.
 
     ``headers`` are complete: just what will be sent, apart from what HTTP/2 itself rewrites.
-    ``hand_cookie`` is a Cookie header the caller wrote (None: none); ``cookies`` are those given for this
-    request only; ``computed_cookie`` is the header that a client made of them and of its store, for showing.
+    ``hand_cookie`` is a Cookie header the caller wrote (None: none), as `cookie_header` gives it; ``cookies``
+    are those given for this request only; ``computed_cookie`` is the header that a client made of them and of
+    its store, for showing.
     ``timeout`` is settled by the client; ``verify`` and ``cert`` are None where the dispatcher's own apply.
     ``anonymous``: no client certificate is presented, not even the dispatcher's own.
     ``phases`` is new for every exchange.

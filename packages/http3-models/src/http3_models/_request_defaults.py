@@ -18,7 +18,15 @@ from ._bodies import EMPTY_BODY
 from ._exceptions import LocalProtocolError
 from ._headers import Headers
 from ._records import RequestState
-from ._request_head import DELICATE, NO_NAMES, complete_headers, framing, merged_headers, split_headers
+from ._request_head import (
+    DELICATE,
+    NO_NAMES,
+    complete_headers,
+    cookie_header,
+    framing,
+    merged_headers,
+    split_headers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +129,7 @@ class RequestDefaults:
         given, removed = split_headers(headers)
         merged = merged_headers(self._headers, given, removed)
         complete = complete_headers(method, url, merged, removed | self._removed, body, content_type)
-        hand_cookie = complete.get("cookie") if merged else None
+        hand_cookie = cookie_header(complete) if merged else None
         return RequestState(method, url, complete, body, hand_cookie=hand_cookie)
 
     def _new_stem(self, url: URL, own: Mapping[Any, Any]) -> _Stem | None:
@@ -163,7 +171,7 @@ class RequestDefaults:
             tuple([name for name, _ in fields.wire]),
             headers.wire[1:],  # without Host
             b"content-type" not in left_out | clients,
-            headers.get("cookie"),
+            cookie_header(headers),
         )
 
 

@@ -17,6 +17,7 @@ from ._config import USER_AGENT
 from ._decoders import accept_encoding
 from ._exceptions import Delivery, LocalProtocolError
 from ._headers import Headers
+from ._set_cookie import to_text
 from ._url import redacted
 
 if TYPE_CHECKING:
@@ -95,6 +96,13 @@ def merged_headers(defaults: Headers | None, given: Headers, removed: frozenset[
     for name in removed:
         merged.pop(name, None)  # type: ignore[call-overload]
     return merged
+
+
+def cookie_header(headers: Headers) -> str | None:
+    """The Cookie header that was written by hand, several as one; its bytes as `to_text` shows them."""
+    if "cookie" not in headers:
+        return None
+    return to_text(b"; ".join([value for name, value in headers.raw if name == b"cookie"]))
 
 
 @cache

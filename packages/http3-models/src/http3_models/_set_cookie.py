@@ -4,8 +4,8 @@ The grammar servers ought to follow is narrow; what they send is not. So the RFC
 takes anything and never fails loudly: a field is ignored whole (None here), or a part of it is. This file
 follows its steps. What an attribute *means* for a given host is decided in `_cookie_store`.
 
-Cookies are octets. Here they are text, for which `to_text` and `to_bytes` are the way in and out: what is no
-UTF-8 survives it too and goes back byte for byte.
+Cookies are octets, shown as text: UTF-8, or ISO-8859-1 where it is no UTF-8. The encoding is kept beside the
+text, so that a server's cookie goes back byte for byte.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ MAX_ATTRIBUTE = 1024
 
 _WHITESPACE = " \t"
 
+LATIN_1 = "iso-8859-1"
+
 # Controls but for HTAB end a cookie's life (RFC 6265bis 5.6 step 1): they could split a header.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -31,17 +33,19 @@ class SetCookie:
 
     ``expires`` is in unix seconds and ``max_age`` in seconds. ``domain`` is lower case, without its leading
     dot; "" is a Domain attribute that is empty. ``path`` is None too where it does not start with a slash;
-    ``has_path`` tells whether there was a Path attribute at all (for the prefix ``__Host-``).
+    ``has_path`` tells whether there was a Path attribute at all (for the prefix ``__Host-``). ``encoding`` is
+    that of name and value.
     """
 
     __slots__ = (
-        "domain", "expires", "has_path", "http_only", "max_age", "name", "path", "same_site", "secure",
-        "value",
+        "domain", "encoding", "expires", "has_path", "http_only", "max_age", "name", "path", "same_site",
+        "secure", "value",
     )  # fmt: skip
 
-    def __init__(self, name: str, value: str) -> None:
+    def __init__(self, name: str, value: str, encoding: str) -> None:
         self.name = name
         self.value = value
+        self.encoding = encoding
         self.expires: float | None = None
         self.max_age: int | None = None
         self.domain: str | None = None
@@ -58,7 +62,7 @@ def has_controls(text: str) -> bool:
 
 
 def to_text(octets: bytes) -> str:
-    """A cookie's octets as text; bytes that are no UTF-8 become lone surrogates."""
+    """The octets of a Cookie header as text that only `to_bytes` is given: what is no UTF-8 survives it."""
     return octets.decode("utf-8", "surrogateescape")
 
 
@@ -67,12 +71,32 @@ def to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _length(text: str) -> int:
-    return len(text) if text.isascii() else len(to_bytes(text))
+def decoded(octets: bytes) -> tuple[str, str]:
+    """Text to show, and its encoding: UTF-8 if it is that, else ISO-8859-1."""
+    try:
+        return octets.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return octets.decode(LATIN_1), LATIN_1
 
 
-def parse_set_cookie(field: str) -> SetCookie | None:
-    """What a Set-Cookie field says, or None if it must be ignored (RFC 6265bis 5.6)."""
+def _length(text: str, encoding: str = "utf-8") -> int:
+    return len(text) if text.isascii() or encoding == LATIN_1 else len(to_bytes(text))
+
+
+def read_set_cookie(octets: bytes) -> SetCookie | None:
+    """`parse_set_cookie` for a field as it came."""
+    if octets.isascii():
+        return parse_set_cookie(octets.decode("ascii"))
+    pair, semicolon, attributes = octets.partition(b";")
+    text, encoding = decoded(pair)
+    return parse_set_cookie(text + semicolon.decode() + decoded(attributes)[0], encoding)
+
+
+def parse_set_cookie(field: str, encoding: str = "utf-8") -> SetCookie | None:
+    """What a Set-Cookie field says, or None if it must be ignored (RFC 6265bis 5.6).
+
+    ``encoding``: of name and value, "utf-8" or "iso-8859-1".
+    """
     if has_controls(field):
         return None
     pair, *attributes = field.split(";")
@@ -80,9 +104,9 @@ def parse_set_cookie(field: str) -> SetCookie | None:
     if not equals:  # a nameless cookie: "foo" is the value
         name, value = "", name
     name, value = name.strip(_WHITESPACE), value.strip(_WHITESPACE)
-    if not (name or value) or _length(name) + _length(value) > MAX_PAIR:
+    if not (name or value) or _length(name, encoding) + _length(value, encoding) > MAX_PAIR:
         return None
-    cookie = SetCookie(name, value)
+    cookie = SetCookie(name, value, encoding)
     for attribute in attributes:
         key, _, text = attribute.partition("=")
         text = text.strip(_WHITESPACE)
