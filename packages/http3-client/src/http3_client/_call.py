@@ -5,7 +5,7 @@ The names follow the way of a request:
     run                  the loop over redirects; then the body is read, unless it is to be streamed
       _hop               one request of the chain, with or without auth
         _authenticate    the auth flow: an exchange each time it yields
-          _exchange      hooks, the dispatcher, what the response says of cookies
+          _exchange      hooks, the dispatcher, what the response says of cookies; once more after a 417
       _follow            end the redirecting response, ask `_redirects` for the next request
 
 Rules kept here: whatever fails, the response at hand is closed; no user code (auth, hooks, bodies) runs under
@@ -155,6 +155,7 @@ class Call:
             while True:
                 # Each exchange has a record of its own: the flow goes on changing the one it has.
                 response = await self._exchange(own_copy(wanted, request))
+                earlier += response.history
                 if auth.requires_response_body:
                     await read_all(response)
                 try:
@@ -187,8 +188,9 @@ class Call:
         if request.headers.getlist("cookie") == self._plain.getlist("cookie"):
             self._set_cookies(request)
 
-    async def _exchange(self, request: RequestState) -> ResponseState:
-        settings = self._settings
+    async def _exchange(self, asked: RequestState, *, expects: bool = True) -> ResponseState:
+        """One request and its answer. ``expects``: False has it sent without ``Expect: 100-continue``."""
+        settings, request = self._settings, asked
         before, after = settings.hooks.get("request"), settings.hooks.get("response")
         if before:
             request = own_copy(request)
@@ -196,6 +198,8 @@ class Call:
             for hook in before:
                 await self._call_hook(hook, view)
             request = view._state
+        if not expects:
+            request = without_continue(request)
         self.sent = request
         if request is not self._checked:
             check_state(request)
@@ -224,6 +228,11 @@ class Call:
                     await keep_short(response, self._dispatching.now)  # it may say what went wrong
             await _dispose(response, exc)
             raise
+        if response.status_code == 417 and expects and refused_to_continue(request):
+            await finish(response, self._dispatching.now)
+            following = await self._exchange(asked, expects=False)
+            following.history = [response]
+            return following
         return response
 
     async def _read_ahead(self, response: ResponseState) -> None:
@@ -343,6 +352,32 @@ def by_hand(request: RequestState) -> RequestState:
     else:
         own.hand_cookie = header
     return own
+
+
+def refused_to_continue(request: RequestState) -> bool:
+    """Whether a 417 asks for this request once more, without what it expects (RFC 9110 section 10.1.1).
+
+    Its body must still be there: not begun, or one that can be sent again.
+    """
+    return _others_expected(request.headers) is not None and request.body.can_send_again
+
+
+def without_continue(request: RequestState) -> RequestState:
+    """A record of its own that does not wait for 100 (Continue)."""
+    own = own_copy(request)
+    others = _others_expected(own.headers)
+    if others:
+        own.headers["Expect"] = others
+    elif others is not None:
+        del own.headers["Expect"]
+    return own
+
+
+def _others_expected(headers: Headers) -> str | None:
+    """What else is expected beside 100-continue; None if that isn't."""
+    members = headers.getlist("expect", split_commas=True)
+    others = [member for member in members if member.lower() != "100-continue"]
+    return None if len(others) == len(members) else ", ".join(others)
 
 
 async def _load(request: RequestState) -> None:
