@@ -7,8 +7,10 @@ any block.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import hpack.hpack as hpack_codec
+import hpack.table as hpack_table
 from hpack import (
     Decoder,
     Encoder,
@@ -17,6 +19,7 @@ from hpack import (
     NeverIndexedHeaderTuple,
     OversizedHeaderListError,
 )
+from hpack.huffman_table import decode_huffman
 from hpack.table import HeaderTable
 
 if TYPE_CHECKING:
@@ -29,6 +32,9 @@ ENTRY_OVERHEAD = 32
 
 INDEXED, INDEXING, RESIZING, NEVER, PLAIN = 0x80, 0x40, 0x20, 0x10, 0x00
 """How a field begins (section 6): known; new and to be kept; none, but a new size; never kept; not kept."""
+
+LEVEL_OF_HEADERS = 10
+"""`logging.DEBUG`, at which hpack logs everything that it does."""
 
 PACKED = 0x80
 """A string is in Huffman's code (section 5.2)."""
@@ -47,7 +53,7 @@ FLEETING = frozenset(
 """Fields that are another's next time: in the table they would only push out what is of use."""
 
 _OF_TABLES = (
-    "_current_size", "_maxsize", "add", "dynamic_entries", "get_by_index", "maxsize", "resized",
+    "_current_size", "_maxsize", "_shrink", "add", "dynamic_entries", "get_by_index", "maxsize", "resized",
 )  # fmt: skip
 
 _STATIC = {field: index for index, field in reversed(list(enumerate(HeaderTable.STATIC_TABLE, 1)))}
@@ -72,6 +78,14 @@ class FieldTable(HeaderTable):
             size -= len(dropped[0]) + len(dropped[1]) + ENTRY_OVERHEAD
         self._current_size = size
 
+    def _shrink(self) -> None:
+        """Drop entries until they fit into a smaller table (section 4.3); `maxsize` calls it."""
+        entries, size = self.dynamic_entries, self._current_size
+        while size > self._maxsize:
+            dropped = entries.pop()
+            size -= len(dropped[0]) + len(dropped[1]) + ENTRY_OVERHEAD
+        self._current_size = size
+
 
 class FieldDecoder(Decoder):
     """hpack's decoder, which remembers strings that it has unpacked.
@@ -84,7 +98,6 @@ class FieldDecoder(Decoder):
         super().__init__()
         self.header_table = FieldTable()
         self._unpacked: dict[bytes, bytes] = {}
-        self._unpacker = Decoder()
 
     def fields(self, block: bytes) -> list[Field]:
         """The fields of a whole header block. Raises HPACKError; the tables are of no use then."""
@@ -148,10 +161,8 @@ class FieldDecoder(Decoder):
         return text, end
 
     def _unpack(self, packed: bytes) -> bytes:
-        """Undo Huffman's code, by hpack: as the value of a field of its own."""
-        self._unpacker.max_header_list_size = 2 * len(packed) + 2 * ENTRY_OVERHEAD
-        field = b"\x00\x01x" + string(packed, PACKED)
-        text = bytes(next(iter(self._unpacker.decode(field, raw=True)))[1])
+        """Undo Huffman's code, by hpack. (Its decoder would tell a logger.)"""
+        text = decode_huffman(packed)
         if len(packed) <= MAX_PACKED_SIZE:
             if len(self._unpacked) >= MAX_UNPACKED:
                 self._unpacked.clear()
@@ -254,9 +265,23 @@ def long_integer(block: bytes, position: int, mask: int) -> tuple[int, int]:
     raise HPACKDecodingError("The header block has a number that is too long")
 
 
-def string(text: bytes, kind: int = PLAIN) -> bytes:
-    """A string as it is, or (`PACKED`) packed already (section 5.2)."""
-    return integer(len(text), 0x7F, kind) + text
+def string(text: bytes) -> bytes:
+    """A string as it is (section 5.2)."""
+    return integer(len(text), 0x7F, PLAIN) + text
+
+
+def _is_no_header(record: Any) -> bool:
+    return int(record.levelno) > LEVEL_OF_HEADERS
+
+
+def silence_hpack() -> None:
+    """Have hpack log no header. Its own `Decoder.decode` and `Encoder.encode` (of plain h2, and of a peer in this
+    process) show cookies and keys to a program that logs at level DEBUG."""
+    for logger in (hpack_codec.log, hpack_table.log):
+        logger.addFilter(_is_no_header)  # which is there once, however often it is added
+
+
+silence_hpack()
 
 
 def can_be_used() -> bool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hpack import Decoder, Encoder
 
+from .._http2_hpack import silence_hpack
+
 if TYPE_CHECKING:
     from ._scripted_connection import ScriptedConnection
 
@@ -20,6 +22,8 @@ END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
 
 MAX_WINDOW = 2**31 - 1
+
+silence_hpack()
 
 
 class ReceivedFrame(NamedTuple):
