@@ -283,6 +283,39 @@ async def test_environment(world: World, nginx: Nginx, authority: Authority, mon
     assert "SSL_CERT_FILE" in os.environ
 
 
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
+async def test_a_key_log_that_cannot_be_written(
+    world: World, nginx: Nginx, authority: Authority, monkeypatch: Any, tmp_path: Any, version: str
+) -> None:
+    """The requests go on, and one warning tells that nothing is logged."""
+    monkeypatch.setenv("SSLKEYLOGFILE", f"{tmp_path}/missing/keys.log")
+
+    async def ask_often() -> None:
+        for _ in range(2):
+            client = world.client(verify=authority.ca_file, http_versions=(version,))
+            for _ in range(2):
+                response = await do(client.get(nginx.tls_h2 + "/small"))
+                assert (response.text, response.protocol) == ("hello\n", version)
+            await do(client.get(nginx.tls_h2 + "/small", verify=False))
+
+    with pytest.warns(RuntimeWarning, match="SSLKEYLOGFILE") as caught:
+        await ask_often()
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+async def test_authorities_that_are_missing(world: World, nginx: Nginx, monkeypatch: Any, name: str) -> None:
+    """Whom to trust is never guessed: the error names the variable and the path."""
+    monkeypatch.setenv(name, "/nowhere/ca")
+    client = world.client()
+    for _ in range(2):
+        error = await raised(OSError, lambda: client.get(nginx.tls + "/small"))
+        assert isinstance(error, FileNotFoundError)
+        assert f"{name} can't be read" in str(error)
+        assert "/nowhere/ca" in str(error)
+    assert (await do(client.get(nginx.tls + "/small", verify=False))).status_code == 200
+
+
 async def ask(world: World, url: str, options: dict[str, Any]) -> Any:
     return await do(world.client(**options).get(url))
 

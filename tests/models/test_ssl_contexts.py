@@ -263,13 +263,35 @@ class TestEnvironment:
         context.keylog_filename = None  # type: ignore[assignment]
         assert "CLIENT_TRAFFIC_SECRET_0" in log.read_text()
 
-    def test_a_key_log_that_cannot_be_written(
+    @pytest.mark.parametrize("name", ["missing/keys.log", "", "file/keys.log"])
+    def test_a_key_log_that_cannot_be_written_is_warned_about_once(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, name: str
+    ) -> None:
+        (tmp_path / "file").touch()
+        path = f"{tmp_path}/{name}"
+        monkeypatch.setenv("SSLKEYLOGFILE", path)
+
+        def connect() -> None:
+            for config in (SSLConfig(verify=False), SSLConfig(verify=site.ca_file)):
+                for alpn in ((), ("h2",)):
+                    shake_hands(context_for(config, alpn), site.server)
+                shake_hands(create_context(config), site.server)
+
+        with pytest.warns(RuntimeWarning, match="SSLKEYLOGFILE can't be written .*, so no") as caught:
+            connect()
+        assert len(caught) == 1
+        assert path in str(caught[0].message)
+        monkeypatch.setenv("SSLKEYLOGFILE", f"{tmp_path}/no/other.log")
+        with pytest.warns(RuntimeWarning, match="other.log"):
+            context_for(SSLConfig(verify=False))
+
+    def test_as_an_error_the_warning_comes_once_too(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
     ) -> None:
-        monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "missing" / "keys.log"))
-        with pytest.raises(OSError, match="SSLKEYLOGFILE can't be written") as caught:
-            context_for(SSLConfig(verify=False))
-        assert not isinstance(caught.value, ssl.SSLError)
+        monkeypatch.setenv("SSLKEYLOGFILE", f"{tmp_path}/missing/keys.log")
+        with pytest.raises(RuntimeWarning, match="SSLKEYLOGFILE"):
+            create_context(SSLConfig())
+        create_context(SSLConfig())
 
     def test_python_can_be_told_to_ignore_it(self, site: Site) -> None:
         program = (

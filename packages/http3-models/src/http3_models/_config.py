@@ -324,7 +324,7 @@ class SSLConfig(Value):
     - ``cert``: a client certificate: path of a PEM file, (certificate, key) or (certificate, key, password).
       It is sent with ``verify=False`` too. With a context of your own call its ``load_cert_chain`` instead.
     - ``trust_env``: with ``verify=True``, SSL_CERT_FILE and SSL_CERT_DIR replace certifi's authorities;
-      SSLKEYLOGFILE is honoured.
+      SSLKEYLOGFILE is honoured (RuntimeWarning, once, where it can't be written).
 
     Paths are looked at when a context is made, not here. Raises TypeError for wrong types, ValueError for
     a ``cert`` of wrong length or beside an ``ssl.SSLContext``.

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from ._brief import brief
@@ -32,6 +33,11 @@ _Stamp = tuple[str, int, int, int]
 _MAX_CONTEXTS = 32
 
 _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
+
+_MAX_UNWRITABLE = 32
+
+_unwritable: dict[str, object] = {}
+"""Paths in SSLKEYLOGFILE that were warned about."""
 
 
 class _Files(NamedTuple):
@@ -211,7 +217,14 @@ def _first_unreadable(paths: tuple[str, ...]) -> str:
 
 
 def _log_keys(context: ssl.SSLContext, path: str) -> None:
+    """Have session keys written down. Where that can't be, a warning says so once: the variable is a tool for
+    those who look at traffic, and no reason to have none."""
     try:
         context.keylog_filename = path
     except OSError as exc:
-        raise OSError(exc.errno, f"SSLKEYLOGFILE can't be written: {exc.strerror}", path) from exc
+        if len(_unwritable) >= _MAX_UNWRITABLE:
+            _unwritable.clear()
+        told = object()
+        if _unwritable.setdefault(path, told) is told:  # one thread alone comes first
+            text = f"SSLKEYLOGFILE can't be written ({exc.strerror}), so no session keys are logged: {path!r}"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)

@@ -275,8 +275,11 @@ def _is_no_header(record: Any) -> bool:
 
 
 def silence_hpack() -> None:
-    """Have hpack log no header. Its own `Decoder.decode` and `Encoder.encode` (of plain h2, and of a peer in this
-    process) show cookies and keys to a program that logs at level DEBUG."""
+    """Have hpack log no header.
+
+    Its own `Decoder.decode` and `Encoder.encode` (of plain h2, and of a peer in this process) show cookies
+    and keys to a program that logs at level DEBUG.
+    """
     for logger in (hpack_codec.log, hpack_table.log):
         logger.addFilter(_is_no_header)  # which is there once, however often it is added
 
