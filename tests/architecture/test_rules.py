@@ -27,6 +27,7 @@ PURE = [
     "http3_models._status",
     "http3_models._text",
     "http3_models._url",
+    "http3_transport._certificate_names",
     "http3_transport._errors",
     "http3_transport._http11_chunked",
     "http3_transport._http11_grammar",

@@ -271,6 +271,9 @@ class ConcurrencyBackend:
 
         Returns its two halves and the protocol that ALPN picked (without: HTTP/1.1). Raises ConnectTimeout,
         or OSError where it can't be opened.
+
+        ``hostname`` is that of the URL, and the certificate must be for it. If a half reports its TLS object
+        (``get_extra_info("ssl_object")``, as asyncio's), that is checked again; else it is up to this method.
         """
         raise NotImplementedError(f"{type(self).__name__} must define connect()")
 

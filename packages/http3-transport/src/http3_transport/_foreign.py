@@ -4,20 +4,25 @@ Such a `ConcurrencyBackend` offers one thing we need: ``connect`` with its reade
 sleeping are done by our own backend for the async library that runs. A reader can't be asked whether
 something has arrived, so a connection that the server closed while idle shows only when it is used, and an
 early answer during an upload only at its end.
+
+TLS is the user's business as well, and ``connect`` may have gone to another host. Where its writer or reader
+reports the TLS object, the URL's host is looked for in the certificate before anything is sent.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from http3_models._brief import brief
+from http3_models._brief import brief, cut
 from http3_models._config import TimeoutConfig
-from http3_models._exceptions import Timeout
+from http3_models._exceptions import Delivery, Timeout, TLSError
 from http3_models._interfaces import Protocol
 from http3_models._records import ConnectionInfo
 
 from . import _process
+from ._certificate_names import covers, subject_names
+from ._errors import network_error, reason
 from ._interfaces import OperationTimeout
 
 if TYPE_CHECKING:
@@ -54,12 +59,18 @@ class ForeignBackend:
         if request.deadline is not None:
             limit = request.deadline.within(limit)
         timeout = TimeoutConfig(connect_timeout=limit, read_timeout=None, write_timeout=None)
+        checks_host = context is not None and context.check_hostname  # before others can change it
         now = request.phases.now
         started = 0.0 if now is None else now()
         try:
             reader, writer, protocol = await self._backend.connect(origin.host, origin.port, context, timeout)
         except (Timeout, TimeoutError) as exc:
             raise timed_out(exc) from exc
+        except OSError as exc:
+            if context is not None and is_of_tls(exc):
+                what = f"The TLS handshake with {origin.host} port {origin.port} failed: {reason(exc)}"
+                raise network_error(TLSError, request, what, Delivery.NOT_SENT) from exc
+            raise
         finally:
             if now is not None:
                 request.phases.connect = now() - started
@@ -67,7 +78,24 @@ class ForeignBackend:
             raise TypeError(f"{brief(self._backend)}.connect() must return a Protocol, not {brief(protocol)}")
         # A cleartext HTTP/1.1 connection has no ALPN; HTTP/2 over it is prior knowledge.
         alpn = None if context is None and protocol != Protocol.HTTP_2 else _ALPN[protocol]
-        return ForeignStream(reader, writer, alpn), alpn
+        stream = ForeignStream(reader, writer, alpn)
+        if checks_host:
+            self._check_host(stream, origin.host, request, tls_object_of(writer, reader))
+        return stream, alpn
+
+    def _check_host(self, stream: ForeignStream, host: str, request: RequestState, tls: Any) -> None:
+        """Raise TLSError, and close the connection, unless its certificate is for the host."""
+        if tls is None:
+            return
+        try:
+            fault = _fault_of(tls, host)
+        except ValueError as exc:  # there was no handshake
+            stream.abort()
+            raise network_error(TLSError, request, str(exc), Delivery.NOT_SENT) from exc
+        if fault is not None:
+            stream.abort()
+            what = f"The connection of {brief(self._backend)} is not shown to be one to {host}: {fault}"
+            raise network_error(TLSError, request, what, Delivery.NOT_SENT)
 
     def scope(self) -> object:
         """The running loop, as our own backend sees it."""
@@ -177,6 +205,43 @@ class ForeignStream:
     def _check(self) -> None:
         if self._closed:
             raise OSError("the stream is closed")
+
+
+def is_of_tls(exc: OSError) -> bool:
+    """Whether the failure of a ``connect`` is one of its handshake."""
+    from ._tls import is_tls_error  # who speaks plain http loads no ssl
+
+    return is_tls_error(exc)
+
+
+def tls_object_of(*halves: object) -> Any:
+    """The `ssl.SSLObject` (or SSLSocket) below a writer or reader; None where neither reports one.
+
+    They report it as asyncio's streams do, by ``get_extra_info("ssl_object")``, or as an attribute
+    ``ssl_object``. Those of 0.6.7 have asyncio's as ``stream_writer``.
+    """
+    for half in halves:
+        for shown in (half, getattr(half, "stream_writer", None)):
+            ask = getattr(shown, "get_extra_info", None)
+            found = ask("ssl_object") if callable(ask) else getattr(shown, "ssl_object", None)
+            if callable(getattr(found, "getpeercert", None)):
+                return found
+    return None
+
+
+def _fault_of(tls: Any, host: str) -> str | None:
+    """What is wrong with the certificate, seen from the host; None if nothing is."""
+    context = getattr(tls, "context", None)
+    asked = getattr(tls, "server_hostname", None)
+    if asked is not None and asked.lower() == host.strip("[]") and getattr(context, "check_hostname", False):
+        return None  # OpenSSL has compared them
+    certificate = tls.getpeercert()
+    if not certificate:
+        return "the certificate was not verified; verify=False says that it need not be"
+    if covers(certificate, host):
+        return None
+    names = ", ".join(name for _, name in subject_names(certificate))
+    return f"the certificate is for {cut(names) or 'no host'}"
 
 
 def timed_out(exc: Exception) -> Exception:

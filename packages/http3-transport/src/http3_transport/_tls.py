@@ -93,6 +93,11 @@ class TLSStream(FillingStream, PatientStream):
         return self._info
 
     @property
+    def ssl_object(self) -> ssl.SSLObject:
+        """What speaks TLS here; for questions about the certificate right after the handshake."""
+        return self._state.ssl_object
+
+    @property
     def alpn_protocol(self) -> str | None:
         return self._alpn
 
@@ -337,6 +342,11 @@ async def start_tls(
     except BaseException:
         stream.close()
         raise
+
+
+def is_tls_error(exc: OSError) -> bool:
+    """Whether it is about TLS, not about the connection below."""
+    return isinstance(exc, ssl.SSLError)
 
 
 def make_state(context: ssl.SSLContext, server_hostname: str) -> TLSState:

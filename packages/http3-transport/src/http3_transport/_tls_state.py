@@ -33,6 +33,11 @@ class TLSState:
         self.got_close_notify = False
         self.has_input = False
 
+    @property
+    def ssl_object(self) -> ssl.SSLObject:
+        """What does the work; for who asks about the certificate while nobody else is here."""
+        return self._object
+
     def handshake(self, received: bytes) -> tuple[bool, bytes]:
         """Go on with what was received. Returns whether it is done, and what is to be sent.
 

@@ -42,7 +42,7 @@ class StreamReader(BaseReader):
 
 
 class StreamWriter(BaseWriter):
-    """The writing half of a `Stream`."""
+    """The writing half of a `Stream`; it tells of its TLS as asyncio's do."""
 
     __slots__ = ("_queued", "_stream", "_timeout")
 
@@ -50,6 +50,10 @@ class StreamWriter(BaseWriter):
         self._stream = stream
         self._timeout = timeout
         self._queued = b""
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """ "ssl_object": the `ssl.SSLObject`, None without TLS. Nothing else is known."""
+        return getattr(self._stream, "ssl_object", default) if name == "ssl_object" else default
 
     def write_no_block(self, data: bytes) -> None:
         self._queued += data
