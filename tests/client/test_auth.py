@@ -388,18 +388,21 @@ def test_a_flow_of_an_async_client_cannot_read(world: World) -> None:
     assert session.get("https://h/").content == b"page"
 
 
-def test_a_flow_that_raises_for_status_keeps_the_body_it_asked_for(world: World) -> None:
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_the_body_of_an_error_that_a_flow_raises_stays_readable(world: World, asked_for: bool) -> None:
     class Strict(Auth):
-        requires_response_body = True
+        requires_response_body = asked_for
 
         def auth_flow(self, request: Any) -> Any:
             (yield request).raise_for_status()
 
-    session = world.session(lambda _: Response(403, content=unread(b"no", b"!")), auth=Strict())
-    for stream in (False, True):
-        with pytest.raises(HttpError) as caught:
-            session.get("https://h/", stream=stream)
-        assert caught.value.response.content == b"no!"
+    for content in (lambda: unread(b"no", b"!"), lambda: b"no!"):
+        session = world.session(lambda _, content=content: Response(403, content=content()), auth=Strict())
+        for stream in (False, True):
+            with pytest.raises(HttpError) as caught:
+                session.get("https://h/", stream=stream)
+            assert (caught.value.response.content, caught.value.response.text) == (b"no!", "no!")
+            assert caught.value.response.is_closed
 
 
 # Redirects

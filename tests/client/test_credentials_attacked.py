@@ -8,7 +8,7 @@ import pytest
 
 from client_worlds import Site, World, redirect
 from http3_client import DigestAuth
-from http3_models import Dispatcher, RedirectError, Response, UnsupportedProtocol
+from http3_models import AsyncDispatcher, Dispatcher, RedirectError, Response, UnsupportedProtocol
 
 START = "https://bank.example/start"
 SECRETS = {"Authorization": "Bearer secret", "X-Api-Key": "secret", "Cookie": "hand=secret"}
@@ -176,11 +176,25 @@ class Rewriting(Dispatcher):
         return redirect(self.location)
 
 
+class AsyncRewriting(AsyncDispatcher):
+    """The same, asynchronous."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.inner = Rewriting(*arguments, **options)
+        self.requests = self.inner.requests
+
+    async def send(self, request: Any, verify: Any = None, cert: Any = None, timeout: Any = None) -> Any:
+        return self.inner.send(request, verify, cert, timeout)
+
+
+@pytest.mark.parametrize("dispatcher", [Rewriting, AsyncRewriting])
 @pytest.mark.parametrize("in_place", [True, False])
 @pytest.mark.parametrize("location", ["/next", EVIL + "next", "//evil.example/next"])
 @pytest.mark.parametrize("auth", [("user", "secret"), DigestAuth("user", "secret"), None])
-def test_trust_is_in_the_url_that_was_asked(world: World, location: str, in_place: bool, auth: Any) -> None:
-    dispatch = Rewriting(EVIL, location, in_place=in_place)
+def test_trust_is_in_the_url_that_was_asked(
+    world: World, dispatcher: Any, location: str, in_place: bool, auth: Any
+) -> None:
+    dispatch = dispatcher(EVIL, location, in_place=in_place)
     session = world.session(dispatch, headers={"X-Plain": "1"}, secret_headers=["X-Mine"])
     headers = {"X-Api-Key": "secret", "X-Mine": "secret", "Cookie": "hand=secret"}
     cookies = {"own": "secret"}

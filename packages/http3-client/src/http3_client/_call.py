@@ -168,7 +168,7 @@ class Call:
                 if wanted is work and "set-cookie" in response.headers:
                     self._renew_cookies(work)
         except BaseException as exc:
-            await _dispose(response, exc)
+            await self._dispose(response, exc)
             raise
         finally:
             flow.close()
@@ -223,10 +223,7 @@ class Call:
             if after:
                 await self._call_after(after, response)
         except BaseException as exc:
-            if isinstance(exc, HttpError) and exc.response._state is response:
-                with suppress(TotalTimeout):
-                    await keep_short(response, self._dispatching.now)  # it may say what went wrong
-            await _dispose(response, exc)
+            await self._dispose(response, exc)
             raise
         if response.status_code == 417 and expects and refused_to_continue(request):
             await finish(response, self._dispatching.now)
@@ -257,6 +254,23 @@ class Call:
                     f"hooks of Client can't be async, and {brief(hook)} is; AsyncClient takes both"
                 )
             await result
+
+    async def _dispose(self, response: ResponseState | None, exc: BaseException) -> None:
+        """Close a response that won't be handed over. A cancellation must not wait for anything.
+
+        An error of ``raise_for_status()`` does hand it over: a short body, which may say what went wrong, is
+        read first.
+        """
+        if isinstance(exc, HttpError) and response is not None and exc.response._state is response:
+            exc.response._advice = None
+            with suppress(TotalTimeout):
+                await keep_short(response, self._dispatching.now)
+        if response is None or response.body is None:
+            return
+        if isinstance(exc, Exception):
+            await close(response)
+        else:
+            response.body.abort()
 
     # From one hop to the next.
 
@@ -313,16 +327,6 @@ async def _read(response: ResponseState) -> ResponseState:
     if isinstance(response.body, MemoryBody):
         await response.body.close()  # calls on_close; the bytes stay
     return response
-
-
-async def _dispose(response: ResponseState | None, exc: BaseException) -> None:
-    """Close a response that won't be handed over. A cancellation must not wait for anything."""
-    if response is None or response.body is None:
-        return
-    if isinstance(exc, Exception):
-        await close(response)
-    else:
-        response.body.abort()
 
 
 def own_copy(request: RequestState, call: RequestState | None = None) -> RequestState:
