@@ -157,7 +157,8 @@ class ConnectError(NetworkError):
 
 
 class TLSError(ConnectError):
-    """The TLS handshake failed: certificate, host name or protocol."""
+    """The TLS handshake failed: certificate, host name or protocol; or the server did not accept it afterwards
+    (with TLS 1.3 a client certificate that is missing or foreign), then `delivery` may be ``maybe_processed``."""
 
 
 class AddressRefused(ConnectError):

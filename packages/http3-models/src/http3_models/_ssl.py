@@ -161,6 +161,8 @@ def _new_context(config: SSLConfig, files: _Files) -> ssl.SSLContext:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
+    if ssl.HAS_NEVER_CHECK_COMMON_NAME:
+        context.hostname_checks_common_name = False  # RFC 9525 section 6.3
     if config.verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

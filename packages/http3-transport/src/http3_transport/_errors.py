@@ -6,6 +6,7 @@ The failure below stays visible as ``__cause__``: callers write ``raise network_
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypeVar
 
 from http3_models._exceptions import (
@@ -16,6 +17,7 @@ from http3_models._exceptions import (
     ProtocolError,
     ReadTimeout,
     Timeout,
+    TLSError,
     TotalTimeout,
     WriteTimeout,
 )
@@ -75,11 +77,71 @@ def protocol_error(
     return kind(f"{said}: {described(request)}", delivery=delivery, timings=request.phases.freeze())
 
 
+def broken(kind: type[NetworkError], exc: BaseException, *, fresh: bool) -> type[NetworkError]:
+    """``kind``, or TLSError where ``exc`` says that the server did not accept the TLS handshake.
+
+    With TLS 1.3 the server checks the client's certificate after the client is through with the handshake, so
+    the alert comes in answer to the request (RFC 8446 section 4.4.2.4). ``fresh``: nothing else has come yet
+    on this connection.
+    """
+    alert = _alert(exc)
+    return TLSError if alert and (fresh or alert in _ABOUT_CERTIFICATES) else kind
+
+
+def is_alert(exc: BaseException) -> bool:
+    """Whether the peer has ended TLS with an alert: what it says explains why the connection broke."""
+    return bool(_alert(exc))
+
+
+_ALERT = re.compile(r"\balert ([a-z ]+)")
+
+_ABOUT_CERTIFICATES = {
+    "certificate required": "it wants a client certificate (cert=)",
+    **dict.fromkeys(
+        (
+            "bad certificate",
+            "unsupported certificate",
+            "certificate revoked",
+            "certificate expired",
+            "certificate unknown",
+            "unknown ca",
+            "access denied",
+        ),
+        "it does not accept the client certificate",
+    ),
+}
+"""Alerts (RFC 8446 section 6.2) by which a server refuses the client's certificate, or misses it."""
+
+_PLACE_IN_C = re.compile(r" \(_ssl\.c:\d+\)$")
+
+HOSTNAME_MISMATCH = 62
+"""OpenSSL's code for a certificate of another name."""
+
+
+def _alert(exc: BaseException) -> str:
+    """The alert that the peer sent, in words; "" for any other failure.
+
+    Told by what `ssl.SSLError` has, whose module is not loaded for that.
+    """
+    if not isinstance(exc, OSError) or getattr(exc, "library", None) != "SSL":
+        return ""
+    said = str(getattr(exc, "reason", None) or exc.strerror or "").replace("_", " ").lower()
+    match = _ALERT.search(said)
+    return "" if match is None else match[1].strip()
+
+
 def reason(exc: BaseException) -> str:
-    """What the system said, in words: the text of an OSError, or of a failed certificate check."""
+    """What the system said, in words: the text of an OSError, an alert, or a failed certificate check."""
     verify_message = getattr(exc, "verify_message", None)
     if verify_message:
+        if getattr(exc, "verify_code", None) == HOSTNAME_MISMATCH:
+            verify_message = f"{verify_message.rstrip('.')}; a common name alone does not count"
         return f"certificate not accepted ({verify_message})"
-    if isinstance(exc, OSError) and exc.strerror:
-        return exc.strerror
-    return str(exc) or type(exc).__name__
+    if not isinstance(exc, OSError) or not exc.strerror:
+        return str(exc) or type(exc).__name__
+    said = _PLACE_IN_C.sub("", exc.strerror)
+    alert = _alert(exc)
+    if not alert:
+        return said
+    hint = _ABOUT_CERTIFICATES.get(alert)
+    return f"The server ended TLS with the alert {alert!r}{f', {hint}' if hint else ''} ({said})"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from http3_models._exceptions import (
     Delivery,
     LocalProtocolError,
+    NetworkError,
     ReadError,
     RemoteProtocolError,
     RequestError,
@@ -26,8 +27,8 @@ from http3_models._records import ResponseState
 from http3_models._redaction import forget_locals
 from http3_models._response_bodies import EndedBody
 
-from ._errors import network_error, protocol_error, timeout_error
-from ._http11_body import ChunkedBody, ClosingBody, LengthBody
+from ._errors import broken, is_alert, network_error, protocol_error, timeout_error
+from ._http11_body import ChunkedBody, ClosingBody, LengthBody, send_on
 from ._http11_grammar import Malformed, Oversized
 from ._http11_reader import HeadReader
 from ._http11_request import RequestHead, check_length, compose
@@ -68,13 +69,13 @@ class HTTP11Engine:
     __slots__ = (
         "_began",
         "_doubt",
-        "_early",
         "_idle",
         "_info",
         "_lease",
         "_phase",
         "_sent",
         "_stream_closed",
+        "_upload",
         "asks_caller",
         "fast",
         "limits",
@@ -100,7 +101,7 @@ class HTTP11Engine:
         self._info: ConnectionInfo | None = None
         self._lease: Lease | None = None
         self._sent = False
-        self._early: ResponseHead | None = None
+        self._upload: Upload | None = None
         self._doubt: float | None = None
         """After an answer that has no body whatever its head says: the moment from which on the next request
         may be sent. Bytes that come before its answer may be such a body."""
@@ -164,6 +165,7 @@ class HTTP11Engine:
 
     async def exchange(self, request: RequestState, lease: Lease) -> ResponseState:
         """Send the request, read the response's head."""
+        early = None
         self._idle = self._sent = False
         self._phase = "write"
         self._lease = lease
@@ -171,14 +173,17 @@ class HTTP11Engine:
             head = self._compose(request)
             closes, sending = head.closes, self._send(request, head)
             del head
-            self._early = await sending
+            try:
+                early = await sending
+            except OSError as exc:
+                early = await self._rescued(request, exc)
             phases, began = request.phases, self._began
             self._began = sent = self.now()
             phases.send = sent - began
             self._phase = "read"
-            response = self._early or await self.final_head(request)
+            head_read = early or await self.final_head(request)
             phases.wait = self.now() - sent
-            return self._respond(request, lease, closes, response)
+            response = self._respond(request, lease, closes, head_read)
         except BaseException as exc:  # noqa: BLE001 - raised again
             forget_locals(exc)
             if self._sent or not isinstance(exc, LocalProtocolError):  # a refused request leaves no trace
@@ -193,11 +198,14 @@ class HTTP11Engine:
                 raise error from exc
             finally:
                 del error  # else the traceback would hold it: a cycle, for the garbage collector
+        if early is not None:
+            await send_on(response.body)
+        return response
 
     def _forget(self) -> None:
         """Drop what belongs to the exchange, before its lease is released: from then on another thread may
         be in the midst of the next one."""
-        self._lease = self._early = None
+        self._lease = self._upload = None
         self.reader.reset()
 
     def _compose(self, request: RequestState) -> RequestHead:
@@ -219,10 +227,30 @@ class HTTP11Engine:
         self._began = self.now()
         self._sent = True
         if data is None or len(data) > SMALL_BODY or head.is_chunked or head.expects:
-            return Upload(self, request, head).send()
+            self._upload = Upload(self, request, head)
+            return self._upload.send()
         self.reader.body_sent = len(data)
         self.reader.finished = True  # true of every answer that is read: there is none if this write fails
         return self.stream.write(head.data + data if data else head.data, self.limit(request))
+
+    async def _rescued(self, request: RequestState, failure: OSError) -> ResponseHead:
+        """After a failed write: the final head, if it can still be read, since the server may have answered.
+
+        Raises the alert by which it ended TLS, else ``failure``.
+        """
+        upload = self._upload
+        if upload is not None:
+            upload.is_broken = True
+        # What a reused connection brings may be meant for nobody: a small request is rather sent again.
+        if not (self.asks_caller or is_alert(failure)) and (upload is not None or self._info is None):
+            try:
+                return await self.final_head(request)
+            except (OperationTimeout, Malformed):
+                pass
+            except OSError as exc:
+                if is_alert(exc):
+                    raise
+        raise failure
 
     def limit(self, request: RequestState) -> float | None:
         """Seconds the next write or read may take."""
@@ -252,7 +280,9 @@ class HTTP11Engine:
             kind = ResponseTooLarge if isinstance(exc, Oversized) else RemoteProtocolError
             return protocol_error(kind, request, exc, delivery)
         if isinstance(exc, OSError):
-            return network_error(WriteError if self._phase == "write" else ReadError, request, exc, delivery)
+            failed: type[NetworkError] = WriteError if self._phase == "write" else ReadError
+            failed = broken(failed, exc, fresh=self._info is None)
+            return network_error(failed, request, exc, delivery)
         return None
 
     # The response's head.
@@ -287,19 +317,24 @@ class HTTP11Engine:
         if info is None:
             self._info = info = self.stream.info
         status_code, reason, fields, length, stays_open, _, by_name, protocol = response
-        # After an early answer the rest of the request will never come.
-        reusable = stays_open and not closes and self._early is None
+        reusable = stays_open and not closes
         if not length and (request.method == "HEAD" or status_code in (204, 304)):
             self._doubt = _AT_ONCE
             if request.method != "HEAD" and announces_body(fields):
                 # Not allowed in a 204 (RFC 9110 section 8.6, RFC 9112 section 6.1): it may well come.
                 reusable = reusable and status_code == 304
                 self._doubt = self.now() + DOUBT_SECONDS
-        body = self._body(request, lease, length, reusable)
+        upload = self._upload
+        if upload is not None and (upload.is_over or not upload.goes_on(response)):
+            reusable = reusable and upload.is_over  # else the rest of the request will never come
+            upload = None
+        body = self._body(request, lease, length, reusable, upload)
         headers = Headers._from_raw(fields, by_name)
         return ResponseState(status_code, reason, protocol, headers, body, request, info)
 
-    def _body(self, request: RequestState, lease: Lease, length: int, reusable: bool) -> ResponseBody:
+    def _body(
+        self, request: RequestState, lease: Lease, length: int, reusable: bool, upload: Upload | None
+    ) -> ResponseBody:
         """The body object for the framing that the head announces (RFC 9112 section 6.3)."""
         pending = self.reader.pending
         decoded = self.reader.decode() if length == CHUNKED else None
@@ -308,16 +343,16 @@ class HTTP11Engine:
         if decoded is not None:
             decoder, content = decoded
             if not decoder.is_over:
-                return ChunkedBody(self, request, lease, reusable, decoder, content)
+                return ChunkedBody(self, request, lease, reusable, upload, decoder, content)
             trailers = Headers._from_raw(decoder.trailers) if decoder.trailers else None
             is_whole = not decoder.has_leftover
         elif length == UNTIL_CLOSE:
-            return ClosingBody(self, request, lease, pending)
+            return ClosingBody(self, request, lease, upload, pending)
         elif len(pending) < length:
-            return LengthBody(self, request, lease, reusable, pending, length)
+            return LengthBody(self, request, lease, reusable, upload, pending, length)
         else:
             content, is_whole = pending[:length], len(pending) == length
         request.phases.receive = 0.0
-        self.complete(reusable=reusable and is_whole)
+        self.complete(reusable=reusable and is_whole and upload is None)
         lease.release()
         return EndedBody(content, trailers)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from http3_models._exceptions import (
     Delivery,
+    LocalProtocolError,
     ReadError,
     RemoteProtocolError,
     RequestError,
@@ -20,18 +21,20 @@ from http3_models._exceptions import (
 from http3_models._headers import Headers
 from http3_models._records import WholeBody
 from http3_models._redaction import forget_locals
+from http3_models._redaction import forget_locals
 from http3_models._url import redacted
 
 from ._body_buffer import BodyBuffer
-from ._errors import network_error, protocol_error, timeout_error
+from ._errors import broken, network_error, protocol_error, timeout_error
 from ._http11_grammar import Malformed, Oversized
 from ._interfaces import FillingStream, OperationTimeout
 
 if TYPE_CHECKING:
-    from http3_models._records import Deadline, RequestState
+    from http3_models._records import Deadline, RequestState, ResponseBody
 
     from ._http11 import HTTP11Engine
     from ._http11_chunked import ChunkedDecoder
+    from ._http11_upload import Upload
     from ._interfaces import Lease
 
 READ_SIZE = 256 * 1024
@@ -41,13 +44,31 @@ READ_SIZE = 256 * 1024
 class _Body:
     """What the framings share: the connection's lease, and how it ends."""
 
-    __slots__ = ("_engine", "_lease", "_over", "_request", "_reusable", "_started", "_whole", "trailers")
+    __slots__ = (
+        "_engine",
+        "_lease",
+        "_over",
+        "_request",
+        "_reusable",
+        "_started",
+        "_upload",
+        "_whole",
+        "trailers",
+    )
 
-    def __init__(self, engine: HTTP11Engine, request: RequestState, lease: Lease, reusable: bool) -> None:
+    def __init__(
+        self,
+        engine: HTTP11Engine,
+        request: RequestState,
+        lease: Lease,
+        reusable: bool,
+        upload: Upload | None,
+    ) -> None:
         self._engine = engine
         self._request = request
         self._lease = lease
         self._reusable = reusable
+        self._upload = upload  # of the request, which this answers before its end
         self._over = False
         self._whole = False
         self._started = engine.now()
@@ -60,17 +81,31 @@ class _Body:
         return timeout if request.deadline is None else request.deadline.within(timeout)
 
     async def _receive(self, max_bytes: int) -> bytes:
-        return await self._engine.stream.read(max_bytes, self._limit())
+        stream, upload = self._engine.stream, self._upload
+        if upload is not None and not upload.is_over:
+            data = stream.read_nowait(max_bytes)
+            if data is not None:
+                return data
+            await self.send_on()
+        return await stream.read(max_bytes, self._limit())
+
+    async def send_on(self) -> None:
+        """Go on with the upload, if there is one, until all is out or there is something to read."""
+        upload = self._upload
+        if upload is not None and not (upload.is_over or upload.is_broken):
+            await upload.resume()
 
     def _finish(self, *, reusable: bool) -> None:
         """The body is whole."""
         self._over = self._whole = True
         self._request.phases.receive = self._engine.now() - self._started
-        self._engine.complete(reusable=reusable and self._reusable)
+        upload = self._upload
+        self._engine.complete(reusable=reusable and self._reusable and (upload is None or upload.is_over))
         self._lease.release()
 
     def _fail(self, exc: BaseException) -> None:
         """The body will never be whole. Raises what says so; nothing if ``exc`` is to pass as it is."""
+        forget_locals(exc)
         forget_locals(exc)
         if not self._over:
             self._request.phases.receive = self._engine.now() - self._started
@@ -85,6 +120,10 @@ class _Body:
     def _translated(self, exc: BaseException) -> RequestError | None:
         request = self._request
         delivery = Delivery.MAYBE_PROCESSED
+        if isinstance(exc, LocalProtocolError) and exc.delivery is None:
+            return protocol_error(LocalProtocolError, request, exc, delivery)
+        if self._engine.asks_caller:
+            return None
         if isinstance(exc, (OperationTimeout, TotalTimeout)):
             limit = request.timeout.read_timeout if request.timeout is not None else None
             return timeout_error(request, "read", limit, delivery)
@@ -92,7 +131,7 @@ class _Body:
             kind = ResponseTooLarge if isinstance(exc, Oversized) else RemoteProtocolError
             return protocol_error(kind, request, exc, delivery)
         if isinstance(exc, OSError):
-            return network_error(ReadError, request, exc, delivery)
+            return network_error(broken(ReadError, exc, fresh=False), request, exc, delivery)
         return None
 
     def _cut(self, how: str) -> RemoteProtocolError:
@@ -138,6 +177,18 @@ class _Body:
             warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)
 
 
+async def send_on(body: ResponseBody | None) -> None:
+    """After an answer that came early: go on with the upload, before the response is handed over, while the
+    server takes it and says no more. Not everybody reads a body to its end.
+    """
+    if isinstance(body, _Body):
+        try:
+            await body.send_on()
+        except BaseException as exc:
+            body._fail(exc)
+            raise
+
+
 class LengthBody(_Body, WholeBody):
     """Content-Length bytes, counted."""
 
@@ -149,10 +200,11 @@ class LengthBody(_Body, WholeBody):
         request: RequestState,
         lease: Lease,
         reusable: bool,
+        upload: Upload | None,
         pending: bytes,
         length: int,
     ) -> None:
-        super().__init__(engine, request, lease, reusable)
+        super().__init__(engine, request, lease, reusable, upload)
         self._pending = pending
         self._remaining = length - len(pending)
 
@@ -192,7 +244,7 @@ class LengthBody(_Body, WholeBody):
 
     async def _receive_into(self, room: memoryview) -> int:
         stream = self._engine.stream
-        if isinstance(stream, FillingStream):
+        if self._upload is None and isinstance(stream, FillingStream):
             return await stream.read_into(room, self._limit())
         data = await self._receive(min(len(room), READ_SIZE))
         room[: len(data)] = data
@@ -211,8 +263,15 @@ class ClosingBody(_Body):
 
     __slots__ = ("_pending",)
 
-    def __init__(self, engine: HTTP11Engine, request: RequestState, lease: Lease, pending: bytes) -> None:
-        super().__init__(engine, request, lease, reusable=False)
+    def __init__(
+        self,
+        engine: HTTP11Engine,
+        request: RequestState,
+        lease: Lease,
+        upload: Upload | None,
+        pending: bytes,
+    ) -> None:
+        super().__init__(engine, request, lease, False, upload)
         self._pending = pending
 
     async def _read(self) -> bytes:
@@ -238,10 +297,11 @@ class ChunkedBody(_Body):
         request: RequestState,
         lease: Lease,
         reusable: bool,
+        upload: Upload | None,
         decoder: ChunkedDecoder,
         pending: bytes,
     ) -> None:
-        super().__init__(engine, request, lease, reusable)
+        super().__init__(engine, request, lease, reusable, upload)
         self._decoder = decoder
         self._pending = pending
 

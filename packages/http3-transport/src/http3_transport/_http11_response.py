@@ -134,3 +134,11 @@ def announces_body(fields: list[Pair]) -> bool:
     """Whether these fields say that a body follows, where status or method say that there is none."""
     by_name = dict(fields)
     return b"transfer-encoding" in by_name or by_name.get(b"content-length", b"").strip(b"0") != b""
+
+
+def says_goodbye(response: ResponseHead) -> bool:
+    """Whether the server says that it closes the connection (RFC 9112 section 9.6), as with HTTP/1.0 it does
+    without a word."""
+    if response.stays_open:
+        return False
+    return says_close(b",".join([value for name, value in response.fields if name == b"connection"]))

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from http3_models._exceptions import ReadError, WriteError
 
-from ._errors import reason
+from ._errors import broken, reason
 from ._http2_outgoing import MAX_STREAMS
 from ._http2_pulse import Pulse
 from ._http2_state import HTTP2State
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from http3_models._config import Limits
+    from http3_models._exceptions import NetworkError
     from http3_models._records import Deadline
 
     from ._interfaces import Backend, Clock, Stream, Waiter
@@ -185,7 +186,7 @@ class SharedStream:
                 # What else is there is theirs: they wake together, and send in one write.
                 self._feed_waiting()
         except OSError as exc:
-            self._lose(Failure(ReadError, reason(exc), cause=exc))
+            self._lose(self._failure(ReadError, exc))
             self.stream.abort()
         return True
 
@@ -203,7 +204,7 @@ class SharedStream:
         try:
             self._feed_waiting()
         except OSError as exc:
-            self._lose(Failure(ReadError, reason(exc), cause=exc))
+            self._lose(self._failure(ReadError, exc))
             self.stream.abort()
         finally:
             self._pass_lead()
@@ -229,7 +230,7 @@ class SharedStream:
                     self._end_doubt()
             elif (error := self._write_error) is not None:
                 # A reset shows once, here to a write; to reads it looks like an end in good order then.
-                self._state.lose(Failure(ReadError, reason(error), cause=error))
+                self._state.lose(self._failure(ReadError, error))
             else:
                 self._state.end_of_input()
             self._wake_served()
@@ -245,6 +246,9 @@ class SharedStream:
         self._state.limit_changed = self.pulse.is_silent = False
         if self._settled is not None:
             self._settled()
+
+    def _failure(self, kind: type[NetworkError], exc: OSError) -> Failure:
+        return Failure(broken(kind, exc, fresh=not self._state.settled), reason(exc), cause=exc)
 
     def _lose(self, failure: Failure) -> None:
         with self._lock:
@@ -460,5 +464,5 @@ class SharedStream:
         with self._lock:
             self._state.draining = True
         if self.look():  # else somebody is reading, and will find out
-            self._lose(Failure(WriteError, reason(exc), cause=exc))
+            self._lose(self._failure(WriteError, exc))
             self.stream.abort()

@@ -61,7 +61,7 @@ class TLSStream(FillingStream, PatientStream):
     """A `Stream` with TLS over another `Stream`. Made by `start_tls`."""
 
     __slots__ = (
-        "_alpn", "_at_end", "_broken", "_closed", "_early", "_generation", "_info", "_now", "_sending",
+        "_at_end", "_broken", "_closed", "_early", "_generation", "_info", "_now", "_sending",
         "_sending_lock", "_state", "_stream", "_truncated", "_unsent",
     )  # fmt: skip
 
@@ -70,7 +70,6 @@ class TLSStream(FillingStream, PatientStream):
         self._now = now
         self._state = state
         self._generation = _process.generation
-        self._alpn = state.alpn_protocol
         self._info: ConnectionInfo | None = None
         self._at_end = False
         self._truncated = False
@@ -88,7 +87,7 @@ class TLSStream(FillingStream, PatientStream):
     @property
     def info(self) -> ConnectionInfo:
         if self._info is None:
-            version, certificate = self._state.facts()
+            version, certificate, _ = self._state.facts
             self._info = self._stream.info._replace(tls_version=version, peer_certificate=certificate)
         return self._info
 
@@ -99,7 +98,7 @@ class TLSStream(FillingStream, PatientStream):
 
     @property
     def alpn_protocol(self) -> str | None:
-        return self._alpn
+        return self._state.facts.alpn_protocol
 
     @property
     def is_truncated(self) -> bool:

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import errno
+import re
 import ssl
 import threading
 from contextlib import suppress
+from typing import NamedTuple
+
+from ._errors import HOSTNAME_MISMATCH
 
 # The most plaintext in one TLS record (RFC 8446 5.1).
 RECORD_SIZE = 16 * 1024
+
+
+_ADDRESS = re.compile(r".*:.*|\d+(\.\d+){3}")
+"""An IP address, among what `ssl` takes as the name of a server."""
+
+
+class TLSFacts(NamedTuple):
+    """What a handshake has settled: the version, the server's certificate in DER form, what ALPN picked."""
+
+    version: str | None = None
+    certificate: bytes | None = None
+    alpn_protocol: str | None = None
 
 
 class TLSState:
@@ -17,10 +33,14 @@ class TLSState:
     ``has_input`` tells whether `decrypt` may give something without further ciphertext. It is written by who
     reads, and looking at it before a call spares a small exchange 2 us. ``got_close_notify`` tells that the
     peer has ended its side. ``outgoing`` holds what the protocol itself wants to be sent; outside it is only
-    looked at, and `take_outgoing` takes it.
+    looked at, and `take_outgoing` takes it. ``facts`` are gathered when the handshake is done, since a broken
+    connection can't be asked any more.
     """
 
-    __slots__ = ("_failure", "_incoming", "_lock", "_object", "got_close_notify", "has_input", "outgoing")
+    __slots__ = (
+        "_failure", "_incoming", "_lock", "_name", "_object", "facts", "got_close_notify", "has_input",
+        "outgoing",
+    )  # fmt: skip
 
     def __init__(self, context: ssl.SSLContext, server_hostname: str) -> None:
         self._lock = threading.Lock()
@@ -28,8 +48,10 @@ class TLSState:
         self.outgoing = ssl.MemoryBIO()
         # As bytes: a str goes through Python's IDNA 2003 codec, and the name is in ASCII already.
         name = server_hostname.encode("ascii")
+        self._name = server_hostname
         self._object = context.wrap_bio(self._incoming, self.outgoing, server_hostname=name)
-        self._failure: ssl.SSLError | None = None
+        self.facts = TLSFacts()
+        self._failure: OSError | None = None
         self.got_close_notify = False
         self.has_input = False
 
@@ -50,7 +72,34 @@ class TLSState:
             except ssl.SSLWantReadError:
                 return False, self.outgoing.read()
             self.has_input = self._incoming.pending > 0  # the peer need not wait for our last message
+            self.facts = TLSFacts(
+                self._object.version(),
+                self._object.getpeercert(binary_form=True),
+                self._object.selected_alpn_protocol(),
+            )
+            self._check_name()
             return True, self.outgoing.read()
+
+    def _check_name(self) -> None:
+        """Refuse a certificate that names the host as its common name alone (RFC 9525 section 6.3).
+
+        Contexts of ours ask OpenSSL for that. One of the user's may not, and is not changed.
+        """
+        context = self._object.context
+        if not (context.check_hostname and context.hostname_checks_common_name):
+            return
+        if _ADDRESS.fullmatch(self._name):
+            return  # an address is not compared with the common name
+        try:
+            certificate = self._object.getpeercert() or {}
+        except ValueError as exc:  # a name in it that is no text
+            raise ssl.SSLError(1, f"The server's certificate can't be read: {exc}") from exc
+        names = certificate.get("subjectAltName", ())
+        if certificate and not any(name[0] == "DNS" for name in names):
+            refusal = ssl.SSLCertVerificationError(1, "certificate verify failed: it has no alternative name")
+            refusal.verify_code = HOSTNAME_MISMATCH
+            refusal.verify_message = f"Hostname mismatch, certificate is not valid for '{self._name}'."
+            raise refusal
 
     def decrypt(self, received: bytes, max_bytes: int) -> bytes | None:
         """Take in ciphertext (maybe none) and return plaintext: b"" after close_notify, None for none yet.
@@ -92,7 +141,7 @@ class TLSState:
                 size += len(record)
         except ssl.SSLWantReadError:
             pass
-        except ssl.SSLError as exc:
+        except OSError as exc:
             self._failure = exc  # what came before it is read first
         return b"".join(records)
 
@@ -118,7 +167,7 @@ class TLSState:
                         break
             except ssl.SSLWantReadError:
                 return count or None
-            except ssl.SSLError as exc:
+            except OSError as exc:
                 if count:
                     self._failure = exc  # what came before it is read first
                 elif isinstance(exc, ssl.SSLZeroReturnError):
@@ -151,15 +200,6 @@ class TLSState:
         """The closing alert, after what else waits to be sent."""
         with self._lock:
             # It would wait for the peer's answer, and we don't; or the connection is broken anyway.
-            with suppress(ssl.SSLError, ValueError):
+            with suppress(OSError, ValueError):
                 self._object.unwrap()
             return self.outgoing.read()
-
-    @property
-    def alpn_protocol(self) -> str | None:
-        return self._object.selected_alpn_protocol()
-
-    def facts(self) -> tuple[str | None, bytes | None]:
-        """The version, and the server's certificate in DER form."""
-        with self._lock:
-            return self._object.version(), self._object.getpeercert(binary_form=True)
