@@ -157,8 +157,11 @@ class ConnectError(NetworkError):
 
 
 class TLSError(ConnectError):
-    """The TLS handshake failed: certificate, host name or protocol; or the server did not accept it afterwards
-    (with TLS 1.3 a client certificate that is missing or foreign), then `delivery` may be ``maybe_processed``."""
+    """The TLS handshake failed: certificate, host name or protocol.
+
+    With TLS 1.3 a server refuses or misses a client certificate after the client's part of the handshake.
+    Then ``delivery`` may be ``maybe_processed``.
+    """
 
 
 class AddressRefused(ConnectError):

@@ -21,7 +21,6 @@ from http3_models._exceptions import (
 from http3_models._headers import Headers
 from http3_models._records import WholeBody
 from http3_models._redaction import forget_locals
-from http3_models._redaction import forget_locals
 from http3_models._url import redacted
 
 from ._body_buffer import BodyBuffer
@@ -105,7 +104,6 @@ class _Body:
 
     def _fail(self, exc: BaseException) -> None:
         """The body will never be whole. Raises what says so; nothing if ``exc`` is to pass as it is."""
-        forget_locals(exc)
         forget_locals(exc)
         if not self._over:
             self._request.phases.receive = self._engine.now() - self._started
