@@ -12,7 +12,7 @@ import ssl
 import zlib
 from collections.abc import Callable, Iterator
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 from backports import zstd
 from hyperframe.frame import DataFrame
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from http3_models import Headers
     from http3_models._records import RequestState, ResponseBody, ResponseState
+    from http3_models._turns import Pause
 
 _DRAIN_SECONDS = 5.0
 """How long a body that nobody wants may keep us, whatever the read timeout: a new connection is cheaper."""
@@ -109,29 +110,32 @@ def hold_to(response: ResponseState, deadline: Deadline, kind: type[DeadlineBody
         response.body = held(body, deadline, response.request)
 
 
-async def keep_short(response: ResponseState, now: Callable[[], float]) -> None:
+async def keep_short(response: ResponseState, now: Callable[[], float], pause: Pause | None) -> None:
     """Have a body in memory, as sent, if it is short. One that turns out to be long, or breaks, is closed;
     one that is said to be long, or that a hook has begun to read, is left as it is.
 
-    Raises TotalTimeout, for the call's own deadline.
+    ``pause`` is awaited now and then, where others wait for their turn. Raises TotalTimeout, for the call's
+    own deadline.
     """
     if is_streaming(response) and not isinstance(response.body, Begun) and not _is_too_long(response):
-        await _drain(response, now)
+        await _drain(response, now, pause)
+    if isinstance(response.body, MemoryBody):
+        response.body.is_kept = True
 
 
-async def finish(response: ResponseState, now: Callable[[], float]) -> None:
+async def finish(response: ResponseState, now: Callable[[], float], pause: Pause | None) -> None:
     """End a response that another request follows, so that its connection can be used again.
 
     A failure of its body is nobody's concern any more, but for the call's own deadline: TotalTimeout.
     """
-    await keep_short(response, now)
+    await keep_short(response, now, pause)
     await close(response)  # of one that is in memory by now the bytes stay
 
 
-async def _drain(response: ResponseState, now: Callable[[], float]) -> None:
+async def _drain(response: ResponseState, now: Callable[[], float], pause: Pause | None) -> None:
     hold_to(response, Deadline(_DRAIN_SECONDS, now))
     try:
-        await drain(response)
+        await drain(response, pause)
     except RequestError:
         request = response.request
         if request is not None and request.deadline is not None:

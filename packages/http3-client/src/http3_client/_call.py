@@ -37,6 +37,7 @@ from http3_models._records import Deadline, RequestState, ResponseState
 from http3_models._redaction import forget_locals
 from http3_models._request_head import check_state, cookie_header
 from http3_models._response_bodies import MemoryBody, abandon
+from http3_models._turns import give_turn
 from http3_models._url import redacted
 
 from ._bodies import finish, hold_to, keep_short
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     from http3_models import Headers
     from http3_models._records import Run
+    from http3_models._turns import Pause
 
     from ._auth import AnyRequest, AnyResponse, Auth, Flow
     from ._dispatching import Dispatching
@@ -66,7 +68,7 @@ class Views:
     ``run`` is how a sync client drives what is awaited; None for an async client.
     """
 
-    __slots__ = ("asynchronous", "request", "response", "run")
+    __slots__ = ("asynchronous", "pause", "request", "response", "run")
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class Views:
         self.response = response
         self.run = _refuse if run is None else run
         self.asynchronous = run is None
+        self.pause: Pause | None = give_turn if run is None else None
 
 
 class Call:
@@ -118,7 +121,7 @@ class Call:
         if allow_redirects:
             while is_redirect(response):
                 response = await self._follow(response)
-        return response if stream or take_ended(response) else await _read(response)
+        return response if stream or take_ended(response) else await self._read(response)
 
     async def step(self, response: ResponseState, dispatching: Dispatching, *, stream: bool) -> ResponseState:
         """Follow one redirect: what ``response.next()`` does. It is a call of its own for time limits."""
@@ -129,7 +132,14 @@ class Call:
         if sent is not None and sent.deadline is not None:
             sent.deadline = Deadline(sent.deadline.limit, dispatching.now)
         following = await self._follow(response)
-        return following if stream or take_ended(following) else await _read(following)
+        return following if stream or take_ended(following) else await self._read(following)
+
+    async def _read(self, response: ResponseState) -> ResponseState:
+        """The whole body, into memory. A failure closes the response."""
+        await read_all(response, self._views.pause)
+        if isinstance(response.body, MemoryBody):
+            await response.body.close()  # calls on_close; the bytes stay
+        return response
 
     # The steps of a hop.
 
@@ -157,13 +167,13 @@ class Call:
                 response = await self._exchange(own_copy(wanted, request))
                 earlier += response.history
                 if auth.requires_response_body:
-                    await read_all(response)
+                    await read_all(response, self._views.pause)
                 try:
                     following = flow.send(self._view_for(auth, response))
                 except StopIteration:
                     break
                 wanted = _yielded(auth, following)
-                await finish(response, self._dispatching.now)
+                await finish(response, self._dispatching.now, self._views.pause)
                 earlier.append(response)
                 if wanted is work and "set-cookie" in response.headers:
                     self._renew_cookies(work)
@@ -226,7 +236,7 @@ class Call:
             await self._dispose(response, exc)
             raise
         if response.status_code == 417 and expects and refused_to_continue(request):
-            await finish(response, self._dispatching.now)
+            await finish(response, self._dispatching.now, self._views.pause)
             following = await self._exchange(asked, expects=False)
             following.history = [response]
             return following
@@ -235,9 +245,9 @@ class Call:
     async def _read_ahead(self, response: ResponseState) -> None:
         """Have what will be read read now, so that hooks may look at it, and it survives their exceptions."""
         if self._follows and is_redirect(response):
-            await keep_short(response, self._dispatching.now)
+            await keep_short(response, self._dispatching.now, self._views.pause)
         elif not self._stream:
-            await _read(response)
+            await self._read(response)
 
     async def _call_after(self, hooks: list[Hook], response: ResponseState) -> None:
         await self._read_ahead(response)
@@ -264,7 +274,7 @@ class Call:
         if isinstance(exc, HttpError) and response is not None and exc.response._state is response:
             exc.response._advice = None
             with suppress(TotalTimeout):
-                await keep_short(response, self._dispatching.now)
+                await keep_short(response, self._dispatching.now, self._views.pause)
         if response is None or response.body is None:
             return
         if isinstance(exc, Exception):
@@ -277,7 +287,7 @@ class Call:
     async def _follow(self, response: ResponseState) -> ResponseState:
         sent = response.request
         assert sent is not None
-        await finish(response, self._dispatching.now)
+        await finish(response, self._dispatching.now, self._views.pause)
         try:
             request = self._next_request(sent, response)
         except RedirectError as exc:
@@ -319,14 +329,6 @@ def _refuse(coroutine: Coroutine[Any, Any, T], /) -> T:
     """In place of `Views.run` where an auth flow, which can't await, asks for a body."""
     coroutine.close()
     raise ResponseNotRead(_UNREAD_BY_AUTH)
-
-
-async def _read(response: ResponseState) -> ResponseState:
-    """The whole body, into memory. A failure closes the response."""
-    await read_all(response)
-    if isinstance(response.body, MemoryBody):
-        await response.body.close()  # calls on_close; the bytes stay
-    return response
 
 
 def own_copy(request: RequestState, call: RequestState | None = None) -> RequestState:

@@ -260,8 +260,9 @@ class Limits(Value):
     | field               | unit    | default | past it                                               |
     | ------------------- | ------- | ------- | ----------------------------------------------------- |
     | `max_decoded`       | bytes   | None    | DecodedSizeExceeded, for a body read into memory      |
-    | `max_ratio`         | times   | 250     | DecodedSizeExceeded: decoded to encoded bytes         |
-    | `ratio_free_size`   | bytes   | 16 MiB  | decoded bytes below which the ratio is not looked at  |
+    | `max_ratio`         | times   | 250     | DecodedSizeExceeded: bytes in memory, or between      |
+    |                     |         |         | codings in a row, to bytes received                   |
+    | `ratio_free_size`   | bytes   | 16 MiB  | such bytes below which the ratio is not looked at     |
     | `max_codings`       | codings | 5       | DecodingError: content codings in a row               |
     | `max_head_size`     | bytes   | 256 KiB | ResponseTooLarge: status line and header fields       |
     | `max_head_fields`   | fields  | 512     | ResponseTooLarge: header fields                       |

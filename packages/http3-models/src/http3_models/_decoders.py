@@ -3,13 +3,15 @@
 A `Decoder` is fed what the network brings and pulled for what it means::
 
     decoder = make_decoder(headers, limits, url=url)     # None: nothing to decode
-    for piece in decoder.decode(chunk):                  # or feed(chunk), then pull() until b""
+    decoder.feed(chunk)
+    while (piece := decoder.step()) is not None:         # b"": nothing yet; here is time for other work
         ...
     decoder.finish()                                     # raises if the coding did not come to its end
 
-No piece is larger than `PIECE_SIZE`, and the next is not unpacked before it is asked for: a bomb costs
-its reader time but no memory. Giving up in the middle loses nothing, since what was fed waits inside.
-Broken and cut data are both a `DecodingError`: a body that was handed over is whole.
+A step is a bounded piece of work, also where it gives nothing (padding, empty blocks). No piece is larger
+than `PIECE_SIZE`, and the next is not unpacked before it is asked for: a bomb costs its reader time but no
+memory. Giving up in the middle loses nothing, since what was fed waits inside. Broken data, cut data and data
+behind the end are a `DecodingError`: a body that was handed over is whole.
 
 A coding whose library is missing is one we don't know. The codings themselves are in `_codings` and
 `_optional_codings`.
@@ -64,7 +66,7 @@ def make_decoder(headers: Headers, limits: Limits, *, url: URL | None = None) ->
             return None
         stages.append(stage)
     if len(stages) > 1:
-        return DecodingChain(stages)
+        return DecodingChain(stages, limits, url)
     return stages[0] if stages else None
 
 

@@ -197,11 +197,19 @@ class ResponseTooLarge(RemoteProtocolError):
 
 
 class DecodingError(RequestError):
-    """The body does not fit its Content-Encoding: broken, or cut."""
+    """The body does not fit its Content-Encoding: broken, cut, or with data behind its end.
+
+    ``delivery`` is `Delivery.MAYBE_PROCESSED`: the request was answered.
+    """
+
+    def __init__(
+        self, message: str = "", *, delivery: Delivery | None = Delivery.MAYBE_PROCESSED, **details: Any
+    ) -> None:
+        super().__init__(message, delivery=delivery, **details)
 
 
 class DecodedSizeExceeded(DecodingError):
-    """The decoded body passed ``max_decoded`` or the ratio bound of `Limits`."""
+    """The decoded body, or the work that it takes, passed ``max_decoded`` or the ratio bound of `Limits`."""
 
 
 class RedirectError(RequestError):

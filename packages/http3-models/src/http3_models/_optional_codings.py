@@ -1,6 +1,6 @@
 """The content codings whose libraries are extras: brotli and zstd; imported when first needed.
 
-A library is how to make an engine, and what the engine raises.
+They are imported by plain statements, which tools that freeze applications (PyInstaller) look for.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import cache, partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ._codings import PIECE_SIZE, Stage
+from ._codings import _PADDING, PIECE_SIZE, Stage
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -26,8 +26,8 @@ _ZSTD_WINDOW_LOG = 23
 _ZSTD_HEAD = 18
 """Bytes of a zstd frame within which it announces its size (RFC 8878 section 3.1.1)."""
 
-_E = TypeVar("_E")
-_Library = tuple[Callable[[], _E], tuple[type[Exception], ...]]
+_MOST_SINGLE = 16
+"""Bytes of padding that brotli is given one by one, see `BrotliStage`."""
 
 
 class _BrotliEngine(Protocol):
@@ -39,27 +39,48 @@ class _BrotliEngine(Protocol):
 
 
 class BrotliStage(Stage):
-    """RFC 7932."""
+    """RFC 7932.
+
+    The library fails where it is given more than the rest of the stream, does not tell that from broken data,
+    and loses what it had decoded. So bytes that may be padding are not given to it together with others, and
+    the first of them one by one: the stream itself may end in such bytes.
+    """
 
     __slots__ = ("_engine", "errors")
 
     coding = "br"
 
-    def __init__(self, url: URL | None, library: _Library[_BrotliEngine]) -> None:
+    def __init__(self, url: URL | None, library: ModuleType) -> None:
         super().__init__(url)
-        new_engine, self.errors = library
-        self._engine = new_engine()
+        self.errors = (library.error,)
+        self._engine: _BrotliEngine = library.Decompressor()
 
     def _step(self, data: bytes) -> bytes:
-        if self._ended and self._begun:
-            raise self._failure("is followed by something else")
-        self._begun, self._ended = True, False
+        self._begun = True
+        given = len(data.rstrip(_PADDING))
+        piece = self._process(data[:given]) if given or not data else self._process_padding(data)
+        if given:
+            self._unused = len(data) - given
+        return piece
+
+    def _process(self, data: bytes) -> bytes:
         engine = self._engine
-        piece = engine.process(data, output_buffer_limit=_BROTLI_LIMIT)
-        self._tail = b""  # brotli keeps what it could not use yet
+        try:
+            piece = engine.process(data, output_buffer_limit=_BROTLI_LIMIT)
+        except self.errors as exc:
+            raise self._failure(f"is broken, or has data after the end of the br stream ({exc})") from exc
         self._ended = engine.is_finished()
         self._more = not self._ended and (len(piece) >= _BROTLI_LIMIT or not engine.can_accept_more_data())
         return piece
+
+    def _process_padding(self, data: bytes) -> bytes:
+        for place in range(min(len(data), _MOST_SINGLE)):
+            piece = self._process(data[place : place + 1])
+            if piece or self._ended or self._more:
+                self._unused = len(data) - place - 1
+                return piece
+        rest = data[_MOST_SINGLE:]
+        return self._process(rest) if rest else b""
 
 
 class _ZstdEngine(Protocol):
@@ -81,86 +102,77 @@ class ZstdStage(Stage):
     block is not empty; so it is looked at here.
     """
 
-    __slots__ = ("_engine", "_head", "_new_engine", "_size", "errors")
+    __slots__ = ("_engine", "_frame_info", "_head", "_new_engine", "_out", "errors")
 
     coding = "zstd"
+    heads = (b"\x28\xb5\x2f\xfd", *[bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60)])
 
-    def __init__(self, url: URL | None, library: _Library[_ZstdEngine]) -> None:
+    def __init__(self, url: URL | None, library: Any) -> None:
         super().__init__(url)
-        self._new_engine, self.errors = library
-        self._begin_frame()
+        options = {library.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
+        self.errors = (library.ZstdError, EOFError)
+        self._new_engine: Callable[[], _ZstdEngine] = partial(library.ZstdDecompressor, options=options)
+        self._frame_info = library.get_frame_info
+        self._begin()
 
-    def _begin_frame(self) -> None:
+    def _begin(self) -> None:
         self._engine = self._new_engine()
         self._head = b""
-        self._size = 0
+        self._out = 0
+        self.streams += 1
 
     def _step(self, data: bytes) -> bytes:
-        if self._ended and self._begun:
-            self._begin_frame()
-        self._begun, self._ended = True, False
+        self._begun = True
         engine = self._engine
         if len(self._head) < _ZSTD_HEAD:
             self._head += data[: _ZSTD_HEAD - len(self._head)]
         piece = engine.decompress(data, PIECE_SIZE)
-        self._size += len(piece)
+        self._out += len(piece)
         self._ended = engine.eof
-        if engine.eof and _announced_size(self._head) not in (None, self._size):
-            raise self._failure(f"is broken (a frame of another size than announced, {self._size} bytes)")
-        self._tail = engine.unused_data if engine.eof else b""  # else zstd keeps what it could not use yet
+        if engine.eof:
+            if self._frame_info(self._head).decompressed_size not in (None, self._out):
+                raise self._failure(f"is broken (a frame of another size than announced, {self._out} bytes)")
+            self._unused = len(engine.unused_data)
         self._more = not engine.eof and not engine.needs_input
         return piece
 
 
-def _import(*names: str) -> ModuleType | None:
-    """The first of these modules that is there."""
-    from importlib import import_module
-
-    for name in names:
-        try:
-            return import_module(name)
-        except ImportError:
-            continue
-    return None
-
-
 @cache
-def brotli_library() -> _Library[_BrotliEngine] | None:
+def brotli_library() -> ModuleType | None:
     """brotli before 1.2 cannot bound its output, which is as good as not being there."""
-    module = _import("brotli", "brotlicffi")
-    if module is None or not hasattr(module.Decompressor, "can_accept_more_data"):
-        return None
-    return module.Decompressor, (module.error,)
+    try:
+        import brotli as library
+    except ImportError:
+        try:
+            import brotlicffi as library
+        except ImportError:
+            return None
+    return library if hasattr(library.Decompressor, "can_accept_more_data") else None
 
 
 @cache
-def zstd_library() -> _Library[_ZstdEngine] | None:
-    module = _import(*_ZSTD_MODULES)
-    if module is None:
+def zstd_library() -> ModuleType | None:
+    """That of the standard library, which a build of Python may lack; before Python 3.14 its backport."""
+    try:
+        if sys.version_info >= (3, 14):
+            from compression import zstd as library
+        else:
+            from backports import zstd as library
+    except ImportError:
         return None
-    options = {module.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
-    return partial(module.ZstdDecompressor, options=options), (module.ZstdError, EOFError)
-
-
-_ZSTD_MODULES = ("compression.zstd", "backports.zstd") if sys.version_info >= (3, 14) else ("backports.zstd",)
-
-
-def _announced_size(head: bytes) -> int | None:
-    """The size that a zstd frame announces in its head; None if it does not."""
-    module = _import(*_ZSTD_MODULES)
-    size: int | None = module.get_frame_info(head).decompressed_size if module is not None else None
-    return size
+    return library
 
 
 def can_zstd() -> bool:
     """Whether zstd can be decoded; told without importing backports.zstd, which takes 4.5 ms."""
     if sys.version_info >= (3, 14):
-        return zstd_library() is not None  # in the standard library, but a build may lack it
-    from importlib.machinery import PathFinder
+        return zstd_library() is not None
+    from importlib.util import find_spec
 
-    package = PathFinder.find_spec("backports")
-    places = package.submodule_search_locations if package else None
-    return places is not None and PathFinder.find_spec("backports.zstd", places) is not None
+    try:
+        return find_spec("backports.zstd") is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def brotli_stage(url: URL | None) -> Stage | None:

@@ -4,6 +4,9 @@ Written once, as coroutines, for both kinds of response. `Chunks` gives the body
 everything else stands on; `_iterators` turns it into what callers iterate over. What became of a body is
 told by what stands in its place, see `_response_bodies`.
 
+Work that waits for nothing (undoing codings, bodies from memory) is done in bounded pieces. Between them
+`Chunks` looks at the call's deadline, and now and then pauses, so that an event loop turns.
+
 Invariant, kept by `Chunks`: whatever goes wrong on the way, a codec's complaint and a cancellation
 included, leaves the body closed, and no piece after a gap is ever handed out as if nothing was missing.
 """
@@ -14,14 +17,15 @@ from typing import TYPE_CHECKING
 
 from ._config import DEFAULT_LIMITS
 from ._decoders import SizeGuard, accept_encoding, make_decoder
-from ._exceptions import RequestError
+from ._exceptions import Delivery, RequestError
 from ._iterators import collect
 from ._records import WholeBody
 from ._response_bodies import CLOSED, CONSUMED, Begun, EndedBody, MemoryBody, Spent
 
 if TYPE_CHECKING:
     from ._decoders import Decoder
-    from ._records import ResponseBody, ResponseState
+    from ._records import Deadline, RequestState, ResponseBody, ResponseState
+    from ._turns import Pause
 
 
 def has_no_body(state: ResponseState) -> bool:
@@ -51,6 +55,11 @@ def _asked_by_name(state: ResponseState) -> bool:
     headers = state.request.headers
     wanted = headers.get("accept-encoding")
     return wanted not in (None, "identity", None if "range" in headers else accept_encoding())
+
+
+def _is_kept(state: ResponseState) -> bool:
+    """Whether it is a body that a call has kept, to be read when the call and its deadline are over."""
+    return isinstance(state.body, MemoryBody) and state.body.is_kept
 
 
 def check_unread(state: ResponseState) -> None:
@@ -93,35 +102,47 @@ async def close(state: ResponseState) -> None:
     await body.close()
 
 
+_TURN = 4 << 20
+"""What is done between two pauses, in bytes as they come: some milliseconds."""
+
+_DECODING = 8
+"""What a decoded byte counts of that."""
+
+_NOTHING = 2 << 20
+"""What a step of decoding counts that gives nothing: it may take 8 ms."""
+
+_PIECE = 4096
+"""What each piece counts beside its bytes."""
+
+
 class Chunks:
     """The body of a response, decoded or as sent, in the pieces in which it comes.
 
-    ``bounded`` holds it to the caller's `Limits`, for who keeps it in memory. Raises StreamConsumed or
-    ResponseClosed at once where the body is no longer to be had; it is begun by the first `next`.
+    ``bounded`` holds it to the caller's `Limits`, for who keeps it in memory. ``pause`` is awaited now and
+    then, where others wait for their turn. Raises StreamConsumed or ResponseClosed at once where the body is
+    no longer to be had; it is begun by the first `next`.
     """
 
     __slots__ = (
-        "_body",
-        "_bounded",
-        "_decode",
-        "_decoder",
-        "_discard",
-        "_ended",
-        "_guard",
-        "_mark",
-        "_state",
-    )
+        "_body", "_bounded", "_deadline", "_decode", "_decoder", "_discard", "_done", "_ended", "_guard",
+        "_mark", "_pause", "_state",
+    )  # fmt: skip
 
-    def __init__(self, state: ResponseState, *, decode: bool, bounded: bool = False) -> None:
+    def __init__(
+        self, state: ResponseState, *, decode: bool, bounded: bool = False, pause: Pause | None = None
+    ) -> None:
         check_unread(state)
         self._state = state
         self._decode = decode
         self._bounded = bounded
+        self._pause = pause
         self._body: ResponseBody | None = None
         self._mark: ResponseBody | None = None
         self._decoder: Decoder | None = None
         self._guard: SizeGuard | None = None
+        self._deadline: Deadline | None = None
         self._discard = False
+        self._done = 0
         self._ended = False
 
     async def next(self) -> bytes | None:
@@ -172,33 +193,53 @@ class Chunks:
         if not self._decode or self._discard:
             return
         self._decoder = decoder_for(state)
+        if self._decoder is not None and state.request is not None and not _is_kept(state):
+            self._deadline = state.request.deadline
         limits = state.limits or DEFAULT_LIMITS
         if self._bounded and (self._decoder is not None or limits.max_decoded is not None):
             url = None if state.request is None else state.request.url
             self._guard = SizeGuard(limits, bounded_ratio=True, url=url)
 
     async def _read(self, body: ResponseBody) -> bytes | None:
-        state, decoder, guard = self._state, self._decoder, self._guard
-        while decoder is None or not (piece := decoder.pull()):
-            data = await body.read_chunk()
-            if state.body is not self._mark:
-                raise CLOSED.error()  # by somebody else, while we waited
-            if not data:
+        decoder, guard, deadline = self._decoder, self._guard, self._deadline
+        while True:
+            if self._done > _TURN and self._pause is not None:
+                self._done = 0
+                await self._pause()
+                if self._state.body is not self._mark:
+                    raise CLOSED.error()  # by somebody else, while we waited
+            piece = None
+            if decoder is not None:
+                if deadline is not None:
+                    deadline.check(self._request(), Delivery.MAYBE_PROCESSED)
+                piece = decoder.step()
+                if piece is not None:
+                    self._done += _DECODING * len(piece) if piece else _NOTHING
+            if piece is None:
+                data = await body.read_chunk()
+                if self._state.body is not self._mark:
+                    raise CLOSED.error()
+                if not data:
+                    if decoder is not None:
+                        decoder.finish()
+                    self._end(body)
+                    return None
+                self._done += len(data) + _PIECE
+                if guard is not None:
+                    guard.received(len(data))
                 if decoder is not None:
-                    decoder.finish()
-                self._end(body)
-                return None
-            if self._discard:
-                continue
-            if guard is not None:
-                guard.received(len(data))
-            if decoder is None:
-                piece = data
-                break
-            decoder.feed(data)
-        if guard is not None:
-            guard.decoded(len(piece))
-        return piece
+                    decoder.feed(data)
+                elif not self._discard:
+                    piece = data
+            if piece:
+                if guard is not None:
+                    guard.decoded(len(piece))
+                return piece
+
+    def _request(self) -> RequestState:
+        request = self._state.request
+        assert request is not None  # whose deadline it is
+        return request
 
     def _end(self, body: ResponseBody) -> None:
         state = self._state
@@ -231,15 +272,16 @@ def take_ended(state: ResponseState) -> bool:
     return True
 
 
-async def read_all(state: ResponseState) -> bytes:
+async def read_all(state: ResponseState, pause: Pause | None = None) -> bytes:
     """The whole body, decoded, held to the caller's `Limits`; kept in ``state.content``.
 
+    ``pause`` is that of `Chunks`.
     Raises RequestError subclasses (DecodingError, DecodedSizeExceeded, ReadTimeout ...), StreamConsumed,
     ResponseClosed; the response is closed then.
     """
     if state.content is None and not take_ended(state):
         content = await _read_at_once(state)
-        state.content = await _gather(state) if content is None else content
+        state.content = await _gather(state, pause) if content is None else content
     assert state.content is not None
     return state.content
 
@@ -274,8 +316,8 @@ def _is_at(state: ResponseState, mark: ResponseBody) -> bool:
     return state.body is mark
 
 
-async def _gather(state: ResponseState) -> bytes:
-    source = Chunks(state, decode=True, bounded=True)
+async def _gather(state: ResponseState, pause: Pause | None) -> bytes:
+    source = Chunks(state, decode=True, bounded=True, pause=pause)
     content = await source.next() or b""
     if content:
         following = await source.next()
@@ -284,7 +326,7 @@ async def _gather(state: ResponseState) -> bytes:
     return content
 
 
-async def drain(state: ResponseState) -> bool:
+async def drain(state: ResponseState, pause: Pause | None = None) -> bool:
     """Read a body that nobody is going to look at, so that its connection is free for the next request.
 
     True if it came to its end within ``max_drained`` bytes: it is kept, as sent, and unpacked if somebody
@@ -293,7 +335,7 @@ async def drain(state: ResponseState) -> bool:
     if state.body is None or isinstance(state.body, MemoryBody) or state.content is not None:
         return True
     limit = (state.limits or DEFAULT_LIMITS).max_drained
-    source = Chunks(state, decode=False)
+    source = Chunks(state, decode=False, pause=pause)
     pieces: list[bytes] = []
     while (piece := await source.next()) is not None:
         pieces.append(piece)

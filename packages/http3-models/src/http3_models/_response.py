@@ -16,6 +16,7 @@ from ._redaction import guarding_arguments
 from ._request import AsyncRequest, Request
 from ._response_base import BaseResponse
 from ._response_content import add_facts, attach, fill, handmade_state
+from ._turns import give_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -168,6 +169,8 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
 
     __slots__ = ()
 
+    _takes_turns = True
+
     @guarding_arguments
     def __init__(
         self,
@@ -220,7 +223,7 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         if content is not None:
             return content
         try:
-            return await read_all(self._state)
+            return await read_all(self._state, give_turn)
         except RequestError as exc:
             self._blame(exc)
             raise

@@ -6,7 +6,7 @@ belongs to the view. The reading verbs are in `_response`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar
 
 from ._brief import brief
 from ._encodings import usable_encoding
@@ -26,6 +26,7 @@ from ._text import (
     stream_encoding,
     text_encoding,
 )
+from ._turns import give_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,7 @@ class BaseResponse(Generic[RequestT]):
     _history: list[Self] | None
     _send_next: Callable[[], Any] | None  # given by the client where there is a redirect to follow
     _advice: str | None  # how whoever is given this view has the body read; then `content` is only that
+    _takes_turns: ClassVar[bool] = False  # with other tasks, in long work
 
     def _attach(self, state: ResponseState) -> None:
         self._state = state
@@ -308,12 +310,15 @@ class BaseResponse(Generic[RequestT]):
         return state.content is not None or (self._advice is None and isinstance(state.body, MemoryBody))
 
     def _decoded(self, chunk_size: int | None) -> Source[bytes]:
-        state = self._state
-        source = MemoryPieces(self.content) if self._is_in_memory() else Chunks(state, decode=True)
+        content = self._state.content
+        source = self._chunks(decode=True) if content is None else MemoryPieces(content)
         return rechunked(source, chunk_size)
 
     def _as_sent(self, chunk_size: int | None) -> Source[bytes]:
-        return rechunked(Chunks(self._state, decode=False), chunk_size)
+        return rechunked(self._chunks(decode=False), chunk_size)
+
+    def _chunks(self, *, decode: bool) -> Source[bytes]:
+        return Chunks(self._state, decode=decode, pause=give_turn if self._takes_turns else None)
 
     def _text_pieces(self) -> Source[str]:
         state = self._state

@@ -114,13 +114,15 @@ class EndedBody:
 class MemoryBody:
     """A body whose bytes, as sent, are in memory already. ``on_close`` is called once, by `close`."""
 
-    __slots__ = ("_given", "data", "on_close")
+    __slots__ = ("_given", "data", "is_kept", "on_close")
 
     trailers: Headers | None = None
 
     def __init__(self, data: bytes, on_close: Callable[[], object] | None = None) -> None:
         self.data = data
         self.on_close = on_close
+        self.is_kept = False
+        """Of an earlier response of a chain, to be read after the call."""
         self._given = False
 
     async def read_chunk(self) -> bytes:
