@@ -10,7 +10,15 @@ import pytest
 import http3_client
 from client_worlds import Site, World, redirect
 from http3_client import Auth, AuthBase, BasicAuth, BearerAuth, HTTPBasicAuth
-from http3_models import HttpError, InvalidURL, Request, Response, ResponseNotRead, StreamConsumed
+from http3_models import (
+    HttpError,
+    InvalidURL,
+    Request,
+    Response,
+    ResponseNotRead,
+    StreamConsumed,
+    StreamException,
+)
 
 CLIENT = "Basic Y2xpZW50OmNsaWVudA=="
 REQUEST = "Basic cmVxdWVzdDpyZXF1ZXN0"
@@ -290,6 +298,16 @@ def test_a_flow_that_needs_the_body_has_it(world: World) -> None:
     world.session(site, auth=Signing()).post("https://h/", data=iter([b"abc", b"de"]))
     assert site.last.headers["x-signature"] == "5"
     assert site.last.content == b"abcde"
+
+
+def test_a_flow_that_did_not_ask_for_the_body_is_told_how(world: World) -> None:
+    class Hasty(Signing):
+        requires_request_body = False
+
+    session = world.session(Site(), auth=Hasty())
+    with pytest.raises(StreamException, match="requires_request_body = True"):
+        session.post("https://h/", data=iter([b"abc"]))
+    assert session.post("https://h/", data=b"abc").status_code == 200
 
 
 def test_a_challenge_cannot_be_answered_with_a_body_that_comes_only_once(world: World) -> None:

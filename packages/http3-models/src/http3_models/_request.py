@@ -173,7 +173,10 @@ class BaseRequest:
         """The body as it is sent. Raises StreamException for a streamed one before `read`."""
         data = self._state.body.data
         if data is None:
-            raise StreamException("The body of this request is streamed; call read() to have it in memory")
+            raise StreamException(
+                "The body of this request is streamed; call read() to have it in memory (an Auth class sets "
+                "requires_request_body = True)"
+            )
         return data
 
     @property
