@@ -294,3 +294,34 @@ def test_multipart_names_are_escaped_as_browsers_do() -> None:
     head = request.read().partition(b"\r\n\r\n")[0]
     assert b'name="a%22b%0D%0Ac"' in head
     assert b'filename="d%22e%0A.txt"' in head
+
+
+async def ended(world: World, iterator: Any) -> Any:
+    """The iterator, read to its end."""
+    if hasattr(iterator, "__anext__"):
+        async for _ in iterator:
+            pass
+    else:
+        list(iterator)
+    return iterator
+
+
+@pytest.mark.parametrize("kind", ["generator", "list", "asynchronous generator"])
+async def test_an_iterator_that_has_ended_is_not_sent(world: World, site: Site, kind: str) -> None:
+    makers: dict[str, Callable[[], Any]] = {
+        "generator": lambda: pieces(MIB),
+        "list": lambda: iter([MIB]),
+        "asynchronous generator": lambda: async_pieces(MIB),
+    }
+    if kind == "asynchronous generator" and not world.is_async:
+        pytest.skip("Client sends no asynchronous iterator")
+    client = world.client(site)
+    data = await ended(world, makers[kind]())
+    await raised(http3.StreamConsumed, client.post, site.url + "/upload", data=data)
+    data = makers[kind]()
+    assert (await upload(client, site, data=data))["size"] == len(MIB)
+    error = await raised(http3.StreamConsumed, client.post, site.url + "/upload", data=data)
+    assert site.url in str(error)
+    request = client.build_request("POST", site.url + "/upload", data=await ended(world, makers[kind]()))
+    await raised(http3.StreamConsumed, client.send, request)
+    assert (await upload(client, site, data=makers[kind]()))["size"] == len(MIB)

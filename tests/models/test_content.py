@@ -10,7 +10,8 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -266,6 +267,50 @@ def test_an_iterator_that_fails() -> None:
     check_spent(body)
 
 
+def no_pieces() -> Iterator[bytes]:
+    yield from ()
+
+
+def broken() -> Iterator[bytes]:
+    yield b"a"
+    raise ZeroDivisionError
+
+
+def ended(iterator: Iterator[bytes]) -> Iterator[bytes]:
+    """One that was read to its end, or to its failure."""
+    with suppress(ZeroDivisionError):
+        list(iterator)
+    return iterator
+
+
+@pytest.mark.parametrize(
+    "make",
+    [no_pieces, broken, lambda: (piece for piece in [b"a"]), lambda: iter([b"a"]), lambda: iter((b"a",))],
+    ids=["generator", "failed generator", "generator expression", "list", "tuple"],
+)
+def test_an_iterator_that_has_ended_is_no_empty_body(make: Callable[[], Iterator[bytes]]) -> None:
+    check_spent(encode_request(data=ended(make()))[0])
+    iterator = make()
+    body, _ = encode_request(data=iterator)
+    assert body.can_send_again
+    ended(iterator)
+    check_spent(body)  # it has ended since
+
+
+def test_an_iterator_without_pieces_is_an_empty_body() -> None:
+    iterators: list[Iterator[bytes]] = [no_pieces(), iter([]), iter(()), map(bytes, [])]
+    for empty in iterators:
+        body, _ = encode_request(data=empty)
+        body.rewind()
+        assert read(body) == b""
+
+
+def test_an_iterator_that_was_begun_gives_its_rest() -> None:
+    iterator = iter([b"a", b"b"])
+    next(iterator)
+    assert read(encode_request(data=iterator)[0]) == b"b"
+
+
 # asynchronous iterables
 
 
@@ -305,6 +350,17 @@ def test_an_async_iterator_that_fails(item: object, error: type[Exception]) -> N
     with pytest.raises(error):
         asyncio.run(read_all(body))
     check_spent(body)
+
+
+def test_an_async_generator_that_has_ended_is_no_empty_body() -> None:
+    async def produce() -> AsyncIterator[bytes]:
+        yield b"a"
+
+    generator = produce()
+    first, _ = encode_request(data=generator, asynchronous=True)
+    second, _ = encode_request(data=generator, asynchronous=True)
+    assert asyncio.run(read_all(first)) == [b"a"]
+    check_spent(second)
 
 
 def test_an_async_iterator_needs_the_async_client() -> None:

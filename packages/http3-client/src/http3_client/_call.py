@@ -218,7 +218,7 @@ class Call:
             deadline.check(request, Delivery.NOT_SENT)
         if not request.body.can_send_again:
             where = f"{request.method} {redacted(request.url)}"
-            raise StreamConsumed(f"The body comes only once and was sent already: {where}")
+            raise StreamConsumed(f"The body comes only once and was read already: {where}")
         request.body.rewind()
         response = await self._dispatching.exchange(request)
         response.request = request

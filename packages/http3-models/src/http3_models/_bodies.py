@@ -3,6 +3,8 @@
 A body is begun by its first `read_chunk`. Whoever sends one calls `rewind` first: it does nothing to a body
 that was not begun, brings back one that can be sent again, and raises StreamConsumed for the others.
 
+A generator that has ended counts as read: it would pass for an empty body.
+
 Bodies that can be sent again pickle (a file travels as its content); the others are left behind as a
 `LeftBehindBody`. User code (iterators, files) runs only in `read_chunk`, its exceptions pass unchanged; after
 one the body is over, so that no half of a body passes for a whole one.
@@ -13,6 +15,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Protocol, cast
 
 from ._exceptions import LocalProtocolError, StreamConsumed
@@ -241,10 +244,11 @@ class IteratorBody:
 
     @property
     def can_send_again(self) -> bool:
-        return self._iterable is not None
+        return self._iterable is not None and not _has_ended(self._iterable)
 
     async def read_chunk(self) -> bytes:
         if self._iterable is not None:
+            self.rewind()
             self._iterator, self._iterable = iter(self._iterable), None
         iterator, self._iterator = self._iterator, None  # stays None if an item fails: no half of a body
         if iterator is None:
@@ -256,7 +260,7 @@ class IteratorBody:
         return b""
 
     def rewind(self) -> None:
-        if self._iterable is None:
+        if not self.can_send_again:
             raise _consumed("iterator")
 
 
@@ -281,10 +285,11 @@ class AsyncIteratorBody:
 
     @property
     def can_send_again(self) -> bool:
-        return self._iterable is not None
+        return self._iterable is not None and not _has_ended(self._iterable)
 
     async def read_chunk(self) -> bytes:
         if self._iterable is not None:
+            self.rewind()
             self._iterator, self._iterable = aiter(self._iterable), None
         iterator, self._iterator = self._iterator, None
         if iterator is None:
@@ -296,7 +301,7 @@ class AsyncIteratorBody:
         return b""
 
     def rewind(self) -> None:
-        if self._iterable is None:
+        if not self.can_send_again:
             raise _consumed("iterator")
 
 
@@ -328,6 +333,22 @@ class LeftBehindBody:
         return StreamConsumed(
             "The body of this request can't be replayed, so it was left behind by pickle or copy"
         )
+
+
+_LIST_ITERATORS: tuple[type, ...] = (type(iter([])), type(iter(())))
+
+
+def _has_ended(iterable: object) -> bool:
+    """Whether it is a generator that has ended, or a list's iterator behind the last item.
+
+    It would be sent as an empty body. Other iterators do not tell before they are asked.
+    """
+    if isinstance(iterable, GeneratorType):
+        return iterable.gi_frame is None
+    if isinstance(iterable, AsyncGeneratorType):
+        return iterable.ag_frame is None
+    # A position is missing from what would be pickled once there is no list any more.
+    return type(iterable) in _LIST_ITERATORS and len(iterable.__reduce__()) < 3
 
 
 def _consumed(source: str) -> StreamConsumed:
