@@ -85,7 +85,7 @@ def test_what_is_left_open_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(http3.ConnectionPool, "close", close)
     with pytest.raises(simulate.Wrong, match=r"open after close\(\): [1-9]"):
-        for seed in range(5):  # in some of them connections stay open when idle
+        for seed in range(10):  # in some of them connections stay open when idle
             simulate.Run(seed, "HTTP/1.1").check()
 
 

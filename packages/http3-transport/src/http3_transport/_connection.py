@@ -19,8 +19,11 @@ from http3_models._interfaces import AsyncDispatcher
 from http3_models._redaction import guarding_arguments
 from http3_models._url import URL, Origin
 
+from . import _process
 from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
 from ._errors import network_error, protocol_error, timeout_error
+from ._idle import give_back, weakly
+from ._interfaces import WatchedStream
 from ._opening import HTTP_VERSIONS, Opening, check_http_versions, check_scheme, open_engine
 from ._sending import as_ssl_config, as_timeout, check_argument, outgoing, send_by
 
@@ -73,6 +76,13 @@ class HTTPConnection(AsyncDispatcher):
     _engine: Engine | None = None
     _closing = False
     _own: _OwnUse | None = None
+
+    _when_settled: Callable[[], object] | None = None
+    """For the pool: called when an HTTP/2 server has said how many streams it takes. Holds no pool alive."""
+    _when_over: Callable[[], object] | None = None
+    """For the pool: called when the server closes the connection, if the event loop notices."""
+    _is_dropped: bool = False
+    """True if its socket was let go without a word."""
 
     @guarding_arguments
     def __init__(
@@ -179,24 +189,32 @@ class HTTPConnection(AsyncDispatcher):
         opening: Opening,
         request: RequestState,
         config: SSLConfig,
-        settled: Callable[[], None] | None = None,
     ) -> None:
-        """Connect, for the request that is waiting for it; ``settled`` as for `open_engine`."""
-
-        def note() -> None:
-            self.is_settled = True
-            if self._own is not None:
-                self._own.wake()
-            if settled is not None:
-                settled()
-
-        engine = await open_engine(opening, self.origin, config, request, note)
+        """Connect, for the request that is waiting for it."""
+        engine = await open_engine(opening, self.origin, config, request, self._note_settled)
         if engine.protocol == "HTTP/2":
             self.multiplexes = True
             self._http2 = cast("HTTP2Engine", engine)
             self.is_settled = False
         self._engine = engine
         open_connections.add(self)
+        if isinstance(engine.stream, WatchedStream):
+            engine.stream.when_over(weakly(self._note_end))
+
+    def _note_settled(self) -> None:
+        self.is_settled = True
+        if self._own is not None:
+            self._own.wake()
+        if self._when_settled is not None:
+            self._when_settled()
+
+    def _note_end(self) -> None:
+        """The server has closed the connection: those who use it will find out, and nobody else gets it."""
+        self._closing = True
+        if self._when_over is not None:
+            self._when_over()
+        elif self._own is not None and not self._own.leases and self._engine is not None:
+            self._engine.close()
 
     async def close(self) -> None:
         """Close at once if idle, else when the last response ends."""
@@ -262,6 +280,7 @@ class HTTPConnection(AsyncDispatcher):
         self._scope = backend.scope()
         opening = Opening(backend, self._http_versions, self._limits, self.now, self._egress)
         await self.open(opening, request, self._config)
+        own.opened = (backend, self._scope, _process.generation, [self.engine])
         own.opener = None
         if self._closing and self._engine is not None:
             self._engine.close()
@@ -322,8 +341,8 @@ class HTTPConnection(AsyncDispatcher):
 
     @property
     def stream_limit(self) -> int:
-        """See `Engine.stream_limit`; 0 before it is open."""
-        return 0 if self._engine is None else self._engine.stream_limit
+        """See `Engine.stream_limit`; 0 before it is open, and once the server has closed it."""
+        return 0 if self._engine is None or self._closing else self._engine.stream_limit
 
     def abort(self) -> None:
         """Drop the socket; every exchange under way fails."""
@@ -332,9 +351,9 @@ class HTTPConnection(AsyncDispatcher):
 
     def drop(self) -> None:
         """Let go of the socket without a word: it belongs to another process, or to a loop that has ended."""
-        self._closing = True
+        self._closing = self._is_dropped = True
         if self._own is not None:
-            self._own.lock, self._own.line = threading.Lock(), []
+            self._own.lock, self._own.line, self._own.opened = threading.Lock(), [], None
         if self._engine is not None:
             self._engine.drop()
 
@@ -356,7 +375,7 @@ class _OwnUse:
     The lock guards ``line`` and ``opener``, and that ``leases`` do not become too many.
     """
 
-    __slots__ = ("abandoned", "leases", "line", "lock", "opener")
+    __slots__ = ("abandoned", "leases", "line", "lock", "opened", "opener")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -364,6 +383,13 @@ class _OwnUse:
         self.line: list[Waiter] = []
         self.opener: _OwnLease | None = None
         self.abandoned: deque[tuple[_OwnLease, Callable[[], None]]] = deque()
+        self.opened: tuple[Backend, object, int, list[Engine]] | None = None
+        """What `give_back` needs to know."""
+
+    def __del__(self) -> None:
+        opened = getattr(self, "opened", None)  # its constructor may have been interrupted
+        if opened is not None:
+            give_back(*opened)
 
     def wake(self) -> None:
         """Something has changed: whoever waits looks again."""

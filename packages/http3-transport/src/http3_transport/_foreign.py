@@ -27,19 +27,22 @@ from ._interfaces import OperationTimeout
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend
     from http3_models._records import RequestState
     from http3_models._url import Origin
 
-    from ._interfaces import Address, Backend, Stream, Waiter
+    from ._interfaces import Address, Backend, Stream, Timer, Waiter
 
 _ALPN = {Protocol.HTTP_2: "h2", Protocol.HTTP_11: "http/1.1"}
 
 
 class ForeignBackend:
     """A user's backend as a `Backend` of ours; ``native`` is our own one for the library that runs."""
+
+    must_look = False
+    """A reader can't be asked."""
 
     def __init__(self, backend: ConcurrencyBackend, native: Backend) -> None:
         self._backend = backend
@@ -112,6 +115,14 @@ class ForeignBackend:
     async def sleep(self, seconds: float) -> None:
         """As our own backend does."""
         await self._native.sleep(seconds)
+
+    def call_later(self, seconds: float, action: Callable[[], object]) -> Timer | None:
+        """As our own backend does."""
+        return self._native.call_later(seconds, action)
+
+    def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
+        """As our own backend does."""
+        return self._native.call_soon(scope, action)
 
     async def resolve(self, host: str, port: int, timeout: float | None) -> Sequence[Address]:
         """Not used: the user's ``connect`` does all of it."""

@@ -126,6 +126,18 @@ class PatientStream:
         raise NotImplementedError
 
 
+class WatchedStream:
+    """What a `Stream` offers besides where an event loop reads it while nobody asks. A base class, as
+    `DirectStream`."""
+
+    __slots__ = ()
+
+    def when_over(self, tell: Callable[[], object]) -> None:
+        """Have the loop call ``tell``, once, when the peer has closed the connection or it broke; at once if
+        that has happened. Not when it is closed on this side."""
+        raise NotImplementedError
+
+
 NO_SENDFILE = frozenset(
     {
         errno.ENOSYS,  # no such system call, here or in this sandbox (then EPERM, too)
@@ -157,11 +169,22 @@ class Waiter(Protocol):
         """Wait until the flag is up: True; False when ``timeout`` seconds passed first."""
 
 
+class Timer(Protocol):
+    """What `Backend.call_later` has set."""
+
+    def cancel(self) -> object:
+        """Don't fire. In the loop's thread; harmless afterwards."""
+
+
 class Backend(Protocol):
     """What our own backends offer beyond the public `ConcurrencyBackend`.
 
     Nothing here is tied to a loop at construction: the running one is looked up at each call.
     """
+
+    must_look: bool
+    """True where an event loop runs that does not read idle connections by itself: only a look tells whether
+    the peer has closed one."""
 
     def scope(self) -> object:
         """What connections made now belong to: the running event loop (asyncio), the run (trio), or one
@@ -187,6 +210,15 @@ class Backend(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Do nothing for a while."""
+
+    def call_later(self, seconds: float, action: Callable[[], object]) -> Timer | None:
+        """Have the running loop call ``action`` later, if it still runs then; None where there is none.
+
+        The action raises nothing and does not wait."""
+
+    def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
+        """Have the loop of that scope call ``action`` soon. From any thread, also from a finaliser. False if
+        it has ended, or there never was one."""
 
 
 class Lease(Protocol):

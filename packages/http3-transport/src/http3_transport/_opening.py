@@ -26,6 +26,7 @@ from ._connecting import Refused, open_stream
 from ._errors import network_error, protocol_error, reason, timeout_error
 from ._foreign import ForeignBackend
 from ._http11 import HTTP11Engine
+from ._idle import weakly
 from ._interfaces import OperationTimeout
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ async def open_engine(
 ) -> Engine:
     """Connect to ``origin`` for ``request``, whose connect limit and deadline apply to all of it.
 
-    ``settled`` is called once, when an HTTP/2 server has said how many streams it takes. A CA file or
-    certificate that is missing is the caller's OSError, and passes as it is.
+    ``settled``, a method that is held weakly, is called when an HTTP/2 server says how many streams it takes.
+    A CA file or certificate that is missing is the caller's OSError, and passes as it is.
     """
     context = _context(opening, config) if origin.is_ssl else None
     backend, now = opening.backend, opening.now
@@ -185,7 +186,8 @@ async def _start_http2(
 ) -> Engine:
     from ._http2 import HTTP2Engine
 
-    engine = HTTP2Engine(stream, opening.backend, now=opening.now, limits=opening.limits, settled=settled)
+    now, limits = opening.now, opening.limits
+    engine = HTTP2Engine(stream, opening.backend, now=now, limits=limits, settled=weakly(settled))
     try:
         await engine.start(None if ends is None else max(ends - opening.now(), 0.001))
     except BaseException:

@@ -13,7 +13,6 @@ its `PoolLease`, which is there before the first of it and is released in whatev
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from http3_models._config import (
@@ -42,6 +41,7 @@ from . import _pool_books
 from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
 from ._connection import HTTPConnection
 from ._errors import timeout_error
+from ._idle import weakly
 from ._opening import HTTP_VERSIONS, Opening, check_http_versions, check_scheme
 from ._pool_books import Books, PoolLease
 from ._pool_records import Entry, Ticket
@@ -282,7 +282,10 @@ class ConnectionPool(AsyncDispatcher):
         connection = HTTPConnection._of_pool(request.url.origin, self.timeout, self.now)
         try:
             config = self._ssl_config(request)
-            await connection.open(books.opening, request, config, partial(books.settled, entry))
+            await connection.open(books.opening, request, config)
+            connection._when_over = books.tend_later
+            if connection.multiplexes:
+                connection._when_settled = weakly(books.settled, entry)
             books.opened(ticket, connection)
         except BaseException:
             connection.abort()

@@ -17,6 +17,7 @@ from http3_models._exceptions import ClientClosed
 
 from . import _process
 from ._connection import HTTPConnection, open_connections
+from ._idle import IdleWatch, check_quietly, give_back, weakly
 from ._pool_state import PoolState
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from http3_models._config import PoolLimits
 
+    from ._interfaces import Engine
     from ._opening import Opening
     from ._pool_records import Entry, Ticket
 
@@ -69,7 +71,9 @@ class PoolLease:
         """Give it back from a finaliser."""
         if self._held:
             self._held = False
-            self._books.abandoned.append((self.ticket, cleanup))
+            books = self._books
+            books.abandoned.append((self.ticket, cleanup))
+            books.backend.call_soon(books.scope, books.settle)  # the next use may be far away
 
     def give_up(self) -> None:
         """Release it unless the engine has; then nobody knows what became of its connection."""
@@ -103,9 +107,16 @@ class Books:
         self.generation = _process.generation
         self.state = PoolState(limits)
         self.abandoned: deque[tuple[Ticket, Callable[[], None]]] = deque()
-        self._now = opening.now
+        self.now = opening.now
         self._lock = threading.Lock()
         self._closed = False
+        self.tend_later = weakly(self.tend_idle)
+        self._watch = IdleWatch(self)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_watch"):  # its constructor may have been interrupted
+            self._watch.forget(self.backend, self.scope)
+            give_back(self.backend, self.scope, self.generation, self._engines())
 
     def connections(self, *, idle: bool) -> list[HTTPConnection]:
         if not self.is_of_this_process():
@@ -135,7 +146,7 @@ class Books:
         if self.abandoned:
             self.settle()
         route = ticket.route
-        overdue = self._now() - patience if route is not None and route.opening else None
+        overdue = self.now() - patience if route is not None and route.opening else None
         with self._lock:
             if overdue is not None and route is not None and ticket.entry is None and not self._closed:
                 self.state.pass_by(route, overdue)
@@ -157,13 +168,15 @@ class Books:
         """The request gives back what it has: its place in line, the right to open, a connection."""
         if self.generation != _process.generation:
             return  # all that was dropped, and the lock may be held for ever
-        state, now = self.state, self._now()
+        state, now, watch = self.state, self.now(), self._watch
         with self._lock:
             state.leave(ticket, now)
             if self._closed:
                 state.close_idle()
         if state.discarded:
             self._close_discarded()
+        if not watch.is_on and state.has_idle:
+            watch.start()
 
     def replays_after(self, ticket: Ticket) -> int:
         """See `PoolState.replays_after`."""
@@ -173,7 +186,7 @@ class Books:
     # What connections do.
 
     def opened(self, ticket: Ticket, connection: HTTPConnection) -> None:
-        now = self._now()
+        now = self.now()
         with self._lock:
             if ticket.entry is not None:
                 ticket.entry.opened_at = now
@@ -184,6 +197,16 @@ class Books:
         """Called by an HTTP/2 connection when it is known how many streams it takes, or it takes more."""
         with self._lock:
             self.state.settled(entry)
+        self._close_discarded()
+
+    def tend_idle(self, *, look: bool = False) -> None:
+        """Close the idle connections that are due, or over; ``look`` at each first. In the loop's thread."""
+        if look:
+            for connection in self.connections(idle=True):
+                check_quietly(connection.engine)
+        now = self.now()
+        with self._lock:
+            self.state.close_due(now)
         self._close_discarded()
 
     def settle(self) -> None:
@@ -204,7 +227,8 @@ class Books:
     def close(self) -> None:
         """Close what is idle; what is in line goes empty-handed."""
         self.settle()
-        now = self._now()
+        self._watch.stop(self)
+        now = self.now()
         with self._lock:
             self._closed = True
             waiting = self.state.waiting()
@@ -234,10 +258,17 @@ class Books:
     def drop(self) -> None:
         """Let go of the sockets of another loop or process, touching nothing else. The lock may be held by a
         thread that does not exist here: it is left alone."""
-        for idle in (True, False):
-            for connection in self.state.connections(idle=idle):
-                if isinstance(connection, HTTPConnection):
-                    connection.drop()
+        for connection in self._opened():
+            connection.drop()
+
+    def _opened(self) -> list[HTTPConnection]:
+        """All connections. Takes no lock."""
+        found = self.state.connections(idle=True) + self.state.connections(idle=False)
+        return [connection for connection in found if isinstance(connection, HTTPConnection)]
+
+    def _engines(self) -> list[Engine]:
+        """Those of all connections that were not dropped. Takes no lock."""
+        return [connection.engine for connection in self._opened() if not connection._is_dropped]
 
     def _close_discarded(self) -> None:
         discarded = self.state.discarded

@@ -35,7 +35,9 @@ class Pooled(Protocol):
 class Entry:
     """A connection in the pool, or the slot for one that is being opened (``connection`` None)."""
 
-    __slots__ = ("connection", "idle_since", "opened_at", "replays_after", "route", "serial", "tickets")
+    __slots__ = (
+        "__weakref__", "connection", "idle_since", "opened_at", "replays_after", "route", "serial", "tickets",
+    )  # fmt: skip
 
     def __init__(self, route: Route, serial: int) -> None:
         self.route = route

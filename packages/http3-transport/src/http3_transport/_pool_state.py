@@ -71,6 +71,18 @@ class PoolState:
         entries = list(self._idle) if idle else [entry for entry in self._entries if entry not in self._idle]
         return [entry.connection for entry in entries if entry.connection is not None]
 
+    @property
+    def has_idle(self) -> bool:
+        """True if a connection is idle."""
+        return bool(self._idle)
+
+    @property
+    def next_expiry(self) -> float:
+        """The moment at which the first idle connection will be idle for too long; infinity for never."""
+        for entry in self._idle:
+            return inf if entry.idle_since is None else entry.idle_since + self._expiry
+        return inf
+
     def waiting(self) -> list[Ticket]:
         """Everybody who is in line."""
         return [ticket for route in self._routes.values() for ticket in (*route.replays, *route.line)]
@@ -184,6 +196,13 @@ class PoolState:
         """Discard all idle connections."""
         while self._idle:
             self.closed(next(iter(self._idle)))
+
+    def close_due(self, now: float) -> None:
+        """Discard the idle connections that have expired, and those that take no requests any more."""
+        for entry in list(self._idle):
+            connection = entry.connection
+            if self.has_expired(entry, now) or connection is None or connection.stream_limit == 0:
+                self.closed(entry)
 
     # How tickets are served.
 

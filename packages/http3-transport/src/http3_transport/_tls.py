@@ -24,14 +24,14 @@ import errno
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from http3_models._records import ConnectionInfo
 
 from . import _process
 from ._connecting import remaining
-from ._interfaces import Clock, FillingStream, PatientStream, Stream
+from ._interfaces import Clock, FillingStream, PatientStream, Stream, WatchedStream
 from ._tls_state import RECORD_SIZE, TLSState
 
 # Ciphertext for each read: several records. With one record at a time a download took a quarter more CPU
@@ -57,7 +57,7 @@ def _pieces(data: bytes | memoryview) -> Sequence[bytes | memoryview]:
     return [view[start : start + WRITE_SIZE] for start in range(0, len(view), WRITE_SIZE)]
 
 
-class TLSStream(FillingStream, PatientStream):
+class TLSStream(FillingStream, PatientStream, WatchedStream):
     """A `Stream` with TLS over another `Stream`. Made by `start_tls`."""
 
     __slots__ = (
@@ -108,6 +108,11 @@ class TLSStream(FillingStream, PatientStream):
     def has_unsent(self) -> bool:
         """True while ciphertext of what a write took is still here; writing b"" sends it, and waits."""
         return bool(self._unsent) or self._stream.has_unsent
+
+    def when_over(self, tell: Callable[[], object]) -> None:
+        """As the stream below does, if it is watched."""
+        if isinstance(self._stream, WatchedStream):
+            self._stream.when_over(tell)
 
     # Reading.
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
 
 from .._connecting import Race, run_race
-from .._interfaces import Address, OperationTimeout, Stream, Waiter
+from .._interfaces import Address, OperationTimeout, Stream, Timer, Waiter
 from ._asyncio_stream import AsyncioStream
-from ._asyncio_waits import Alarms, AsyncioWaiter
+from ._asyncio_waits import LONGEST, Alarms, AsyncioWaiter
 from ._halves import connect_halves
 from ._lookup import look_up
 from ._sockets import connect_error, make_socket
@@ -102,6 +102,8 @@ class AsyncioBackend(ConcurrencyBackend):
 
     __module__ = "http3_transport"
 
+    must_look = False  # transports read all the time
+
     _alarms: Alarms | None = None  # of the loop that was seen last
 
     def scope(self) -> object:
@@ -151,6 +153,18 @@ class AsyncioBackend(ConcurrencyBackend):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def call_later(self, seconds: float, action: Callable[[], object]) -> Timer | None:
+        return asyncio.get_running_loop().call_later(min(seconds, LONGEST), action)
+
+    def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
+        if not isinstance(scope, asyncio.AbstractEventLoop):
+            return False
+        try:
+            scope.call_soon_threadsafe(action)
+        except RuntimeError:  # it is closed
+            return False
+        return True
 
     async def connect(
         self, hostname: str, port: int, ssl_context: ssl.SSLContext | None, timeout: TimeoutConfig

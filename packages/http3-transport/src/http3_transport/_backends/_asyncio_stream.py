@@ -26,7 +26,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from .. import _process
-from .._interfaces import FillingStream, OperationTimeout, PatientStream
+from .._interfaces import FillingStream, OperationTimeout, PatientStream, WatchedStream
 from ._asyncio_tasks import running_loop, wake
 from ._asyncio_waits import NEVER, TransportWaits
 from ._sockets import READABLE, closed_error, connection_info, make_poller
@@ -59,12 +59,12 @@ TURN_AFTER = 0.001
 CAN_LOOK_AT_SOCKET = sys.platform != "win32"
 
 
-class AsyncioStream(TransportWaits, FillingStream, PatientStream, asyncio.Protocol):
+class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream, asyncio.Protocol):
     """A `Stream` over a transport. Belongs to one event loop; `abort` may be called from anywhere."""
 
     __slots__ = (
         "_at_end", "_buffered", "_chunks", "_closed", "_error", "_generation", "_info", "_look", "_offset",
-        "_read_size", "_reading_paused", "_socket", "_turn_due", "_wait_first", "_writing_paused",
+        "_read_size", "_reading_paused", "_socket", "_tell", "_turn_due", "_wait_first", "_writing_paused",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
@@ -84,6 +84,7 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, asyncio.Protoc
         self._wait_first = True
         self._turn_due = 0.0  # a moment of the loop's clock
         self._look = make_poller(sock, READABLE) if CAN_LOOK_AT_SOCKET else None
+        self._tell: Callable[[], object] | None = None
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"to {self.info.peer_address}"
@@ -199,6 +200,16 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, asyncio.Protoc
 
     def abort(self) -> None:
         self._shut(in_order=False)
+
+    def when_over(self, tell: Callable[[], object]) -> None:
+        self._tell = tell
+        if self._at_end or self._error is not None:
+            self._tell_once()
+
+    def _tell_once(self) -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None and not self._closed:
+            tell()
 
     async def _turn(self) -> None:
         """Let the loop run others: one that never has to wait could not even be cancelled."""
@@ -338,6 +349,7 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, asyncio.Protoc
         if self._error is None:
             self._at_end = True
         wake(self._reader, True)
+        self._tell_once()
         return True  # keep the transport: when to close is for us to say, and we may still be sending
 
     def pause_writing(self) -> None:
@@ -353,6 +365,7 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, asyncio.Protoc
             self._error = self._error or (exc if isinstance(exc, OSError) else closed_error())
         self._transport = None
         self._end_waits()
+        self._tell_once()
 
     def _rescue(self) -> None:
         """Take what the kernel still holds: a write that failed must not cost us the answer that explains it.

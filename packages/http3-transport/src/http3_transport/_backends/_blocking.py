@@ -11,14 +11,14 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
 
 from .._connecting import Race, run_race
-from .._interfaces import Address, Clock, OperationTimeout, Stream, Waiter
+from .._interfaces import Address, Clock, OperationTimeout, Stream, Timer, Waiter
 from ._halves import connect_halves
 from ._lookup import look_up
 from ._sockets import (
@@ -180,6 +180,8 @@ class BlockingBackend(ConcurrencyBackend):
 
     __module__ = "http3_transport"
 
+    must_look = False  # nobody is there who could
+
     _now: Clock = staticmethod(time.monotonic)
 
     def scope(self) -> object:
@@ -224,6 +226,12 @@ class BlockingBackend(ConcurrencyBackend):
 
     async def sleep(self, seconds: float) -> None:
         await BlockingWaiter().wait(seconds)
+
+    def call_later(self, seconds: float, action: Callable[[], object]) -> Timer | None:
+        return None
+
+    def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
+        return False
 
     async def connect(
         self, hostname: str, port: int, ssl_context: ssl.SSLContext | None, timeout: TimeoutConfig

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 try:
@@ -20,7 +21,8 @@ except ImportError:  # an extra; the class can be named without it, and says so 
 from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
 
 from .._connecting import Race, run_race
-from .._interfaces import Address, OperationTimeout, Stream, Waiter
+from .._interfaces import Address, OperationTimeout, Stream, Timer, Waiter
+from ._alarm_clock import set_alarm
 from ._halves import connect_halves
 from ._lookup import look_up
 from ._sockets import SocketStream, closed_error, finish_connect, make_socket, peer_at, start_connect
@@ -173,6 +175,8 @@ class TrioBackend(ConcurrencyBackend):
 
     __module__ = "http3_transport"
 
+    must_look = True
+
     def __init__(self) -> None:
         try:
             import trio as _installed  # noqa: F401
@@ -238,6 +242,18 @@ class TrioBackend(ConcurrencyBackend):
     async def sleep(self, seconds: float) -> None:
         await trio.sleep(seconds)
 
+    def call_later(self, seconds: float, action: Callable[[], object]) -> Timer | None:
+        return set_alarm(seconds, partial(self.call_soon, self.scope(), action))
+
+    def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
+        if not isinstance(scope, trio.lowlevel.TrioToken):
+            return False
+        try:
+            scope.run_sync_soon(_quietly, action)
+        except trio.RunFinishedError:
+            return False
+        return True
+
     async def connect(
         self, hostname: str, port: int, ssl_context: ssl.SSLContext | None, timeout: TimeoutConfig
     ) -> tuple[BaseReader, BaseWriter, Protocol]:
@@ -250,3 +266,9 @@ class TrioBackend(ConcurrencyBackend):
 
 def _nothing() -> None:
     pass
+
+
+def _quietly(action: Callable[[], object]) -> None:
+    """An exception here would take the whole run down."""
+    with suppress(Exception):
+        action()

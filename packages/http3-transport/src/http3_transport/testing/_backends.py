@@ -132,6 +132,42 @@ async def a_waiter_gives_up(backend: Backend) -> None:
     assert await waiter.wait(None), "a waiter that was given up once can't be set any more"
 
 
+async def a_timer_fires_once(backend: Backend) -> None:
+    """Not before its time, and not if it was cancelled. A backend without an event loop has none."""
+    fired: list[float] = []
+    start = time.monotonic()
+    timer = backend.call_later(0.1, lambda: fired.append(time.monotonic() - start))
+    other = backend.call_later(0.05, lambda: fired.append(0.0))
+    if timer is None or other is None:
+        assert timer is other, "call_later() sets one timer and not another"
+        return
+    other.cancel()
+    while not fired and time.monotonic() - start < LIMIT:
+        await backend.sleep(0.02)
+    await backend.sleep(0.1)
+    assert len(fired) == 1, f"a timer fired {len(fired)} times"
+    assert fired[0] >= 0.09, f"a timer of 0.1 s fired after {fired[0]:.3f} s"
+
+
+async def the_loop_is_called_from_elsewhere(backend: Backend) -> None:
+    """`call_soon` from another thread; where it says that nobody will call, nobody does."""
+    called: list[object] = []
+    accepted: list[bool] = []
+    scope = backend.scope()
+
+    def ask() -> None:
+        accepted.append(backend.call_soon(scope, lambda: called.append(backend.scope())))
+
+    timer = threading.Timer(0.05, ask)
+    timer.start()
+    start = time.monotonic()
+    while (not accepted or (accepted[0] and not called)) and time.monotonic() - start < LIMIT:
+        await backend.sleep(0.02)
+    timer.join()
+    assert called == [scope] * accepted[0], f"call_soon() said {accepted[0]}, and was called in {called}"
+    assert not backend.call_soon(object(), ask), "call_soon() takes anything for its loop"
+
+
 async def sleep_takes_its_time(backend: Backend) -> None:
     """As long as it was told to, about."""
     start = time.monotonic()
@@ -153,6 +189,8 @@ BACKEND_CHECKS: dict[str, BackendCheck] = {
         a_silent_address_is_overtaken,
         a_waiter_is_set,
         a_waiter_gives_up,
+        a_timer_fires_once,
+        the_loop_is_called_from_elsewhere,
         sleep_takes_its_time,
     )
 }

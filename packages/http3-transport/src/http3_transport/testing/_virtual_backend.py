@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
@@ -14,11 +14,12 @@ from http3_models._records import ConnectionInfo
 from .._backends._halves import connect_halves
 from .._backends._sockets import closed_error
 from .._connecting import Race, run_race
-from .._interfaces import Address, DirectStream, PatientStream, Stream, Waiter
+from .._interfaces import Address, DirectStream, PatientStream, Stream, Timer, Waiter, WatchedStream
 from ._virtual_network import Attempt, VirtualNetwork
 from ._virtual_sockets import READ, WRITE, VirtualSocket
 from ._virtual_tasks import Wait
 from ._virtual_time import Scheduler
+from ._virtual_time import Timer as SchedulerTimer
 
 if TYPE_CHECKING:
     import ssl
@@ -31,7 +32,7 @@ FILE_PIECE = 64 * 1024
 """Bytes of a file that are read at a time."""
 
 
-class VirtualStream(DirectStream, PatientStream):
+class VirtualStream(DirectStream, PatientStream, WatchedStream):
     """A `Stream` over one end of a simulated connection."""
 
     __slots__ = ("_info", "_socket", "_world")
@@ -125,6 +126,9 @@ class VirtualStream(DirectStream, PatientStream):
         self._check_open()
         return None
 
+    def when_over(self, tell: Callable[[], object]) -> None:
+        self._socket.when_over(tell)
+
     def close(self) -> None:
         self._socket.close()
 
@@ -197,8 +201,23 @@ class VirtualAttempts:
                 attempt.give_up()
 
 
+class VirtualTimer:
+    """What `SimulatedBackend.call_later` has set."""
+
+    __slots__ = ("_timer",)
+
+    def __init__(self, timer: SchedulerTimer) -> None:
+        self._timer = timer
+
+    def cancel(self) -> None:
+        """Don't fire."""
+        self._timer.action = None
+
+
 class SimulatedBackend(ConcurrencyBackend):
     """``backend=`` of an `AsyncClient` or a pool inside a `Simulation`. It brings its own clock, `now`."""
+
+    must_look = False
 
     def __init__(self, network: VirtualNetwork) -> None:
         self._network = network
@@ -264,6 +283,18 @@ class SimulatedBackend(ConcurrencyBackend):
     async def sleep(self, seconds: float) -> None:
         """Let virtual time pass."""
         await self._scheduler.sleep(seconds)
+
+    def call_later(self, seconds: float, action: Callable[[], object]) -> Timer | None:
+        """Have the scheduler do something after so many virtual seconds, if the run has not ended then."""
+        moment = self._scheduler.after(seconds)
+        return VirtualTimer(self._scheduler.call_at(moment, action, is_idle=True))
+
+    def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
+        """The same, at once. From any thread, also from a finaliser."""
+        if self.scope_has_ended(scope):
+            return False
+        self._scheduler.call_at(self._scheduler.moment, action, is_idle=True)
+        return True
 
     async def connect(
         self, hostname: str, port: int, ssl_context: ssl.SSLContext | None, timeout: TimeoutConfig

@@ -57,8 +57,8 @@ class VirtualSocket:
     """One end of a connection. Bytes go to ``peer``."""
 
     __slots__ = (
-        "_arrival", "_ended", "_error", "_in_flight", "_is_broken", "_link", "_name", "_received", "_waits",
-        "_world", "address", "is_closed", "is_finished", "peer",
+        "_arrival", "_ended", "_error", "_in_flight", "_is_broken", "_link", "_name", "_received", "_tell",
+        "_waits", "_world", "address", "is_closed", "is_finished", "peer",
     )  # fmt: skip
 
     peer: VirtualSocket
@@ -78,6 +78,7 @@ class VirtualSocket:
         self._is_broken = False
         self._in_flight = 0
         self._waits: dict[Wait, int] = {}
+        self._tell: Callable[[], object] | None = None
 
     def __repr__(self) -> str:
         return f"<{self._name}>"
@@ -150,6 +151,17 @@ class VirtualSocket:
         finally:
             del self._waits[wait]
 
+    def when_over(self, tell: Callable[[], object]) -> None:
+        """See `WatchedStream`."""
+        self._tell = tell
+        if self._ended or self._is_broken:
+            self._tell_once()
+
+    def _tell_once(self) -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None and not self.is_closed:
+            tell()
+
     def finish(self) -> None:
         """Send FIN: no more will come from here."""
         if not (self.is_closed or self.is_finished or self._is_broken):
@@ -201,6 +213,7 @@ class VirtualSocket:
         """The peer's FIN has come."""
         self._ended = True
         self._wake(READ)
+        self._tell_once()
 
     def arrive_reset(self) -> None:
         """The peer's RST has come, or one in its name."""
@@ -212,6 +225,7 @@ class VirtualSocket:
             self._received.clear()
         self._world.trace.note(self._name, "is reset")
         self._wake(READ | WRITE)
+        self._tell_once()
 
     def _break(self) -> None:
         """Somebody between the two ends has reset the connection."""
