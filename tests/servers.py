@@ -113,43 +113,83 @@ def _accepts(port: int) -> bool:
     return False
 
 
+def find_program(name: str) -> str | None:
+    """The path of an installed server; the PATH of a user often leaves them out."""
+    return shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+
+
+class Process:
+    """A server that listens on fixed ports, and may be started again after it was stopped or killed."""
+
+    def __init__(self, command: list[str], *, ports: list[int], log: Path, cwd: Path | None = None) -> None:
+        self._command = command
+        self._ports = ports
+        self._log = log
+        self._cwd = cwd
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns when all ports are open; fails with the server's log if they are not in time."""
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=self._cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no lock taken
+            )
+        try:
+            self._wait_until_open(self._process)
+        except BaseException:
+            self.stop()
+            raise
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self) -> None:
+        """Until it has ended, of which it is told; a server that does not listen is killed."""
+        if self._process is not None:
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end, and have it ended if it does not."""
+        if self._process is not None:
+            self._process.terminate()
+            self.wait()
+
+    def _wait_until_open(self, process: subprocess.Popen[bytes]) -> None:
+        end = time.monotonic() + START_SECONDS
+        waiting = self._ports
+        while waiting:
+            if process.poll() is not None or time.monotonic() > end:
+                state = "still runs" if process.returncode is None else f"ended with {process.returncode}"
+                text = self._log.read_text(errors="replace")
+                pytest.fail(
+                    f"{process.args!r} does not listen on {waiting}; it {state}. Its log:\n{text}",
+                    pytrace=False,
+                )
+            waiting = [port for port in waiting if not _accepts(port)]
+            if waiting:
+                time.sleep(0.02)
+
+
 @contextmanager
 def running(command: list[str], *, ports: list[int], log: Path, cwd: Path | None = None) -> Iterator[None]:
     """Run a server process until the block is left; fails with its log if a port does not open in time."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no lock taken
-        )
+    process = Process(command, ports=ports, log=log, cwd=cwd)
+    process.start()
     try:
-        _wait_until_open(process, ports, log)
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_open(process: subprocess.Popen[bytes], ports: list[int], log: Path) -> None:
-    end = time.monotonic() + START_SECONDS
-    waiting = list(ports)
-    while waiting:
-        if process.poll() is not None or time.monotonic() > end:
-            state = "still runs" if process.returncode is None else f"ended with {process.returncode}"
-            text = log.read_text(errors="replace")
-            pytest.fail(
-                f"{process.args!r} does not listen on {waiting}; it {state}. Its log:\n{text}", pytrace=False
-            )
-        waiting = [port for port in waiting if not _accepts(port)]
-        if waiting:
-            time.sleep(0.02)
+        process.stop()
 
 
 # --- nginx -------------------------------------------------------------------------------------------------
@@ -285,7 +325,7 @@ _NGINX_LISTENERS = ("plain", "h2c", "tls", "tls_h2", "mutual_tls", "short", "wro
 @contextmanager
 def nginx_server(folder: Path, authority: Authority) -> Iterator[Nginx]:
     """nginx from the distribution, in the foreground, one process, nothing outside ``folder``."""
-    binary = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+    binary = find_program("nginx")
     if binary is None:
         pytest.skip("nginx is not installed")
     _nginx_files(folder)
