@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 
 import pytest
+
+from source_tree import called, imports, modules
 
 NETWORK = {"ssl", "socket", "asyncio", "select", "selectors", "trio", "h11", "h2", "hpack", "certifi"}
 HEAVY = {
@@ -117,3 +120,39 @@ client.close()
 
 def test_star_import_gives_all_names() -> None:
     loaded("from http3 import *; Client, AsyncClient, ConnectionPool, URL, get, __version__")
+
+
+EXTRAS_BY_STATEMENT = {
+    "brotli", "brotlicffi", "backports.zstd", "compression.zstd", "charset_normalizer", "publicsuffixlist",
+    "trio",
+}  # fmt: skip
+
+
+def test_frozen_applications_find_everything() -> None:
+    """Tools such as PyInstaller read import statements, wherever they stand: each module of ours, and each
+    library that may be there, is named by one."""
+    named = {found.target for source in modules() for found in imports(source)}
+    named |= {
+        f"{node.module}.{alias.name}"
+        for source in modules()
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 0
+        for alias in node.names
+    }
+    parents = {name.rpartition(".")[0] for name in named}
+    asked_for = "http3.", "http3_transport.testing", "http3_transport.adapters", "http3_models.engine"
+    ours = {source.name for source in modules() if not source.name.startswith(asked_for)}
+    assert ours - named - parents <= {"http3"}
+    assert named >= EXTRAS_BY_STATEMENT
+
+
+def test_nothing_is_imported_by_a_name_that_is_computed() -> None:
+    """But for exports that statements under TYPE_CHECKING name as well, and emscripten's own module."""
+    found = [
+        (source.name, name)
+        for source in modules()
+        for name, _ in called(source.tree)
+        if name in ("__import__", "import_module", "importlib.import_module")
+    ]
+    allowed = {"http3", "http3_transport", "http3_models", "http3_client", "http3_client._runners"}
+    assert {name for name, _ in found} <= allowed, found

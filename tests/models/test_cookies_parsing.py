@@ -309,6 +309,18 @@ class TestPublicSuffixes:
         assert is_public_suffix("s3.eu-west-1.amazonaws.com")
         assert is_public_suffix("nerdpol.ovh")
 
+    def test_a_list_without_its_file(self, full_list: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In a frozen application, which takes code along but not every data file."""
+        psl = pytest.importorskip("publicsuffixlist")
+
+        def missing() -> None:
+            raise FileNotFoundError(2, "No such file or directory", "public_suffix_list.dat")
+
+        monkeypatch.setattr(psl, "PublicSuffixList", missing)
+        with pytest.warns(RuntimeWarning, match="--collect-data publicsuffixlist"):
+            assert is_public_suffix("co.jp")
+        assert is_public_suffix("github.io")
+
     def test_the_table_agrees_with_the_list(self) -> None:
         """Nearly, since the list that is installed changes from week to week."""
         psl = pytest.importorskip("publicsuffixlist")

@@ -29,7 +29,18 @@ def _load() -> Callable[[str], bool]:
         from publicsuffixlist import PublicSuffixList
     except ImportError:
         return from_table()
-    return PublicSuffixList().is_public
+    try:
+        return PublicSuffixList().is_public
+    except OSError as exc:  # a frozen application has its code, and its list only if that is asked for
+        import warnings
+
+        warnings.warn(
+            f"The public suffix list of publicsuffixlist can't be read ({exc}); a shorter one stands in. "
+            "PyInstaller takes it along with --collect-data publicsuffixlist",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return from_table()
 
 
 def from_table() -> Callable[[str], bool]:
