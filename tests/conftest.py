@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from hypothesis import settings
 
+from heap import set_aside
 from servers import (
     Authority,
     Hypercorn,
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 # A shared machine may stall any example; how long one takes is no verdict.
 settings.register_profile("http3", deadline=None)
 settings.load_profile("http3")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_heap() -> None:
+    """Many tests collect garbage; each collection costs what there is to look through."""
+    set_aside()
 
 
 @pytest.fixture(params=["blocking", "asyncio", "trio"])

@@ -17,7 +17,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from functools import partial
 from types import BuiltinMethodType, FrameType
 from typing import Any
@@ -37,7 +37,18 @@ DEPTH = 3
 """Our code makes these calls itself or through methods of ssl and socket, which have frames of their own."""
 
 EVERY_POINT = bool(os.environ.get("HTTP3_EVERY_POINT"))
-"""Set this variable of the environment to have blocking code interrupted at all points, in some minutes."""
+"""Set this variable of the environment to have operations interrupted at all points, in some minutes."""
+
+DENSE = 24
+"""Points from the beginning that are all tried. Behind them bodies are on their way, piece by piece alike."""
+
+
+def points() -> Iterator[int]:
+    """The numbers of the points that are tried, from 1, without end: behind `DENSE` ever fewer of them."""
+    number = 1
+    while True:
+        yield number
+        number += 1 if EVERY_POINT or number < DENSE else number // 6
 
 
 class Interruption(KeyboardInterrupt):

@@ -1,15 +1,14 @@
 """Every operation of blocking code, interrupted at every call to the kernel and OpenSSL: nothing is left.
 
 Before and after each call, by a KeyboardInterrupt, and before it by an exception of an unknown class. The
-number of points is printed (``pytest -s``). Where there are many, some are left out, see `EVERY_POINT`.
+number of points is printed (``pytest -s``). Where there are many, some are left out, see
+`interruption.points`.
 """
 
 from __future__ import annotations
 
 import gc
-import itertools
 import warnings
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -17,7 +16,6 @@ import pytest
 import http3
 from http3_transport import BlockingBackend
 from interrupted_requests import (
-    LEAST,
     OPERATIONS,
     TARGETS,
     Operation,
@@ -27,9 +25,8 @@ from interrupted_requests import (
     note,
     one_request,
     silent_first_address,
-    upload_much,
 )
-from interruption import EVERY_POINT, Alarm, AtCall, Interruption, check_pool, open_sockets
+from interruption import Alarm, AtCall, Interruption, check_pool, open_sockets, points
 from runtimes import Runtime
 from servers import Authority, Nginx
 
@@ -41,29 +38,12 @@ def target(request: pytest.FixtureRequest, nginx: Nginx, authority: Authority) -
     return Target.of(request.param, nginx, authority)
 
 
-@pytest.fixture(autouse=True)
-def cheap_collections() -> Iterator[None]:
-    """There is one at each point."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 moments = pytest.mark.parametrize(
     ("after", "kind"),
     [(False, Interruption), (True, Interruption), (False, Alarm)],
     ids=["before", "after", "by something unknown"],
 )
 operations = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.__name__)
-
-
-def stride(operation: Operation, kind: type[BaseException]) -> int:
-    """From one point to the next that is tried. Where an exception of another kind strikes changes nothing
-    but which branches it passes; an upload that is sent record by record is the same at each."""
-    if EVERY_POINT:
-        return 1
-    return (1 if kind is Interruption else 3) * (7 if operation is upload_much else 1)
 
 
 @operations
@@ -88,9 +68,8 @@ def interrupt_everywhere(
     target: Target, operation: Operation, *, after: bool, kind: type[BaseException], where: str = ""
 ) -> None:
     sockets = open_sockets()
-    points = 0
-    step = stride(operation, kind)
-    for number in itertools.count(1, step):
+    tried = 0
+    for number in points():
         attempt = AtCall(number, after=after, kind=kind)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -103,9 +82,9 @@ def interrupt_everywhere(
         assert not caught or "socket.close c_call" in attempt.where, (attempt.where, caught[0].message)
         if not reached:
             break
-        points += 1
+        tried += 1
     where = f"blocking, {'after' if after else 'before'}, {kind.__name__}{where}"
-    note(where, target, operation, points, least=LEAST // step)
+    note(where, target, operation, tried)
 
 
 def interrupt_once(target: Target, operation: Operation, attempt: AtCall, sockets: int) -> bool:

@@ -1,14 +1,14 @@
-"""Every operation, cancelled at every wait: nothing is left, the next request is served.
+"""Every operation, cancelled at its waits: nothing is left, the next request is served.
 
 On asyncio while it waits, and when what it waits for is there; and on trio, which delivers what came, and
-cancels at the next wait. How often that was is printed (``pytest -s``).
+cancels at the next wait. The number of points is printed (``pytest -s``). Where there are many, some are
+left out, see `interruption.points`.
 """
 
 from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -29,7 +29,7 @@ from interrupted_requests import (
     upload_much,
     whole,
 )
-from interruption import check_pool, interrupted, open_sockets, take_turns, tasks
+from interruption import check_pool, interrupted, open_sockets, points, take_turns, tasks
 from runtimes import Runtime
 from servers import Authority, Nginx
 
@@ -41,15 +41,6 @@ OTHER_PART = {"Range": f"bytes={SIZE}-{2 * SIZE - 1}"}
 @pytest.fixture(params=TARGETS)
 def target(request: pytest.FixtureRequest, nginx: Nginx, authority: Authority) -> Target:
     return Target.of(request.param, nginx, authority)
-
-
-@pytest.fixture(autouse=True)
-def cheap_collections() -> Iterator[None]:
-    """There is one at each point."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 operations = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.__name__)
@@ -80,9 +71,8 @@ def cancel_everywhere(
         pytest.skip("nobody says 100 there")
 
     async def main() -> int:
-        number, running = 0, tasks()
-        while True:
-            number += 1
+        running = tasks()
+        for tried, number in enumerate(points()):
             sockets = open_sockets()
             pool = target.make_pool()
             client = http3.AsyncClient(dispatch=pool)
@@ -101,7 +91,8 @@ def cancel_everywhere(
             await client.close()
             await take_turns()
             if not reached:
-                return number - 1
+                return tried
+        raise AssertionError
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -117,10 +108,8 @@ def test_a_sibling_lives(runtime: Runtime, target: Target, operation: Operation)
         pytest.skip("nothing is cancelled there, or nothing shared")
 
     async def main() -> int:
-        number = 0
         expected = b"".join(n.to_bytes(8, "big") for n in range(SIZE // 8, SIZE // 4))
-        while True:
-            number += 1
+        for tried, number in enumerate(points()):
             sockets = open_sockets()
             pool = target.make_pool()
             client = http3.AsyncClient(dispatch=pool)
@@ -134,6 +123,7 @@ def test_a_sibling_lives(runtime: Runtime, target: Target, operation: Operation)
             await client.close()
             await take_turns()
             if not reached:
-                return number - 1
+                return tried
+        raise AssertionError
 
     note(f"{runtime.name}, beside a sibling", target, operation, runtime.run(main), least=1)

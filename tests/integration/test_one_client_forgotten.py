@@ -16,6 +16,7 @@ import pytest
 import http3
 from bounded import bounded
 from conftest import StartRawServer
+from heap import set_aside
 from http2_peer import Incoming, Peer
 from servers import Authority, Script
 from stalling_peers import exhaust, serve_http2, serve_http11, ticks, ticks_of_stream
@@ -138,17 +139,13 @@ async def test_collection_at_every_allocation(world: World, version: str, raw_se
     limits = http3.PoolLimits(hard_limit=2, pool_timeout=5)
     sut = bounded(world, version, PATIENT, pool_limits=limits)
     assert (await do(sut.client.get(url + "/warm"))).text == "/warm"
-    gc.collect()
-    gc.freeze()  # what is there already need not be looked at each time
-    try:
-        with collected_at_every_allocation():
-            for number in range(4):
-                cycle: list[Any] = [await do(sut.client.get(url + "/bad", stream=True))]
-                cycle.append(cycle)
-                del cycle
-                assert (await do(sut.client.get(f"{url}/{number}"))).text == f"/{number}"
-    finally:
-        gc.unfreeze()
+    set_aside()
+    with collected_at_every_allocation():
+        for number in range(4):
+            cycle: list[Any] = [await do(sut.client.get(url + "/bad", stream=True))]
+            cycle.append(cycle)
+            del cycle
+            assert (await do(sut.client.get(f"{url}/{number}"))).text == f"/{number}"
     gc.collect()
     assert (await do(sut.client.get(url + "/last"))).text == "/last"
     assert sut.pool.active_connections == []
