@@ -185,6 +185,8 @@ class HTTP2Engine(SharedStream):
             is_reset = self._state.forget(stream, code)
             if stream in self._followers:
                 self._followers[stream].set()
+            if self._state.news:
+                self._wake_served()
         if is_reset:
             self.flush_nowait()
         if self.pulse.is_silent and self.is_idle:

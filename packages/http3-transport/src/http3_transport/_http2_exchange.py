@@ -159,10 +159,8 @@ class HTTP2Exchange:
         if stream.head is None:
             assert stream.failure is not None
             raise StreamFailed(stream.failure)
-        if stream.head[0] >= 300:
-            self._uploading = False
-        while self._can_upload():
-            await self._upload(0)
+        if self._uploading:
+            await self._upload_beside_answer()
         phases = self._request.phases
         if self._spends == "send":
             phases.send = self._mark()
@@ -206,6 +204,15 @@ class HTTP2Exchange:
         """Whether a step of the upload is possible now; the end of a body takes no credit."""
         return self._uploading and (self._pending is None or self._engine.credit(self._stream) > 0)
 
+    async def _upload_beside_answer(self) -> None:
+        """The head has come: go on as long as that is wanted, and possible at once."""
+        assert self._stream.head is not None
+        if self._stream.head[0] >= 300:
+            self._uploading = False
+        while self._can_upload():
+            await self._upload(0)
+        self._engine.pass_turn(self._stream)
+
     async def _upload(self, wants: int) -> None:
         """Send one step of the body; without credit wait for it or what else is wanted (0: don't wait)."""
         engine, stream = self._engine, self._stream
@@ -219,6 +226,7 @@ class HTTP2Exchange:
             engine.look()
         if stream.reset or stream.ended or stream.failure is not None:
             self._uploading = False  # nobody wants the rest
+            engine.pass_turn(stream)
             return
         piece = self._pending[:UPLOAD_STEP]
         end = self._is_last and len(piece) == len(self._pending)
@@ -278,6 +286,8 @@ class HTTP2Exchange:
             # In this order: what ends a stream is noted after the last piece.
             is_over = stream.ended or stream.failure is not None
             if stream.inbox:
+                if self._uploading:  # its reader may take its time
+                    self._engine.pass_turn(stream)
                 return self._take()
             if is_over:
                 if stream.failure is not None:

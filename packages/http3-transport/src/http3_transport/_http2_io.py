@@ -47,6 +47,9 @@ READ_SIZE, LARGE_READ_SIZE = 64 * 1024, 256 * 1024
 """Bytes asked for at a time; the larger once a read gave a quarter of the smaller. A buffer that large comes
 from the system each time, which a short answer would pay for, too; a download costs a tenth less."""
 
+FAIR_STEP = 16 * 1024
+"""Bytes of a body that are sent at a time while others wait to write: the kernel's buffer is shared, too."""
+
 READ_SLICE = 1.0
 """Seconds that a leader reads without a look at what is to be sent. A thread beside it may have found the
 kernel's buffer full; then nobody else would try again."""
@@ -124,7 +127,7 @@ class SharedStream:
 
         Raises OperationTimeout after ``limit`` seconds without progress of this stream, whatever else comes.
         """
-        seen = stream.informational
+        seen, was_in_line = stream.informational, False
         stream.waits_since = started = self.now()
         stream.waits_behind = None
         ends = self._ends(started, limit, deadline)
@@ -132,10 +135,15 @@ class SharedStream:
             waiter = None
             with self._lock:
                 if self._state.is_ready(stream, wants):
+                    if wants & CREDIT and self._state.is_ready(stream, wants & ~CREDIT):
+                        self._pass_turn(stream)
                     return
                 if self._leading:
                     waiter = self._followers[stream] = self._backend.waiter()
                     stream.wants = wants
+                    if wants & CREDIT:
+                        self._state.line_up(stream, again=was_in_line)
+                        was_in_line = True
                 else:
                     self._leading = True
             if waiter is None:
@@ -155,6 +163,8 @@ class SharedStream:
             while True:
                 came = await self._read_once(self._left(ends))
                 with self._lock:
+                    if wants & CREDIT:
+                        self._state.take_turn(stream)
                     if self._state.is_ready(stream, wants) or stream.informational != seen:
                         return
                 if not (came or was_asked) and self.pulse.is_quiet(self.now()):
@@ -170,6 +180,8 @@ class SharedStream:
         finally:
             with self._lock:
                 del self._followers[stream]
+                if stream.wants & CREDIT:
+                    self._state.step_out(stream)
                 self._wake_heir()
 
     async def _read_once(self, left: float | None) -> bool:
@@ -281,12 +293,22 @@ class SharedStream:
             for stream in sorted(state.news, key=BY_ID):
                 if (waiter := self._followers.get(stream)) is not None:
                     waiter.set()
-            if state.credit_came:
+            if state.limit_changed:  # and with the SETTINGS the windows of all streams, maybe
                 for stream, waiter in self._followers.items():
                     if stream.wants & CREDIT:
                         waiter.set()
         state.news.clear()
         state.credit_came = False
+
+    def pass_turn(self, stream: HTTP2Stream) -> None:
+        """It does not use the credit that it may have been given."""
+        with self._lock:
+            self._pass_turn(stream)
+
+    def _pass_turn(self, stream: HTTP2Stream) -> None:
+        self._state.pass_turn(stream)
+        if self._state.news:
+            self._wake_served()
 
     # Silence; see `Pulse`.
 
@@ -352,8 +374,12 @@ class SharedStream:
         queued = 0
         try:
             if data or end:
+                if len(data) > FAIR_STEP and lock.is_wanted:
+                    data, end = memoryview(data)[:FAIR_STEP], False
                 with self._lock:
                     queued = self._state.send_data(stream, memoryview(data), end=end)
+                    if self._state.news:  # whose turn it is next
+                        self._wake_served()
             taken, ends = -1, None
             while not self._write_nowait():
                 if taken != (taken := self._taken(stream)):
@@ -404,7 +430,7 @@ class SharedStream:
 
     def _taken(self, stream: HTTP2Stream) -> int:
         with self._lock:  # grows as the peer takes something, not with what it says (PING, say)
-            return self._state.handed + self._state.credit(stream)
+            return self._state.handed + self._state.window(stream)
 
     def _waits_to_write(self, stream: HTTP2Stream) -> float:
         """Note that it begins to wait, and behind what; returns since when."""

@@ -1,6 +1,7 @@
 """The half of an HTTP/2 connection's books that is about sending: streams, windows, output (RFC 9113).
 
-h2 keeps the protocol's rules; these books keep what belongs to our requests. Two invariants are kept here.
+h2 keeps the protocol's rules; these books keep what belongs to our requests. Who may use the connection's
+send window when is decided in `_http2_turns`. Two invariants are kept here.
 
 **Windows.** Every stream starts with 128 KiB, which come back as its reader takes bytes. It grows while
 its reader keeps up, by 12 MiB over all streams of a connection. With at most 100 streams no more than
@@ -23,6 +24,7 @@ from http3_models._exceptions import Delivery, ReadError
 
 from ._http2_library import INITIAL_STREAM_WINDOW, TamedConnection, new_connection
 from ._http2_stream import Failure, HTTP2Stream, NoStreamLeft
+from ._http2_turns import Turns
 
 if TYPE_CHECKING:
     from http3_models._config import Limits
@@ -49,9 +51,9 @@ class Outgoing:
     """What we send and when; the base of `HTTP2State`, which adds what we receive."""
 
     __slots__ = (
-        "_answers", "_first_bytes", "_h2", "_limits", "_max_streams", "_owed", "_put", "_remote_limit",
-        "_unsent", "broken", "credit_came", "draining", "growth_left", "handed", "last_error",
-        "limit_changed", "news", "settled", "streams",
+        "_answers", "_first_bytes", "_h2", "_limits", "_max_streams", "_moment", "_owed", "_put",
+        "_remote_limit", "_turns", "_unsent", "broken", "credit_came", "draining", "growth_left", "handed",
+        "last_error", "limit_changed", "news", "settled", "streams",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, max_streams: int = MAX_STREAMS) -> None:
@@ -60,9 +62,12 @@ class Outgoing:
         self._max_streams = max_streams
         self._remote_limit = max_streams
         self._first_bytes = b""
+        self._turns = Turns(self._own_window)
         self._unsent: list[bytes | memoryview] = []
         self._put = 0
         self._answers = 0
+        self._moment = 0.0
+        """When the server said something last."""
         self._owed = 0
         self.handed = 0
         self.growth_left = GROWTH
@@ -161,13 +166,48 @@ class Outgoing:
         return self.last_error or "The connection takes no new requests"
 
     def credit(self, stream: HTTP2Stream) -> int:
-        """Bytes of body that may be sent now."""
+        """Bytes of body that may be sent now: where others wait, in turn with them."""
+        return self._turns.share(stream, self.window(stream))
+
+    def window(self, stream: HTTP2Stream) -> int:
+        """Bytes of body that the server would take now."""
         if stream.reset or stream.request_sent or self.broken is not None:
             return 0
         try:
             return max(0, self._h2.local_flow_control_window(stream.stream_id))
         except H2Error:
             return 0  # closed on the wire
+
+    def _own_window(self, stream: HTTP2Stream) -> int:
+        """The same if the stream were alone."""
+        found = self._h2.streams.get(stream.stream_id)
+        return 0 if found is None or stream.reset else found.outbound_flow_control_window
+
+    def line_up(self, stream: HTTP2Stream, *, again: bool) -> None:
+        """Its owner waits for credit, and can be woken; ``again``: it was, for nothing."""
+        self._turns.line_up(stream, again=again)
+        self.next_turn()
+
+    def step_out(self, stream: HTTP2Stream) -> None:
+        """Its owner was woken, or has given up; see `pass_turn`."""
+        self._turns.step_out(stream)
+
+    def take_turn(self, stream: HTTP2Stream) -> None:
+        """Its owner reads for all and wants credit: if there is some, it need not be woken."""
+        if self.window(stream):
+            self._turns.take(stream)
+
+    def pass_turn(self, stream: HTTP2Stream) -> None:
+        """Its owner has sent its share, or does not want to send now."""
+        if self._turns.give_back(stream):
+            self.next_turn()
+
+    def next_turn(self) -> None:
+        """If there is credit, whoever is next is among ``news``."""
+        if self._h2.outbound_flow_control_window > 0:
+            stream = self._turns.next(self._moment)
+            if stream is not None:
+                self.news.add(stream)
 
     def send_data(self, stream: HTTP2Stream, data: memoryview, *, end: bool) -> int:
         """Queue as much of ``data`` as the windows allow; with ``end`` and all of it, the request is over.
@@ -191,6 +231,7 @@ class Outgoing:
             self._h2.send_data(stream.stream_id, data[max(rest, 0) : count], end_stream=True)
             stream.request_sent = True
         self._collect()
+        self.pass_turn(stream)
         return count
 
     def _send_frames(self, stream_id: int, data: memoryview) -> None:
@@ -236,6 +277,8 @@ class Outgoing:
             stream.failure = GIVEN_UP
         self.growth_left += stream.window - INITIAL_STREAM_WINDOW
         self.news.discard(stream)
+        if not stream.request_sent:
+            self.pass_turn(stream)
         is_reset = not (stream.ended and stream.request_sent) and self._reset(stream, code)
         if isinstance(self._h2, TamedConnection):
             self._h2.drop(stream.stream_id)

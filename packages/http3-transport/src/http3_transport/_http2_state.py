@@ -70,6 +70,7 @@ class HTTP2State(Outgoing):
         failure = None
         events: list[Event] = []
         put_before = self._put
+        self._moment = moment
         try:
             if isinstance(self._h2, TamedConnection):
                 self._h2.floods.look_at(moment)
@@ -89,6 +90,8 @@ class HTTP2State(Outgoing):
             handler = _HANDLERS.get(type(event))
             if handler is not None:
                 handler(self, event)
+        if self.credit_came:
+            self.next_turn()
         self._return_connection_credit()
         self._collect()
         self._answers += self._put - put_before

@@ -40,6 +40,11 @@ class FIFOLock:
         """True while somebody has it."""
         return self._held
 
+    @property
+    def is_wanted(self) -> bool:
+        """True while somebody waits for it."""
+        return bool(self._line)
+
     def try_acquire(self) -> bool:
         """Take the lock if it is free; never waits."""
         with self._state:
