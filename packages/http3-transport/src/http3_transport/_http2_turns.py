@@ -51,8 +51,8 @@ class Turns:
         return min(window, max(window // others, self._least))
 
     def line_up(self, stream: HTTP2Stream, *, again: bool) -> None:
-        """It waits for the connection's credit, behind those who wait already; or before them, if it was woken
-        for nothing and waits ``again``. One that waits for its own window holds up nobody."""
+        """It waits for the connection's credit, behind those who wait already; or before them, if it was
+        woken for nothing and waits ``again``. One that waits for its own window holds up nobody."""
         again = again or stream in self._holders
         self._holders.discard(stream)
         if self._window_of(stream) > 0:
