@@ -25,7 +25,7 @@ class JSONDecodeError(Http3Error, json.JSONDecodeError):
         super().__init__(msg, doc, pos)
         place = f"line {self.lineno} column {self.colno} (char {pos})"
         shown = f"it begins with {brief(doc)}" if doc else "it is empty"
-        self.args = (f"{body[:1].upper()}{body[1:]} is no JSON: {msg}: {place}; {shown}",)
+        self.args: tuple[Any, ...] = (f"{body[:1].upper()}{body[1:]} is no JSON: {msg}: {place}; {shown}",)
 
 
 JSONDecodeError.__module__ = "http3_models"

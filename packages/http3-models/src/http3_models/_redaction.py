@@ -17,15 +17,27 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _PACKAGES = frozenset(
-    {
-        "h11", "h2", "hpack", "hyperframe", "http3", "http3_client", "http3_models", "http3_transport",
-        "http3_transport._backends", "http3_transport.testing",
-    }
-)  # fmt: skip
+    {"h11", "h2", "hpack", "hyperframe", "http3", "http3_client", "http3_models", "http3_transport"}
+)
 """Whose functions are told to forget: ours, and those of the libraries that are given heads as bytes."""
+
+_MOST_MODULES = 1024
 
 _LONGEST_CHAIN = 32
 """Exceptions of a chain that are looked at; a chain may be a circle."""
+
+
+class _Modules(dict[str, bool]):
+    """By its name, whether a module is of `_PACKAGES`: found out once, since failures may be many."""
+
+    def __missing__(self, name: str) -> bool:
+        if len(self) >= _MOST_MODULES:
+            self.clear()
+        self[name] = is_ours = str(name).partition(".")[0] in _PACKAGES
+        return is_ours
+
+
+_is_ours = _Modules()
 
 
 def forget_locals(error: BaseException) -> None:
@@ -42,10 +54,10 @@ def forget_locals(error: BaseException) -> None:
             frame = traceback.tb_frame
             traceback = traceback.tb_next
             try:
-                if frame.f_globals["__package__"] in _PACKAGES:
+                if _is_ours[frame.f_globals["__name__"]]:
                     frame.clear()
-            except (KeyError, RuntimeError):
-                pass  # code without a module; a function that is still running
+            except (KeyError, RuntimeError, TypeError):
+                pass  # code without the name of a module; a function that is still running
         found = found.__context__ if found.__cause__ is None else found.__cause__
 
 
