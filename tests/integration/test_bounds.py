@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import attacks
 import http3
 from http3_transport.testing import HTTP2Frames, Script, ScriptedConnection, ScriptedServer, response_bytes
 from servers import Authority
-from worlds import World, do, raised
+from worlds import World, collect, do, raised
 
 pytestmark = pytest.mark.thorough
 
@@ -112,6 +113,57 @@ async def test_bombs_that_are_given_up_unread(world: World, version: str) -> Non
 
 
 # what is bounded beyond a message
+
+
+async def lines_of(response: Any) -> list[Any]:
+    return await collect(response.iter_lines())
+
+
+def serve_body(body: bytes, **headers: str) -> Script:
+    def script(connection: ScriptedConnection) -> None:
+        while connection.read_request().target != "/attack":
+            connection.write(response_bytes(attacks.GOOD))
+        connection.write(response_bytes(body, headers=headers))
+
+    return script
+
+
+async def refused(world: World, script: Script, take: Any, **options: Any) -> Any:
+    """The DecodedSizeExceeded of ``take(response)``; the body is given up, the next request is served."""
+    with ScriptedServer(script) as server:
+        client = world.client(timeout=5, **options)
+        response = await do(client.get(f"{server.url}/attack", stream=True))
+        error = await raised(http3.DecodedSizeExceeded, take, response)
+        assert error.delivery is http3.Delivery.MAYBE_PROCESSED
+        assert str(error.request.url) == f"{server.url}/attack"
+        assert response.is_closed
+        assert (await do(client.get(server.url))).content == attacks.GOOD
+        await do(client.close())
+    return error
+
+
+async def test_lines_that_are_bombs(world: World) -> None:
+    body = gzip.compress(b"first\n" + b"a" * (64 << 20), mtime=0)
+    script = serve_body(body, **{"Content-Encoding": "gzip"})
+    error = await refused(world, script, lines_of)
+    assert "max_ratio=250" in str(error)
+
+
+async def test_lines_beyond_a_limit_of_the_callers(world: World) -> None:
+    script = serve_body(b"a\n" + b"b" * 5000)
+    error = await refused(world, script, lines_of, limits=http3.Limits(max_decoded=4096))
+    assert "max_decoded=4096 bytes. Use iter_text()" in str(error)
+
+
+async def test_long_lines_are_lines(world: World) -> None:
+    """Of 20 MB, as sent and encoded with an honest ratio."""
+    line = b"0123456789abcdef" * (20 << 16)
+    for body, headers in [(line, {}), (gzip.compress(line, 1), {"Content-Encoding": "gzip"})]:
+        with ScriptedServer(serve_body(body, **headers)) as server:
+            client = world.client(timeout=20)
+            response = await do(client.get(f"{server.url}/attack", stream=True))
+            assert [len(found) for found in await lines_of(response)] == [len(line)]
+            await do(client.close())
 
 
 async def test_redirects_without_end(world: World) -> None:

@@ -276,6 +276,16 @@ def test_empty_pieces_change_nothing() -> None:
     assert decoder.finish() == []
 
 
+def test_a_line_in_small_pieces_is_kept_in_large_ones() -> None:
+    decoder = LineDecoder()
+    for number in range(50_000):
+        assert decoder.decode(f"{number % 10}") == []
+    assert decoder.held == 50_000
+    assert len(decoder._parts) <= 50_000 // 1024 + 1
+    assert decoder.decode("\nab") == ["0123456789" * 5000]
+    assert decoder.held == 2
+
+
 def test_a_long_line_in_many_pieces_takes_linear_time() -> None:
     decoder = LineDecoder()
     begun = time.process_time()

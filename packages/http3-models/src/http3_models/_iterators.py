@@ -17,6 +17,8 @@ from ._response_bodies import BodyInUse
 from ._text import LineDecoder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._records import Run
     from ._text import TextDecoder
 
@@ -128,17 +130,20 @@ class TextPieces:
 
 
 class Lines:
-    """Text turned into lines."""
+    """Text turned into lines. ``check`` is told the size of a line that has no end yet, and may refuse it."""
 
-    __slots__ = ("_decoder", "_ready", "_source")
+    __slots__ = ("_check", "_decoder", "_ready", "_source")
 
-    def __init__(self, source: Source[str]) -> None:
+    def __init__(self, source: Source[str], check: Callable[[int], None] | None) -> None:
         self._source: Source[str] | None = source
+        self._check = check
         self._decoder = LineDecoder()
         self._ready: deque[str] = deque()
 
     async def next(self) -> str | None:
         while not self._ready and self._source is not None:
+            if self._check is not None:
+                self._check(self._decoder.held)
             text = await self._source.next()
             if text is None:
                 self._source = None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ._config import DEFAULT_LIMITS
 from ._decoders import SizeGuard, accept_encoding, make_decoder
-from ._exceptions import Delivery, RequestError
+from ._exceptions import DecodedSizeExceeded, Delivery, RequestError
 from ._iterators import collect
 from ._records import WholeBody
 from ._response_bodies import CLOSED, CONSUMED, Begun, EndedBody, MemoryBody, Spent
@@ -125,7 +125,7 @@ class Chunks:
 
     __slots__ = (
         "_body", "_bounded", "_deadline", "_decode", "_decoder", "_discard", "_done", "_ended", "_guard",
-        "_mark", "_pause", "_state",
+        "_mark", "_pause", "_received", "_state",
     )  # fmt: skip
 
     def __init__(
@@ -143,6 +143,7 @@ class Chunks:
         self._deadline: Deadline | None = None
         self._discard = False
         self._done = 0
+        self._received = 0
         self._ended = False
 
     async def next(self) -> bytes | None:
@@ -165,10 +166,31 @@ class Chunks:
         except BaseException as exc:
             if _was_closed(state, exc):
                 raise CLOSED.error() from exc
-            if state.body is self._mark and not isinstance(state.body, MemoryBody):
-                state.body = CLOSED
-                body.abort()
+            self._give_up()
             raise
+
+    def check_line(self, size: int) -> None:
+        """A reader keeps a line that has ``size`` characters by now: held to the limits of a body in memory.
+
+        Raises DecodedSizeExceeded past them; the body is given up then.
+        """
+        limits = self._state.limits or DEFAULT_LIMITS
+        most = max(limits.ratio_free_size, limits.max_ratio * self._received)
+        bound = f"max_ratio={limits.max_ratio:g} (only {self._received} bytes were received)"
+        if limits.max_decoded is not None and limits.max_decoded < most:
+            most, bound = limits.max_decoded, f"max_decoded={limits.max_decoded} bytes"
+        if size > most:
+            self._give_up()
+            raise DecodedSizeExceeded(
+                f"The response body was given up: a line of it has {size} characters and no end yet, "
+                f"more than limits allow, {bound}. Use iter_text(), or raise that limit"
+            )
+
+    def _give_up(self) -> None:
+        state, body = self._state, self._body
+        if body is not None and state.body is self._mark and not isinstance(state.body, MemoryBody):
+            state.body = CLOSED
+            body.abort()
 
     def _begin(self) -> None:
         """Take the body, and leave a mark in its place."""
@@ -224,6 +246,7 @@ class Chunks:
                         decoder.finish()
                     self._end(body)
                     return None
+                self._received += len(data)
                 self._done += len(data) + _PIECE
                 if guard is not None:
                     guard.received(len(data))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import _reading
 from ._exceptions import RequestError
-from ._iterators import AsyncPieceIterator, Lines, PieceIterator
+from ._iterators import AsyncPieceIterator, PieceIterator
 from ._reading import read_all
 from ._records import drive
 from ._redaction import guarding_arguments
@@ -127,8 +127,12 @@ class Response(BaseResponse[Request]):
         return PieceIterator(self._text_pieces(), self._run, self)
 
     def iter_lines(self) -> Iterator[str]:
-        r"""The body as lines of text without their ends, which are ``\n``, ``\r\n`` and ``\r``."""
-        return PieceIterator(Lines(self._text_pieces()), self._run, self)
+        r"""The body as lines of text without their ends, which are ``\n``, ``\r\n`` and ``\r``.
+
+        A line may be as long as a body that is read into memory; past the client's `Limits` the iterator
+        raises DecodedSizeExceeded.
+        """
+        return PieceIterator(self._lines(), self._run, self)
 
     def json(self, **options: Any) -> Any:
         """The body parsed as JSON; it is read first where that is still to do.
@@ -249,8 +253,12 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         return AsyncPieceIterator(self._text_pieces(), self)
 
     def iter_lines(self) -> AsyncIterator[str]:
-        r"""The body as lines of text without their ends, which are ``\n``, ``\r\n`` and ``\r``."""
-        return AsyncPieceIterator(Lines(self._text_pieces()), self)
+        r"""The body as lines of text without their ends, which are ``\n``, ``\r\n`` and ``\r``.
+
+        A line may be as long as a body that is read into memory; past the client's `Limits` the iterator
+        raises DecodedSizeExceeded.
+        """
+        return AsyncPieceIterator(self._lines(), self)
 
     async def json(self, **options: Any) -> Any:
         """The body parsed as JSON; it is read first where that is still to do.

@@ -12,7 +12,7 @@ from ._brief import brief
 from ._encodings import usable_encoding
 from ._exceptions import HttpError, RequestError, ResponseNotRead
 from ._headers import Headers
-from ._iterators import MemoryPieces, TextPieces, rechunked
+from ._iterators import Lines, MemoryPieces, TextPieces, rechunked
 from ._reading import Chunks, check_unread, is_closed, is_consumed, read_all
 from ._records import ConnectionInfo, PhaseTimes, ResponseState, Timings, drive
 from ._redaction import without_secrets
@@ -321,11 +321,18 @@ class BaseResponse(Generic[RequestT]):
         return Chunks(self._state, decode=decode, pause=give_turn if self._takes_turns else None)
 
     def _text_pieces(self) -> Source[str]:
+        return self._as_text(self._decoded(None))
+
+    def _lines(self) -> Source[str]:
+        source = self._decoded(None)
+        return Lines(self._as_text(source), source.check_line if isinstance(source, Chunks) else None)
+
+    def _as_text(self, source: Source[bytes]) -> Source[str]:
         state = self._state
-        if self._encoding is not None:
-            return TextPieces(self._decoded(None), TextDecoder(self._encoding, sniff=False))
-        encoding = stream_encoding(state.headers.get("content-type"), state.default_encoding)
-        return TextPieces(self._decoded(None), TextDecoder(encoding))
+        encoding = self._encoding
+        if encoding is None:
+            encoding = stream_encoding(state.headers.get("content-type"), state.default_encoding)
+        return TextPieces(source, TextDecoder(encoding, sniff=self._encoding is None))
 
     def _blame(self, error: RequestError) -> None:
         """Tell a failure of the body which request it belongs to, and what the phases took."""

@@ -27,6 +27,9 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
+_SMALL_PART = 1024
+"""Characters below which a part of a line is joined with the next: a str takes 50 bytes by itself."""
+
 _MAX_KEPT = 100
 """Characters of a Content-Type whose charset is kept."""
 
@@ -269,14 +272,16 @@ def _may_grow_to_bom(data: bytes) -> bool:
 class LineDecoder:
     """Lines, without their ends, from text in pieces. Ends are ``\\n``, ``\\r\\n`` and ``\\r`` only.
 
-    A line is given as soon as its end is there. Time is linear, also for one long line in many pieces.
+    A line is given as soon as its end is there. Time and memory are linear, also for one long line in many
+    small pieces. ``held`` is how many characters the line has that has no end yet.
     """
 
-    __slots__ = ("_after_cr", "_parts")
+    __slots__ = ("_after_cr", "_parts", "held")
 
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._after_cr = False
+        self.held = 0
 
     def decode(self, text: str) -> list[str]:
         """The lines that ``text`` completes."""
@@ -294,9 +299,18 @@ class LineDecoder:
             self._parts.append(lines[0])
             lines[0] = "".join(self._parts)
             self._parts = []
+        if lines:
+            self.held = 0
         if rest:
-            self._parts.append(rest)
+            self._hold(rest)
         return lines
+
+    def _hold(self, text: str) -> None:
+        self.held += len(text)
+        parts = self._parts
+        if parts and len(parts[-1]) < _SMALL_PART:
+            text = parts.pop() + text
+        parts.append(text)
 
     def finish(self) -> list[str]:
         """The last line if it has no end: a list of one or none."""
