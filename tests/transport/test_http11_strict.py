@@ -19,6 +19,7 @@ from http3_models import (
     Limits,
     LocalProtocolError,
     RemoteProtocolError,
+    Request,
     ResponseTooLarge,
     WriteError,
 )
@@ -28,8 +29,9 @@ from http3_models._url import URL
 from http3_transport import _http11_grammar as grammar
 from http3_transport._http11 import HTTP11Engine
 from http3_transport._http11_chunked import ChunkedDecoder
-from http3_transport._http11_grammar import MAX_EXTENSION, Oversized, read_fields
+from http3_transport._http11_grammar import MAX_EXTENSION, Malformed, Oversized, read_fields
 from http3_transport._http11_library import connection_after
+from http3_transport._http11_reader import HeadReader
 from http3_transport._http11_request import check_sent, compose
 from http3_transport._http11_response import CHUNKED, UNTIL_CLOSE, ResponseHead, Verdict, read_head
 from http11_heads import BODIES, HEADS, REQUESTS
@@ -520,3 +522,37 @@ print("h11" in sys.modules)
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert (run.stdout.strip(), run.stderr) == (str(needed), "")
+
+
+# What h11 would take too long for.
+
+
+def handed_over(*pieces: bytes) -> ResponseHead | None:
+    """What a reader makes of a head that the strict path declines."""
+    request = Request("GET", "http://example.org/")._state
+    reader = HeadReader(oracle.LIMITS, fast=True)
+    reader.finished = True
+    head = None
+    for piece in pieces:
+        head = reader.take(request, piece)
+    return head
+
+
+@pytest.mark.parametrize("size", [1, 7, 5000])
+@pytest.mark.parametrize("blanks", [b" " * 1500, b"\t " * 750, b" \r\n" * 500])
+@pytest.mark.parametrize("line", [b"HTTP/1.0 200 OK", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"])
+def test_a_head_with_a_thousand_blanks_in_a_row(line: bytes, blanks: bytes, size: int) -> None:
+    data = head_of(b"X:" + blanks + b"\x00", line=line)
+    with pytest.raises(Malformed, match="a thousand blanks"):
+        handed_over(*[data[start : start + size] for start in range(0, len(data), size)])
+
+
+@pytest.mark.parametrize("size", [1, 7, 5000])
+def test_blanks_in_a_body_are_no_blanks_of_the_head(size: int) -> None:
+    data = head_of(b"X: a", line=b"HTTP/1.1 103 Early Hints") + head_of(b"X:" + b" " * 900 + b"b")
+    data = data.replace(b"HTTP/1.1 200", b"HTTP/1.0 200")
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    pieces[-1] += b" \r\n" * 1000
+    head = handed_over(*pieces)
+    assert head is not None
+    assert head.fields == [(b"x", b"b")]

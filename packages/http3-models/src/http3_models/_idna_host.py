@@ -26,26 +26,52 @@ _ADDRESS_CHARACTERS = re.compile(r"[0-9A-Fa-f:.]+")
 _MAX_NAME = 253
 """Longest name in its text form; 255 bytes on the wire (RFC 1035, section 2.3.4)."""
 
+_MAX_LABEL = 63
+
+_MAX_TEXT = 4 * _MAX_NAME
+"""Characters of a name before it is mapped, which is dear: a letter and three marks for each that remains."""
+
+_MAX_WRITTEN = 12 * _MAX_NAME
+"""Characters of a name with escapes: four bytes of UTF-8 for each that remains."""
+
+_LONG_LABEL = f"a label of more than {_MAX_LABEL} characters"
+_TOO_LONG = f"the host is longer than {_MAX_NAME} characters"
+
+_MAX_IPV6 = 45
+"""``0000:0000:0000:0000:0000:ffff:255.255.255.255``"""
+
 
 def normalise_host(text: str) -> str:
     """The host of an authority: ASCII, lower case, without brackets.
 
     ``text`` is as written: maybe percent-encoded, maybe beyond ASCII, an IPv6 address in brackets.
-    Raises ValueError.
+    Raises ValueError. What is too long to be a host is refused before each step that is more than a look.
     """
     if text.startswith("["):
         if not text.endswith("]"):
             raise ValueError("the IPv6 address has no closing bracket")
         return normalise_ipv6(text[1:-1])
     if "%" in text:
+        _check_length(text, _MAX_WRITTEN)
         text = _decoded(text)
-    name = text.lower() if text.isascii() else _mapped(text)
+    if text.isascii():
+        name = text.lower()
+    else:
+        _check_length(text, _MAX_TEXT)
+        name = _mapped(text)
+    _check_length(name, _MAX_NAME + name.endswith("."))
     if "xn--" in name or not name.isascii():
         name = _to_ascii(name)
-    if len(name) > _MAX_NAME + name.endswith(".") or not _NAME.fullmatch(name):
+        _check_length(name, _MAX_NAME + name.endswith("."))
+    if not _NAME.fullmatch(name):
         raise ValueError(_flaw(name))
     last = name.removesuffix(".").rpartition(".")[2]
     return _ipv4(name) if _NUMBER.fullmatch(last) else name
+
+
+def _check_length(text: str, most: int) -> None:
+    if len(text) > most:
+        raise ValueError(_TOO_LONG)
 
 
 def normalise_ipv6(text: str) -> str:
@@ -54,7 +80,7 @@ def normalise_ipv6(text: str) -> str:
         raise ValueError("an IPv6 zone id has no meaning in a URL")
     from ipaddress import IPv6Address
 
-    if not _ADDRESS_CHARACTERS.fullmatch(text):
+    if len(text) > _MAX_IPV6 or not _ADDRESS_CHARACTERS.fullmatch(text):
         raise ValueError("brackets hold no IPv6 address")
     try:
         packed = IPv6Address(text).packed
@@ -116,10 +142,13 @@ def _to_ascii(name: str) -> str:
     """Each label that needs it as its A-label, checked by IDNA 2008; an A-label is checked as well."""
     import idna
 
+    labels = name.split(".")
+    if any(len(label) > _MAX_LABEL for label in labels):  # no shorter as an A-label
+        raise ValueError(f"the host is not valid in IDNA: {_LONG_LABEL}")
     try:
         return ".".join(
             label if label.isascii() and not label.startswith("xn--") else idna.alabel(label).decode("ascii")
-            for label in name.split(".")
+            for label in labels
         )
     except UnicodeError as exc:
         raise ValueError(f"the host is not valid in IDNA: {exc}") from exc
@@ -129,14 +158,12 @@ def _flaw(name: str) -> str:
     """Say what is wrong with a name that did not match."""
     if not name:
         return "the host is empty"
-    if len(name) > _MAX_NAME:
-        return f"the host is longer than {_MAX_NAME} characters"
     for label in name.removesuffix(".").split("."):
         strange = [character for character in label if character not in _LABEL_CHARACTERS]
         if strange:
             return f"the host has the character {strange[0]!r}"
         if not label:
             return "the host has an empty label"
-        if len(label) > 63:
-            return "the host has a label of more than 63 characters"
+        if len(label) > _MAX_LABEL:
+            return f"the host has {_LONG_LABEL}"
     return "a label of the host begins or ends with a hyphen"

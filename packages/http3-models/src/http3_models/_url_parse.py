@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ._exceptions import InvalidURL
 from ._idna_host import normalise_host
-from ._percent import SUB_DELIMS, UNRESERVED, keeping_escapes
+from ._percent import SUB_DELIMS, UNRESERVED, keeping_escapes, plain_escapes
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -28,11 +28,10 @@ _SPLIT = re.compile(
 )
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*")
 _SCHEME_LIKE = re.compile(r"([^:/?#]*):")
+_CONTROL_OR_SPACE = re.compile(r"[\x00-\x20]")
 _NOT_IN_AUTHORITY = re.compile(r"[\x00-\x20\x7f\\]")
 _BROWSERS_AUTHORITY = re.compile(r"[/\\]{2}")
-_CREDENTIALS = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.\-]*:)?//)?.*@", re.DOTALL)
-_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
-_UNRESERVED_CHARACTER = re.compile(f"[{UNRESERVED}]")
+_BEGINNING = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:)?//")
 
 encode_userinfo = keeping_escapes(f"{UNRESERVED}{SUB_DELIMS}:")
 encode_path = keeping_escapes(f"{UNRESERVED}{SUB_DELIMS}:@/")
@@ -43,6 +42,9 @@ _PLACEHOLDERS = ("x-oauth-basic",)
 
 _MAX_SHOWN = 200
 """Characters of a bad URL in a message: enough to recognise it, too few to flood a log."""
+
+_MAX_PREFIX = 40
+"""Characters shown of what stands where a scheme would; ``javascript`` has 10."""
 
 
 class Parts(NamedTuple):
@@ -78,7 +80,10 @@ def shown(text: str) -> str:
     Where a password holds a bare ``/``, ``?`` or ``#``, it would look like host and path: so
     everything up to the last ``@`` goes.
     """
-    text = _CREDENTIALS.sub(r"\1[secure]@", text, count=1)
+    credentials, at, rest = text.rpartition("@")
+    if at:
+        beginning = _BEGINNING.match(credentials)
+        text = f"{'' if beginning is None else beginning[0]}[secure]@{rest}"
     return repr(text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "...")
 
 
@@ -124,8 +129,8 @@ def _check_without_authority(text: str, scheme: str, path: str) -> None:
         raise ValueError("it begins with a space or control character")
     if not scheme and (found := _SCHEME_LIKE.match(text)):
         prefix = found[1]
-        if text.startswith("//", found.end()) or any(ord(character) <= 0x20 for character in prefix):
-            raise ValueError(f"{prefix!r} is no scheme" if prefix else "the scheme is missing")
+        if text.startswith("//", found.end()) or _CONTROL_OR_SPACE.search(prefix):
+            raise ValueError(no_scheme(prefix) if prefix else "the scheme is missing")
     if not scheme and _BROWSERS_AUTHORITY.match(path):
         raise ValueError("a backslash where a host begins")
 
@@ -178,8 +183,13 @@ def check_scheme(text: str) -> str:
     """The scheme in lower case. Raises ValueError."""
     scheme = text.lower()
     if not _SCHEME.fullmatch(scheme):
-        raise ValueError(f"{text!r} is no scheme")
+        raise ValueError(no_scheme(text))
     return scheme
+
+
+def no_scheme(text: str) -> str:
+    """Say that a text is no scheme."""
+    return f"{text if len(text) <= _MAX_PREFIX else text[:_MAX_PREFIX] + '...'!r} is no scheme"
 
 
 def settle(parts: Parts) -> Parts:
@@ -259,22 +269,12 @@ def resolve(base: Parts, reference: Parts) -> Parts:
 
 def normal_form(parts: Parts) -> Parts:
     """RFC 3986 section 6.2: what two URLs have in common that mean the same. For comparing only."""
-    path = _plain_escapes(parts.path)
+    path = plain_escapes(parts.path)
     if parts.host is not None:
         path = remove_dot_segments(path) or "/"
     return parts._replace(
-        userinfo=_plain_escapes(parts.userinfo),
+        userinfo=plain_escapes(parts.userinfo),
         path=path,
-        query=parts.query and _plain_escapes(parts.query),
-        fragment=parts.fragment and _plain_escapes(parts.fragment),
+        query=parts.query and plain_escapes(parts.query),
+        fragment=parts.fragment and plain_escapes(parts.fragment),
     )
-
-
-def _plain_escapes(text: str) -> str:
-    """Escapes in upper case, and gone where the character needs none (sections 6.2.2.1, 6.2.2.2)."""
-    return _ESCAPE.sub(_plain_escape, text) if "%" in text else text
-
-
-def _plain_escape(match: re.Match[str]) -> str:
-    character = chr(int(match[1], 16))
-    return character if _UNRESERVED_CHARACTER.fullmatch(character) else match[0].upper()

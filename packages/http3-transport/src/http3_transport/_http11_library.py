@@ -14,7 +14,7 @@ import h11
 from http3_models._exceptions import Delivery, LocalProtocolError
 
 from ._errors import protocol_error
-from ._http11_grammar import Malformed, Oversized, says_close
+from ._http11_grammar import BLANK_LINE, MANY_BLANKS, Malformed, Oversized, says_close
 from ._http11_request import RequestHead
 from ._http11_response import CHUNKED, UNTIL_CLOSE, ResponseHead
 
@@ -83,7 +83,7 @@ def connection_after(request: RequestState, sent: int, finished: bool, max_head_
 class LibraryReader:
     """Reads the head of one response, from its first byte."""
 
-    __slots__ = ("_connection", "_informational", "_limits", "_method", "_received")
+    __slots__ = ("_connection", "_informational", "_limits", "_method", "_received", "_unseen")
 
     def __init__(self, connection: h11.Connection, method: str, limits: Limits) -> None:
         self._connection = connection
@@ -91,6 +91,7 @@ class LibraryReader:
         self._limits = limits
         self._informational = 0
         self._received = 0
+        self._unseen = b""  # what came, as far as `_check_blanks` has to look at it
 
     @property
     def pending(self) -> bytes:
@@ -100,8 +101,10 @@ class LibraryReader:
     def read_head(self, data: bytes) -> ResponseHead | None:
         """The final head if it is there now; 1xx are passed over, a bounded number. Raises Malformed."""
         self._received += len(data)
+        self._unseen += data
         self._connection.receive_data(data)
         while True:
+            self._check_blanks()
             event = _next_event(self._connection, self._limits)
             if not isinstance(event, h11.Response | h11.InformationalResponse):
                 return None
@@ -110,6 +113,14 @@ class LibraryReader:
             if isinstance(event, h11.Response):
                 return self._final(event)
             self._count(event)
+
+    def _check_blanks(self) -> None:
+        """Look at the next head, before h11 does. Raises Malformed."""
+        seen = self._unseen
+        end = BLANK_LINE.search(seen)
+        if MANY_BLANKS.search(seen, 0, len(seen) if end is None else end.start()):
+            raise Malformed("The response's head has more than a thousand blanks in a row")
+        self._unseen = seen[len(seen.rstrip(b" \t\r\n")) if end is None else end.end() :]
 
     def _count(self, event: h11.InformationalResponse) -> None:
         if event.status_code == 101:
