@@ -115,7 +115,7 @@ def draw_plan(random: Random, number: int, count: int, *, calm: bool, posts: boo
         size=random.choice((0, 10, 1000, random.randrange(30_000), random.randrange(30_000), LARGE)),
         upload=0 if method == "GET" else random.choice((0, 10, 1000, random.randrange(100_000))),
         body=random.choice(("bytes", "bytes", "file", "iterator", "async")),
-        answer=random.choice(("plain", "plain", "streamed", "slow", "redirect", "early")),
+        answer=random.choice(("plain", "plain", "streamed", "slow", "redirect", "early", "echo")),
         timeout=NO_LIMITS if calm else timeout,
         streams=random.random() < 0.2,
         expects=random.random() < 0.05,
@@ -195,6 +195,7 @@ class Run:
                 server = HTTP2Server(self.answer, delay=delay, max_streams=(1, 20), dies=dies)
             self.simulation.serve(host, 80, server)
             self.simulation.serve(host, 81, answer_early)
+            self.simulation.serve(host, 82, self.echo)
 
     def pool(self) -> http3.ConnectionPool:
         """With limits of its own, drawn like everything else."""
@@ -232,6 +233,8 @@ class Run:
         if kind == "slow":
             await self.simulation.sleep(self.simulation.random.uniform(0, 3))
         uploaded = request.read()
+        if kind == "echo":
+            return http3.AsyncResponse(200, headers=headers, content=uploaded)
         headers["X-Uploaded"] = str(len(uploaded))
         if uploaded != content(mark, len(uploaded)):
             self.wrong.append(f"{mark}: the server got another body")
@@ -240,6 +243,32 @@ class Run:
             pause = self.simulation.random.choice((0.0, 0.05))
             return http3.AsyncResponse(200, headers=headers, content=SlowPieces(self.simulation, data, pause))
         return http3.AsyncResponse(200, headers=headers, content=data)
+
+    async def echo(self, connection: ServerConnection) -> None:
+        """Over HTTP/1.1, begin to answer before the body is there, and send back each piece of it."""
+        while True:
+            head = await connection.read_until(b"\r\n\r\n")
+            mark = head.split(b" ")[1].split(b"?")[0].split(b"/")[2]
+            self.executed[mark.decode()] += 1
+            answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Mark: %b\r\n\r\n"
+            await connection.write(answer % mark)
+            fields = dict(line.lower().split(b": ", 1) for line in head[:-4].split(b"\r\n")[1:])
+            is_chunked = b"transfer-encoding" in fields
+            left = int(fields.get(b"content-length", b"0"))
+            while left or is_chunked:
+                if is_chunked and not left:
+                    left = int(await connection.read_until(b"\r\n"), 16)
+                    if not left:
+                        await connection.read_until(b"\r\n")
+                        break
+                piece = await connection.read(left)
+                if not piece:
+                    return
+                left -= len(piece)
+                await connection.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                if is_chunked and not left:
+                    await connection.read_exactly(2)
+            await connection.write(b"0\r\n\r\n")
 
     # The clients.
 
@@ -309,8 +338,8 @@ class Run:
         return room >= ROOMY or (self.version == "HTTP/1.1" and plan.upload < room)
 
     def url(self, plan: Plan) -> str:
-        """Where it goes: an early answer over HTTP/1.1 has a server of its own."""
-        port = ":81" if plan.answer == "early" and self.version == "HTTP/1.1" else ""
+        """Where it goes: over HTTP/1.1 early answers have servers of their own."""
+        port = {"early": ":81", "echo": ":82"}.get(plan.answer, "") if self.version == "HTTP/1.1" else ""
         return f"http://{plan.host}{port}/{plan.answer}/{plan.mark}?{plan.size}"
 
     def body(self, plan: Plan) -> Any:
@@ -320,7 +349,9 @@ class Run:
         data = content(plan.mark, plan.upload)
         if plan.body == "file":
             return io.BytesIO(data)
-        if plan.body == "iterator":
+        # A small body in memory goes out in one write, for which a kernel has room, unlike the one simulated:
+        # a server that echoes would wait for us to read.
+        if plan.body == "iterator" or (plan.answer == "echo" and plan.body == "bytes"):
             return Pieces(data)
         return SlowPieces(self.simulation, data, 0.01) if plan.body == "async" else data
 
@@ -328,7 +359,8 @@ class Run:
         """Compare the answer with what it must be. Raises Wrong."""
         if response.headers.get("x-mark") != plan.mark:
             raise Wrong(f"{plan.mark}: an answer with the mark {response.headers.get('x-mark')}")
-        expected = content(plan.mark, plan.size) if response.status_code == 200 else b"too large"
+        size = plan.upload if plan.answer == "echo" else plan.size
+        expected = content(plan.mark, size) if response.status_code == 200 else b"too large"
         if plan.streams and len(plan.mark) % 2:
             first = await anext(response.stream(), b"")
             if not expected.startswith(first):

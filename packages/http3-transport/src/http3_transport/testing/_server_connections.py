@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._interfaces import Stream, Waiter
 from .._tls import READ_SIZE, TLSStream
-from .._tls_state import TLSState
+from .._tls_state import TLSFacts, TLSState
 from ._virtual_backend import VirtualStream, VirtualWaiter
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ class ServerTLSState(TLSState):
         self._incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self.outgoing, server_side=True)
+        self._name = ""
+        self.facts = TLSFacts()
         self._failure = None
         self.got_close_notify = self.has_input = False
 
