@@ -57,6 +57,12 @@ VARIANTS: dict[str, tuple[str, bytes, bytes]] = {
     "raw deflate": ("deflate", raw_deflate(TEXT), TEXT),
     "every member": ("gzip", gzip.compress(b"one ") + gzip.compress(b"two"), b"one two"),
     "padding": ("gzip", gzip.compress(b"padded") + bytes(512), b"padded"),
+    "a line feed behind gzip": ("gzip", gzip.compress(b"one") + b"\n", b"one"),
+    "a line feed behind zlib": ("deflate", zlib.compress(b"one") + b"\r\n", b"one"),
+    "a line feed behind raw deflate": ("deflate", raw_deflate(b"one") + b"\n", b"one"),
+    "a line feed behind brotli": ("br", brotli.compress(b"one") + b"\n", b"one"),
+    "a line feed behind zstd": ("zstd", zstd.compress(b"one") + b"\n", b"one"),
+    "padding between members": ("gzip", gzip.compress(b"one ") + b"\0\n" + gzip.compress(b"two"), b"one two"),
     "two in a row": ("deflate, gzip", gzip.compress(zlib.compress(b"twice")), b"twice"),
     "five in a row": (
         "gzip,gzip,gzip,gzip,gzip",
@@ -85,7 +91,8 @@ BROKEN: dict[str, tuple[str, bytes]] = {
     **{f"not {coding}": (coding, b"this is not compressed at all") for coding in PACK},
     "cut raw deflate": ("deflate", raw_deflate(TEXT)[:-7]),
     "bad checksum": ("gzip", gzip.compress(TEXT)[:-8] + bytes(8)),
-    "rubbish behind gzip": ("gzip", gzip.compress(b"x") + b"rubbish"),
+    **{f"rubbish behind {coding}": (coding, PACK[coding](TEXT) + b"rubbish") for coding in PACK},
+    **{f"a byte behind {coding}": (coding, PACK[coding](TEXT) + b"x") for coding in PACK},
     "cut second member": ("gzip", gzip.compress(b"one") + gzip.compress(TEXT)[:-4]),
     "six in a row": ("gzip,gzip,gzip,gzip,gzip,gzip", gzip.compress(b"")),
 }
@@ -99,6 +106,8 @@ async def test_broken_or_cut_data(world: World, plain: Site, case: str) -> None:
     error = await raised(http3.DecodingError, lambda: client.get(url))
     assert isinstance(error, http3.RequestError)
     assert plain.url in str(error)
+    assert ("data after the end of the" in str(error)) == ("behind" in case or case == "not br")
+    assert error.delivery == "maybe_processed"
     assert error.request.url.path == "/answer"
     streamed = await do(client.get(url, stream=True))
     with pytest.raises(http3.DecodingError):

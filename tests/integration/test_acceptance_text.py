@@ -33,6 +33,10 @@ CASES: list[tuple[bytes, str, str]] = [
     ("日本".encode("euc-jp"), 'text/plain; charset="EUC-JP"', "日本"),
     (CAFE.encode(), "text/plain; charset=martian-8", CAFE),
     (CAFE.encode(), "application/json", CAFE),
+    (b"+ADw-script+AD4-", "text/html; charset=utf-7", "+ADw-script+AD4-"),
+    (b"\\u0041", "text/plain; charset=unicode_escape", "\\u0041"),
+    (b"Nopq", "text/plain; charset=rot13", "Nopq"),
+    ("日本".encode("cp932"), "text/plain; charset=x-sjis", "日本"),
     (b"ok \xff", "text/plain; charset=utf-8", "ok \ufffd"),
     (b"", "text/plain", ""),
 ]
@@ -134,3 +138,23 @@ async def test_a_response_made_by_hand(world: World) -> None:
     html = await do(client.get("/html"))
     assert (html.text, html.headers["content-type"]) == ("<p>é", "text/html; charset=utf-8")
     assert (await do(client.get("/text"))).text == "é"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        (b"<html>no such page", "text/html", "Expecting value: line 1 column 1 (char 0)"),
+        (b"[" * 20_000, "application/json", "Nested too deeply"),
+        (b'"\xe9"', "application/json; charset=utf-8", "Not in utf-8"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_json_that_is_none(
+    world: World, plain: Site, body: bytes, kind: str, message: str, stream: bool
+) -> None:
+    response = await do(world.client(plain).get(url(plain, body, kind), stream=stream))
+    error = await raised(http3.JSONDecodeError, response.json)
+    assert isinstance(error, json.JSONDecodeError)
+    assert message in str(error)
+    assert f"GET {plain.url}" in str(error)
+    assert f"(200, Content-Type '{kind}')" in str(error)
