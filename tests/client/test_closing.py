@@ -411,6 +411,22 @@ def test_no_thread_for_a_blocking_dispatcher(monkeypatch: pytest.MonkeyPatch) ->
     trio.run(main)
 
 
+def test_no_thread_for_a_request_of_a_blocking_dispatcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        async with AsyncClient(dispatch=Blocking()) as client:
+            with monkeypatch.context() as patch:
+                patch.setattr(threading.Thread, "start", refuse)
+                with pytest.raises(RuntimeError, match="no thread could be started for it"):
+                    await client.get("http://h/")
+            assert (await client.get("http://h/")).ok
+
+    asyncio.run(main())
+    trio.run(main)
+
+
 def test_a_close_that_is_cancelled_may_be_called_again() -> None:
     class Slow(Suspending):
         hangs = True

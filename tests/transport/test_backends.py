@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import gc
 import re
@@ -129,17 +128,6 @@ def test_a_lookup_that_breaks_lets_nobody_hang(resolver: Resolver, monkeypatch: 
     resolver.answer.set()
     with pytest.raises(OSError, match="lookup failed"):
         drive(BlockingBackend().resolve("bad.test", 80, 5.0))
-
-
-def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(function: object, args: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(_thread, "start_new_thread", refuse)
-        with pytest.raises(RuntimeError):
-            drive(BlockingBackend().resolve("localhost", 80, 5.0))
-    assert drive(BlockingBackend().resolve("localhost", 80, 5.0))
 
 
 def test_a_forked_child_starts_lookups_anew(resolver: Resolver) -> None:

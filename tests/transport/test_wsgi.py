@@ -1124,3 +1124,21 @@ def test_where_there_are_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert asyncio.run(main(data=pieces())) == b"one\ntwo\n"
     assert asyncio.run(main(data=b"whole")) == b"whole"
+
+
+def test_where_no_thread_can_be_started(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync client needs none."""
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    async def main() -> bytes:
+        return (await fetch(runtime, echo, "POST", data=b"whole")).content
+
+    if runtime.name == "blocking":
+        assert runtime.run(main) == b"whole"
+    else:
+        with pytest.raises(RuntimeError, match="none could be started"):
+            runtime.run(main)

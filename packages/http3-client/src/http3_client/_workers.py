@@ -279,8 +279,16 @@ def _drop(response: ResponseState) -> None:
 
 
 def _start(talk: _Talk) -> None:
+    """Raises RuntimeError where no thread can be had."""
     import contextvars
     import threading
 
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(talk.run_thread,), name="http3-dispatch", daemon=True).start()
+    run = contextvars.copy_context().run
+    thread = threading.Thread(target=run, args=(talk.run_thread,), name="http3-dispatch", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as exc:
+        raise RuntimeError(
+            "This AsyncClient has a dispatcher that blocks, and no thread could be started for it. "
+            "Use Client, or pass an AsyncDispatcher as dispatch="
+        ) from exc

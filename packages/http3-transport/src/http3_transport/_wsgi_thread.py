@@ -57,9 +57,17 @@ class Worker:
         self._error: BaseException | None = None
 
     def start(self, last: Callable[[], None]) -> None:
-        """Start the thread, with the caller's context variables. ``last`` is what it does before it ends."""
-        context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(self._live, last), name="http3-app", daemon=True).start()
+        """Start the thread, with the caller's context variables. ``last`` is what it does before it ends.
+
+        Raises RuntimeError where no thread can be had."""
+        run = contextvars.copy_context().run
+        thread = threading.Thread(target=run, args=(self._live, last), name="http3-app", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as exc:
+            raise RuntimeError(
+                "A WSGI application under AsyncClient runs in a thread, and none could be started. Use Client"
+            ) from exc
 
     # In the thread.
 

@@ -1,9 +1,12 @@
 """Name lookup that cannot hang its caller.
 
-`getaddrinfo` blocks for as long as the resolver likes and can't be interrupted. So it runs on a thread of
-ours that nobody joins at exit, as one of an executor would be; who waits for it too long walks away.
-Literal addresses need no lookup and start no thread. Equal lookups under way at the same time share
-one thread: a resolver that hangs would otherwise pile them up.
+`getaddrinfo` blocks for as long as the resolver likes and can't be interrupted. So it runs on threads of ours
+that nobody joins at exit, as those of an executor would be; who waits for it too long walks away. There are
+`WORKERS` of them at most; other names wait in line, first come, first served. A thread with a lookup that
+everybody has walked away from counts no longer, after a while and up to `MOST` in all, so that a resolver
+that hangs does not stop the line for good. Where no thread can be had the lookup is done in place.
+
+Literal addresses need no lookup and start no thread. Equal lookups under way at the same time share one.
 """
 
 from __future__ import annotations
@@ -12,37 +15,60 @@ import _thread
 import os
 import socket
 import threading
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from .._interfaces import Address, OperationTimeout, Waiter
 
+if TYPE_CHECKING:
+    from .._interfaces import Clock
+
+WORKERS = 40
+"""Lookups that run at a time. (trio's limit for threads.)"""
+
+GRACE = 1.0
+"""Seconds that a lookup counts among them also if nobody waits for it. Else a crowd that gives up at the same
+time would have a thread started for each of those in line, who give up as well."""
+
+LINE_SLICE = 0.5
+"""Seconds between two looks of those in line whether a place has become free."""
+
+MOST = 256
+"""Threads in all, with those whose lookups nobody waits for any more."""
+
+STALE = 5.0
+"""Seconds after which a lookup that still runs is not joined by others: it may hang, and the resolver be well
+again."""
+
 
 class Lookup:
-    """One call of getaddrinfo under way, and those who wait for it."""
+    """One call of getaddrinfo under way or in line, and those who wait for it. ``now`` is a clock."""
 
-    __slots__ = ("_key", "_outcome", "_waiters")
+    __slots__ = ("_began", "_key", "_outcome", "_waiters")
+
+    now: Clock = staticmethod(time.monotonic)
 
     def __init__(self, key: tuple[str, int]) -> None:
         self._key = key
+        self._began: float | None = None
         self._outcome: Sequence[Address] | Exception | None = None
         self._waiters: list[Waiter] = []
 
-    def start(self) -> None:
-        """Run it on a thread of its own. Not a `threading.Thread`, which waits until it runs (-50 us)."""
-        _thread.start_new_thread(self._run, ())
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Ask the system, and tell those who wait."""
         try:
             self._outcome = get_addresses(*self._key)
         except (OSError, ValueError) as exc:  # ValueError: UnicodeError from the name's encoding
             self._outcome = exc
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - those who wait are told
             self._outcome = OSError(f"the lookup failed: {exc!r}")
-            raise
         finally:
             with _lock:
                 if _under_way.get(self._key) is self:
                     del _under_way[self._key]
+                _running.pop(self, None)
                 waiters, self._waiters = self._waiters, []
             for waiter in waiters:
                 waiter.set()
@@ -57,23 +83,41 @@ class Lookup:
         assert outcome is not None
         return outcome
 
+    def begin(self) -> Lookup:
+        """It leaves the line."""
+        self._began = self.now()
+        return self
+
+    @property
+    def has_begun(self) -> bool:
+        """False while it is in line."""
+        return self._began is not None
+
+    def has_run_for(self, seconds: float) -> bool:
+        """True if it runs for so long."""
+        return self._began is not None and self.now() - self._began >= seconds
+
+    @property
+    def counts(self) -> bool:
+        """True while it takes one of the places."""
+        return bool(self._waiters) or not self.has_run_for(GRACE)
+
     @classmethod
     def join(cls, host: str, port: int, waiter: Waiter) -> Lookup:
         """The lookup of this name that is under way, or a new one; ``waiter`` is set when it is done."""
         key = (host, port)
         with _lock:
             lookup = _under_way.get(key)
-            is_new = lookup is None
-            if lookup is None:
+            if lookup is None or lookup.has_run_for(STALE):
                 lookup = _under_way[key] = cls(key)
+                _line[lookup] = None
             lookup._waiters.append(waiter)
-        if is_new:
-            try:
-                lookup.start()
-            except BaseException:  # no more threads, or an interrupt: nobody would ever finish it
-                with _lock:
-                    _under_way.pop(key, None)
-                raise
+        try:
+            if not start_workers():
+                work_here()
+        except BaseException:  # an interrupt
+            lookup.leave(waiter)
+            raise
         return lookup
 
     def leave(self, waiter: Waiter) -> None:
@@ -81,17 +125,83 @@ class Lookup:
         with _lock:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
+            if not self._waiters and self in _line:
+                del _line[self]
+                if _under_way.get(self._key) is self:
+                    del _under_way[self._key]
+
+
+class Worker:
+    """A thread that runs what is in line."""
+
+    __slots__ = ()
+
+    def live(self) -> None:
+        """The thread's whole life."""
+        while (lookup := self._next()) is not None:
+            lookup.run()
+            del lookup
+
+    def _next(self) -> Lookup | None:
+        with _lock:
+            if not _line or busy_workers() >= WORKERS:
+                _workers.discard(self)
+                return None
+            lookup, _ = _line.popitem(last=False)
+            _running[lookup] = None
+            return lookup.begin()
 
 
 _lock = threading.Lock()
 _under_way: dict[tuple[str, int], Lookup] = {}
+_line: OrderedDict[Lookup, None] = OrderedDict()
+"""Those that have not begun."""
+_running: dict[Lookup, None] = {}
+_workers: set[Worker] = set()
+"""All threads, from before they start."""
+
+
+def busy_workers() -> int:
+    """With the lock: how many of the places are taken."""
+    return sum(lookup.counts for lookup in _running)
+
+
+def start_workers() -> bool:
+    """Start the threads that are wanted for what is in line; False where one is, and can't be had."""
+    while True:
+        with _lock:
+            idle = len(_workers) - len(_running)  # they are about to look for work
+            is_wanted = len(_line) > idle and busy_workers() + idle < WORKERS and len(_workers) < MOST
+            if not is_wanted:
+                return True
+            worker = Worker()
+            _workers.add(worker)
+        try:
+            _thread.start_new_thread(worker.live, ())
+        except RuntimeError:  # there are too many, or the interpreter is about to end
+            _workers.discard(worker)
+            return False
+        except BaseException:
+            _workers.discard(worker)
+            raise
+
+
+def work_here() -> None:
+    """Run what is in line, in the thread that could not start another one, unless one lives that will."""
+    while True:
+        with _lock:
+            if not _line or busy_workers() or len(_workers) > len(_running):
+                return
+            lookup, _ = _line.popitem(last=False)
+        lookup.begin().run()
 
 
 def _start_anew() -> None:
     """In a forked child: the threads are gone, and the lock may be held by one of them."""
     global _lock
     _lock = threading.Lock()
-    _under_way.clear()
+    for found in (_under_way, _line, _running, _workers):
+        found.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -110,12 +220,19 @@ async def look_up(
         return [address]
     waiter = make_waiter()
     lookup = Lookup.join(host, port, waiter)
+    left = timeout
     try:
-        if not await waiter.wait(timeout):
+        while not lookup.has_begun and (left is None or left > LINE_SLICE):
+            if await waiter.wait(LINE_SLICE):
+                return lookup.result()
+            left = None if left is None else left - LINE_SLICE
+            start_workers()  # a place may have become free without a word
+        if not await waiter.wait(left):
             raise OperationTimeout
     finally:
         if not waiter.is_set:
             lookup.leave(waiter)
+            start_workers()
     return lookup.result()
 
 
