@@ -216,6 +216,64 @@ def test_a_replay_shares_an_http2_connection_only_if_that_is_newer() -> None:
     assert entry_of(ask(state, multiplexes=True, newer_than=failed_at)).connection is newer
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_replay_is_served_when_those_before_it_leave_that_could_not_be(count: int) -> None:
+    """They needed a newer connection than there is; for this one it is new enough."""
+    state = PoolState(PoolLimits(hard_limit=1))
+    first = ask(state, multiplexes=True)
+    state.leave(first, now=0.0)  # the opening failed
+    holder = ask(state, multiplexes=True)
+    newest = opened(state, holder, stream_limit=10)
+    before = [ask(state, multiplexes=True, newer_than=state.serial) for _ in range(count)]
+    behind = [ask(state, multiplexes=True, newer_than=state.serial - 1) for _ in range(2)]
+    assert [ticket.entry for ticket in (*before, *behind)] == [None] * (count + 2)
+    for ticket in before:
+        assert behind[0].entry is None
+        state.leave(ticket, now=1.0)
+    for ticket in behind:
+        assert entry_of(ticket).connection is newest
+        assert ticket.waiter is not None
+        assert ticket.waiter.is_set
+
+
+def test_who_waits_is_served_when_a_connection_carries_more() -> None:
+    state = PoolState(PoolLimits(hard_limit=1))
+    holder = ask(state, multiplexes=True)
+    connection = opened(state, holder, stream_limit=2)
+    second = ask(state, multiplexes=True)
+    waiting = [ask(state, multiplexes=True) for _ in range(3)]
+    assert entry_of(second).connection is connection
+    connection.stream_limit = 4
+    state.settled(entry_of(holder))
+    assert [ticket.entry is not None for ticket in waiting] == [True, True, False]
+    connection.stream_limit = 1
+    state.settled(entry_of(holder))
+    state.leave(second, now=1.0)
+    assert waiting[2].entry is None
+    connection.stream_limit = 100
+    state.settled(entry_of(holder))
+    assert entry_of(waiting[2]).connection is connection
+
+
+def test_nobody_waits_for_long_for_what_a_new_connection_carries() -> None:
+    state = PoolState(PoolLimits())
+    pioneer = ask(state, multiplexes=True)
+    mute = FakeConnection(1)
+    mute.multiplexes, mute.is_settled = True, False
+    state.opened(pioneer, mute)
+    entry = entry_of(pioneer)
+    entry.opened_at = 10.0
+    second, third = ask(state, multiplexes=True), ask(state, multiplexes=True)
+    assert second.entry is None
+    state.pass_by(entry.route, 9.9)
+    assert second.entry is None
+    state.pass_by(entry.route, 10.0)
+    assert entry_of(second).connection is None  # it may open another one
+    assert third.entry is None
+    shared = opened(state, second, stream_limit=10)
+    assert entry_of(third).connection is shared
+
+
 def test_idle_connections_beyond_the_soft_limit_are_closed_oldest_first() -> None:
     state = PoolState(PoolLimits(soft_limit=1))
     tickets = [ask(state), ask(state)]

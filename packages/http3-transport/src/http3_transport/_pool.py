@@ -309,7 +309,8 @@ class ConnectionPool(AsyncDispatcher):
                     raise timeout_error(request, "pool", limit, Delivery.NOT_SENT)
                 waiter = ticket.waiter
                 assert waiter is not None
-                await waiter.wait(longest if left is None else min(left, longest))
+                if not await waiter.wait(longest if left is None else min(left, longest)):
+                    books.look_for_room(ticket)
         except TotalTimeout as exc:
             if exc.delivery is not None:
                 raise

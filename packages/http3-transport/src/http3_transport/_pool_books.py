@@ -199,6 +199,20 @@ class Books:
             self.state.settled(entry)
         self._close_discarded()
 
+    def look_for_room(self, ticket: Ticket) -> None:
+        """For one in line: read what HTTP/2 connections have to say that nobody reads just now, as the
+        responses on them are not asked for more. Their servers may allow more streams meanwhile."""
+        with self._lock:
+            entries = [] if ticket.route is None else list(ticket.route.entries)
+        for entry in entries:
+            connection = entry.connection
+            if isinstance(connection, HTTPConnection) and connection._http2 is not None:
+                try:
+                    connection._http2.look()
+                except BaseException:
+                    connection.abort()
+                    raise
+
     def tend_idle(self, *, look: bool = False) -> None:
         """Close the idle connections that are due, or over; ``look`` at each first. In the loop's thread."""
         if look:
