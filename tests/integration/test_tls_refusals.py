@@ -139,6 +139,34 @@ async def test_a_client_certificate_that_is_not_accepted(
         await do(client.close())
 
 
+def extending(world: World) -> http3.ConcurrencyBackend:
+    """A backend of the user's own, in the shape of http3 0.6.7, which leaves the work to one of ours."""
+    ours: dict[str, Callable[[], http3.ConcurrencyBackend]] = {
+        "sync": http3.BlockingBackend,
+        "asyncio": http3.AsyncioBackend,
+        "trio": http3.TrioBackend,
+    }
+
+    async def connect(self: http3.ConcurrencyBackend, *args: Any, **options: Any) -> Any:
+        return await ours[world.name]().connect(*args, **options)
+
+    kind: Callable[[], http3.ConcurrencyBackend] = type(
+        "Extended", (type(ours[world.name]()),), {"connect": connect}
+    )
+    return kind()
+
+
+@pytest.mark.parametrize("upload", ["none", "large"])
+async def test_a_client_certificate_that_is_not_accepted_on_a_backend_of_the_users(
+    world: World, doorkeeper: Doorkeeper, authority: Authority, version: str, upload: str
+) -> None:
+    for _ in range(RUNS):
+        client = world.client(verify=authority.ca_file, http_versions=(version,), backend=extending(world))
+        error = await raised(http3.TLSError, client.post, doorkeeper.url, data=UPLOADS[upload]())
+        assert "certificate required" in str(error)
+        await do(client.close())
+
+
 @pytest.mark.parametrize("shown", ["missing", "foreign"])
 async def test_a_client_certificate_that_is_not_accepted_with_tls_1_2(
     world: World, authority: Authority, version: str, foreign_cert: str, shown: str

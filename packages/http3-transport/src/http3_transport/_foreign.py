@@ -2,8 +2,8 @@
 
 Such a `ConcurrencyBackend` offers one thing we need: ``connect`` with its reader and writer. Waiting and
 sleeping are done by our own backend for the async library that runs. A reader can't be asked whether
-something has arrived, so a connection that the server closed while idle shows only when it is used, and an
-early answer during an upload only at its end.
+something has arrived, unless it is one of ours, so a connection that the server closed while idle shows only
+when it is used, and an early answer during an upload only at its end.
 
 TLS is the user's business as well, and ``connect`` may have gone to another host. Where its writer or reader
 reports the TLS object, the URL's host is looked for in the certificate before anything is sent.
@@ -145,13 +145,14 @@ class ForeignBackend:
 class ForeignStream:
     """A reader and a writer of the user's as a `Stream` of ours."""
 
-    __slots__ = ("_closed", "_generation", "_reader", "_writer", "alpn_protocol")
+    __slots__ = ("_closed", "_generation", "_look", "_reader", "_writer", "alpn_protocol")
 
     is_truncated = False
     has_unsent = False
 
     def __init__(self, reader: BaseReader, writer: BaseWriter, alpn: str | None) -> None:
         self._reader = reader
+        self._look: Callable[[int], bytes | None] | None = getattr(reader, "_read_nowait", None)
         self._writer = writer
         self._generation = _process.generation
         self._closed = False
@@ -171,8 +172,11 @@ class ForeignStream:
             raise timed_out(exc) from exc
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
-        """A reader can't be asked."""
-        return None
+        """A reader can't be asked, unless it is one of ours (of a backend that extends one of ours)."""
+        if self._look is None:
+            return None
+        self._check()
+        return self._look(max_bytes)
 
     async def write(self, data: bytes | memoryview, timeout: float | None) -> None:
         """Bytes to the user's writer."""

@@ -40,6 +40,10 @@ class StreamReader(BaseReader):
         except OperationTimeout as exc:
             raise ReadTimeout(f"No byte arrived for {limit} s (read_timeout)") from exc
 
+    def _read_nowait(self, n: int) -> bytes | None:
+        """As `Stream.read_nowait`."""
+        return self._stream.read_nowait(n)
+
 
 class StreamWriter(BaseWriter):
     """The writing half of a `Stream`; it tells of its TLS as asyncio's do."""
