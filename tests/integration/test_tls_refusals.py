@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 import http3
 from hostile_peers import reset, watched
 from http3_transport.testing import HTTP2Frames, ScriptedConnection, ScriptedServer, response_bytes
+from integration.test_backends_elsewhere import Legacy, LikeAsyncio
 from servers import Authority, RawServer, answer, answering
 from worlds import World, collect, do, raised
 
@@ -427,6 +428,25 @@ async def test_a_common_name_alone_does_not_count(
         assert isinstance(error.__cause__, ssl.SSLCertVerificationError)
     if trust == "a context":
         assert verify.hostname_checks_common_name  # it is the user's, and is not changed
+
+
+async def test_a_common_name_alone_does_not_count_where_the_backend_does_tls(
+    issuer: Issuer, world: World
+) -> None:
+    if world.name != "asyncio":
+        pytest.skip("asyncio's streams need asyncio")
+    context = ssl.create_default_context(cafile=issuer.ca_file)
+    for alternatives, is_good in (((), False), ((x509.DNSName("localhost"),), True)):
+        server_side = issuer.server_context("localhost", *alternatives, alpn="http/1.1")
+        with ScriptedServer(serve_http, ssl_context=server_side) as server:
+            url = f"https://localhost:{server.port}/"
+            backend = Legacy(LikeAsyncio, "localhost")
+            for verify in (context, issuer.ca_file):
+                client = world.client(verify=verify, backend=backend, http_versions=("HTTP/1.1",))
+                if is_good:
+                    assert (await do(client.get(url))).status_code == 200
+                else:
+                    await raised(http3.TLSError, client.get, url)
 
 
 async def test_a_context_that_checks_no_names(world: World, issuer: Issuer, version: str) -> None:

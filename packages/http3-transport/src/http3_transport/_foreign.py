@@ -248,7 +248,9 @@ def _fault_of(tls: Any, host: str) -> str | None:
     """What is wrong with the certificate, seen from the host; None if nothing is."""
     context = getattr(tls, "context", None)
     asked = getattr(tls, "server_hostname", None)
-    if asked is not None and asked.lower() == host.strip("[]") and getattr(context, "check_hostname", False):
+    is_strict = not getattr(context, "hostname_checks_common_name", True)  # a common name does not count
+    compares = is_strict and getattr(context, "check_hostname", False)
+    if compares and asked is not None and asked.lower() == host.strip("[]"):
         return None  # OpenSSL has compared them
     certificate = tls.getpeercert()
     if not certificate:
