@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import http3_client
-from client_worlds import Site, World
+from client_worlds import Site, World, redirect
 from http3_models import (
     DEFAULT_POOL_LIMITS,
     DEFAULT_TIMEOUT_CONFIG,
@@ -55,6 +55,66 @@ def test_each_verb_takes_every_option(world: World, verb: str) -> None:
     assert sent.headers["x-one"] == "1"
     assert sent.headers["cookie"] == "c=2"
     assert sent.headers["authorization"] == "Basic dXNlcjpzZWNyZXQ="
+
+
+@pytest.mark.parametrize(
+    ("options", "url", "params", "sent"),
+    [
+        ({}, "https://h/", "q=%D6%D0", "https://h/?q=%D6%D0"),
+        ({}, "https://h/?a=%D6", "flag", "https://h/?a=%D6&flag"),
+        ({"params": "q=%D6%D0&flag"}, "https://h/", None, "https://h/?q=%D6%D0&flag"),
+        ({"params": "q=%D6%D0&flag"}, "https://h/", {"a": "1"}, "https://h/?q=%D6%D0&flag&a=1"),
+        ({"params": "q=%D6%D0&flag"}, "https://h/", "q=%D0", "https://h/?flag&q=%D0"),
+        ({"params": {"a": b"\xd6"}}, "https://h/?z=%FF", "b=%20", "https://h/?z=%FF&a=%D6&b=%20"),
+        ({"base_url": "https://h/v1?k=%D6%D0"}, "x?flag", "q=%D6", "https://h/v1/x?k=%D6%D0&flag&q=%D6"),
+    ],
+)
+def test_params_as_text_are_sent_byte_for_byte(
+    world: World, options: dict[str, Any], url: str, params: Any, sent: str
+) -> None:
+    site = Site()
+    session = world.session(site, **options)
+    session.get(url, params=params)
+    session.get(url, params=None if params is None else QueryParams(params))
+    session.send(session.client.build_request("GET", url, params=params))
+    assert site.urls == [sent] * 3
+    following = Site({"/a": redirect(sent)})
+    response = world.session(following).get("https://h/a")
+    assert str(response.url) == sent
+    assert str(QueryParams(response.url.query)) == response.url.query
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"params": {"q": "\ud800"}}, r"params\['q'\]"),
+        ({"data": {"q": "\ud800"}}, r"data\['q'\]"),
+        ({"files": {"q": ("\ud800", b"")}}, "filename of 'q'"),
+        ({"headers": {"X-Q": "\ud800"}}, "header 'X-Q'"),
+        ({"headers": {"\ud800": "1"}}, r"header '\\ud800'"),
+        ({"cookies": {"q": "\ud800"}}, "cookie 'q'"),
+        ({"cookies": {"\ud800": "1"}}, "cookie's name"),
+        ({"json": {"\ud800": 1}}, "json"),
+        ({"auth": ("\ud800", "p")}, "username"),
+        ({"auth": ("u", "\ud800")}, "password"),
+        ({"url": "https://h/\ud800"}, "Invalid URL"),
+        ({"url": "https://\ud800/"}, "Invalid URL"),
+        ({"url": "https://\ud800@h/"}, "Invalid URL"),
+    ],
+)
+def test_lone_surrogates_are_refused_and_the_field_is_named(
+    world: World, options: dict[str, Any], named: str
+) -> None:
+    session = world.session(site := Site())
+    options = dict(options)
+    url = options.pop("url", "https://h/")
+    with pytest.raises(ValueError, match=named) as caught:
+        session.post(url, **options)
+    assert not isinstance(caught.value, UnicodeError)
+    if "auth" not in options:
+        with pytest.raises(ValueError, match=named):
+            world.request_class("POST", url, **options)
+    assert not site.requests
 
 
 @pytest.mark.parametrize("empty", [{"data": {}}, {"files": {}}, {"data": [], "files": {}}, {"data": None}])

@@ -178,9 +178,42 @@ def test_wrong_arguments(arguments: dict[str, Any], message: str) -> None:
         encode_request(**arguments)
 
 
-def test_form_of_bytes_that_are_no_utf8() -> None:
-    with pytest.raises(ValueError, match=r"data\['a'\] holds bytes"):
-        encode_request(data={"a": b"\xff"})
+@pytest.mark.parametrize(
+    ("data", "form"),
+    [
+        ({"a": b"\xff\x00 +%"}, b"a=%FF%00+%2B%25"),
+        ({"a": [b"\xd6\xd0", bytearray(b"\xff"), memoryview(b"x")]}, b"a=%D6%D0&a=%FF&a=x"),
+        ([("a", b"\xff")], b"a=%FF"),
+        (QueryParams("q=%D6%D0&flag"), b"q=%D6%D0&flag"),
+    ],
+)
+def test_forms_of_bytes_that_are_no_utf8(data: Any, form: bytes) -> None:
+    assert encoded(data=data) == (form, FORM)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"data": "secret\ud800"}, "^data can't"),
+        ({"data": {"a": "secret\ud800"}}, r"^data\['a'\] can't"),
+        ({"data": {"a": ["b", "secret\udfff"]}}, r"^data\['a'\] can't"),
+        ({"data": [("a\ud800", "secret")]}, r"^data: the name 'a\\ud800' can't"),
+        ({"data": {"a": "secret\ud800"}, "files": {"f": b""}}, r"^data\['a'\] can't"),
+        ({"data": {"a\ud800": "secret"}, "files": {"f": b""}}, r"^data: the name 'a\\ud800' can't"),
+        ({"files": {"f\ud800": b"secret"}}, r"^files: the name 'f\\ud800' can't"),
+        ({"files": {"f": "secret\ud800"}}, "^files: the content of 'f' can't"),
+        ({"files": {"f": ("secret\ud800", b"")}}, "^files: the filename of 'f' can't"),
+        ({"files": {"f": ("a", b"", "text/\ud800")}}, "^files: the header 'Content-Type' of 'f' can't"),
+        ({"files": {"f": ("a", b"", None, {"X": "\ud800"})}}, "^files: the header 'X' of 'f' can't"),
+        ({"json": {"secret\ud800": 1}}, "^json: it can't"),
+        ({"json": ["secret\udfff"]}, "^json: it can't"),
+    ],
+)
+def test_lone_surrogates_are_refused_by_name(arguments: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named) as caught:
+        encode_request(**arguments)
+    assert "surrogates not allowed" in str(caught.value)
+    assert "secret" not in repr(caught.value) + repr(caught.value.__cause__)
 
 
 def test_a_text_file_is_named(tmp_path: Path) -> None:

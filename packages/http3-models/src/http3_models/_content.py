@@ -28,7 +28,9 @@ from ._bodies import (
     as_bytes,
 )
 from ._brief import brief
-from ._query import MAPPINGS, PLAIN_TYPES, encode_pairs, text_of
+from ._percent import utf8
+from ._query import MAPPINGS, PLAIN_TYPES, QueryParams, bytes_or_text, decode_octets, encode_pairs
+from ._redaction import forget_text
 
 if TYPE_CHECKING:
     from ._records import RequestBody
@@ -51,8 +53,8 @@ def encode_request(
     get no Content-Type, as in requests: only the caller knows what they are. ``files``: see `_multipart`.
     Empty mappings and lists count as not given.
 
-    Raises TypeError, naming the argument, for what does not fit, ValueError for NaN in JSON, and
-    LocalProtocolError for what must not stand in a part's header.
+    Raises TypeError, naming the argument, for what does not fit, ValueError for NaN in JSON and for a lone
+    surrogate, and LocalProtocolError for what must not stand in a part's header.
     """
     if json is not None:
         for name, other in (("data", data), ("files", files)):
@@ -78,10 +80,12 @@ def _is_given(value: object) -> bool:
 
 def _encode_data(data: object, asynchronous: bool) -> tuple[RequestBody, str | None]:
     if isinstance(data, str):
-        return BytesBody(data.encode()), None
+        return BytesBody(utf8(data, "data")), None
     if isinstance(data, (bytes, bytearray, memoryview)):
         return BytesBody(bytes(data)), None
     if isinstance(data, MAPPINGS):
+        if isinstance(data, QueryParams):
+            return _form_body(str(data))  # as they were written
         return _encode_form(form_pairs(data))
     if isinstance(data, list | tuple):
         return _encode_list(data)
@@ -108,26 +112,20 @@ def _encode_list(items: list[Any] | tuple[Any, ...]) -> tuple[RequestBody, str |
 
 
 def _encode_form(pairs: list[tuple[str, str | bytes]]) -> tuple[RequestBody, str | None]:
-    if not pairs:
-        return EMPTY_BODY, None
-    text = [(name, value if isinstance(value, str) else _utf8(name, value)) for name, value in pairs]
-    return BytesBody(encode_pairs(text).encode()), FORM_TYPE
+    return _form_body(encode_pairs(pairs, "data"))
 
 
-def _utf8(name: str, value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError as exc:
-        raise ValueError(
-            f"data[{brief(name)}] holds bytes that are no UTF-8, which a form can't carry"
-        ) from exc
+def _form_body(form: str) -> tuple[RequestBody, str | None]:
+    return (BytesBody(form.encode()), FORM_TYPE) if form else (EMPTY_BODY, None)
 
 
 def form_pairs(data: Mapping[Any, Any]) -> list[tuple[str, str | bytes]]:
     """The fields of a form: a list repeats its field, None is omitted, True and False are in lower case.
 
-    Bytes stay bytes: multipart carries any. Raises TypeError that names ``data`` and the field.
+    Bytes stay bytes. Raises TypeError that names ``data`` and the field.
     """
+    if isinstance(data, QueryParams):
+        return [(name.decode("utf-8", "replace"), value) for name, value in decode_octets(str(data))]
     multi_items: Callable[[], Iterable[tuple[Any, Any]]] = getattr(data, "multi_items", data.items)
     return _expand(multi_items())
 
@@ -145,11 +143,7 @@ def _expand(items: Iterable[tuple[Any, ...]]) -> list[tuple[str, str | bytes]]:
             continue
         values = value if isinstance(value, list | tuple | set | frozenset) else (value,)
         label = f"data[{brief(name)}]"
-        pairs += [
-            (name, one if isinstance(one, bytes) else text_of(one, label))
-            for one in values
-            if one is not None
-        ]
+        pairs += [(name, bytes_or_text(one, label)) for one in values if one is not None]
     return pairs
 
 
@@ -157,7 +151,8 @@ def _encode_json(value: object) -> bytes:
     try:
         return _json_encoder()(value).encode()
     except UnicodeEncodeError as exc:
-        raise ValueError(f"json: a lone surrogate can't be sent as UTF-8 ({exc.reason})") from exc
+        forget_text(exc)
+        raise ValueError(f"json: it can't be encoded as UTF-8: {exc.reason}") from exc
     except RecursionError as exc:
         raise ValueError("json: it is nested too deeply") from exc
     except ValueError as exc:

@@ -312,9 +312,13 @@ def check_pair(name: object, value: object) -> None:
     if not isinstance(value, str):
         raise TypeError(f"the value of cookie {brief(name)} must be a str, not {type(value).__name__}")
     if not name or "=" in name or not _can_be_sent(name):
-        raise ValueError(f"a cookie's name must not be empty nor have '=', ';' or controls: {brief(name)}")
+        raise ValueError(
+            f"a cookie's name must not be empty nor have '=', ';', controls or lone surrogates: {brief(name)}"
+        )
     if not _can_be_sent(value):
-        raise ValueError(f"the value of cookie {brief(name)} has a ';' or a control character")
+        raise ValueError(
+            f"the value of cookie {brief(name)} has a ';', a control character or a lone surrogate"
+        )
 
 
 def _can_be_sent(text: str) -> bool:
@@ -333,7 +337,8 @@ def check_path(name: str, path: object) -> None:
         raise TypeError(f"the path of cookie {brief(name)} must be a str, not {type(path).__name__}")
     if path[:1] != "/" or not _can_be_sent(path):
         raise ValueError(
-            f"the path of cookie {brief(name)} must start with '/', without ';' or controls: {brief(path)}"
+            f"the path of cookie {brief(name)} must start with '/', and have no ';', controls or lone "
+            f"surrogates: {brief(path)}"
         )
 
 

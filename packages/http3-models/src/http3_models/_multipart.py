@@ -15,6 +15,8 @@ from ._bodies import BinaryFile, BytesBody, FileBody, LeftBehindBody
 from ._brief import brief
 from ._content import form_pairs
 from ._exceptions import LocalProtocolError
+from ._percent import utf8
+from ._redaction import forget_text
 
 if TYPE_CHECKING:
     from ._records import RequestBody
@@ -104,8 +106,9 @@ def encode_multipart(data: Mapping[Any, Any], files: object) -> tuple[RequestBod
     delimiter = f"--{boundary}\r\n".encode()
     writer = _Writer()
     for name, value in form_pairs(data):
+        utf8(name, f"data: the name {brief(name)}")
         writer.add(delimiter + _head(_disposition(name, None), {}))
-        writer.add(value if isinstance(value, bytes) else value.encode())
+        writer.add(value if isinstance(value, bytes) else utf8(value, f"data[{brief(name)}]"))
         writer.add(b"\r\n")
     for name, value in _pairs(files):
         head, content = _file_part(name, value)
@@ -174,14 +177,31 @@ def _file_part(name: str, value: Any) -> tuple[bytes, bytes | FileBody]:
         raise TypeError(
             f"files: the content type of {brief(name)} must be str, not {type(content_type).__name__}"
         )
-    return _head(_disposition(name, filename), _headers(name, filename, content_type, headers)), _content(
-        name, file
-    )
+    fields = _headers(name, filename, content_type, headers)
+    utf8(name, f"files: the name {brief(name)}")
+    _check_text(filename or "", f"files: the filename of {brief(name)}")
+    for key, text in fields.items():
+        _check_text(text, f"files: the header {brief(key)} of {brief(name)}")
+    return _head(_disposition(name, filename), fields), _content(name, file)
+
+
+def _check_text(text: str, what: str) -> None:
+    """Raise ValueError for what `_head` can't encode. It can what `os.fsdecode` made of a file's name."""
+    try:
+        _octets(text)
+    except UnicodeEncodeError as exc:
+        forget_text(exc)
+        raise ValueError(f"{what} can't be encoded as UTF-8: {exc.reason}") from exc
+
+
+def _octets(text: str) -> bytes:
+    """UTF-8, and where bytes of a file's name are no UTF-8, these bytes (PEP 383)."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _content(name: str, file: object) -> bytes | FileBody:
     if isinstance(file, str):
-        return file.encode()
+        return utf8(file, f"files: the content of {brief(name)}")
     if isinstance(file, bytes | bytearray | memoryview):
         return bytes(file)
     if callable(getattr(file, "read", None)) and not hasattr(file, "__aiter__"):
@@ -219,7 +239,7 @@ def _headers(name: str, filename: str | None, content_type: str | None, headers:
 
 def _text(name: str, value: object) -> str:
     if isinstance(value, bytes):
-        return value.decode()
+        return value.decode("utf-8", "surrogateescape")  # `_octets` undoes it
     if not isinstance(value, str):
         raise TypeError(f"files: the headers of {brief(name)} must be str, not {type(value).__name__}")
     return value
@@ -254,7 +274,7 @@ def _head(disposition: str, headers: dict[str, str]) -> bytes:
             )
         lines.append(f"{name}: {value}\r\n")
     lines.append("\r\n")
-    return "".join(lines).encode("utf-8", "surrogateescape")
+    return _octets("".join(lines))
 
 
 def guess_type(filename: str) -> str:

@@ -10,11 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from ._redaction import forget_text
+
 UNRESERVED = r"A-Za-z0-9\-._~"
 """RFC 3986 section 2.3, as the inside of a character class. Escapes of these mean the plain character."""
 
 SUB_DELIMS = "!$&'()*+,;="
 """RFC 3986 section 2.2."""
+
+QUERY = f"{UNRESERVED}{SUB_DELIMS}:@/?"
+"""What a query and a fragment may hold (sections 3.4 and 3.5), as the inside of a character class."""
 
 _HEX = "0123456789abcdefABCDEF"
 _BYTES = {f"{high}{low}": int(high + low, 16) for high in _HEX for low in _HEX}
@@ -64,22 +69,25 @@ def encode_component(text: str) -> str:
     return "".join([_COMPONENT[byte] for byte in utf8(text)])
 
 
-def encode_form(text: str) -> str:
+def encode_form(text: str | bytes) -> str:
     """Encode one name or value of application/x-www-form-urlencoded; a space becomes ``+``.
 
-    Raises ValueError for a lone surrogate.
+    Bytes are taken as they are. Raises ValueError for a lone surrogate.
     """
-    if text.isalnum() and text.isascii():  # most names and values are (-0.3 us each)
-        return text
-    return "".join([_FORM[byte] for byte in utf8(text)])
+    if isinstance(text, str):
+        if text.isalnum() and text.isascii():  # most names and values are (-0.3 us each)
+            return text
+        text = utf8(text)
+    return "".join([_FORM[byte] for byte in text])
 
 
-def utf8(text: str) -> bytes:
-    """The text as UTF-8. Raises ValueError for a lone surrogate."""
+def utf8(text: str, what: str = "it") -> bytes:
+    """The text as UTF-8. Raises ValueError, which begins with ``what``, for a lone surrogate."""
     try:
         return text.encode()
     except UnicodeEncodeError as exc:
-        raise ValueError(f"UTF-8 can't express {text[exc.start]!r}: {exc.reason}") from exc
+        forget_text(exc)
+        raise ValueError(f"{what} can't be encoded as UTF-8: {exc.reason}") from exc
 
 
 def decode(text: str) -> bytes:

@@ -3,6 +3,9 @@
 Encoding is application/x-www-form-urlencoded: a space is ``+``, everything but RFC 3986's unreserved
 characters is escaped. Values become text in one place, `text_of`, so that ``params=`` and a form in
 ``data=`` can't differ.
+
+A query that is given as text stays that text: servers sign it, or read it in another encoding than UTF-8. So
+`QueryParams` hold the text of the query, and take it apart for whoever looks.
 """
 
 from __future__ import annotations
@@ -11,9 +14,9 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, Union
 
 from ._brief import brief
-from ._percent import decode, encode_form
+from ._percent import QUERY, decode, encode_form, keeping_escapes, utf8
 
-PrimitiveValue: TypeAlias = str | int | float | bool | None
+PrimitiveValue: TypeAlias = str | bytes | int | float | bool | None
 _Value: TypeAlias = PrimitiveValue | Iterable[PrimitiveValue]
 _Pair: TypeAlias = tuple[str, _Value]
 QueryParamTypes: TypeAlias = Union[
@@ -25,19 +28,41 @@ Not Iterable, which would take in dict: mypy could not tell any more what a lite
 """
 
 
-def encode_pairs(pairs: Iterable[tuple[str, str]]) -> str:
-    """``name=value&...``, percent and plus encoded, in order."""
-    return "&".join([f"{encode_form(name)}={encode_form(value)}" for name, value in pairs])
+encode_query = keeping_escapes(QUERY)
+
+
+def encode_pairs(pairs: Iterable[tuple[str, str | bytes]], label: str) -> str:
+    """``name=value&...``, percent and plus encoded, in order; bytes are encoded as they are.
+
+    Raises ValueError, which names ``label`` and the field, for a lone surrogate.
+    """
+    pairs = list(pairs)
+    try:
+        return "&".join([f"{encode_form(name)}={encode_form(value)}" for name, value in pairs])
+    except ValueError:
+        for name, value in pairs:
+            utf8(name, f"{label}: the name {brief(name)}")
+            if isinstance(value, str):
+                utf8(value, f"{label}[{brief(name)}]")
+        raise
+
+
+def decode_octets(text: str) -> list[tuple[bytes, bytes]]:
+    """The pairs of a query or form. Blank values are kept."""
+    pieces = (piece.replace("+", " ").partition("=") for piece in text.split("&") if piece)
+    return [(decode(name), decode(value)) for name, _, value in pieces]
 
 
 def decode_pairs(text: str) -> list[tuple[str, str]]:
-    """The pairs of a query or form. Blank values are kept; what is no UTF-8 becomes U+FFFD."""
-    pieces = (piece.replace("+", " ").partition("=") for piece in text.split("&") if piece)
-    return [(_decoded(name), _decoded(value)) for name, _, value in pieces]
+    """The pairs of a query or form as text; what is no UTF-8 becomes U+FFFD."""
+    octets = decode_octets(text)
+    return [(name.decode("utf-8", "replace"), value.decode("utf-8", "replace")) for name, value in octets]
 
 
 MAPPINGS = (dict, Mapping)
 """For `isinstance`, which runs Python code for an abstract class, and none for a dict."""
+
+_BYTES = (bytes, bytearray, memoryview)
 
 PLAIN_TYPES = frozenset([str, int])
 """Nearly all values are of these: `str` makes of them what `text_of` does, in a fifth of the time."""
@@ -57,33 +82,41 @@ def text_of(value: object, label: str) -> str:
     if isinstance(value, float):
         return float.__repr__(value)
     raise TypeError(
-        f"{label} must be str, int, float, bool or None, or a list of these, not {type(value).__name__}"
+        f"{label} must be str, bytes, int, float, bool or None, or a list of these, "
+        f"not {type(value).__name__}"
     )
+
+
+def bytes_or_text(value: object, label: str) -> str | bytes:
+    """As `text_of`, but bytes stay bytes."""
+    return bytes(value) if isinstance(value, _BYTES) else text_of(value, label)
 
 
 class QueryParams(Mapping[str, str]):
     """The pairs of a query, in order; a name may occur several times. Immutable.
 
     ``params``: a query as text (without ``?``), a mapping, pairs, QueryParams, or None. A list as value
-    repeats the name, None is left out, True and False become true and false. Raises TypeError for others.
+    repeats the name, None is left out, True and False become true and false, bytes are escaped as they are.
+    Raises TypeError for others, ValueError that names the parameter for a lone surrogate.
 
-    As a mapping it shows the first value of each name; `getlist` and `multi_items` show all.
+    Text stays as it was written, byte for byte (``flag`` gets no ``=``); only what a URL can't hold is
+    escaped, and a space becomes ``+``. ``str()`` is the query. As a mapping it shows the first value of each
+    name, with U+FFFD for what is no UTF-8; `getlist` and `multi_items` show all.
     """
 
-    __slots__ = ("_index", "_pairs")
+    __slots__ = ("_index", "_text")
 
-    _pairs: tuple[tuple[str, str], ...]
+    _text: str
     _index: dict[str, list[str]] | None
 
     def __init__(self, params: QueryParamTypes | None = None) -> None:
-        self._pairs = ()
+        self._text = query_of(params)
         self._index = None
-        self._pairs = pairs_of(params)
 
     def _lists(self) -> dict[str, list[str]]:
         if self._index is None:
             index: dict[str, list[str]] = {}
-            for name, value in self._pairs:
+            for name, value in decode_pairs(self._text):
                 index.setdefault(name, []).append(value)
             self._index = index
         return self._index
@@ -94,7 +127,7 @@ class QueryParams(Mapping[str, str]):
 
     def multi_items(self) -> list[tuple[str, str]]:
         """All pairs, in order; a new list."""
-        return list(self._pairs)
+        return decode_pairs(self._text)
 
     def merge(self, other: QueryParamTypes | None) -> QueryParams:
         """These pairs without the names that ``other`` has, then those of ``other``.
@@ -102,9 +135,13 @@ class QueryParams(Mapping[str, str]):
         A name that a mapping gives as None is removed.
         """
         added = QueryParams(other)
-        names = set(other) if isinstance(other, Mapping) else added.keys()
-        kept = [pair for pair in self._pairs if pair[0] not in names]
-        return QueryParams([*kept, *added._pairs])
+        names = {name for name, _ in decode_octets(added._text)}
+        if isinstance(other, Mapping):
+            names.update([name.encode("utf-8", "surrogatepass") for name in other])
+        kept = [piece for piece in self._text.split("&") if not piece or _name_of(piece) not in names]
+        merged = QueryParams()
+        merged._text = "&".join([text for text in ("&".join(kept), added._text) if text])
+        return merged
 
     def __getitem__(self, name: str) -> str:
         return self._lists()[name][0]
@@ -119,7 +156,13 @@ class QueryParams(Mapping[str, str]):
         return len(self._lists())
 
     def __bool__(self) -> bool:
-        return bool(self._pairs)
+        return bool(self._text.strip("&"))
+
+    def _octets(self) -> dict[bytes, list[bytes]]:
+        values: dict[bytes, list[bytes]] = {}
+        for name, value in decode_octets(self._text):
+            values.setdefault(name, []).append(value)
+        return values
 
     def __eq__(self, other: object) -> bool:
         """Equal if each name has the same values in the same order; the order of names does not matter."""
@@ -128,41 +171,46 @@ class QueryParams(Mapping[str, str]):
                 return NotImplemented
             try:
                 other = QueryParams(other)
-            except TypeError:
+            except (TypeError, ValueError):
                 return False
-        return self._lists() == other._lists()
+        return self._text == other._text or self._octets() == other._octets()
 
     def __hash__(self) -> int:
-        return hash(tuple(sorted((name, tuple(values)) for name, values in self._lists().items())))
+        return hash(tuple(sorted((name, tuple(values)) for name, values in self._octets().items())))
 
     def __str__(self) -> str:
-        return encode_pairs(self._pairs)
+        return self._text
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self)!r})"
+        return f"{type(self).__name__}({self._text!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self._pairs,))
+        return (type(self), (self._text,))
 
 
-def pairs_of(params: object) -> tuple[tuple[str, str], ...]:
-    """The pairs of what `QueryParams` takes. Raises TypeError for others."""
+def query_of(params: object) -> str:
+    """The query that `QueryParams` of these are. Raises TypeError and ValueError."""
     if params is None:
-        return ()
+        return ""
     if isinstance(params, QueryParams):
-        return params._pairs
+        return params._text
     if isinstance(params, str):
-        return tuple(decode_pairs(params))
+        utf8(params, "params")
+        return encode_query(params.replace(" ", "+"))
     if isinstance(params, MAPPINGS):
-        return tuple(_text_pairs(params.items()))
+        return encode_pairs(_text_pairs(params.items()), "params")
     if isinstance(params, Iterable) and not isinstance(params, (bytes, bytearray)):
-        return tuple(_text_pairs(params))
+        return encode_pairs(_text_pairs(params), "params")
     raise TypeError(f"params must be a str, a mapping, pairs or QueryParams, not {type(params).__name__}")
 
 
-def _text_pairs(items: Iterable[object]) -> list[tuple[str, str]]:
+def _name_of(piece: str) -> bytes:
+    return decode(piece.partition("=")[0].replace("+", " "))
+
+
+def _text_pairs(items: Iterable[object]) -> list[tuple[str, str | bytes]]:
     """Pairs as a caller wrote them as pairs of text: a list repeats its name, None is left out."""
-    pairs: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str | bytes]] = []
     for item in items:
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             raise TypeError(f"params must hold pairs of name and value, not {type(item).__name__}")
@@ -173,13 +221,8 @@ def _text_pairs(items: Iterable[object]) -> list[tuple[str, str]]:
         if type(value) in PLAIN_TYPES:
             pairs.append((name, str(value)))
             continue
-        several = isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping))
+        several = isinstance(value, Iterable) and not isinstance(value, (str, *_BYTES, Mapping))
         label = f"params[{brief(name)}]"
-        pairs += [
-            (name, text_of(each, label)) for each in (value if several else (value,)) if each is not None
-        ]
+        values = value if several else (value,)
+        pairs += [(name, bytes_or_text(each, label)) for each in values if each is not None]
     return pairs
-
-
-def _decoded(text: str) -> str:
-    return decode(text).decode("utf-8", "replace") if "%" in text else text

@@ -221,10 +221,10 @@ class Request(BaseRequest):
     """A request for `Client` and blocking dispatchers.
 
     ``params`` are appended to the URL's query: None is omitted, True and False are ``true`` and ``false``, a
-    list repeats its key. ``headers`` win over the automatic ones (Host, User-Agent, Accept, Accept-Encoding,
-    Connection, Content-Length or Transfer-Encoding, Content-Type), None removes one. ``cookies`` are sent
-    with this request only. At most one kind of body: ``data`` (dict for a form, str, bytes, binary file,
-    iterable of bytes), with ``files`` (multipart; ``data`` is a dict then), or ``json``.
+    list repeats its key, text is sent as it is. ``headers`` win over the automatic ones (Host, User-Agent,
+    Accept, Accept-Encoding, Connection, Content-Length or Transfer-Encoding, Content-Type), None removes one.
+    ``cookies`` are sent with this request only. At most one kind of body: ``data`` (dict for a form, str,
+    bytes, binary file, iterable of bytes), with ``files`` (multipart; ``data`` is a dict then), or ``json``.
 
     Raises InvalidURL, LocalProtocolError (what may not be sent), TypeError and ValueError (a wrong argument).
     """

@@ -16,6 +16,7 @@ from ._brief import brief
 from ._config import USER_AGENT
 from ._decoders import accept_encoding
 from ._exceptions import Delivery, LocalProtocolError
+from ._header_fields import key_of
 from ._headers import Headers
 from ._set_cookie import to_text
 from ._url import redacted
@@ -74,15 +75,7 @@ def split_headers(headers: HeaderTypes | None) -> tuple[Headers, frozenset[bytes
         (removed if is_removal else kept).append(pair)
     if not removed:
         return Headers(kept), NO_NAMES
-    return Headers(kept), frozenset([_lower(pair[0]) for pair in removed])
-
-
-def _lower(name: object) -> bytes:
-    if isinstance(name, bytes):
-        return name.lower()
-    if isinstance(name, str):
-        return name.lower().encode()
-    raise TypeError(f"a header's name must be str or bytes, not {type(name).__name__}")
+    return Headers(kept), frozenset([key_of(pair[0]) for pair in removed])
 
 
 def merged_headers(defaults: Headers | None, given: Headers, removed: frozenset[bytes]) -> Headers:

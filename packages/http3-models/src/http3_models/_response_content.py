@@ -9,6 +9,7 @@ from ._bodies import as_bytes
 from ._brief import brief
 from ._content import encode_request
 from ._headers import Headers
+from ._percent import utf8
 from ._records import ConnectionInfo, PhaseTimes, ResponseState, Timings
 from ._response_bodies import MemoryBody, abandon, settle
 
@@ -85,9 +86,9 @@ def fill(
         if not isinstance(given[name], str | None):
             raise TypeError(f"{name} must be a str, not {type(given[name]).__name__}")
     if text is not None:
-        content, content_type = text.encode(), "text/plain; charset=utf-8"
+        content, content_type = utf8(text, "text"), "text/plain; charset=utf-8"
     elif html is not None:
-        content, content_type = html.encode(), "text/html; charset=utf-8"
+        content, content_type = utf8(html, "html"), "text/html; charset=utf-8"
     elif json is not None:
         content, content_type = encode_request(json=json)[0].data, "application/json"
     else:

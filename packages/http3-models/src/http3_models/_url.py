@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypedDict, Unpack
 
 from ._exceptions import InvalidURL
 from ._percent import decode
-from ._query import encode_pairs, pairs_of
+from ._query import query_of
 from ._redaction import forget_locals, guarding_arguments
 from ._url_parse import (
     DEFAULT_PORTS,
@@ -225,7 +225,7 @@ class URL:
         return base.join(self)
 
     def _with_params(self, params: QueryParamTypes) -> URL:
-        added = encode_pairs(pairs_of(params))
+        added = query_of(params)
         if not added:
             return self
         parts = self._parts

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ._exceptions import InvalidURL
 from ._idna_host import normalise_host
-from ._percent import SUB_DELIMS, UNRESERVED, keeping_escapes, plain_escapes
+from ._percent import QUERY, SUB_DELIMS, UNRESERVED, keeping_escapes, plain_escapes
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -35,7 +35,7 @@ _BEGINNING = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:)?//")
 
 encode_userinfo = keeping_escapes(f"{UNRESERVED}{SUB_DELIMS}:")
 encode_path = keeping_escapes(f"{UNRESERVED}{SUB_DELIMS}:@/")
-encode_query = keeping_escapes(f"{UNRESERVED}{SUB_DELIMS}:@/?")
+encode_query = keeping_escapes(QUERY)
 
 _PLACEHOLDERS = ("x-oauth-basic",)
 """What is written for a password where the user name is a token (GitHub)."""
