@@ -255,6 +255,31 @@ def test_who_waits_is_served_when_a_connection_carries_more() -> None:
     assert entry_of(waiting[2]).connection is connection
 
 
+def test_an_origin_that_wants_http1_is_not_asked_over_http2_again() -> None:
+    state = PoolState(PoolLimits())
+    idle, busy, other = ask(state, multiplexes=True), ask(state, multiplexes=True), ask(state, TWO, True)
+    first = opened(state, idle, stream_limit=1)
+    first.multiplexes = True
+    opened(state, busy, stream_limit=10)
+    elsewhere = opened(state, other, stream_limit=10)
+    third = ask(state, multiplexes=True)
+    assert entry_of(third) is entry_of(busy)
+    state.leave(idle, now=1.0)
+    state.require_http11(ONE)
+    assert state.discarded == [first]
+    tickets = [ask(state, multiplexes=None) for _ in range(2)]
+    assert [entry_of(ticket).connection for ticket in tickets] == [None, None]  # each opens its own, at once
+    late = opened(state, tickets[0], stream_limit=10)  # by a handshake that had begun before
+    opened(state, tickets[1])
+    state.settled(entry_of(tickets[0]))
+    assert entry_of(ask(state, multiplexes=None)).connection is None
+    for ticket in (busy, third, tickets[0]):
+        state.leave(ticket, now=2.0)
+    assert late in state.discarded
+    assert len(state.discarded) == 3
+    assert entry_of(ask(state, TWO, True)).connection is elsewhere
+
+
 def test_nobody_waits_for_long_for_what_a_new_connection_carries() -> None:
     state = PoolState(PoolLimits())
     pioneer = ask(state, multiplexes=True)

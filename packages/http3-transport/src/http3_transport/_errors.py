@@ -39,6 +39,13 @@ EARLY = 0.005
 ProtocolErrorT = TypeVar("ProtocolErrorT", bound=ProtocolError)
 
 
+class HTTP11Required(Exception):
+    """Why an HTTP/2 server has refused a request, if that is HTTP_1_1_REQUIRED: the cause of the error."""
+
+    def __init__(self) -> None:
+        super().__init__("The server requires HTTP/1.1 (HTTP_1_1_REQUIRED, RFC 9113 section 7)")
+
+
 def timeout_error(
     request: RequestState, phase: str, limit: float | None, delivery: Delivery = Delivery.MAYBE_PROCESSED
 ) -> Timeout:

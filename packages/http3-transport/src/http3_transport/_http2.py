@@ -74,6 +74,11 @@ class HTTP2Engine(SharedStream):
         return self._state.settled
 
     @property
+    def requires_http11(self) -> bool:
+        """True once the server has said goodbye because it wants HTTP/1.1."""
+        return self._state.http11_required
+
+    @property
     def is_shared(self) -> bool:
         """True if several exchanges are under way."""
         return len(self._state.streams) > 1

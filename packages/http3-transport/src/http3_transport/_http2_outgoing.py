@@ -53,7 +53,7 @@ class Outgoing:
     __slots__ = (
         "_answers", "_first_bytes", "_h2", "_limits", "_max_streams", "_moment", "_owed", "_put",
         "_remote_limit", "_turns", "_unsent", "broken", "credit_came", "draining", "growth_left", "handed",
-        "last_error", "limit_changed", "news", "settled", "streams",
+        "http11_required", "last_error", "limit_changed", "news", "settled", "streams",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, max_streams: int = MAX_STREAMS) -> None:
@@ -79,10 +79,12 @@ class Outgoing:
         self.broken: Failure | None = None
         """The connection is over."""
         self.last_error = ""
+        self.http11_required = False
+        """The server has said so as it said goodbye."""
         self.settled = False
         """The server's SETTINGS are here."""
         self.limit_changed = False
-        """SETTINGS have come since the engine has told what they mean."""
+        """SETTINGS have come since the engine has told what they mean, or the server wants HTTP/1.1."""
 
     def __repr__(self) -> str:
         state = "broken" if self.broken else "draining" if self.draining else "open"

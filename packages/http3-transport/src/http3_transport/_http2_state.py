@@ -30,6 +30,7 @@ from h2.exceptions import DenialOfServiceError
 
 from http3_models._exceptions import RemoteProtocolError, ResponseTooLarge, TransportError
 
+from ._errors import HTTP11Required
 from ._http2_frames import BodyPiece, Head, MalformedMessage, length_fault, violation
 from ._http2_headers import Malformed, Oversized, declared_length, response_head, trailer_fields
 from ._http2_library import TamedConnection
@@ -238,7 +239,8 @@ class HTTP2State(Outgoing):
             if event.remote_reset
             else "The server broke the rules of the stream"
         )
-        stream.failure = Failure(RemoteProtocolError, f"{who} ({code})", refused)
+        cause = HTTP11Required() if event.error_code == ErrorCodes.HTTP_1_1_REQUIRED else None
+        stream.failure = Failure(RemoteProtocolError, f"{who} ({code})", refused, cause)
 
     def _on_malformed(self, event: MalformedMessage) -> None:
         self._owed += event.flow_controlled_length
@@ -253,6 +255,8 @@ class HTTP2State(Outgoing):
 
     def _on_goaway(self, event: ConnectionTerminated) -> None:
         self.draining = True
+        if event.error_code == ErrorCodes.HTTP_1_1_REQUIRED:
+            self.http11_required = self.limit_changed = True
         code = error_name(event.error_code)
         said = bytes(event.additional_data or b"")[:200].decode("utf-8", "backslashreplace")
         self.last_error = f"The server said goodbye ({code}{': ' if said else ''}{said})"

@@ -91,6 +91,10 @@ class Opening:
         self.now: Clock = now
         self.egress: EgressPolicy | None = egress
 
+    def by_http11(self) -> Opening:
+        """The same for HTTP/1.1 alone."""
+        return Opening(self.backend, ("HTTP/1.1",), self.limits, self.now, self.egress)
+
 
 async def open_engine(
     opening: Opening, origin: Origin, config: SSLConfig, request: RequestState, settled: Callable[[], None]

@@ -40,7 +40,7 @@ from http3_models._redaction import guarding_arguments
 from . import _pool_books
 from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
 from ._connection import HTTPConnection
-from ._errors import timeout_error
+from ._errors import HTTP11Required, timeout_error
 from ._idle import weakly
 from ._opening import HTTP_VERSIONS, Opening, check_http_versions, check_scheme
 from ._pool_books import Books, PoolLease
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from http3_models._records import RequestState, ResponseState
     from http3_models._request import AsyncRequest
     from http3_models._response import AsyncResponse
+    from http3_models._url import Origin
 
     from ._interfaces import Engine
 
@@ -112,6 +113,7 @@ class ConnectionPool(AsyncDispatcher):
         self._egress = None if egress is None else check_argument("egress", egress, EgressPolicy)
         self._closed = False
         self._books: Books | None = None
+        self._http11_only: dict[Origin, None] = {}
 
     def __repr__(self) -> str:
         if getattr(self, "_closed", True):
@@ -165,7 +167,8 @@ class ConnectionPool(AsyncDispatcher):
         try:
             return await engine.exchange(request, lease)
         except RequestError as exc:
-            if not (self.replay and not self._closed and may_send_again(request, exc, lease)):
+            declined = requires_http11(lease.ticket, exc) and books.require_http11(lease.ticket.origin)
+            if not (self.replay and not self._closed and may_send_again(request, exc, lease, declined)):
                 raise
             first = exc
         except BaseException:
@@ -207,7 +210,7 @@ class ConnectionPool(AsyncDispatcher):
                 )
         backend = choose_backend(self._given_backend)
         opening = Opening(backend, self._http_versions, self._limits, self.now, self._egress)
-        fresh = Books(opening, self.pool_limits)
+        fresh = Books(opening, self.pool_limits, self._http11_only)
         with _pool_books.beginning:
             if self._books is not books:
                 fresh = self._books or fresh  # another thread was faster
@@ -257,6 +260,8 @@ class ConnectionPool(AsyncDispatcher):
                 ):
                     lease.reused = True
                     return engine
+                if requires_http11(ticket):
+                    books.require_http11(ticket.origin)
                 books.replace(ticket)
         except GeneratorExit:
             raise  # a finaliser, or as good as one: the lease has its own
@@ -282,7 +287,8 @@ class ConnectionPool(AsyncDispatcher):
         connection = HTTPConnection._of_pool(request.url.origin, self.timeout, self.now)
         try:
             config = self._ssl_config(request)
-            await connection.open(books.opening, request, config)
+            opening = books.opening_for(connection.origin) if self._http11_only else books.opening
+            await connection.open(opening, request, config)
             connection._when_over = books.tend_later
             if connection.multiplexes:
                 connection._when_settled = weakly(books.settled, entry)
@@ -329,6 +335,8 @@ class ConnectionPool(AsyncDispatcher):
             engine = await self._lease(books, request, lease)
             return await engine.exchange(request, lease)
         except RequestError as second:
+            if requires_http11(ticket, second):
+                books.require_http11(ticket.origin)
             if first.delivery is Delivery.MAYBE_PROCESSED:
                 # The second try may not even have been sent; the first one still counts.
                 second.delivery = Delivery.MAYBE_PROCESSED
@@ -346,11 +354,22 @@ def _known_protocols(http_versions: tuple[str, ...]) -> tuple[bool | None, bool 
     return (True, True) if "HTTP/1.1" not in http_versions else (False, None)
 
 
-def may_send_again(request: RequestState, error: RequestError, lease: PoolLease) -> bool:
+def requires_http11(ticket: Ticket, error: RequestError | None = None) -> bool:
+    """Whether the server has said so, of one request (RST_STREAM) or of the connection (GOAWAY)."""
+    connection = None if ticket.entry is None else ticket.entry.connection
+    http2 = connection._http2 if isinstance(connection, HTTPConnection) else None
+    if http2 is not None and http2.requires_http11:
+        return True
+    return error is not None and isinstance(error.__cause__, HTTP11Required)
+
+
+def may_send_again(
+    request: RequestState, error: RequestError, lease: PoolLease, declined: bool = False
+) -> bool:
     """The replay rule: once, and only where the request was certainly not processed, or is idempotent and met
-    a connection that the server was closing."""
+    a connection that the server was closing, or over which the server has ``declined`` to speak with us."""
     if isinstance(error, (Timeout, LocalProtocolError)) or not request.body.can_send_again:
         return False
     if error.delivery in (Delivery.NOT_SENT, Delivery.REFUSED):
         return True
-    return lease.reused and not lease.answered and request.method in IDEMPOTENT
+    return (lease.reused or declined) and not lease.answered and request.method in IDEMPOTENT

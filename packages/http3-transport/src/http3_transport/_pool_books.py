@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from http3_models._config import PoolLimits
+    from http3_models._url import Origin
 
     from ._interfaces import Engine
     from ._opening import Opening
@@ -100,12 +101,16 @@ class Books:
     Each method is one change under the lock; what the change discards is closed after it.
     """
 
-    def __init__(self, opening: Opening, limits: PoolLimits) -> None:
+    def __init__(
+        self, opening: Opening, limits: PoolLimits, http11_only: dict[Origin, None] | None = None
+    ) -> None:
         self.opening = opening
         self.backend = opening.backend
         self.scope = self.backend.scope()
         self.generation = _process.generation
         self.state = PoolState(limits)
+        if http11_only is not None:
+            self.state.http11_only = http11_only
         self.abandoned: deque[tuple[Ticket, Callable[[], None]]] = deque()
         self.now = opening.now
         self._lock = threading.Lock()
@@ -183,6 +188,19 @@ class Books:
         with self._lock:
             return self.state.replays_after(ticket)
 
+    def require_http11(self, origin: Origin) -> bool:
+        """The server wants HTTP/1.1: from now on it gets that, if it may be spoken. True then."""
+        if "HTTP/1.1" not in self.opening.http_versions:
+            return False
+        with self._lock:
+            self.state.require_http11(origin)
+        self._close_discarded()
+        return True
+
+    def opening_for(self, origin: Origin) -> Opening:
+        """How connections to an origin are opened."""
+        return self.opening.by_http11() if origin in self.state.http11_only else self.opening
+
     # What connections do.
 
     def opened(self, ticket: Ticket, connection: HTTPConnection) -> None:
@@ -194,7 +212,11 @@ class Books:
         self._close_discarded()
 
     def settled(self, entry: Entry) -> None:
-        """Called by an HTTP/2 connection when it is known how many streams it takes, or it takes more."""
+        """Called by an HTTP/2 connection when it is known how many streams it takes, or that has changed."""
+        connection = entry.connection
+        http2 = connection._http2 if isinstance(connection, HTTPConnection) else None
+        if http2 is not None and http2.requires_http11:
+            self.require_http11(entry.route.host.origin)
         with self._lock:
             self.state.settled(entry)
         self._close_discarded()

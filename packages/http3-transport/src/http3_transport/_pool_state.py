@@ -58,6 +58,8 @@ class PoolState:
         self._starved: OrderedDict[Route, None] = OrderedDict()
         """Routes of which the first in line waits for the overall limit."""
         self._remembered: dict[Origin, bool] = {}
+        self.http11_only: dict[Origin, None] = {}
+        """Origins that have asked for HTTP/1.1 over HTTP/2; the pool's own dict, for all its books."""
 
     # Looking.
 
@@ -135,6 +137,10 @@ class PoolState:
             return
         route, multiplexes = entry.route, connection.multiplexes
         host = route.host
+        if self.http11_only and self._is_superseded(entry):
+            if not tickets:
+                self.closed(entry)
+            return
         if multiplexes and entry.free > 0:
             route.shared[entry] = None
         if not tickets:
@@ -156,8 +162,9 @@ class PoolState:
         assert entry is not None
         route = entry.route
         entry.connection = connection
-        route.multiplexes = connection.multiplexes
-        self._remember(route.host.origin, connection.multiplexes)
+        if not (self.http11_only and self._is_superseded(entry)):
+            route.multiplexes = connection.multiplexes
+            self._remember(route.host.origin, connection.multiplexes)
         if connection.is_settled:
             self.settled(entry)
 
@@ -165,9 +172,34 @@ class PoolState:
         """It is known now how many exchanges the connection carries, or it carries more than before."""
         route = entry.route
         route.opening.pop(entry, None)
-        if entry.connection is not None and entry.connection.multiplexes and entry in self._entries:
+        multiplexes = entry.connection is not None and entry.connection.multiplexes
+        if multiplexes and entry in self._entries and not self._is_superseded(entry):
             route.shared[entry] = None
         self._serve(route)
+
+    def require_http11(self, origin: Origin) -> None:
+        """The origin's server wants HTTP/1.1: what is open over HTTP/2 is not lent again."""
+        self.http11_only[origin] = None
+        if len(self.http11_only) > REMEMBERED_ORIGINS:
+            del self.http11_only[next(iter(self.http11_only))]
+        self._remember(origin, multiplexes=False)
+        host = self._hosts.get(origin)
+        if host is None:
+            return
+        for route in host.routes:
+            route.multiplexes = False
+            route.shared.clear()
+        for entry in list(host.entries):
+            if self._is_superseded(entry) and not entry.tickets:
+                self._discard(entry)
+        self._freed(host)
+
+    def _is_superseded(self, entry: Entry) -> bool:
+        """Whether it is an HTTP/2 connection to an origin that wants HTTP/1.1."""
+        connection = entry.connection
+        return (
+            connection is not None and connection.multiplexes and entry.route.host.origin in self.http11_only
+        )
 
     def pass_by(self, route: Route, moment: float) -> None:
         """Nobody waits any longer for what the server of a connection says that was opened by then."""
