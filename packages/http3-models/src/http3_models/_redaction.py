@@ -9,9 +9,14 @@ variables.
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,6 +27,9 @@ _PACKAGES = frozenset(
 """Whose functions are told to forget: ours, and those of the libraries that are given heads as bytes."""
 
 _MOST_MODULES = 1024
+
+_RESUMABLE = 0x20 | 0x80 | 0x200
+"""Flags of a code object: CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR (of `inspect`, which is large)."""
 
 _LONGEST_CHAIN = 32
 """Exceptions of a chain that are looked at; a chain may be a circle."""
@@ -43,7 +51,9 @@ _is_ours = _Modules()
 def forget_locals(error: BaseException) -> None:
     """Clear the local variables in tracebacks of ``error``, and of its causes, where the function is ours.
 
-    Functions that are still running keep theirs, and so does the code of callers and applications.
+    Functions that are still running keep theirs. So do coroutines and generators that are suspended: one task
+    may await where it caught an exception that another task raises again. And so does the code of callers and
+    applications.
     """
     found: BaseException | None = error
     for _ in range(_LONGEST_CHAIN):
@@ -54,11 +64,23 @@ def forget_locals(error: BaseException) -> None:
             frame = traceback.tb_frame
             traceback = traceback.tb_next
             try:
-                if _is_ours[frame.f_globals["__name__"]]:
+                if _is_ours[frame.f_globals["__name__"]] and not _is_suspended(frame):
                     frame.clear()
             except (KeyError, RuntimeError, TypeError):
                 pass  # code without the name of a module; a function that is still running
         found = found.__context__ if found.__cause__ is None else found.__cause__
+
+
+def _is_suspended(frame: FrameType) -> bool:
+    """Whether the frame is that of a coroutine or generator that will, or may, go on.
+
+    Before Python 3.13 ``clear()`` closes such a coroutine; since then it raises RuntimeError. What a frame
+    refers to tells them apart: only one that has come to its end owns its variables, and its code.
+    """
+    code = frame.f_code
+    if not code.co_flags & _RESUMABLE or sys.version_info >= (3, 13):
+        return False
+    return not any(found is code for found in gc.get_referents(frame))
 
 
 def forget_text(error: UnicodeEncodeError) -> None:
