@@ -85,7 +85,7 @@ class Upload:
         """Send head and body: None; or the final head, if it came before the end."""
         try:
             if await self._push(self._head.data) and not await self._is_declined():
-                await self._go_on()
+                self.is_over = await self._push_body()
         finally:
             self._tell_reader()
         return self._early
@@ -100,7 +100,9 @@ class Upload:
         That the server takes no more is no failure: its answer counts.
         """
         try:
-            await self._go_on()
+            rest, self._rest = self._rest, b""
+            if await self._push(rest):
+                self.is_over = self._is_ending or await self._push_body()
         except OperationTimeout as exc:
             timeout = self._request.timeout
             raise timeout_error(
@@ -110,11 +112,6 @@ class Upload:
             if self._engine.asks_caller or is_alert(exc):
                 raise
             self.is_broken = True
-
-    async def _go_on(self) -> None:
-        rest, self._rest = self._rest, b""
-        if await self._push(rest) and (self._is_ending or await self._push_body()):
-            self.is_over = True
 
     def _tell_reader(self) -> None:
         self._reader.body_sent, self._reader.finished = self._sent, self.is_over
