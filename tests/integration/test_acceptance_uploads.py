@@ -111,6 +111,39 @@ async def test_framing(world: World, plain: Site) -> None:
     assert known["body"] == "abc"
 
 
+async def test_a_boundary_of_the_callers(world: World, two_ways: Site) -> None:
+    client = world.client(two_ways)
+    options = {
+        "headers": {"Content-Type": "multipart/form-data; boundary=abc"},
+        "data": {"field": "value"},
+        "files": {"f": ("a.txt", b"content")},
+    }
+    for path in ("/parts", "/bounce?status=307&to=/parts"):
+        got = await do((await do(client.post(two_ways.url + path, **options))).json())
+        assert {part["name"]: part["text"] for part in got["parts"]} == {"field": "value", "f": "content"}
+    related = await echo(
+        client,
+        two_ways,
+        headers={"Content-Type": 'multipart/related; boundary="a b"'},
+        files=[("root", (None, b"<a/>", "text/xml"))],
+    )
+    assert related["fields"]["content-type"] == 'multipart/related; boundary="a b"'
+    assert related["body"].startswith("--a b\r\n")
+    assert related["body"].endswith("<a/>\r\n--a b--\r\n")
+    added = await echo(
+        client, two_ways, headers={"Content-Type": "multipart/form-data"}, files={"f": b"content"}
+    )
+    boundary = added["fields"]["content-type"].removeprefix("multipart/form-data; boundary=")
+    assert added["body"].startswith(f"--{boundary}\r\n")
+    request = world.request_class("POST", two_ways.url + "/parts", **options)
+    got = await do((await do(client.send(request))).json())
+    assert len(got["parts"]) == 2
+    wrong = {"Content-Type": "multipart/form-data; boundary="}
+    await raised(
+        http3.LocalProtocolError, lambda: client.post(two_ways.url, headers=wrong, files={"f": b"x"})
+    )
+
+
 async def test_form(world: World, two_ways: Site) -> None:
     form = {"name": "Zoë & co", "many": ["1", "2"], "number": 3, "empty": ""}
     got = await echo(world.client(two_ways), two_ways, data=form)

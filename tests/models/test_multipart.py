@@ -21,8 +21,11 @@ from werkzeug.formparser import parse_form_data
 from http3_models._bodies import BytesBody, FileBody
 from http3_models._content import encode_request
 from http3_models._exceptions import LocalProtocolError, StreamConsumed
+from http3_models._headers import Headers
 from http3_models._multipart import MultipartBody, guess_type
 from http3_models._records import RequestBody, drive
+from http3_models._request import AsyncRequest, Request, build_state
+from http3_models._request_defaults import RequestDefaults
 
 Part = tuple[str, str | None, str | None, bytes]
 """Name, filename, content type, content."""
@@ -384,3 +387,114 @@ def test_a_part_that_is_a_file_body_is_its_own() -> None:
     assert isinstance(body, MultipartBody)
     assert [type(part) for part in body._parts] == [BytesBody, FileBody, BytesBody]
     assert b"\r\n\r\nbc\r\n--" in read(body)
+
+
+# A Content-Type of the caller's
+
+
+def sent(files: Any, headers: Any, data: Any = None) -> tuple[str | None, bytes]:
+    """The Content-Type and the body of a request, which are those of an AsyncRequest as well."""
+    request = Request("POST", "http://h/", headers=headers, data=data, files=files)
+    assert AsyncRequest("POST", "http://h/", headers=headers, data=data, files=files).is_streaming is (
+        request.is_streaming
+    )
+    return request.headers.get("content-type"), read(request._state.body)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "boundary"),
+    [
+        ("multipart/form-data; boundary=abc", "abc"),
+        ("multipart/related; boundary=abc; type=text/xml", "abc"),
+        ("Multipart/Mixed;BOUNDARY=abc", "abc"),
+        ('multipart/form-data; charset="a;b"; boundary="a b"', "a b"),
+        (r'multipart/form-data; boundary="a\b:c"', "ab:c"),
+        ("multipart/form-data; boundary='abc'", "'abc'"),
+        ("multipart/form-data; boundary=" + "a" * 70, "a" * 70),
+        ("multipart/form-data; boundary=----WebKitFormBoundaryABC; x=y", "----WebKitFormBoundaryABC"),
+    ],
+)
+@pytest.mark.parametrize("form", [dict, list, iter, Headers])
+def test_the_callers_boundary_is_used(content_type: str, boundary: str, form: Any) -> None:
+    pairs = [("X-A", "1"), ("content-TYPE", content_type)]
+    headers = form(pairs)
+    data: Any = {"a": ["1", "2"], "b": b"\xff"}
+    files: Any = {"f": ("f.txt", io.BytesIO(b"content")), "g": b"bytes"}
+    header, content = sent(files, headers if form is not iter else dict(pairs), data)
+    assert header == content_type
+    delimiter = b"--" + boundary.encode()
+    assert content.startswith(delimiter + b"\r\nContent-Disposition: form-data; ")
+    assert content.endswith(b"\r\n" + delimiter + b"--\r\n")
+    assert content.count(delimiter + b"\r\n") == 5
+    request = Request("POST", "http://h/", headers=headers, data=data, files=files)
+    assert request.headers["x-a"] == "1"
+    assert request.headers["content-type"] == content_type
+
+
+@pytest.mark.parametrize(
+    ("content_type", "begins"),
+    [
+        ("multipart/form-data", "multipart/form-data; boundary="),
+        ("multipart/related; type=text/xml", "multipart/related; type=text/xml; boundary="),
+        ("multipart/form-data; ", "multipart/form-data; boundary="),
+        ('multipart/form-data; x="; boundary=no"', 'multipart/form-data; x="; boundary=no"; boundary='),
+    ],
+)
+def test_a_multipart_type_without_boundary_gets_ours(content_type: str, begins: str) -> None:
+    several: list[Any] = [
+        {"Content-Type": content_type, "X": None},
+        iter([("content-type", content_type.encode())]),
+    ]
+    for headers in several:
+        request = Request("POST", "http://h/", headers=headers, files={"f": b"content"})
+        header = request.headers["content-type"]
+        assert header.startswith(begins)
+        boundary = header.removeprefix(begins)
+        content = read(request._state.body)
+        assert content.startswith(f"--{boundary}\r\n".encode())
+        assert content.endswith(f"--{boundary}--\r\n".encode())
+        assert [name for name, _ in request.headers.raw].count(b"content-type") == 1
+
+
+def test_other_types_stay_as_they_are() -> None:
+    assert sent({"f": b""}, {"Content-Type": "text/plain; a=b"})[0] == "text/plain; a=b"
+    assert sent({"f": b""}, {"Content-Type": None})[0] is None
+    header, content = sent({"f": b""}, None)
+    assert header is not None
+    assert content.startswith(b"--" + header.rpartition("=")[2].encode())
+    assert sent({}, {"Content-Type": "multipart/form-data; boundary=!"}, {"a": "b"})[1] == b"a=b"
+
+
+@pytest.mark.parametrize(
+    "boundary", ["", '""', "a" * 71, '"a "', "\u00e9", "a*b", '"a\tb"', '"', "a\u20acb", '"a', "<abc>"]
+)
+def test_boundaries_that_none_can_have(boundary: str) -> None:
+    with pytest.raises(
+        LocalProtocolError, match="boundary in the Content-Type header, .*RFC 2046.*POST http://h/"
+    ):
+        sent({"f": b""}, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+
+
+@pytest.mark.parametrize(
+    ("data", "files"),
+    [
+        ({"a": "--abc"}, {"f": b""}),
+        ({"a": "text\r\n--abcdef"}, {"f": b""}),
+        (None, {"f": b"--abc--"}),
+        (None, {"f": b"one\r\n--abc\r\ntwo"}),
+    ],
+)
+def test_a_boundary_that_stands_in_the_content(data: Any, files: Any) -> None:
+    with pytest.raises(LocalProtocolError, match="stands in a part's content as well"):
+        sent(files, {"Content-Type": "multipart/form-data; boundary=abc"}, data)
+    assert sent({"f": b"a --abc\n--abc"}, {"Content-Type": "multipart/form-data; boundary=abc"})
+
+
+def test_the_default_content_type_of_a_client_counts() -> None:
+    defaults = RequestDefaults(Headers({"Content-Type": "multipart/form-data; boundary=abc"}))
+    state = build_state("POST", "http://h/", files={"f": b"x"}, defaults=defaults)
+    assert state.headers["content-type"] == "multipart/form-data; boundary=abc"
+    assert read(state.body).startswith(b"--abc\r\n")
+    own = {"content-type": "multipart/related"}
+    state = build_state("POST", "http://h/", files={"f": b"x"}, headers=own, defaults=defaults)
+    assert state.headers["content-type"].startswith("multipart/related; boundary=")

@@ -44,14 +44,19 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 def encode_request(
-    *, data: object = None, files: object = None, json: object = None, asynchronous: bool = False
+    *,
+    data: object = None,
+    files: object = None,
+    json: object = None,
+    asynchronous: bool = False,
+    given_type: str | None = None,
 ) -> tuple[RequestBody, str | None]:
     """The body for these arguments, and the Content-Type that goes with it, None for none.
 
     ``data``: a mapping or a list of pairs (a form), str (UTF-8), bytes, bytearray, memoryview, a list of
     bytes, a binary file, an iterable of bytes; with ``asynchronous`` also an asynchronous one. str and bytes
     get no Content-Type, as in requests: only the caller knows what they are. ``files``: see `_multipart`.
-    Empty mappings and lists count as not given.
+    Empty mappings and lists count as not given. ``given_type``: the Content-Type that the caller wrote.
 
     Raises TypeError, naming the argument, for what does not fit, ValueError for NaN in JSON and for a lone
     surrogate, and LocalProtocolError for what must not stand in a part's header.
@@ -67,7 +72,7 @@ def encode_request(
         fields = data if _is_given(data) else {}
         if not isinstance(fields, Mapping):
             raise TypeError(f"data must be a dict where files are given, not {type(fields).__name__}")
-        return encode_multipart(fields, files)
+        return encode_multipart(fields, files, given_type)
     if data is None:
         return EMPTY_BODY, None
     return _encode_data(data, asynchronous)

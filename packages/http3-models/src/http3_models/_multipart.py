@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ._bodies import BinaryFile, BytesBody, FileBody, LeftBehindBody
+from ._boundary import check_content, settle_boundary
 from ._brief import brief
 from ._content import form_pairs
 from ._exceptions import LocalProtocolError
@@ -95,45 +96,53 @@ class MultipartBody:
         self._index = 0
 
 
-def encode_multipart(data: Mapping[Any, Any], files: object) -> tuple[RequestBody, str]:
+def encode_multipart(
+    data: Mapping[Any, Any], files: object, given_type: str | None = None
+) -> tuple[RequestBody, str]:
     """The body and its Content-Type for form fields and files.
 
     ``files`` is a mapping or a list of pairs: name -> a binary file, bytes, str (UTF-8), or a tuple
     (filename, one of these[, content_type[, headers]]). A filename of None makes the part a plain field.
     Content type None is guessed by the file name. ``headers`` is a mapping or a list of pairs of str.
+    ``given_type``: the Content-Type that the caller wrote, see `settle_boundary`.
     """
-    boundary = os.urandom(16).hex()
-    delimiter = f"--{boundary}\r\n".encode()
-    writer = _Writer()
+    boundary, content_type = settle_boundary(given_type)
+    writer = _Writer(boundary, checks=given_type is not None)
     for name, value in form_pairs(data):
         utf8(name, f"data: the name {brief(name)}")
-        writer.add(delimiter + _head(_disposition(name, None), {}))
-        writer.add(value if isinstance(value, bytes) else utf8(value, f"data[{brief(name)}]"))
-        writer.add(b"\r\n")
+        content = value if isinstance(value, bytes) else utf8(value, f"data[{brief(name)}]")
+        writer.add_part(_head(_disposition(name, None), {}), content)
     for name, value in _pairs(files):
-        head, content = _file_part(name, value)
-        writer.add(delimiter + head)
-        writer.add(content)
-        writer.add(b"\r\n")
-    writer.add(f"--{boundary}--\r\n".encode())
-    return writer.body(), f"multipart/form-data; boundary={boundary}"
+        writer.add_part(*_file_part(name, value))
+    return writer.body(), content_type
 
 
 class _Writer:
-    """Collects what follows one another, bytes in one piece as far as they go."""
+    """Collects the parts, bytes in one piece as far as they go.
 
-    def __init__(self) -> None:
+    ``checks``: the boundary is not ours, which no content has in it.
+    """
+
+    def __init__(self, boundary: str, *, checks: bool) -> None:
+        self._boundary = boundary
+        self._checks = checks
+        self._delimiter = f"--{boundary}\r\n".encode()
         self._parts: list[BytesBody | FileBody] = []
         self._pending: list[bytes] = []
 
-    def add(self, content: bytes | FileBody) -> None:
+    def add_part(self, head: bytes, content: bytes | FileBody) -> None:
+        self._pending += (self._delimiter, head)
         if isinstance(content, bytes):
+            if self._checks:
+                check_content(content, self._boundary)
             self._pending.append(content)
         else:
             self._flush()
             self._parts.append(content)
+        self._pending.append(b"\r\n")
 
     def body(self) -> RequestBody:
+        self._pending.append(f"--{self._boundary}--\r\n".encode())
         self._flush()
         return self._parts[0] if len(self._parts) == 1 else MultipartBody(tuple(self._parts))
 

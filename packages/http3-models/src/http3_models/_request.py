@@ -58,13 +58,19 @@ def build_state(
     name = checked_method(method)
     target = url if params is None and type(url) is URL and url.is_absolute_url else URL(url, params=params)
     body: RequestBody = EMPTY_BODY
-    content_type = None
+    content_type = given_type = None
     try:
+        if files:
+            headers, given_type = defaults.content_type(headers)
         if data is not None or files is not None or json is not None:
-            body, content_type = encode_request(data=data, files=files, json=json, asynchronous=asynchronous)
+            body, content_type = encode_request(
+                data=data, files=files, json=json, asynchronous=asynchronous, given_type=given_type
+            )
         state = defaults.request(name, target, headers, body, content_type)
     except LocalProtocolError as exc:
         raise told_where(exc, name, target) from exc.__cause__
+    if given_type is not None and content_type is not None:
+        state.headers["Content-Type"] = content_type  # with the boundary
     if cookies is not None:
         _add_cookies(state, cookies)
     return state

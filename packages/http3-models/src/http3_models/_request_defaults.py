@@ -12,6 +12,7 @@ Both ways lead to the same head; the short one takes a third of the time (GET wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ._bodies import EMPTY_BODY
@@ -29,8 +30,6 @@ from ._request_head import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ._header_fields import Pair
     from ._headers import HeaderTypes
     from ._records import RequestBody
@@ -98,6 +97,14 @@ class RequestDefaults:
     def are_still(self, headers: Headers) -> bool:
         """True if they are of ``headers``, and these were not changed meanwhile."""
         return headers is self._given and headers.version == self._version
+
+    def content_type(self, headers: HeaderTypes | None) -> tuple[HeaderTypes | None, str | None]:
+        """The headers, which may have been an iterator, for use; and the Content-Type that they have or the
+        client has, None without one."""
+        given, removed = split_headers(headers)
+        if not (headers is None or isinstance(headers, Mapping)):
+            headers = [*given.wire, *[(name, None) for name in removed]]
+        return headers, merged_headers(self._headers, given, removed).get("content-type")
 
     def request(
         self, method: str, url: URL, headers: HeaderTypes | None, body: RequestBody, content_type: str | None

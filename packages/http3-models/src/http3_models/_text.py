@@ -65,14 +65,14 @@ _kept_charset = lru_cache(maxsize=128)(_charset)
 def _parameters(value: str) -> list[tuple[str, str]]:
     """The parameters behind the first semicolon (RFC 9110 5.6.6), names lower-cased, values unquoted."""
     parameters = []
-    for part in _split_unquoted(value)[1:]:
+    for part in split_unquoted(value)[1:]:
         name, equals, text = part.partition("=")
         if equals:
             parameters.append((name.strip().lower(), _unquote(text.strip())))
     return parameters
 
 
-def _split_unquoted(value: str) -> list[str]:
+def split_unquoted(value: str) -> list[str]:
     """Split at semicolons that stand outside of quoted strings."""
     if '"' not in value:
         return value.split(";")
