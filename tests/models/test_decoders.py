@@ -233,6 +233,24 @@ def test_zstd_frames(step: int | None) -> None:
     assert decoded("zstd", data, step) == b"onetwo"
 
 
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize("step", [None, 1, 50, 200])
+def test_streams_in_a_row_of_several_pieces_each(coding: str, step: int | None) -> None:
+    """The library has the next stream's beginning long before it comes to the end of its own."""
+    body = b"All work and no play makes Jack a dull boy. " * 4000
+    data = ENCODERS[coding][1](body)
+    assert len(body) > 2 * PIECE_SIZE
+    assert decoded(coding, data * 3 + b"\n", step) == body * 3
+    for place in range(0, len(data) * 2, 17):  # fed while the library has output left
+        decoder = make_decoder(Headers({"Content-Encoding": coding}), LIMITS)
+        assert decoder is not None
+        decoder.feed(data[:place] if place < len(data) else data + data[: place - len(data)])
+        first = decoder.step() or b""
+        decoder.feed((data * 3)[place:])
+        assert first + b"".join(iter(decoder.pull, b"")) == body * 3
+        decoder.finish()
+
+
 @pytest.mark.parametrize("step", [None, 1, 4])
 def test_zstd_frames_of_another_size_than_announced(step: int | None) -> None:
     """The library misses it where the last block is empty, and the frame came in pieces."""

@@ -86,7 +86,7 @@ class Stage(Decoder):
         self._queue = b""  # what was fed; up to _offset it was used
         self._offset = 0
         self._size = PIECE_SIZE  # of the next slice
-        self._unused = 0  # bytes at the end of the slice that the last step did not use
+        self._unused = b""  # the end of what was given to the library, which it did not use
         self._held = b""  # behind a whole stream: the beginning of what may be a head
         self._more = False  # the library may have output without further input
         self._ended = True  # nothing is open: at the start, and after a complete stream
@@ -111,14 +111,17 @@ class Stage(Decoder):
                 data = data[start : start + self._size]
             if not data:
                 return None
-        self._unused = 0
+        self._unused = b""
         try:
             piece = self._after_end(data) if self._ended and self._begun else self._step(data)
         except self.errors as exc:
             raise self._failure(f"is broken ({exc})") from exc
+        used = len(data) - len(self._unused)  # less than 0 where the library had kept some of earlier slices
+        self._offset += used
+        if self._offset < 0:
+            self._queue = self._unused[: -self._offset] + self._queue
+            self._offset = 0
         if data:
-            used = len(data) - self._unused
-            self._offset += used
             self._size = min(max(4 * used, _SMALL_STEP), PIECE_SIZE)
         return piece
 
@@ -188,7 +191,7 @@ class GzipStage(Stage):
         engine = self._engine
         piece = engine.decompress(data, PIECE_SIZE)
         self._ended = engine.eof
-        self._unused = len(engine.unused_data) if engine.eof else len(engine.unconsumed_tail)
+        self._unused = engine.unused_data if engine.eof else engine.unconsumed_tail
         self._more = not engine.eof and len(piece) == PIECE_SIZE and not self._unused
         return piece
 
@@ -237,7 +240,7 @@ class DeflateStage(Stage):
         if piece or len(self._kept) > _DEFLATE_GUESS_SIZE:
             self._kept = b""
         self._ended = engine.eof
-        self._unused = len(engine.unused_data) if engine.eof else len(engine.unconsumed_tail)
+        self._unused = engine.unused_data if engine.eof else engine.unconsumed_tail
         self._more = not engine.eof and len(piece) == PIECE_SIZE and not self._unused
         return piece
 

@@ -26,7 +26,7 @@ _ZSTD_WINDOW_LOG = 23
 _ZSTD_HEAD = 18
 """Bytes of a zstd frame within which it announces its size (RFC 8878 section 3.1.1)."""
 
-_MOST_SINGLE = 16
+_MOST_SINGLE = 1024
 """Bytes of padding that brotli is given one by one, see `BrotliStage`."""
 
 
@@ -60,7 +60,7 @@ class BrotliStage(Stage):
         given = len(data.rstrip(_PADDING))
         piece = self._process(data[:given]) if given or not data else self._process_padding(data)
         if given:
-            self._unused = len(data) - given
+            self._unused = data[given:]
         return piece
 
     def _process(self, data: bytes) -> bytes:
@@ -77,7 +77,7 @@ class BrotliStage(Stage):
         for place in range(min(len(data), _MOST_SINGLE)):
             piece = self._process(data[place : place + 1])
             if piece or self._ended or self._more:
-                self._unused = len(data) - place - 1
+                self._unused = data[place + 1 :]
                 return piece
         rest = data[_MOST_SINGLE:]
         return self._process(rest) if rest else b""
@@ -132,7 +132,7 @@ class ZstdStage(Stage):
         if engine.eof:
             if self._frame_info(self._head).decompressed_size not in (None, self._out):
                 raise self._failure(f"is broken (a frame of another size than announced, {self._out} bytes)")
-            self._unused = len(engine.unused_data)
+            self._unused = engine.unused_data
         self._more = not engine.eof and not engine.needs_input
         return piece
 
