@@ -249,7 +249,7 @@ def test_long_bodies_of_redirects_are_left_to_hooks_or_closed(world: World) -> N
         try:
             told.append(str(len(response.content)))
         except (ResponseNotRead, ResponseClosed) as exc:
-            told.append(type(exc).__name__)
+            told.append(str(exc))
 
     many = [b"x" * 1000] * 100
     length = {"Content-Length": "100000"}
@@ -260,7 +260,8 @@ def test_long_bodies_of_redirects_are_left_to_hooks_or_closed(world: World) -> N
         }
     )
     response = world.session(site, hooks={"response": [look]}).get("https://h/said")
-    assert told == ["ResponseNotRead", "ResponseClosed", "4"]
+    assert "with allow_redirects=False" in told[0]
+    assert told == [told[0], told[0], "4"]
     assert [earlier.is_closed for earlier in response.history] == [True, True]
 
 

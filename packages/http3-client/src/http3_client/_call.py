@@ -61,6 +61,11 @@ _UNREAD_BY_AUTH = (
     "before auth_flow is given it"
 )
 
+_LONG_REDIRECT = (
+    "Of a redirect that is followed, the body is read where it ends within 64 KiB, and this one does not; "
+    "with allow_redirects=False hooks find all of it"
+)
+
 
 class Views:
     """How records are shown: by the classes of the client that is used.
@@ -250,8 +255,10 @@ class Call:
             await self._read(response)
 
     async def _call_after(self, hooks: list[Hook], response: ResponseState) -> None:
-        await self._read_ahead(response)
         view = self._views.response(response)
+        await self._read_ahead(response)
+        if self._follows and is_redirect(response) and not isinstance(response.body, MemoryBody):
+            view._advice = _LONG_REDIRECT
         for hook in hooks:
             await self._call_hook(hook, view)
 

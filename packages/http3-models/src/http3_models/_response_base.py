@@ -231,7 +231,8 @@ class BaseResponse(Generic[RequestT]):
             except RequestError as exc:
                 self._blame(exc)
                 raise
-        check_unread(state)
+        if self._advice is None or is_consumed(state):
+            check_unread(state)
         raise ResponseNotRead(
             self._advice or "The body was not read yet; call read() first, or leave out stream=True"
         )
