@@ -200,8 +200,9 @@ class AsyncClient(HasSettings):
                 checked=True,
             )
             return self._shown(state, call, stream, allow_redirects)
-        finally:
+        except BaseException:
             del url, data, files, json, params, headers, cookies, auth, cert
+            raise
 
     def build_request(
         self,

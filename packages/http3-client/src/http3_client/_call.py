@@ -46,7 +46,7 @@ from ._redirects import Chain, is_redirect, next_request, tell_where
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from http3_models import Headers
+    from http3_models import URL, Headers
     from http3_models._records import Run
     from http3_models._turns import Pause
 
@@ -97,6 +97,11 @@ class Call:
         "_started", "_stream", "_views", "sent",
     )  # fmt: skip
 
+    _stream: bool  # whether the caller reads the body
+    _follows: bool  # whether redirects are followed
+    _asked: URL  # of this hop, and
+    _plain: Headers  # these as well, as they were before auth, hooks and a user's dispatcher
+
     def __init__(
         self,
         request: RequestState,
@@ -113,9 +118,6 @@ class Call:
         self._dispatching = dispatching
         self._views = views
         self._started = dispatching.now()
-        self._stream = self._follows = False
-        self._asked = request.url  # of this hop, and
-        self._plain = request.headers  # these as well, as they were before auth, hooks and dispatcher
         self._chain: Chain | None = None  # begun by the first redirect
 
     async def run(self, *, stream: bool, allow_redirects: bool) -> ResponseState:

@@ -211,8 +211,9 @@ class Client(HasSettings):
                 )
             )
             return self._shown(state, call, stream, allow_redirects)
-        finally:
+        except BaseException:
             del url, data, files, json, params, headers, cookies, auth, cert
+            raise
 
     def build_request(
         self,

@@ -119,11 +119,10 @@ class Engine:
                 asynchronous=self._views.asynchronous,
                 defaults=defaults,
             )
-        except Exception as exc:
+        except BaseException as exc:
             forget_locals(exc)
-            raise
-        finally:
             del url, data, files, json, params, headers, cookies
+            raise
 
     def build_shown(
         self,
@@ -235,12 +234,13 @@ class Engine:
         Raises InvalidURL where the URL's user name would be needed and can't be sent.
         """
         url, auth = request.url, self.settings.auth
-        if url.userinfo:
+        userinfo = url.userinfo
+        if userinfo:
             request.url = url.copy_with(userinfo="")
         if given is not None:
             return as_auth(given)
         # Asked last: most requests have no auth at all, and looking into headers costs.
-        if (auth is None and not url.userinfo) or "authorization" in request.headers:
+        if (auth is None and not userinfo) or "authorization" in request.headers:
             return None
         return _of_userinfo(url) if auth is None else auth
 

@@ -156,7 +156,7 @@ class QueryParams(Mapping[str, str]):
         return len(self._lists())
 
     def __bool__(self) -> bool:
-        return bool(self._text.strip("&"))
+        return bool(self._text) and bool(self._text.strip("&"))
 
     def _octets(self) -> dict[bytes, list[bytes]]:
         values: dict[bytes, list[bytes]] = {}
