@@ -110,8 +110,8 @@ class QueryParams(Mapping[str, str]):
     _index: dict[str, list[str]] | None
 
     def __init__(self, params: QueryParamTypes | None = None) -> None:
+        self._text, self._index = "", None  # for its repr, should ``params`` be refused
         self._text = query_of(params)
-        self._index = None
 
     def _lists(self) -> dict[str, list[str]]:
         if self._index is None:
