@@ -119,6 +119,8 @@ def test_brief() -> None:
         ("dispatch", http3.ConnectionPool),
         ("backend", http3.AsyncioBackend),
         ("backend", http3.BlockingBackend),
+        ("auth", http3.BasicAuth),
+        ("auth", http3.DigestAuth),
     ],
 )
 def test_a_class_in_place_of_an_instance(client: Any, name: str, cls: Any) -> None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from http3_models._brief import cut
 from http3_models._redaction import forget_text, guarding_arguments
 
 if TYPE_CHECKING:
@@ -179,7 +180,10 @@ def as_auth(auth: object) -> Auth | None:
     """Whatever ``auth=`` was given, as an `Auth`; None stays None. Raises TypeError for what it can't be."""
     if auth is None or isinstance(auth, Auth):
         return auth
-    if callable(getattr(auth, "auth_flow", None)) and not isinstance(auth, type):
+    if callable(getattr(auth, "auth_flow", None)):
+        if isinstance(auth, type):
+            shown = cut(auth.__name__)
+            raise TypeError(f"auth must be an instance, not the class {shown}; pass {shown}(...)")
         return FlowAuth(cast("AuthFlow", auth))
     if isinstance(auth, tuple):
         if len(auth) != 2:
