@@ -117,6 +117,54 @@ def test_lone_surrogates_are_refused_and_the_field_is_named(
     assert not site.requests
 
 
+AUTOMATIC = ["host", "user-agent", "accept", "accept-encoding", "connection"]
+
+
+def test_defaults_are_added_to_a_request_made_by_hand_when_it_is_sent(world: World) -> None:
+    session = world.session(site := Site({"/a": redirect("/b")}), headers={"X-Client": "1"})
+    request = world.request_class("GET", "https://h/a", headers={"X-Own": "2"})
+    assert list(request.headers) == ["host", "x-own"]
+    session.send(request)
+    assert [list(sent.headers) for sent in site.requests] == [[*AUTOMATIC, "x-own"]] * 2
+    assert list(request.headers) == ["host", "x-own"]
+    session.send(pickle.loads(pickle.dumps(request)))
+    assert list(site.last.headers) == [*AUTOMATIC, "x-own"]
+
+
+def test_a_request_made_by_hand_leaves_defaults_out(world: World) -> None:
+    headers = {"Accept": None, "User-Agent": "client", "Connection": None}
+    session = world.session(site := Site(), headers=headers)
+    session.send(world.request_class("GET", "https://h/", headers={"Accept-Encoding": None}))
+    assert site.last.headers == {"host": "h", "user-agent": "client"}
+    session.send(world.request_class("GET", "https://h/", headers={"User-Agent": "own", "Range": "bytes=0-"}))
+    assert site.last.headers["user-agent"] == "own"
+    assert site.last.headers["accept-encoding"] == "identity"
+
+
+def test_a_built_request_shows_all_headers_and_keeps_what_is_done_to_them(world: World) -> None:
+    session = world.session(site := Site(), headers={"X-Client": "1"})
+    request = session.client.build_request("GET", "https://h/", headers={"X-Own": "2"})
+    assert list(request.headers) == [*AUTOMATIC, "x-client", "x-own"]
+    del request.headers["Accept"]
+    request.headers["User-Agent"] = "mine"
+    for sent in (request, pickle.loads(pickle.dumps(request))):
+        session.send(sent)
+        assert "accept" not in site.last.headers
+        assert site.last.headers["user-agent"] == "mine"
+
+
+def test_a_request_that_a_flow_makes_gets_defaults(world: World) -> None:
+    class Token(http3_client.Auth):
+        def auth_flow(self, request: Any) -> Any:
+            yield type(request)("POST", "https://h/token", headers={"X-Token": "1"}, data=b"")
+            yield request
+
+    session = world.session(site := Site(), auth=Token())
+    session.get("https://h/")
+    own = [*AUTOMATIC, "x-token", "content-length"]
+    assert [list(sent.headers) for sent in site.requests] == [own, AUTOMATIC]
+
+
 @pytest.mark.parametrize("empty", [{"data": {}}, {"files": {}}, {"data": [], "files": {}}, {"data": None}])
 def test_json_beside_empty_data_and_files(world: World, empty: dict[str, Any]) -> None:
     site = Site()

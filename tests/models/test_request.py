@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import io
+import pickle
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -38,9 +40,29 @@ async def agenerate(*chunks: bytes) -> AsyncIterator[bytes]:
         yield chunk
 
 
+def test_headers_stay_as_they_are_given() -> None:
+    """A server that shows requests as ours gets no defaults of a client."""
+    incoming = [("host", "example.org"), ("x-a", "1"), ("accept", "text/html"), ("X-A", "2")]
+    for kind in (Request, AsyncRequest):
+        assert kind("GET", URL_TEXT, headers=incoming).headers.wire == [
+            (name.encode(), value.encode()) for name, value in incoming
+        ]
+        assert kind("GET", URL_TEXT, headers=Headers(incoming)).headers == Headers(incoming)
+        assert kind("GET", URL_TEXT).headers.wire == [(b"Host", b"example.org")]
+        assert list(kind("GET", URL_TEXT, headers={"X": "1"}).headers) == ["host", "x"]
+        posted = kind("POST", URL_TEXT, headers={"Range": "bytes=0-"}, json=1)
+        assert list(posted.headers) == ["host", "range", "content-type", "content-length"]
+
+
+def completed(request: Request | AsyncRequest, **client: Any) -> Headers:
+    """The headers with what a client adds that has these."""
+    RequestDefaults(*split_headers(client.get("headers"))).complete(request._state)
+    return request.headers
+
+
 def test_automatic_headers_of_a_get() -> None:
     request = Request("GET", URL_TEXT)
-    assert request.headers.wire == [
+    assert completed(request).wire == [
         (b"Host", b"example.org"),
         (b"User-Agent", USER_AGENT.encode()),
         (b"Accept", b"*/*"),
@@ -106,6 +128,8 @@ def test_headers_by_hand_win_and_keep_their_case() -> None:
         json=1,
         headers={"user-AGENT": "me", "content-type": "application/x+json", "Host": "other", "X-Own": "1"},
     )
+    assert names(request) == ["Host", "user-AGENT", "content-type", "X-Own", "Content-Length"]
+    completed(request)
     assert names(request) == [
         "Host", "Accept", "Accept-Encoding", "Connection", "user-AGENT", "content-type", "X-Own",
         "Content-Length",
@@ -119,12 +143,42 @@ def test_headers_by_hand_win_and_keep_their_case() -> None:
 def test_none_removes_a_default(name: str, as_pairs: bool) -> None:
     headers: Any = [(name, None), ("X", "1")] if as_pairs else {name: None, "X": "1"}
     request = Request("POST", URL_TEXT, json=1, headers=headers)
-    assert name not in request.headers
-    assert request.headers["X"] == "1"
+    for sent in (request, pickle.loads(pickle.dumps(request)), copy.deepcopy(request)):
+        assert name not in completed(sent)
+        assert sent.headers["X"] == "1"
+        assert len(sent.headers) == 7  # of eight
 
 
 def test_none_under_a_name_of_bytes() -> None:
-    assert "User-Agent" not in Request("GET", URL_TEXT, headers={b"User-Agent": None}).headers
+    assert "User-Agent" not in completed(Request("GET", URL_TEXT, headers={b"User-Agent": None}))
+
+
+def test_defaults_are_added_once_and_only_to_what_was_made_without_a_client() -> None:
+    request = Request("GET", URL_TEXT)
+    completed(request)
+    del request.headers["Accept"]
+    assert "Accept" not in completed(request)
+    assert "Accept" not in completed(pickle.loads(pickle.dumps(request)))
+    made = Request._of(build_state("GET", URL_TEXT, defaults=RequestDefaults(Headers())))
+    del made.headers["Accept"]
+    assert "Accept" not in completed(made)
+
+
+def test_a_clients_own_defaults_stand_in_for_the_automatic_ones() -> None:
+    request = Request("GET", URL_TEXT, headers={"Accept": "mine", "Connection": None})
+    headers = {"User-Agent": "client", "Accept": "client", "Connection": "close", "X-Other": "1"}
+    assert completed(request, headers=headers | {"Accept-Encoding": None}).wire == [
+        (b"Host", b"example.org"),
+        (b"User-Agent", b"client"),
+        (b"Accept", b"mine"),
+    ]
+
+
+def test_headers_that_are_set_later() -> None:
+    request = Request("GET", URL_TEXT, headers={"Accept": None})
+    request.headers = {"User-Agent": None, "X": "1"}
+    assert names(request) == ["X", "Host"]
+    assert list(completed(request)) == ["accept", "accept-encoding", "connection", "x", "host"]
 
 
 def test_host_cannot_be_removed() -> None:
@@ -144,9 +198,10 @@ def test_a_body_must_be_framed() -> None:
 
 
 def test_identity_with_range() -> None:
-    assert Request("GET", URL_TEXT, headers={"Range": "bytes=0-1"}).headers["Accept-Encoding"] == "identity"
-    headers = {"Range": "bytes=0-1", "Accept-Encoding": "gzip"}
-    assert Request("GET", URL_TEXT, headers=headers).headers["Accept-Encoding"] == "gzip"
+    headers = {"Range": "bytes=0-1"}
+    assert completed(Request("GET", URL_TEXT, headers=headers))["Accept-Encoding"] == "identity"
+    headers["Accept-Encoding"] = "gzip"
+    assert completed(Request("GET", URL_TEXT, headers=headers))["Accept-Encoding"] == "gzip"
 
 
 @pytest.mark.parametrize(

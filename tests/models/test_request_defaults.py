@@ -14,7 +14,7 @@ from http3_models._bodies import BytesBody, IteratorBody
 from http3_models._content import EMPTY_BODY
 from http3_models._records import RequestState
 from http3_models._request import build_state
-from http3_models._request_defaults import RequestDefaults
+from http3_models._request_defaults import NO_DEFAULTS, RequestDefaults
 from http3_models._request_head import split_headers
 
 URL_TEXT = "https://example.org/path"
@@ -74,6 +74,20 @@ def outcome(make: Any, *arguments: Any) -> Any:
         state.method, state.url, headers.wire, dict(headers), headers.encoding, state.hand_cookie,
         headers._checked == headers.version,
     )  # fmt: skip
+
+
+@given(st.sampled_from(["GET", "POST"]), OWN, BODIES, st.sampled_from([{}, {"Accept": None}]))
+def test_defaults_added_later_lead_to_the_same_head(method: str, own: Any, body: str, clients: Any) -> None:
+    defaults = RequestDefaults(*split_headers(clients))
+
+    def added_later() -> RequestState:
+        state = NO_DEFAULTS.request(method, URL(URL_TEXT), own, body_of(body), None)
+        defaults.complete(state)
+        state.headers.check()
+        return state
+
+    at_once = outcome(defaults.request, method, URL(URL_TEXT), own, body_of(body), None)
+    assert outcome(added_later) == at_once
 
 
 @settings(max_examples=500)

@@ -35,6 +35,7 @@ from http3_models._cookies import join_cookie_headers
 from http3_models._reading import close, read_all, take_ended
 from http3_models._records import Deadline, RequestState, ResponseState
 from http3_models._redaction import forget_locals
+from http3_models._request_defaults import RequestDefaults
 from http3_models._request_head import check_state, cookie_header
 from http3_models._response_bodies import MemoryBody, abandon
 from http3_models._turns import give_turn
@@ -171,7 +172,9 @@ class Call:
             wanted = _yielded(auth, next(flow, None))
             while True:
                 # Each exchange has a record of its own: the flow goes on changing the one it has.
-                response = await self._exchange(own_copy(wanted, request))
+                sent = own_copy(wanted, request)
+                add_defaults(sent, self._settings)  # to one that the flow has made
+                response = await self._exchange(sent)
                 earlier += response.history
                 if auth.requires_response_body:
                     await read_all(response, self._views.pause)
@@ -355,7 +358,14 @@ def own_copy(request: RequestState, call: RequestState | None = None) -> Request
         verify=settled.verify,
         cert=settled.cert,
         anonymous=settled.anonymous,
+        left_out=request.left_out,
     )
+
+
+def add_defaults(request: RequestState, settings: Settings) -> None:
+    """The client's defaults for a request that was made without it; nothing for others."""
+    if request.left_out is not None:
+        RequestDefaults(settings.headers, settings.removed).complete(request)
 
 
 def by_hand(request: RequestState) -> RequestState:

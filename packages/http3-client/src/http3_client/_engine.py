@@ -20,7 +20,7 @@ from http3_models._url import redacted
 
 from ._auth import BasicAuth, as_auth
 from ._base_url import locate
-from ._call import Call, set_cookies
+from ._call import Call, add_defaults, set_cookies
 from ._redirects import check_scheme
 from ._settings import as_flag, as_timeout
 
@@ -174,6 +174,8 @@ class Engine:
             as_flag("stream", stream)
             as_flag("allow_redirects", allow_redirects)
             dispatching = self._opened()
+            if request.left_out is not None:
+                add_defaults(request, self.settings)
             chosen = self._choose_auth(request, auth)
             self._settle(request, dispatching, verify, cert, timeout)
         except Exception as exc:

@@ -216,7 +216,9 @@ class WholeBody:
 class RequestState:
     """A request on its way: what the public request classes show, and what travels with it.
 
-    ``headers`` are complete: just what will be sent, apart from what HTTP/2 itself rewrites.
+    ``headers`` are complete: just what will be sent, apart from what HTTP/2 itself rewrites. That is so once
+    ``left_out`` is None. Before that, a client that sends the request adds its defaults to what the caller
+    wrote, but for these names (in lower case).
     ``hand_cookie`` is a Cookie header the caller wrote (None: none), as `cookie_header` gives it; ``cookies``
     are those given for this request only; ``computed_cookie`` is the header that a client made of them and of
     its store, for showing.
@@ -227,7 +229,7 @@ class RequestState:
 
     __slots__ = (
         "anonymous", "body", "cert", "computed_cookie", "cookies", "deadline", "hand_cookie", "headers",
-        "method", "phases", "timeout", "url", "verify",
+        "left_out", "method", "phases", "timeout", "url", "verify",
     )  # fmt: skip
 
     method: str
@@ -241,6 +243,7 @@ class RequestState:
     verify: VerifyTypes | None
     cert: CertTypes | None
     anonymous: bool
+    left_out: frozenset[bytes] | None
     phases: PhaseTimes
 
     def __init__(
@@ -257,6 +260,7 @@ class RequestState:
         verify: VerifyTypes | None = None,
         cert: CertTypes | None = None,
         anonymous: bool = False,
+        left_out: frozenset[bytes] | None = None,
     ) -> None:
         self.method = method
         self.url = url
@@ -270,6 +274,7 @@ class RequestState:
         self.verify = verify
         self.cert = cert
         self.anonymous = anonymous
+        self.left_out = left_out
         self.phases = PhaseTimes()
 
     def __repr__(self) -> str:

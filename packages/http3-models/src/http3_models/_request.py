@@ -48,10 +48,10 @@ def build_state(
     asynchronous: bool = False,
     defaults: RequestDefaults = NO_DEFAULTS,
 ) -> RequestState:
-    """A request with all its automatic headers, ready to be sent.
+    """A request, with all its headers where ``defaults`` are a client's.
 
-    ``defaults`` are a client's. ``asynchronous`` allows asynchronous iterables as ``data``. The Cookie header
-    has the caller's pairs and ``cookies``; a client adds its own.
+    ``asynchronous`` allows asynchronous iterables as ``data``. The Cookie header has the caller's pairs and
+    ``cookies``; a client adds its own.
 
     Raises InvalidURL, LocalProtocolError (what may not be sent), TypeError and ValueError (a wrong argument).
     """
@@ -152,18 +152,23 @@ class BaseRequest:
 
     @property
     def headers(self) -> Headers:
-        """What will be sent, complete; change it in place. (HTTP/2 rewrites some fields on its way.)
+        """What will be sent; change it in place. (HTTP/2 rewrites some fields on its way.)
 
-        Setting it replaces all fields; Host and what frames the body are added where they are missing.
+        It is complete in a request that a client made, or is sending. One made by hand has what was given,
+        Host and what describes the body; a client that sends it adds its defaults. Setting it replaces all
+        fields; Host and what frames the body are added where they are missing.
         """
         return self._state.headers
 
     @headers.setter
     def headers(self, headers: HeaderTypes) -> None:
         state = self._state
-        fields = split_headers(headers)[0].copy()
+        given, removed = split_headers(headers)
+        fields = given.copy()
         settle_headers(fields, state.method, state.url, state.body)
         state.headers = fields
+        if state.left_out is not None:
+            state.left_out = removed
 
     @property
     def cookies(self) -> Cookies:
@@ -211,13 +216,16 @@ class BaseRequest:
     def __reduce__(self) -> tuple[Any, ...]:
         state = self._state
         # Deadline, verify, cert and timeout belong to the call, not to the request, and stay behind.
-        fields = (state.method, state.url, state.headers, state.body, state.cookies, state.hand_cookie)
+        cookies = (state.cookies, state.hand_cookie)
+        fields = (state.method, state.url, state.headers, state.body, *cookies, state.left_out)
         return (_rebuild, (type(self), fields, state.phases.freeze()))
 
 
 def _rebuild(cls: type[BaseRequest], fields: tuple[Any, ...], timings: Timings) -> BaseRequest:
-    method, url, headers, body, cookies, hand_cookie = fields
-    state = RequestState(method, url, headers, body, cookies=cookies, hand_cookie=hand_cookie)
+    method, url, headers, body, cookies, hand_cookie, left_out = fields
+    state = RequestState(
+        method, url, headers, body, cookies=cookies, hand_cookie=hand_cookie, left_out=left_out
+    )
     for name, seconds in timings._asdict().items():
         setattr(state.phases, name, seconds)
     return cls._of(state)
@@ -227,10 +235,12 @@ class Request(BaseRequest):
     """A request for `Client` and blocking dispatchers.
 
     ``params`` are appended to the URL's query: None is omitted, True and False are ``true`` and ``false``, a
-    list repeats its key, text is sent as it is. ``headers`` win over the automatic ones (Host, User-Agent,
-    Accept, Accept-Encoding, Connection, Content-Length or Transfer-Encoding, Content-Type), None removes one.
-    ``cookies`` are sent with this request only. At most one kind of body: ``data`` (dict for a form, str,
-    bytes, binary file, iterable of bytes), with ``files`` (multipart; ``data`` is a dict then), or ``json``.
+    list repeats its key, text is sent as it is. ``headers`` stay as they are given; Host and what describes
+    the body (Content-Length or Transfer-Encoding, Content-Type) are added where they are missing. A client
+    adds User-Agent, Accept, Accept-Encoding and Connection when it sends the request. The value None leaves
+    a header out. ``cookies`` are sent with this request only. At most one kind of body: ``data`` (dict for a
+    form, str, bytes, binary file, iterable of bytes), with ``files`` (multipart; ``data`` is a dict then), or
+    ``json``.
 
     Raises InvalidURL, LocalProtocolError (what may not be sent), TypeError and ValueError (a wrong argument).
     """

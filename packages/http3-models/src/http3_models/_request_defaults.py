@@ -1,4 +1,4 @@
-"""What a client adds to each of its requests, and what its requests begin with, kept ready.
+"""What a client adds to each of its requests, and what requests begin with, kept ready.
 
 The requests of a program differ in target, values and body, seldom in host and names of headers. So what
 depends on these alone (which automatic headers are left, whether the names may be sent, how it is all
@@ -20,8 +20,10 @@ from ._exceptions import LocalProtocolError
 from ._headers import Headers
 from ._records import RequestState
 from ._request_head import (
+    AUTOMATIC,
     DELICATE,
     NO_NAMES,
+    automatic_pairs,
     complete_headers,
     cookie_header,
     framing,
@@ -79,11 +81,17 @@ _plain_stems: dict[tuple[object, ...], _Stem | None] = {}
 
 class RequestDefaults:
     """What a client adds: ``headers``, which those of a request replace or remove, and the automatic ones but
-    for ``removed``, names in lower case; both as `split_headers` gives them."""
+    for ``removed``, names in lower case; both as `split_headers` gives them.
 
-    __slots__ = ("_given", "_headers", "_layouts", "_removed", "_stems", "_version")
+    ``is_client``: False for requests that are made without one, see `RequestState.left_out`.
+    """
 
-    def __init__(self, headers: Headers, removed: frozenset[bytes] = NO_NAMES) -> None:
+    __slots__ = ("_given", "_headers", "_layouts", "_left_out", "_removed", "_stems", "_version")
+
+    def __init__(
+        self, headers: Headers, removed: frozenset[bytes] = NO_NAMES, *, is_client: bool = True
+    ) -> None:
+        self._left_out = None if is_client else NO_NAMES
         self._given = headers
         self._removed = removed
         self._version = headers.version
@@ -128,7 +136,9 @@ class RequestDefaults:
         if stem is None or fields is None:
             return self._made_carefully(method, url, headers, body, content_type)
         complete = stem.headers._grown(fields) if fields else stem.headers.copy()
-        return RequestState(method, url, complete, body, hand_cookie=stem.layout.hand_cookie)
+        return RequestState(
+            method, url, complete, body, hand_cookie=stem.layout.hand_cookie, left_out=self._left_out
+        )
 
     def _made_carefully(
         self, method: str, url: URL, headers: HeaderTypes | None, body: RequestBody, content_type: str | None
@@ -137,7 +147,28 @@ class RequestDefaults:
         merged = merged_headers(self._headers, given, removed)
         complete = complete_headers(method, url, merged, removed | self._removed, body, content_type)
         hand_cookie = cookie_header(complete) if merged else None
-        return RequestState(method, url, complete, body, hand_cookie=hand_cookie)
+        left_out = None if self._left_out is None else removed
+        return RequestState(method, url, complete, body, hand_cookie=hand_cookie, left_out=left_out)
+
+    def complete(self, state: RequestState) -> None:
+        """Add the automatic headers to a request that was made without a client.
+
+        Where the client has such a header of its own, that is the one. Others of the client's are for the
+        requests that it makes itself.
+        """
+        left_out = state.left_out
+        if left_out is None:
+            return
+        state.left_out = None
+        pairs = state.headers.wire
+        names = {name.lower() for name, _ in pairs}
+        missing = AUTOMATIC - names - left_out
+        own = [pair for pair in self._headers.wire if pair[0].lower() in missing]
+        added = own + automatic_pairs(names, left_out | self._removed | {name.lower() for name, _ in own})
+        at = 1 if pairs and pairs[0][0].lower() == b"host" else 0
+        headers = Headers._from_raw([*pairs[:at], *added, *pairs[at:]])
+        headers._encoding = state.headers._encoding
+        state.headers = headers
 
     def _new_stem(self, url: URL, own: Mapping[Any, Any]) -> _Stem | None:
         """None where the names are not ordinary."""
@@ -211,5 +242,5 @@ def _own_fields(
     return fields
 
 
-NO_DEFAULTS = RequestDefaults(Headers())
-"""Of requests that are made without a client."""
+NO_DEFAULTS = RequestDefaults(Headers(), AUTOMATIC, is_client=False)
+"""Of requests that are made without a client: their headers stay as they are given."""

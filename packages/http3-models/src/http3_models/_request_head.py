@@ -98,9 +98,12 @@ def cookie_header(headers: Headers) -> str | None:
     return to_text(b"; ".join([value for name, value in headers.raw if name == b"cookie"]))
 
 
+AUTOMATIC = frozenset({b"user-agent", b"accept", b"accept-encoding", b"connection"})
+"""What a client sends without the caller's doing, beside Host and what describes the body."""
+
+
 @cache
 def _automatic() -> tuple[tuple[bytes, Pair], ...]:
-    """What is sent without the caller's doing, beside Host and what describes the body."""
     return (
         (b"user-agent", (b"User-Agent", USER_AGENT.encode())),
         (b"accept", (b"Accept", b"*/*")),
@@ -163,12 +166,18 @@ def _with_automatic(url: URL, given: Headers, names: set[bytes], removed: frozen
         raise LocalProtocolError("The Host header can't be removed (RFC 9112 section 3.2)")
     else:
         host = [(b"Host", url.netloc.encode())]
-    automatic = [
+    if not removed >= AUTOMATIC:
+        host += automatic_pairs(names, removed)
+    return host + pairs
+
+
+def automatic_pairs(names: AbstractSet[bytes], removed: AbstractSet[bytes]) -> list[Pair]:
+    """What a client adds to fields with these names."""
+    return [
         _IDENTITY if key == b"accept-encoding" and b"range" in names else pair
         for key, pair in _automatic()
         if key not in names and key not in removed
     ]
-    return [*host, *automatic, *pairs]
 
 
 def framing(
