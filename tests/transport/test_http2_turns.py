@@ -26,13 +26,18 @@ from runtimes import Runtime
 # The line.
 
 
+def wide(stream: HTTP2Stream) -> int:
+    """A stream's own window that is in nobody's way."""
+    return 65535
+
+
 class Line(RuleBasedStateMachine):
     """Streams that come, wait, send and go, in any order, over windows that open and close."""
 
     def __init__(self) -> None:
         super().__init__()
         self.own: dict[HTTP2Stream, int] = {}
-        self.turns = Turns(lambda stream: self.own.get(stream, 0))
+        self.turns = Turns()
         self.window = 0
         self.waiting: dict[HTTP2Stream, None] = {}
         self.served: list[HTTP2Stream] = []
@@ -40,10 +45,14 @@ class Line(RuleBasedStateMachine):
 
     def next_turn(self) -> None:
         """As `Outgoing.next_turn`."""
-        if self.window > 0 and (stream := self.turns.next(self.moment)) is not None:
+        stream = self.turns.next(self.moment, self.own_window) if self.window > 0 else None
+        if stream is not None:
             assert stream in self.waiting
             del self.waiting[stream]
             self.served.append(stream)
+
+    def own_window(self, stream: HTTP2Stream) -> int:
+        return self.own.get(stream, 0)
 
     def has_turn(self, stream: HTTP2Stream) -> bool:
         return stream in self.turns._holders
@@ -59,7 +68,7 @@ class Line(RuleBasedStateMachine):
         stream = data.draw(st.sampled_from(list(self.own)))
         if stream not in self.waiting:
             stream.waits_since = self.moment
-            self.turns.line_up(stream, again=False)
+            self.turns.line_up(stream, self.own[stream], again=False)
             if self.own[stream] > 0:
                 self.waiting[stream] = None
             self.next_turn()
@@ -110,59 +119,59 @@ TestLine.settings = settings(max_examples=200, stateful_step_count=40)
 
 def test_each_gets_a_turn_in_the_order_of_the_line() -> None:
     streams = [HTTP2Stream(number, 0, is_head=False) for number in range(10)]
-    turns = Turns(lambda stream: 65535)
+    turns = Turns()
     for stream in streams:
-        turns.line_up(stream, again=False)
+        turns.line_up(stream, 65535, again=False)
     order: list[int] = []
     for _ in range(25):
-        first = turns.next(0.0)
+        first = turns.next(0.0, wide)
         assert first is not None
-        assert turns.next(0.0) is None  # one at a time
+        assert turns.next(0.0, wide) is None  # one at a time
         assert turns.share(first, 65535) == USUAL_SHARE
         assert turns.share(streams[first.stream_id - 1], 65535) == 0
         order.append(first.stream_id)
         assert turns.give_back(first)
-        turns.line_up(first, again=False)
+        turns.line_up(first, 65535, again=False)
     assert order == [number % 10 for number in range(25)]
 
 
 def test_one_who_was_woken_for_nothing_keeps_its_place() -> None:
     first, second = HTTP2Stream(1, 0, is_head=False), HTTP2Stream(3, 0, is_head=False)
-    turns = Turns(lambda stream: 65535)
-    turns.line_up(first, again=False)
-    turns.line_up(second, again=False)
+    turns = Turns()
+    turns.line_up(first, 65535, again=False)
+    turns.line_up(second, 65535, again=False)
     turns.step_out(first)
-    turns.line_up(first, again=True)
-    assert turns.next(0.0) is first
-    turns.line_up(first, again=False)  # there was nothing for it
-    assert turns.next(0.0) is first
+    turns.line_up(first, 65535, again=True)
+    assert turns.next(0.0, wide) is first
+    turns.line_up(first, 65535, again=False)  # there was nothing for it
+    assert turns.next(0.0, wide) is first
 
 
 def test_a_stream_that_waits_for_its_own_window_holds_up_nobody() -> None:
     blocked, free = HTTP2Stream(1, 0, is_head=False), HTTP2Stream(3, 0, is_head=False)
     windows = {blocked: 100, free: 100}
-    turns = Turns(windows.__getitem__)
-    turns.line_up(blocked, again=False)
-    turns.line_up(free, again=False)
+    turns = Turns()
+    turns.line_up(blocked, windows[blocked], again=False)
+    turns.line_up(free, windows[free], again=False)
     windows[blocked] = 0  # by a smaller SETTINGS_INITIAL_WINDOW_SIZE
-    assert turns.next(0.0) is free
+    assert turns.next(0.0, windows.__getitem__) is free
     turns.give_back(free)
-    turns.line_up(blocked, again=False)
+    turns.line_up(blocked, windows[blocked], again=False)
     assert turns.share(free, 100) == 100
 
 
 def test_shares_are_smaller_where_turns_are_rare() -> None:
     streams = [HTTP2Stream(number, 0, is_head=False) for number in range(100)]
-    turns = Turns(lambda stream: 65535)
+    turns = Turns()
     for moment in (0.0, 3.0, 6.0):
         for stream in streams:
             stream.waits_since = moment
-            turns.line_up(stream, again=False)
+            turns.line_up(stream, 65535, again=False)
         for _ in range(50):
-            stream_with_turn = turns.next(moment + 3)
+            stream_with_turn = turns.next(moment + 3, wide)
             assert stream_with_turn is not None
             turns.give_back(stream_with_turn)
-    last = turns.next(9.0)
+    last = turns.next(9.0, wide)
     assert last is not None
     assert turns.share(last, 20_000) == LEAST_SHARE
     assert turns.share(last, 500) == 500

@@ -62,7 +62,7 @@ class Outgoing:
         self._max_streams = max_streams
         self._remote_limit = max_streams
         self._first_bytes = b""
-        self._turns = Turns(self._own_window)
+        self._turns = Turns()
         self._unsent: list[bytes | memoryview] = []
         self._put = 0
         self._answers = 0
@@ -187,7 +187,7 @@ class Outgoing:
 
     def line_up(self, stream: HTTP2Stream, *, again: bool) -> None:
         """Its owner waits for credit, and can be woken; ``again``: it was, for nothing."""
-        self._turns.line_up(stream, again=again)
+        self._turns.line_up(stream, self._own_window(stream), again=again)
         self.next_turn()
 
     def step_out(self, stream: HTTP2Stream) -> None:
@@ -207,7 +207,7 @@ class Outgoing:
     def next_turn(self) -> None:
         """If there is credit, whoever is next is among ``news``."""
         if self._h2.outbound_flow_control_window > 0:
-            stream = self._turns.next(self._moment)
+            stream = self._turns.next(self._moment, self._own_window)
             if stream is not None:
                 self.news.add(stream)
 

@@ -26,12 +26,11 @@ LONG_WAIT = 0.25
 
 
 class Turns:
-    """Of one connection. ``window_of`` gives what a stream's own window allows."""
+    """Of one connection."""
 
-    __slots__ = ("_holders", "_least", "_line", "_soon", "_window_of")
+    __slots__ = ("_holders", "_least", "_line", "_soon")
 
-    def __init__(self, window_of: Callable[[HTTP2Stream], int]) -> None:
-        self._window_of = window_of
+    def __init__(self) -> None:
         self._line: OrderedDict[HTTP2Stream, None] = OrderedDict()
         self._holders: set[HTTP2Stream] = set()
         self._least = USUAL_SHARE
@@ -50,12 +49,12 @@ class Turns:
             return 0
         return min(window, max(window // others, self._least))
 
-    def line_up(self, stream: HTTP2Stream, *, again: bool) -> None:
+    def line_up(self, stream: HTTP2Stream, own_window: int, *, again: bool) -> None:
         """It waits for the connection's credit, behind those who wait already; or before them, if it was
         woken for nothing and waits ``again``. One that waits for its own window holds up nobody."""
         again = again or stream in self._holders
         self._holders.discard(stream)
-        if self._window_of(stream) > 0:
+        if own_window > 0:
             self._line[stream] = None
             if again:
                 self._line.move_to_end(stream, last=False)
@@ -75,11 +74,12 @@ class Turns:
         self._holders.discard(stream)
         return had_turn
 
-    def next(self, moment: float) -> HTTP2Stream | None:
-        """Where there is credit: give the first in line a turn if nobody has one; who that is."""
+    def next(self, moment: float, window_of: Callable[[HTTP2Stream], int]) -> HTTP2Stream | None:
+        """Where there is credit: give the first in line a turn if nobody has one; who that is. ``window_of``
+        tells what a stream's own window allows."""
         while self._line and not self._holders:
             stream, _ = self._line.popitem(last=False)
-            if self._window_of(stream) > 0:
+            if window_of(stream) > 0:
                 self._holders.add(stream)
                 self._adapt(0.0 if stream.waits_since is None else moment - stream.waits_since)
                 return stream
