@@ -96,10 +96,8 @@ def decode(text: str) -> bytes:
     if b"%" not in data:
         return data
     first, *rest = data.split(b"%")
-    pieces = [
-        _UNESCAPED[piece[:2]] + piece[2:] if piece[:2] in _UNESCAPED else b"%" + piece for piece in rest
-    ]
-    return first + b"".join(pieces)
+    # An escape's byte, or what was none, and the rest of the piece.
+    return first + b"".join([(_UNESCAPED.get(piece[:2]) or b"%" + piece[:2]) + piece[2:] for piece in rest])
 
 
 _PLAIN = {

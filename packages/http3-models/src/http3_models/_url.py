@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypedDict, Unpack
 
+from ._brief import brief
 from ._exceptions import InvalidURL
 from ._percent import decode
 from ._query import query_of
@@ -349,7 +350,8 @@ def _require_absolute(url: URL) -> None:
     if not url._parts.scheme:
         raise InvalidURL(f"Invalid URL {shown(text)}: it has no scheme; did you mean 'https://...'?")
     if url._parts.host is None:
-        raise InvalidURL(f"Invalid URL {shown(text)}: '//' is missing after '{url._parts.scheme}:'")
+        scheme = brief(url._parts.scheme + ":")
+        raise InvalidURL(f"Invalid URL {shown(text)}: '//' is missing after {scheme}")
     raise InvalidURL(f"Invalid URL {shown(text)}: there is no host")
 
 
