@@ -15,7 +15,7 @@ import http3
 from soak.app import digest, pattern
 from soak.judge import BLOCKS_ROOM, MEMORY_ROOM, Event, Fate, Judge, Measured
 from soak.sites import NAMES, Server, Site, missing
-from soak.traffic import OPERATIONS, Caller, Wrong, burst, cookies, echo, get, post
+from soak.traffic import OPERATIONS, Caller, ServerFailed, Wrong, burst, cookies, echo, get, post
 from worlds import run_to_end
 
 ROOT = Path(__file__).parents[2]
@@ -71,10 +71,11 @@ def test_what_is_explained() -> None:
     judge.end("s")
     judge.failed(event(began=101.05, ended=103.0), http3.ConnectError("refused"))
     judge.failed(event(Fate("tight", 0.01)), http3.ReadTimeout("slow"))
+    judge.failed(event(), ServerFailed("500"))
     judge.fine(event(Fate("cancelled", 0.01)), "cancelled")
     assert judge.is_good()
-    assert judge.explained.total() == 4
-    assert judge.requests == 5
+    assert judge.explained.total() == 5
+    assert judge.requests == 6
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,7 @@ def test_what_is_not(found: Event, exc: Exception) -> None:
 def test_wrong_answers_hangs_and_leases_are_noticed() -> None:
     tellers: list[Callable[[Judge], object]] = [
         lambda judge: judge.failed(event(), Wrong("another mark")),
+        lambda judge: judge.failed(event(), ServerFailed("500")),
         lambda judge: judge.hung("worker 1"),
         lambda judge: judge.measure(1, 0),
         lambda judge: judge.measure(0, 2),

@@ -32,7 +32,7 @@ PLAIN, TIGHT = 0.86, 0.94
 TIGHT_SECONDS = (0.0002, 0.03)
 CANCELLED_AFTER = (0.0, 0.03)
 
-DOWN_SECONDS = 0.02
+DOWN_SECONDS = 0.15
 """For which a worker leaves a server alone that refuses connections: else it would do nothing but try."""
 
 POOL_LIMITS = http3.PoolLimits(soft_limit=3, hard_limit=5, pool_timeout=45)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import http3
 
-from .traffic import Wrong
+from .traffic import ServerFailed, Wrong
 
 HANG = 120.0
 """Seconds after which an operation counts as a hang: its limits would have ended it four times over."""
@@ -134,7 +134,10 @@ class Judge:
     def failed(self, event: Event, exc: BaseException) -> None:
         """It raised."""
         with self._lock:
-            if isinstance(exc, Wrong):
+            if isinstance(exc, ServerFailed) and self._was_disturbed(event):
+                why = "server died"
+                self.explained[why, type(exc).__name__] += 1
+            elif isinstance(exc, Wrong):
                 self._keep(self.wrong, "wrong", f"{_where(event)}: {exc}")
                 why = "wrong"
             else:

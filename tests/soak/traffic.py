@@ -21,8 +21,16 @@ LIMITS = http3.TimeoutConfig(30, pool_timeout=45)
 """Far beyond what anything takes here that was not killed. A frozen server thaws long before."""
 
 
+LARGE = 4_000_000
+"""Bytes of the largest bodies."""
+
+
 class Wrong(AssertionError):
     """An answer that is another's, or not what was asked for."""
+
+
+class ServerFailed(Wrong):
+    """A status of 5xx: wrong, unless the server was told to end just then."""
 
 
 def expect(condition: bool, what: str) -> None:
@@ -60,7 +68,9 @@ class Caller:
     async def request(self, method: str, path: str, **options: Any) -> Any:
         """The response, with status 200 and in the right protocol."""
         response = await do(self.client.request(method, self.site.url + path, timeout=self.limits, **options))
-        expect(response.status_code == 200, f"{response!r} to {method} {path}: {self._beginning(response)}")
+        if response.status_code != 200:
+            what = f"{response!r} to {method} {path}: {self._beginning(response)}"
+            raise ServerFailed(what) if response.is_server_error else Wrong(what)
         expect(response.protocol == self.site.version, f"{response.protocol} at {self.site.name}")
         return response
 
@@ -76,9 +86,9 @@ class Caller:
         expect(found == self.mark, f"the mark {found!r} instead of {self.mark!r}")
         return response
 
-    def body(self, most: int) -> bytes:
+    def body(self, most: int, least: int = 0) -> bytes:
         """Some bytes that nobody else sends."""
-        return pattern(f"{self.mark}+", self.random.randrange(most))
+        return pattern(f"{self.mark}+", self.random.randrange(least, most))
 
     def pieces(self, body: bytes) -> Iterator[bytes] | AsyncIterator[bytes]:
         """The body in pieces, of which nobody knows the sum."""
@@ -175,8 +185,20 @@ async def echo(caller: Caller) -> None:
     expect(response.content == body, f"{len(response.content)} bytes instead of the {len(body)} sent")
 
 
+async def put_much(caller: Caller) -> None:
+    """More than sockets and windows hold."""
+    body = caller.body(LARGE, LARGE // 4)
+    data = body if caller.random.random() < 0.5 else caller.pieces(body)
+    path = f"/{'echo' if caller.site.kind == 'nghttpd' else 'mark'}/{caller.mark}"
+    response = await caller.request("PUT", path, data=data)
+    if caller.site.kind == "nghttpd":
+        expect(response.content == body, f"{len(response.content)} bytes instead of the {len(body)} sent")
+    else:
+        check_mark(caller, response, "PUT", body)
+
+
 async def download(caller: Caller) -> None:
-    size = caller.random.randrange(200_000)
+    size = caller.random.randrange(LARGE if caller.random.random() < 0.05 else 200_000)
     length = caller.random.choice(["", "?length=no"])
     response = await caller.request("GET", f"/download/{caller.mark}/{size}{length}")
     expect(caller.marked(response).content == pattern(caller.mark, size), "another download")
@@ -291,15 +313,15 @@ async def burst(caller: Caller) -> None:
 OPERATIONS: dict[str, dict[Operation, int]] = {
     "asgi": {
         get: 20, head: 3, delete: 2, post: 10, post_json: 3, post_form: 3, patch_files: 2, packed_body: 5,
-        put_pieces: 5, echo: 4, download: 5, slow: 2, unfinished: 5, forgotten: 1, redirected: 5,
+        put_pieces: 5, echo: 4, put_much: 1, download: 5, slow: 2, unfinished: 5, forgotten: 1, redirected: 5,
         redirected_body: 3, cookies: 4, burst: 1,
     },
     "nginx": {
         get: 25, head: 3, delete: 2, post: 10, post_json: 3, post_form: 3, patch_files: 2, packed_body: 5,
-        put_pieces: 5, static_file: 6, store: 2, unfinished: 5, forgotten: 1, redirected: 5,
+        put_pieces: 5, put_much: 1, static_file: 6, store: 2, unfinished: 5, forgotten: 1, redirected: 5,
         redirected_body: 3, cookies: 4, burst: 1,
     },
-    "nghttpd": {static_file: 20, echo: 10, unfinished: 5, forgotten: 1, burst: 1},
+    "nghttpd": {static_file: 25, echo: 12, put_much: 1, unfinished: 5, forgotten: 1, burst: 1},
 }  # fmt: skip
 """What each kind of server can answer, and how often it is asked for, compared with the others."""
 
