@@ -13,7 +13,7 @@ import pytest
 
 import http3
 from soak.app import digest, pattern
-from soak.judge import BLOCKS_ROOM, MEMORY_ROOM, Event, Fate, Judge, Measured
+from soak.judge import BLOCKS_ROOM, MEMORY_ROOM, THREADS_ROOM, Event, Fate, Judge, Measured
 from soak.sites import NAMES, Server, Site, missing
 from soak.traffic import OPERATIONS, Caller, ServerFailed, Wrong, burst, cookies, echo, get, post
 from worlds import run_to_end
@@ -129,7 +129,7 @@ def test_growth_is_noticed(name: str) -> None:
         judge.check_growth()
         return judge.left
 
-    room = {"threads": 0, "blocks": BLOCKS_ROOM, "memory": MEMORY_ROOM}[name]
+    room = {"threads": THREADS_ROOM, "blocks": BLOCKS_ROOM, "memory": MEMORY_ROOM}[name]
     assert verdict(0) == []
     assert verdict(-1) == []
     assert verdict(room / 5) == []

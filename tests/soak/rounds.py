@@ -21,7 +21,10 @@ from .judge import HANG, Judge, count_descriptors, count_threads
 from .sites import Server, Site, make_sites
 
 SETTLE_SECONDS = 3.0
-"""In which what was closed has to be gone."""
+"""In which what was given back has to be gone."""
+
+END_SECONDS = 10.0
+"""In which everything has to be gone; the thread that keeps timers for trio lingers for a while."""
 
 TRACED_LINES = 25
 
@@ -224,13 +227,14 @@ class Soak:
 
     def _check_end(self, descriptors: int, threads: int) -> None:
         """All clients are closed."""
-        end = time.monotonic() + SETTLE_SECONDS
+        end = time.monotonic() + END_SECONDS
         found = count_descriptors() - descriptors, count_threads() - threads
         while any(found) and time.monotonic() < end:
             time.sleep(SLICE)
             found = count_descriptors() - descriptors, count_threads() - threads
         if any(found):
-            self.judge.leaves(f"at the end: {found[0]} descriptors, {found[1]} threads")
+            names = ", ".join(thread.name for thread in threading.enumerate())
+            self.judge.leaves(f"at the end: {found[0]} descriptors, {found[1]} threads ({names})")
 
 
 def _line(found: Any, seconds: float) -> str:
