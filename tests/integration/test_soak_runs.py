@@ -13,7 +13,7 @@ import pytest
 
 import http3
 from soak.app import digest, pattern
-from soak.judge import BLOCKS_ROOM, MEMORY_ROOM, THREADS_ROOM, Event, Fate, Judge, Measured
+from soak.judge import ROOM, Event, Fate, Judge, Measured
 from soak.sites import NAMES, Server, Site, missing
 from soak.traffic import OPERATIONS, Caller, ServerFailed, Wrong, burst, cookies, echo, get, post
 from worlds import run_to_end
@@ -118,18 +118,18 @@ def test_wrong_answers_hangs_and_leases_are_noticed() -> None:
         assert not judge.is_good()
 
 
-@pytest.mark.parametrize("name", ["threads", "blocks", "memory"])
+@pytest.mark.parametrize("name", ROOM)
 def test_growth_is_noticed(name: str) -> None:
     def verdict(step: float) -> list[str]:
         judge = Judge()
         for number in range(16):
-            values = {"threads": 4, "blocks": 300_000, "memory": 10**8}
+            values = {"threads": 4, "blocks": 300_000, "allocated": 10**7, "memory": 10**8}
             values[name] += int(number * step)
             judge.measured.append(Measured(number * 1000, 0, 0, **values))
         judge.check_growth()
         return judge.left
 
-    room = {"threads": THREADS_ROOM, "blocks": BLOCKS_ROOM, "memory": MEMORY_ROOM}[name]
+    room = ROOM[name]
     assert verdict(0) == []
     assert verdict(-1) == []
     assert verdict(room / 5) == []

@@ -26,14 +26,9 @@ BESIDE = 0.1
 MOST_SHOWN = 20
 """Exceptions that are kept to be shown, of each kind."""
 
-THREADS_ROOM = 1
-"""The one that keeps timers for trio comes when it is needed, and goes when it was not needed for a while."""
-
-BLOCKS_ROOM = 4000
-"""Objects by which rounds differ that do the same: what is cached, and how far each pool and buffer is."""
-
-MEMORY_ROOM = 6 * 1024 * 1024
-"""Bytes of memory, likewise: pages that the allocator has not given back."""
+ROOM = {"threads": 1, "blocks": 4000, "allocated": 2**20, "memory": 8 * 2**20}
+"""By how much rounds differ that do the same: the one thread that keeps timers for trio comes when it is needed
+and goes when it was not for a while; caches are more or less full; pages of memory are in many pieces."""
 
 
 class Window(NamedTuple):
@@ -73,6 +68,8 @@ class Measured(NamedTuple):
     threads: int
     blocks: int
     """Objects that Python has allocated."""
+    allocated: int
+    """Bytes that malloc has given out."""
     memory: int
     """Bytes of this process in memory."""
 
@@ -187,7 +184,15 @@ class Judge:
 
     def measure(self, leases: int, descriptors: int) -> Measured:
         """Between two rounds."""
-        found = Measured(self.requests, leases, descriptors, count_threads(), count_blocks(), memory_in_use())
+        found = Measured(
+            self.requests,
+            leases,
+            descriptors,
+            count_threads(),
+            count_blocks(),
+            memory_allocated(),
+            memory_in_use(),
+        )
         self.measured.append(found)
         if leases or descriptors:
             self.leaves(f"after {found.requests} requests: {leases} leases, {descriptors} descriptors")
@@ -201,7 +206,7 @@ class Judge:
         middle = len(rounds) // 2
         earlier, later = rounds[:middle], rounds[middle:]
         requests = later[0].requests - earlier[0].requests
-        for name, room in (("threads", THREADS_ROOM), ("blocks", BLOCKS_ROOM), ("memory", MEMORY_ROOM)):
+        for name, room in ROOM.items():
             least = [min(getattr(each, name) for each in part) for part in (earlier, later)]
             if least[1] > least[0] + room:
                 self.leaves(f"{name} grow: {least[0]}, and {least[1]} after {requests} requests more")
@@ -235,9 +240,32 @@ def count_blocks() -> int:
 
 _LIBC = ctypes.CDLL(None)
 
+_M_ARENA_MAX = -8
+
+
+class _Mallinfo(ctypes.Structure):
+    """What glibc's ``mallinfo2`` gives."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in (*"abcd", "mapped", *"fg", "used", *"ij"))
+
+
+def use_one_arena() -> None:
+    """Have all threads share malloc's memory (glibc): what each of them has freed would count as used."""
+    if hasattr(_LIBC, "mallopt"):
+        _LIBC.mallopt(_M_ARENA_MAX, 1)
+
+
+def memory_allocated() -> int:
+    """Bytes that malloc has given out, to Python, OpenSSL and others; 0 where it does not tell (no glibc)."""
+    if not hasattr(_LIBC, "mallinfo2"):
+        return 0
+    _LIBC.mallinfo2.restype = _Mallinfo
+    found = _LIBC.mallinfo2()
+    return int(found.used + found.mapped)
+
 
 def memory_in_use() -> int:
-    """Bytes in memory (RSS), without what was freed and is kept for the next malloc."""
+    """Bytes in memory (RSS), without those that malloc can do without."""
     if hasattr(_LIBC, "malloc_trim"):
         _LIBC.malloc_trim(0)
     with open("/proc/self/statm") as statm:

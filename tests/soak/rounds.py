@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from servers import Authority
 
 from .backends import BACKENDS, Backend, Round
-from .judge import HANG, Judge, count_descriptors, count_threads
+from .judge import HANG, Judge, count_descriptors, count_threads, use_one_arena
 from .sites import Server, Site, make_sites
 
 SETTLE_SECONDS = 3.0
@@ -118,6 +118,7 @@ class Soak:
 
     def run(self) -> Judge:
         """All of it."""
+        use_one_arena()
         if self.options.trace:
             tracemalloc.start()
         started: list[Server] = []
@@ -241,7 +242,8 @@ class Soak:
 def _line(found: Any, seconds: float) -> str:
     return (
         f"{seconds:7.1f} s  {found.requests:8} requests  {found.leases} leases  {found.descriptors} fds  "
-        f"{found.threads} threads  {found.blocks} blocks  {found.memory / 1048576:.1f} MiB"
+        f"{found.threads} threads  {found.blocks} blocks  "
+        f"{found.allocated / 1048576:.1f} of {found.memory / 1048576:.1f} MiB"
     )
 
 
