@@ -27,8 +27,8 @@ MOST_SHOWN = 20
 """Exceptions that are kept to be shown, of each kind."""
 
 ROOM = {"threads": 1, "blocks": 4000, "allocated": 2**20, "memory": 8 * 2**20}
-"""By how much rounds differ that do the same: the one thread that keeps timers for trio comes when it is needed
-and goes when it was not for a while; caches are more or less full; pages of memory are in many pieces."""
+"""By how much rounds differ that do the same: the one thread that keeps timers for trio comes when it is
+needed and goes when it was not for a while; caches are more or less full; memory is in many pieces."""
 
 
 class Window(NamedTuple):

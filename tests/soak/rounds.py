@@ -224,8 +224,7 @@ class Soak:
             time.sleep(SLICE)
         found = self.judge.measure(leases, descriptors)
         if not self.options.quiet:
-            traced = f"  {tracemalloc.get_traced_memory()[0] / 1048576:.1f} traced" if self.options.trace else ""
-            print(_line(found, time.monotonic() - self._started) + traced, flush=True)
+            print(_line(found, time.monotonic() - self._started), flush=True)
 
     def _check_end(self, descriptors: int, threads: int) -> None:
         """All clients are closed."""

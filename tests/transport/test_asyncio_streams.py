@@ -235,6 +235,21 @@ def test_the_end_met_past_the_loop(run: Run, turns_are_due: Callable[[float], No
 # Writing.
 
 
+def test_a_broken_transport_is_not_written_to(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    """It is told of the failure by the loop only; asyncio's log would warn of each write until then."""
+
+    async def main(stream: AsyncioStream, peer: Peer) -> None:
+        peer.reset()
+        wait_for_bytes(stream)
+        written = [stream.write_nowait(b"x") for _ in range(10)]
+        assert written[1:] == [0] * 9
+        with pytest.raises(OSError):
+            await stream.wait_writable(5.0)
+
+    on(run, main)
+    assert not caplog.records
+
+
 def test_a_reader_that_is_slower_than_the_loop_bounds_it(run: Run) -> None:
     """The same bound as ever, also where the loop reads small pieces only."""
 

@@ -184,14 +184,15 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
 
     def write_nowait(self, data: bytes | memoryview) -> int:
         transport = self._usable()
-        if self._writing_paused:
+        # One that is closing has failed, and will say so in a moment; asyncio warns of writes until then.
+        if self._writing_paused or transport.is_closing():
             return 0
         transport.write(data)
         return len(data)
 
     async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
-        self._usable()
-        if self._writing_paused:
+        transport = self._usable()
+        if self._writing_paused or transport.is_closing():
             await self._drain(timeout, until_readable=or_readable)
         return or_readable and self._is_readable()
 
