@@ -31,6 +31,24 @@ from http3_models._reading import read_all
 from http3_models._records import drive
 
 
+def test_request_adds_what_a_client_adds_and_send_nothing() -> None:
+    seen: list[Any] = []
+
+    def handler(request: Any) -> Response:
+        seen.append(list(request.headers))
+        return Response(200)
+
+    dispatcher = MockDispatcher(handler)
+    dispatcher.request("GET", "https://example.org/", headers={"X": "1", "Accept": None})
+    asyncio.run(dispatcher._for_async().request("GET", "https://example.org/"))
+    dispatcher.send(Request("GET", "https://example.org/", headers={"X": "1"}))
+    assert seen == [
+        ["host", "user-agent", "accept-encoding", "connection", "x"],
+        ["host", "user-agent", "accept", "accept-encoding", "connection"],
+        ["host", "x"],
+    ]
+
+
 def test_a_mock_answers() -> None:
     seen: list[Request] = []
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from ._request import AsyncRequest, Request
+from ._request_defaults import CLIENT_DEFAULTS
 
 if TYPE_CHECKING:
     import ssl
@@ -85,7 +86,7 @@ class Dispatcher:
         cert: CertTypes | None = None,
         timeout: TimeoutTypes | None = None,
     ) -> Response:
-        """Build a `Request` from the arguments and `send` it: for use and tests without a client."""
+        """Build a `Request` with the defaults of a client and `send` it: for use without one."""
         try:
             request = Request(
                 method,
@@ -97,6 +98,7 @@ class Dispatcher:
                 files=files,
                 json=json,
             )
+            CLIENT_DEFAULTS.complete(request._state)
             return self.send(request, verify=verify, cert=cert, timeout=timeout)
         finally:
             del url, data, files, json, params, headers, cookies, cert  # see `_redaction`
@@ -158,7 +160,7 @@ class AsyncDispatcher:
         cert: CertTypes | None = None,
         timeout: TimeoutTypes | None = None,
     ) -> AsyncResponse:
-        """Build an `AsyncRequest` from the arguments and `send` it: for use and tests without a client."""
+        """Build an `AsyncRequest` with the defaults of a client and `send` it: for use without one."""
         try:
             request = AsyncRequest(
                 method,
@@ -170,6 +172,7 @@ class AsyncDispatcher:
                 files=files,
                 json=json,
             )
+            CLIENT_DEFAULTS.complete(request._state)
             return await self.send(request, verify=verify, cert=cert, timeout=timeout)
         finally:
             del url, data, files, json, params, headers, cookies, cert  # see `_redaction`

@@ -244,3 +244,6 @@ def _own_fields(
 
 NO_DEFAULTS = RequestDefaults(Headers(), AUTOMATIC, is_client=False)
 """Of requests that are made without a client: their headers stay as they are given."""
+
+CLIENT_DEFAULTS = RequestDefaults(Headers())
+"""Of a client that was told nothing."""
