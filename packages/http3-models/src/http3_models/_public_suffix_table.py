@@ -292,6 +292,11 @@ alwaysdata.net hstgr.cloud cprapid.com live-website.com strapiapp.com retool.app
 adobeaemcloud.com adobeaemcloud.net aem.live aem.page hlx.live hlx.page apigee.io myspreadshop.com
 atmeta.com lpages.co leadpages.co hatenablog.com hatenadiary.com hateblo.jp chicappa.jp sblo.jp
 sakuraweb.com x0.com flutterflow.app pstmn.io glitch.me koyeb.app *.cloudapp.azure.com webcontainer.io
-b-cdn.net
+b-cdn.net 000webhostapp.com gitbook.io s3.us-east-1.amazonaws.com s3.us-east-2.amazonaws.com
+s3.us-west-1.amazonaws.com s3.us-west-2.amazonaws.com s3.eu-west-1.amazonaws.com
+s3.eu-west-2.amazonaws.com s3.eu-west-3.amazonaws.com s3.eu-central-1.amazonaws.com
+s3.eu-north-1.amazonaws.com s3.ap-south-1.amazonaws.com s3.ap-southeast-1.amazonaws.com
+s3.ap-southeast-2.amazonaws.com s3.ap-northeast-1.amazonaws.com s3.ap-northeast-2.amazonaws.com
+s3.sa-east-1.amazonaws.com s3.ca-central-1.amazonaws.com
 """
 """Whole names; ``*.`` in front stands for any label, or none."""
