@@ -8,13 +8,11 @@ whatever way (served, timed out, cancelled), wakes an heir if nobody leads. So a
 its own request only, and nobody waits while nobody reads. There is no await between receiving bytes and
 feeding them.
 
-**Writing: one way out.** What h2 has made is owed to the connection: header compression has state, and
-nothing can follow a frame that was cut in two. So output leaves in order, by the holder of the write lock,
-and what the kernel did not take stays for the next holder. The holder waits without sending anything, and
-then sends without waiting: whether it is cancelled or times out, it is known to the byte what has left, and
-the rest of a half-written frame is sent by the next holder. Control frames are queued by anybody;
-`flush_nowait` tries at once. Nobody holds the write lock while waiting for credit. A holder who has to wait
-reads meanwhile if nobody else does: a peer that waits for us to read would wait for ever.
+**Writing: one way out.** What h2 has made must be sent: header compression has state, and nothing can follow
+half a frame. So output leaves in order, by the holder of the write lock. The holder waits without sending
+anything, and then sends without waiting: the next one knows to the byte what has left. Control frames are
+queued by anybody; `flush_nowait` tries at once. Nobody holds the write lock while waiting for credit. A
+holder who has to wait reads meanwhile if nobody else does: the peer may be waiting for that.
 
 Plain state is guarded by one `threading.Lock`, never across an await and never around I/O.
 """
@@ -238,7 +236,7 @@ class SharedStream:
             if data:
                 self.pulse.heard = moment = self.now()
                 self._state.receive(data, moment)
-                if self.pulse.doubted_since is not None:
+                if self.pulse.doubted_since is not None and not self._is_blocked():
                     self._end_doubt()
             elif (error := self._write_error) is not None:
                 # A reset shows once, here to a write; to reads it looks like an end in good order then.
@@ -247,7 +245,7 @@ class SharedStream:
                 self._state.end_of_input()
             self._wake_served()
         self.flush_nowait()
-        if self._state.limit_changed or self.pulse.is_silent:
+        if self._state.limit_changed or (self.pulse.is_silent and not self.pulse.is_blocked):
             self._tell_limit()
         if self._state.broken is not None:
             self._closed = True
@@ -255,7 +253,8 @@ class SharedStream:
 
     def _tell_limit(self) -> None:
         """It carries another number of streams than before, or is heard of again."""
-        self._state.limit_changed = self.pulse.is_silent = False
+        self._state.limit_changed = False
+        self.pulse.is_silent = self.pulse.is_silent and self.pulse.is_blocked
         if self._settled is not None:
             self._settled()
 
@@ -312,14 +311,21 @@ class SharedStream:
 
     # Silence; see `Pulse`.
 
-    def note_given_up(self, stream: HTTP2Stream, *, is_proof: bool) -> None:
+    def note_given_up(self, stream: HTTP2Stream, *, timed_out: bool, is_proof: bool) -> None:
         """A request was given up while it waited. If nothing has come all the while, the connection takes no
-        further request: at once where that ``is_proof`` enough, else once a PING stays unanswered."""
-        state = self._state
-        if not self._closed and self.pulse.give_up(
-            stream, self.now(), state.handed, settled=state.settled, is_proof=is_proof
-        ):
+        further request: at once where that ``is_proof`` enough, else once a PING stays unanswered. That is
+        sent, too, where the request has ``timed_out`` and something is left that the peer does not take."""
+        if self._closed:
+            return
+        state, pulse = self._state, self.pulse
+        pulse.is_blocked |= timed_out and bool(self._rest or self.stream.has_unsent)
+        if pulse.give_up(stream, self.now(), state.handed, settled=state.settled, is_proof=is_proof):
             self._doubt()
+
+    def _is_blocked(self) -> bool:
+        """Whether what was left when a request was given up has not left yet."""
+        self.pulse.is_blocked &= bool(self._rest or self._state.has_output or self.stream.has_unsent)
+        return self.pulse.is_blocked
 
     def _doubt(self) -> None:
         """Ask whether anybody is there."""
