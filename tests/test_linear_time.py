@@ -107,6 +107,14 @@ def test_urls_of_100_000_characters_take_some_milliseconds() -> None:
         assert min(cpu(BASE.join, url) for _ in range(5)) < 0.06, url[:40]  # 15 ms at most; seconds, before
 
 
+def test_urls_of_100_000_characters_beyond_ascii_take_some_milliseconds() -> None:
+    for piece in ("\u00e9", "\U0001f600", "%", "%41", "%c3"):
+        part = piece * (100_000 // len(piece))
+        everything_of = [f"http://h/{part}?{part}", f"http://{part}:{part}@h/"]
+        for text in everything_of:
+            assert min(cpu(everything, URL(text)) for _ in range(5)) < 0.15, text[:40]  # 40 ms at most
+
+
 def fed(make: Callable[[], Any], step: int) -> Callable[[bytes], object]:
     """Hands the input over in small pieces."""
 

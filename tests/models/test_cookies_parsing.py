@@ -280,7 +280,7 @@ SUFFIXES = """
     azurewebsites.net azureedge.net cloudapp.net web.app firebaseapp.com appspot.com blogspot.com
     cloudfront.net pages.dev workers.dev onrender.com fly.dev surge.sh readthedocs.io pythonanywhere.com
     ngrok.io myshopify.com duckdns.org no-ip.org eu.org uk.com com.de s3.amazonaws.com
-    blob.core.windows.net us-central1.run.app run.app up.railway.app
+    kawasaki.jp yokohama.jp sch.uk nom.br blob.core.windows.net us-central1.run.app run.app up.railway.app
 """
 DOMAINS = """
     example.com example.co.uk go.com a.b.c www.com.au id.me example.github.io github.com amazonaws.com

@@ -41,6 +41,7 @@ Links = dict[str, dict[str, str]]
             {"a": {"url": "a", "title": '"open'}, "y": {"url": "b", "rel": "y"}},
         ),
         (";; <a>;;rel=x", {"x": {"url": "a", "rel": "x"}}),
+        ("<a>; ; ;; rel=x ;; ;q;", {"x": {"url": "a", "rel": "x", "q": ""}}),
         ("<a>; rel='next'", {"next": {"url": "a", "rel": "next"}}),
         (
             "<a>; rel='next', <b>; rel = 'prev' ; Title='two words'",

@@ -300,6 +300,8 @@ def test_the_encoding_can_be_set() -> None:
     assert response.charset_encoding == "utf-8"
     with pytest.raises(LookupError, match="nonsense"):
         response.encoding = "nonsense"
+    with pytest.raises(TypeError, match="encoding must be str or None, not int"):
+        response.encoding = 5  # type: ignore[assignment]
     response.encoding = None
     assert response.text == "\ufffd"
 

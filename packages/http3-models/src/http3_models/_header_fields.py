@@ -167,7 +167,7 @@ def check_pairs(pairs: list[Pair]) -> None:
 
 def _check_name(name: bytes) -> None:
     if not _TOKEN.fullmatch(name):
-        shown = name.decode("ascii", "backslashreplace")
+        shown = name[:100].decode("ascii", "backslashreplace")  # `brief` cuts it
         raise LocalProtocolError(
             f"Header name {brief(shown)} is not a token (letters, digits and !#$%&'*+-.^_`|~); "
             "nothing was sent"

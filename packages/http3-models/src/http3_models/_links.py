@@ -8,11 +8,12 @@ if TYPE_CHECKING:
     import re
 
 _PARAMETER = r"""
-    \s*+;\s*+([^\s=;,]*+)\s*+
+    (?:\s*+;)++\s*+([^\s=;,]*+)\s*+
     (?:=\s*+(?: "((?:[^"\\]|\\.)*+)" | '([^']*+)'(?=\s*+(?:[;,]|\Z)) | ([^\s;,]*+) ))?+
 """
 """``; name=token``, ``; name="quoted"``, or ``; name='quoted'``, which is no quoting in RFC 8288 but is
-written all the same. Possessive: no input makes it look at a character more than a few times."""
+written all the same; of several ``;`` the last counts. Possessive: no input makes it look at a character more
+than a few times."""
 
 _pattern: re.Pattern[str] | None = None
 

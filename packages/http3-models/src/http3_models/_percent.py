@@ -8,6 +8,7 @@ worst text costs a few times what the best does, and not a call for each charact
 from __future__ import annotations
 
 import re
+from binascii import unhexlify
 from collections.abc import Callable
 
 from ._redaction import forget_text
@@ -22,10 +23,14 @@ QUERY = f"{UNRESERVED}{SUB_DELIMS}:@/?"
 """What a query and a fragment may hold (sections 3.4 and 3.5), as the inside of a character class."""
 
 _HEX = "0123456789abcdefABCDEF"
-_BYTES = {f"{high}{low}": int(high + low, 16) for high in _HEX for low in _HEX}
-"""By the two digits of an escape, in either case."""
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})++")
+"""Escapes one behind the other, which are undone at once: text beyond ASCII may be nothing else."""
 
-_UNESCAPED = {digits.encode(): bytes([byte]) for digits, byte in _BYTES.items()}
+_NOT_PLAIN = re.compile(
+    "%(?:[0-9A-F][a-f]|[a-f][0-9A-Fa-f]|2[DE]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])"
+)
+"""Escapes that have another form: with a small letter, or of an unreserved character."""
+
 _NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _NOT_UNRESERVED = re.compile(f"[^{UNRESERVED}]")
 
@@ -93,17 +98,14 @@ def utf8(text: str, what: str = "it") -> bytes:
 def decode(text: str) -> bytes:
     """Undo escapes. What is no valid escape stays; characters beyond ASCII become UTF-8."""
     data = utf8(text)
-    if b"%" not in data:
-        return data
-    first, *rest = data.split(b"%")
-    # An escape's byte, or what was none, and the rest of the piece.
-    return first + b"".join([(_UNESCAPED.get(piece[:2]) or b"%" + piece[:2]) + piece[2:] for piece in rest])
+    return _ESCAPES.sub(_unescaped, data) if b"%" in data else data
 
 
-_PLAIN = {
-    digits: f"%{digits.upper()}" if _NOT_UNRESERVED.match(chr(byte)) else chr(byte)
-    for digits, byte in _BYTES.items()
-}
+def _unescaped(escapes: re.Match[bytes]) -> bytes:
+    return unhexlify(escapes[0].replace(b"%", b""))
+
+
+_PLAIN = {f"%{high}{low}": _COMPONENT[int(high + low, 16)] for high in _HEX for low in _HEX}
 
 
 def plain_escapes(text: str) -> str:
@@ -111,7 +113,8 @@ def plain_escapes(text: str) -> str:
 
     For text that an encoder made: each ``%`` in it begins a valid escape.
     """
-    if "%" not in text:
-        return text
-    first, *rest = text.split("%")
-    return first + "".join([_PLAIN[piece[:2]] + piece[2:] for piece in rest])
+    return _NOT_PLAIN.sub(_plain, text) if "%" in text else text
+
+
+def _plain(escape: re.Match[str]) -> str:
+    return _PLAIN[escape[0]]

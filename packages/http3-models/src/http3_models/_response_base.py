@@ -266,6 +266,8 @@ class BaseResponse(Generic[RequestT]):
 
     @encoding.setter
     def encoding(self, name: str | None) -> None:
+        if not isinstance(name, str | None):
+            raise TypeError(f"encoding must be str or None, not {type(name).__name__}")
         if name is not None and usable_encoding(name) is None:
             raise LookupError(f"encoding: {brief(name)} is no text encoding that is known here")
         self._encoding = name
