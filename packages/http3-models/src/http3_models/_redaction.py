@@ -80,7 +80,10 @@ def _is_suspended(frame: FrameType) -> bool:
     code = frame.f_code
     if not code.co_flags & _RESUMABLE or sys.version_info >= (3, 13):
         return False
-    return not any(found is code for found in gc.get_referents(frame))
+    for found in gc.get_referents(frame):  # noqa: SIM110 (all() would be a call for each)
+        if found is code:
+            return False
+    return True
 
 
 def forget_text(error: UnicodeEncodeError) -> None:
