@@ -282,6 +282,7 @@ class TestEnvironment:
         assert len(caught) == 1
         assert path in str(caught[0].message)
         monkeypatch.setenv("SSLKEYLOGFILE", f"{tmp_path}/no/other.log")
+        context_for(SSLConfig(verify=False, trust_env=False))  # a warning would be an error
         with pytest.warns(RuntimeWarning, match="other.log"):
             context_for(SSLConfig(verify=False))
 

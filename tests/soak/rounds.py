@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+from http3_transport._backends import _alarm_clock
 from servers import Authority
 
 from .backends import BACKENDS, Backend, Round
@@ -23,8 +24,8 @@ from .sites import Server, Site, make_sites
 SETTLE_SECONDS = 3.0
 """In which what was given back has to be gone."""
 
-END_SECONDS = 10.0
-"""In which everything has to be gone; the thread that keeps timers for trio lingers for a while."""
+LINGER = 0.5
+"""Seconds for which the thread that keeps timers for trio waits for the next one, so that it is soon gone."""
 
 TRACED_LINES = 25
 
@@ -119,6 +120,7 @@ class Soak:
     def run(self) -> Judge:
         """All of it."""
         use_one_arena()
+        _alarm_clock.LINGER = LINGER
         if self.options.trace:
             tracemalloc.start()
         started: list[Server] = []
@@ -228,7 +230,7 @@ class Soak:
 
     def _check_end(self, descriptors: int, threads: int) -> None:
         """All clients are closed."""
-        end = time.monotonic() + END_SECONDS
+        end = time.monotonic() + SETTLE_SECONDS
         found = count_descriptors() - descriptors, count_threads() - threads
         while any(found) and time.monotonic() < end:
             time.sleep(SLICE)
