@@ -49,7 +49,7 @@ _SCOPE = object()
 
 
 def milliseconds(timeout: float | None) -> float | None:
-    """Seconds as what poll takes. Capped, because poll refuses more than an int holds."""
+    """Seconds as what poll takes. Capped, because poll refuses more than an int holds (and select, too)."""
     if timeout is None:
         return None
     return timeout * 1000 if timeout < LONGEST else LONGEST * 1000
@@ -166,7 +166,7 @@ class BlockingAttempts:
 def wait_any_writable(sockets: Sequence[socket.socket], seconds: float | None) -> Sequence[socket.socket]:
     """Those of the sockets that connected or failed; none if time is up."""
     if not hasattr(select, "poll"):
-        ready = select.select([], sockets, sockets, seconds)
+        ready = select.select([], sockets, sockets, None if seconds is None else min(seconds, LONGEST))
         return list({*ready[1], *ready[2]})
     poller = select.poll()
     for sock in sockets:
