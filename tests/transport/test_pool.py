@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 import trio
@@ -19,6 +20,7 @@ from http3_models import (
     AsyncRequest,
     AsyncResponse,
     ClientClosed,
+    ConcurrencyBackend,
     ConnectError,
     ConnectTimeout,
     Delivery,
@@ -32,7 +34,9 @@ from http3_models import (
     UnsupportedProtocol,
 )
 from http3_models._records import Deadline, drive
-from http3_transport import AsyncioBackend, BlockingBackend, ConnectionPool, HTTPConnection
+from http3_transport import AsyncioBackend, BlockingBackend, ConnectionPool, HTTPConnection, _pool
+from http3_transport._backends._choice import choose_backend
+from http3_transport._interfaces import Backend
 from runtimes import Runtime
 from servers import Authority, Nginx, Script, Uvicorn, read_request
 
@@ -391,6 +395,56 @@ def test_two_loops_at_once_are_refused(uvicorn: Uvicorn) -> None:
         await pool.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("libraries", [("asyncio", "asyncio"), ("asyncio", "trio"), ("trio", "trio")])
+def test_of_two_loops_that_begin_at_once_one_is_refused(
+    libraries: tuple[str, str], raw_server: StartRawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever is faster; the pool works on there, and elsewhere when that loop has ended."""
+    server = raw_server(keeping())
+    together, ended = threading.Barrier(2), threading.Barrier(2)
+    choose = choose_backend
+
+    def choose_together(backend: ConcurrencyBackend | None) -> Backend:
+        chosen = choose(backend)
+        with suppress(threading.BrokenBarrierError):
+            together.wait(0.5)
+        return chosen
+
+    monkeypatch.setattr(_pool, "choose_backend", choose_together)
+    pool = ConnectionPool()
+    outcomes: list[str] = []
+
+    async def use() -> None:
+        try:
+            response = await fetch(pool, server.url)
+        except RuntimeError as exc:
+            outcomes.append(str(exc))
+            ended.wait(10)
+            return
+        outcomes.append(response.text)
+        ended.wait(10)  # the other one has tried
+        assert (await fetch(pool, server.url)).text == "ok"
+
+    def run(library: str) -> None:
+        asyncio.run(use()) if library == "asyncio" else trio.run(use)
+
+    threads = [threading.Thread(target=run, args=[library]) for library in libraries]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    refused, answered = sorted(outcomes, key=len, reverse=True)
+    assert "one event loop at a time" in refused
+    assert answered == "ok"
+    for library in libraries:
+        asyncio.run(again(pool, server.url)) if library == "asyncio" else trio.run(again, pool, server.url)
+    trio.run(pool.close)
+
+
+async def again(pool: ConnectionPool, url: str) -> None:
+    assert (await fetch(pool, url)).text == "ok"
 
 
 def in_a_child(work: Callable[[], bool]) -> bool:

@@ -197,12 +197,12 @@ class Bridged:
         *,
         needs_closing: bool = True,
     ) -> None:
-        self._held = True
         self._inner = inner
         self._needs_closing = needs_closing
         self._runner = loop_runner() if runner is None else runner
-        self._runner.retain()
         self.now = inner.now
+        self._runner.retain()
+        self._held = True
 
     @property
     def is_closed(self) -> bool:
@@ -213,7 +213,11 @@ class Bridged:
         response = self._runner.run(self._inner.exchange(request))
         body = response.body
         if body is not None and is_streaming(response) and getattr(body, "suspends", True):
-            response.body = BridgedBody(body, self._runner)
+            try:
+                response.body = BridgedBody(body, self._runner)
+            except BaseException:  # an interrupt
+                self._runner.run(_aborted(body))
+                raise
         return response
 
     async def close(self) -> None:
@@ -232,8 +236,9 @@ class Bridged:
             self._runner.release()
 
     def __del__(self) -> None:
-        # Of a client that was never closed. Finalisers take no lock, see `LoopRunner.release_later`.
-        if self._held:
+        # Of a client that was never closed, or interrupted in its constructor. Finalisers take no lock, see
+        # `LoopRunner.release_later`.
+        if getattr(self, "_held", False):
             self._held = False
             self._runner.release_later()
 
@@ -246,8 +251,8 @@ class BridgedBody:
     def __init__(self, body: ResponseBody, runner: LoopRunner | JSPIRunner) -> None:
         self._body = body
         self._runner = runner
-        self._held = True
         runner.retain()
+        self._held = True
 
     @property
     def trailers(self) -> Headers | None:
@@ -285,7 +290,7 @@ class BridgedBody:
             self._runner.release()
 
     def __del__(self) -> None:
-        if self._held:
+        if getattr(self, "_held", False):  # its constructor may have been interrupted
             self._held = False
             self._runner.release_later()
 

@@ -7,6 +7,7 @@ sync client drives it.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from http3_models import URL, ClientClosed, InvalidURL, RequestError, SSLConfig
@@ -43,6 +44,15 @@ if TYPE_CHECKING:
     from ._call import Views
     from ._dispatching import Dispatching
     from ._settings import Settings
+
+
+def check_end(exc: BaseException) -> None:
+    """Raise ClientClosed where something can't be imported any more because the interpreter shuts down."""
+    if isinstance(exc, ImportError) and sys.is_finalizing():
+        raise ClientClosed(
+            "Python is shutting down, and what this request needs can't be imported any more; make it before "
+            "that, in a function that is registered with atexit at the latest"
+        ) from exc
 
 
 class Engine:
@@ -122,6 +132,7 @@ class Engine:
         except BaseException as exc:
             forget_locals(exc)
             del url, data, files, json, params, headers, cookies
+            check_end(exc)
             raise
 
     def build_shown(
@@ -180,6 +191,7 @@ class Engine:
             self._settle(request, dispatching, verify, cert, timeout)
         except Exception as exc:
             forget_locals(exc)
+            check_end(exc)
             raise
         finally:
             del auth, cert
@@ -190,6 +202,9 @@ class Engine:
         except RequestError as exc:
             self._sign(exc, call)
             raise
+        except ImportError as exc:
+            check_end(exc)
+            raise
 
     async def step(self, call: Call, response: ResponseState, *, stream: bool) -> ResponseState:
         """``response.next()``."""
@@ -198,6 +213,9 @@ class Engine:
             return await call.step(response, dispatching, stream=stream)
         except RequestError as exc:
             self._sign(exc, call)
+            raise
+        except ImportError as exc:
+            check_end(exc)
             raise
 
     async def close(self) -> None:

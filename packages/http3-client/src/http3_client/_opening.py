@@ -97,7 +97,7 @@ def opener(
 
 def _require_transport() -> None:
     """Raises ImportError where http3-transport is not installed."""
-    if _TRANSPORT not in sys.modules and _lies_on_the_path(_TRANSPORT):
+    if sys.is_finalizing() or (_TRANSPORT not in sys.modules and _lies_on_the_path(_TRANSPORT)):
         return  # to import it takes ten times as long (0.3 ms), and may wait for the first request
     try:
         import http3_transport  # noqa: F401 (only to know that it is there)

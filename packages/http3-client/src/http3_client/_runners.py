@@ -181,9 +181,9 @@ class LoopRunner:
                 "This sync client was called from its own event loop's thread and would wait for itself. "
                 "Code that the client runs (an ASGI app, say) must use AsyncClient or another client"
             )
-        job = _Job(coroutine, contextvars.copy_context())
         self.retain()
         try:
+            job = _Job(coroutine, contextvars.copy_context())
             loop = self._running_loop()
             loop.call_soon_threadsafe(job.start)
             try:

@@ -7,7 +7,7 @@ a body that was given up never passes for one that came to its end.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from http3_models._exceptions import Delivery, ReadError, TotalTimeout
 from http3_models._url import redacted
@@ -51,8 +51,17 @@ class AppBody:
         self._request = request
         self._now = now
         self._started = now()
-        self._over = False
         self._gave_up = False
+        self._over = False  # last: from here on somebody must read or close it
+
+    @classmethod
+    def of(cls, source: Source, request: RequestState, now: Clock) -> Self:
+        """The body; if it does not come about (an interrupt), the source is abandoned."""
+        try:
+            return cls(source, request, now)
+        except BaseException:
+            source.abandon()
+            raise
 
     @property
     def trailers(self) -> Headers | None:
@@ -91,7 +100,7 @@ class AppBody:
             self._source.abandon()
 
     def __del__(self) -> None:
-        if not self._over:
+        if not getattr(self, "_over", True):  # its constructor may have been interrupted
             self._over = True
             self._source.forget()
             url = redacted(self._request.url)

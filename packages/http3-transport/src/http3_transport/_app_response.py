@@ -116,7 +116,13 @@ class Head:
 
     def respond(self, request: RequestState, body: ResponseBody) -> ResponseState:
         """The response's record."""
-        return ResponseState(self.status_code, self.reason_phrase, "HTTP/1.1", self.headers, body, request)
+        try:
+            return ResponseState(
+                self.status_code, self.reason_phrase, "HTTP/1.1", self.headers, body, request
+            )
+        except BaseException:  # an interrupt
+            body.abort()
+            raise
 
 
 def declared_length(headers: Headers) -> int | None:

@@ -88,4 +88,4 @@ class ASGIDispatch(AsyncDispatcher):
         if head is None:
             return server_error(request)
         whole = call.whole_body()
-        return head.respond(request, AppBody(call, request, now) if whole is None else FullBody(whole))
+        return head.respond(request, AppBody.of(call, request, now) if whole is None else FullBody(whole))

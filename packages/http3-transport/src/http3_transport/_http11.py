@@ -185,9 +185,9 @@ class HTTP11Engine:
             phases.wait = self.now() - sent
             response = self._respond(request, lease, closes, head_read)
         except BaseException as exc:  # noqa: BLE001 - raised again
-            forget_locals(exc)
             if self._sent or not isinstance(exc, LocalProtocolError):  # a refused request leaves no trace
                 self.abort()
+            forget_locals(exc)
             error = self._translated(exc, request)
             self._forget()
             self._idle = True

@@ -168,11 +168,12 @@ class _Body:
             self._lease.release()
 
     def __del__(self) -> None:
-        if not self._over:
+        if not getattr(self, "_over", True):  # its constructor may have been interrupted
             self._over = True
             self._lease.abandon(self._engine.abort)
-            url = redacted(self._request.url)
-            warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)
+            if not self._engine.was_aborted:  # as it is where the exchange was interrupted before its end
+                text = f"the response of {redacted(self._request.url)} was neither read nor closed"
+                warnings.warn(text, ResourceWarning, stacklevel=2)
 
 
 async def send_on(body: ResponseBody | None) -> None:

@@ -346,7 +346,7 @@ class HTTP2Exchange:
             self._lease.release()
 
     def __del__(self) -> None:
-        if self._open:
+        if getattr(self, "_open", False):  # its constructor may have been interrupted
             self._open = False
             self._lease.abandon(partial(self._engine.abandon, self._stream))
             url = redacted(self._request.url)

@@ -120,9 +120,13 @@ async def open_engine(
                 if context is config.verify:  # the user's: others may have set other protocols meanwhile
                     _context(opening, config)
                 stream = await _secured(opening, stream, context, origin, request, ends)
-        if _version(opening.http_versions, stream, request) == "HTTP/1.1":
-            return HTTP11Engine(stream, now=now, limits=opening.limits)
-        return await _start_http2(opening, stream, ends, settled)
+        try:
+            if _version(opening.http_versions, stream, request) == "HTTP/1.1":
+                return HTTP11Engine(stream, now=now, limits=opening.limits)
+            return await _start_http2(opening, stream, ends, settled)
+        except BaseException:
+            stream.abort()
+            raise
     except OperationTimeout as exc:
         raise timeout_error(request, "connect", limit, Delivery.NOT_SENT) from exc
     except TotalTimeout as exc:

@@ -212,9 +212,11 @@ class ConnectionPool(AsyncDispatcher):
         opening = Opening(backend, self._http_versions, self._limits, self.now, self._egress)
         fresh = Books(opening, self.pool_limits, self._http11_only)
         with _pool_books.beginning:
-            if self._books is not books:
-                fresh = self._books or fresh  # another thread was faster
-            self._books = fresh
+            is_first = self._books is books
+            if is_first:
+                self._books = fresh
+        if not is_first:
+            return self._open_books()  # another thread was faster, maybe one with a loop of its own
         if books is not None:
             books.drop()
         if self._closed:  # meanwhile; whoever closed it may not have seen these

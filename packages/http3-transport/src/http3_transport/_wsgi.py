@@ -111,7 +111,7 @@ class WSGIDispatch(Dispatcher):
             return server_error(request)
         if not call.is_open:
             return head.respond(request, FullBody(b""))
-        return head.respond(request, AppBody(Inline(call, context, request), request, now))
+        return head.respond(request, AppBody.of(Inline(call, context, request), request, now))
 
     def _for_client(self, asynchronous: bool) -> Exchange:
         """How a client is to send; whether it may block is known to it alone."""

@@ -195,9 +195,13 @@ async def exchange_in_thread(dispatch: WSGIDispatch, request: RequestState) -> R
     worker = Worker(request, running_backend().waiter, now)
     call = WSGICall(request, worker.ask, raises=dispatch.raise_app_exceptions)
     worker.start(call.close_quietly)
-    head = await worker.do(lambda: call.open(dispatch.app, dispatch.script_name, dispatch.remote_addr))
-    phases.wait = now() - started
-    if head is not None and call.is_open:
-        return head.respond(request, AppBody(InThread(call, worker), request, now))
+    try:
+        head = await worker.do(lambda: call.open(dispatch.app, dispatch.script_name, dispatch.remote_addr))
+        phases.wait = now() - started
+        if head is not None and call.is_open:
+            return head.respond(request, AppBody(InThread(call, worker), request, now))
+    except BaseException:
+        worker.end()
+        raise
     worker.end()
     return server_error(request) if head is None else head.respond(request, FullBody(b""))

@@ -88,7 +88,11 @@ async def connect_socket(loop: asyncio.AbstractEventLoop, address: Address) -> s
 
 async def make_stream(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> AsyncioStream:
     """Hand a connected socket over to a transport."""
-    stream = AsyncioStream(sock, loop)
+    try:
+        stream = AsyncioStream(sock, loop)
+    except BaseException:  # an interrupt
+        sock.close()
+        raise
     try:
         await loop.create_connection(lambda: stream, sock=sock)
     except BaseException:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING
+
+from http3_models._exceptions import ClientClosed
 
 if TYPE_CHECKING:
     from .._interfaces import Backend
+
+_seen: dict[str, ModuleType] = {}
+_makers: dict[str, Callable[[], Backend]] = {}
+"""Libraries, and backends of ours, by the library's name. At the very end of the interpreter `sys.modules` is
+empty and nothing can be imported, but what was imported before still works."""
 
 
 def running_backend() -> Backend:
@@ -16,21 +25,47 @@ def running_backend() -> Backend:
     imported in order to ask.
     """
     if _asyncio_runs():
-        from ._asyncio import AsyncioBackend
-
-        return AsyncioBackend()
+        return _make("asyncio")
     if _trio_runs():
-        from ._trio import TrioBackend
-
-        return TrioBackend()
+        return _make("trio")
     raise RuntimeError(
         "AsyncClient needs a running event loop of asyncio or trio; await it inside asyncio.run() or "
         "trio.run(), or use Client"
     )
 
 
+def _make(library: str) -> Backend:
+    maker = _makers.get(library)
+    if maker is None:
+        try:
+            maker = _makers[library] = _import_backend(library)
+        except ImportError as exc:
+            if sys.is_finalizing():
+                raise ClientClosed(f"Python is shutting down: {library} can't be used any more") from exc
+            raise
+    return maker()
+
+
+def _import_backend(library: str) -> Callable[[], Backend]:
+    if library == "asyncio":
+        from ._asyncio import AsyncioBackend
+
+        return AsyncioBackend
+    from ._trio import TrioBackend
+
+    return TrioBackend
+
+
+def _library(name: str) -> ModuleType | None:
+    module = sys.modules.get(name)
+    if module is None:
+        return _seen.get(name)
+    _seen[name] = module
+    return module
+
+
 def _asyncio_runs() -> bool:
-    asyncio = sys.modules.get("asyncio")
+    asyncio = _library("asyncio")
     if asyncio is None:
         return False
     try:
@@ -42,7 +77,7 @@ def _asyncio_runs() -> bool:
 
 
 def _trio_runs() -> bool:
-    lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
+    lowlevel = getattr(_library("trio"), "lowlevel", None)
     if lowlevel is None:
         return False
     try:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import _thread
 import os
 import socket
+import sys
 import threading
 import time
 from collections import OrderedDict
@@ -168,7 +169,7 @@ def busy_workers() -> int:
 
 def start_workers() -> bool:
     """Start the threads that are wanted for what is in line; False where one is, and can't be had."""
-    while True:
+    while not sys.is_finalizing():  # no thread runs then, though some Pythons start one
         with _lock:
             idle = len(_workers) - len(_running)  # they are about to look for work
             is_wanted = len(_line) > idle and busy_workers() + idle < WORKERS and len(_workers) < MOST
@@ -184,13 +185,15 @@ def start_workers() -> bool:
         except BaseException:
             _workers.discard(worker)
             raise
+    return False
 
 
 def work_here() -> None:
     """Run what is in line, in the thread that could not start another one, unless one lives that will."""
     while True:
         with _lock:
-            if not _line or busy_workers() or len(_workers) > len(_running):
+            is_awaited = bool(busy_workers() or len(_workers) > len(_running))
+            if not _line or (is_awaited and not sys.is_finalizing()):
                 return
             lookup, _ = _line.popitem(last=False)
         lookup.begin().run()

@@ -7,6 +7,7 @@ a read that need not wait yields before it receives, so that no cancellation can
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -167,6 +168,15 @@ async def connect_socket(address: Address) -> socket.socket:
     return sock
 
 
+def make_stream(sock: socket.socket, peer: tuple[str, int] | None = None) -> TrioStream:
+    """A stream over a connected socket, which is closed if that does not come about."""
+    try:
+        return TrioStream(sock, peer)
+    except BaseException:  # an interrupt
+        sock.close()
+        raise
+
+
 class TrioBackend(ConcurrencyBackend):
     """trio, for `AsyncClient` inside ``trio.run``. Not tied to a run; may serve several, one by one.
 
@@ -181,6 +191,8 @@ class TrioBackend(ConcurrencyBackend):
         try:
             import trio as _installed  # noqa: F401
         except ImportError as exc:
+            if sys.is_finalizing():  # nothing can be imported any more, not even what was before
+                return
             raise ImportError("TrioBackend needs trio: pip install 'http3[trio]'") from exc
 
     def scope(self) -> object:
@@ -206,7 +218,7 @@ class TrioBackend(ConcurrencyBackend):
 
     async def connect_address(self, address: Address, timeout: float | None) -> Stream:
         with trio.move_on_after(seconds_for_trio(timeout)):
-            return TrioStream(await connect_socket(address), peer_at(address))
+            return make_stream(await connect_socket(address), peer_at(address))
         raise OperationTimeout
 
     async def connect_first(
@@ -234,7 +246,7 @@ class TrioBackend(ConcurrencyBackend):
                 loser.close()
         if winner is None:
             raise failure or OperationTimeout
-        return TrioStream(winner)
+        return make_stream(winner)
 
     def waiter(self) -> Waiter:
         return TrioWaiter()
