@@ -57,9 +57,11 @@ class Site:
         """Run a test; nothing may be left of it."""
 
         async def whole() -> None:
-            await main()
-            assert self.pool.active_connections == []
-            await self.client.close()
+            try:
+                await main()
+                assert self.pool.active_connections == []
+            finally:
+                await self.client.close()
             assert self.simulation.open_connections == 0
 
         self.simulation.run(whole)
@@ -440,6 +442,77 @@ def test_an_upload_that_is_slow_but_moves() -> None:
         site.server.faults = None
         assert await site.timed("/next") == pytest.approx(ROUND)
         assert site.server.connections == 1
+
+    site.run(main)
+
+
+class Pausing(HTTP2Server):
+    """Reads nothing while it is told so."""
+
+    is_paused = False
+
+    async def __call__(self, connection: ServerConnection) -> None:
+        read, is_first = connection.read, site_is_new(connection)
+
+        async def late(max_bytes: int = 65536) -> bytes:
+            while self.is_paused and is_first:
+                await connection.sleep(0.05)
+            return await read(max_bytes)
+
+        connection.read = late  # type: ignore[method-assign]
+        await super().__call__(connection)
+
+
+def site_is_new(connection: ServerConnection) -> bool:
+    """Whether it is the first connection of its simulation."""
+    return str(connection._end) == "connection 1 server"
+
+
+@pytest.mark.parametrize("how", ["write_timeout", "total_timeout", "cancelled"])
+def test_a_connection_that_takes_nothing_is_not_lent_until_it_does(how: str) -> None:
+    """What was to be sent waits; siblings wait for it, others need not."""
+
+    async def answer(request: http3.Request) -> http3.Response:
+        await site.simulation.sleep(float(request.url.query or 0))
+        return http3.Response(200, text=request.url.path)
+
+    server = Pausing(answer)
+    site = Site(server, timeout=60)
+    site.simulation.faults = Faults(latency=ROUND / 2, buffer=20_000)
+
+    async def give_up() -> None:
+        data = bytes(60_000)
+        if how == "cancelled":
+            task = site.simulation.start(site.client.post(URL + "/lost", data=data))
+            await site.simulation.sleep(0.5)
+            task.cancel()
+            await task.wait()
+            with pytest.raises(Cancelled):
+                task.result()
+        elif how == "write_timeout":
+            limit = http3.TimeoutConfig(60, write_timeout=0.5)
+            await fails(http3.WriteTimeout, site.client.post(URL + "/lost", data=data, timeout=limit))
+        else:
+            limit = http3.TimeoutConfig(60, total_timeout=0.5)
+            await fails(http3.TotalTimeout, site.client.post(URL + "/lost", data=data, timeout=limit))
+
+    async def main() -> None:
+        await site.warm_up()
+        server.is_paused = True
+        sibling = site.simulation.start(site.timed("/sibling?3"))
+        await site.simulation.sleep(0.01)
+        await give_up()
+        assert await site.timed("/other") == OPEN_AND_ASK
+        assert site.server.connections == 2
+        server.is_paused = False
+        await sibling.wait()
+        sibling.result()
+        await site.simulation.sleep(2)
+        assert [connection.stream_limit for connection in site.pool.keepalive_connections] == [100, 100]
+        server.is_paused = True  # and with nobody beside it, it is not kept
+        await give_up()
+        assert len(site.pool.keepalive_connections) >= 1
+        assert await site.timed("/last") <= 2 * ROUND + 0.001
 
     site.run(main)
 

@@ -341,8 +341,12 @@ class HTTPConnection(AsyncDispatcher):
 
     @property
     def stream_limit(self) -> int:
-        """See `Engine.stream_limit`; 0 before it is open, and once the server has closed it."""
-        return 0 if self._engine is None or self._closing else self._engine.stream_limit
+        """See `Engine.stream_limit`; 0 before it is open, once the server has closed it, and while it takes
+        nothing."""
+        http2 = self._http2
+        if self._engine is None or self._closing or (http2 is not None and http2.pulse.is_clogged):
+            return 0
+        return self._engine.stream_limit
 
     def abort(self) -> None:
         """Drop the socket; every exchange under way fails."""

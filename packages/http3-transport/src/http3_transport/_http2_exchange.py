@@ -397,7 +397,7 @@ class HTTP2Exchange:
         deadline = self._request.deadline
         was_patient = self._phase == "read" and (deadline is None or deadline.remaining() > EARLY)
         is_proof = timed_out and (was_patient or not self._engine.is_settled)
-        self._engine.note_given_up(self._stream, timed_out=timed_out, is_proof=is_proof)
+        self._engine.note_given_up(self._stream, is_proof=is_proof)
 
     def _is_interruption(self, exc: BaseException) -> bool:
         """Whether it may have left the connection's books half-written: what we raise ourselves does not, nor

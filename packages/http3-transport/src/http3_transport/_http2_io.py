@@ -236,7 +236,7 @@ class SharedStream:
             if data:
                 self.pulse.heard = moment = self.now()
                 self._state.receive(data, moment)
-                if self.pulse.doubted_since is not None and not self._is_blocked():
+                if self.pulse.doubted_since is not None:
                     self._end_doubt()
             elif (error := self._write_error) is not None:
                 # A reset shows once, here to a write; to reads it looks like an end in good order then.
@@ -245,16 +245,15 @@ class SharedStream:
                 self._state.end_of_input()
             self._wake_served()
         self.flush_nowait()
-        if self._state.limit_changed or (self.pulse.is_silent and not self.pulse.is_blocked):
+        if self._state.limit_changed or self.pulse.is_silent:
+            self._state.limit_changed = self.pulse.is_silent = False
             self._tell_limit()
         if self._state.broken is not None:
             self._closed = True
             self.stream.close()
 
     def _tell_limit(self) -> None:
-        """It carries another number of streams than before, or is heard of again."""
-        self._state.limit_changed = False
-        self.pulse.is_silent = self.pulse.is_silent and self.pulse.is_blocked
+        """It carries another number of streams than before, or lives after all."""
         if self._settled is not None:
             self._settled()
 
@@ -311,21 +310,16 @@ class SharedStream:
 
     # Silence; see `Pulse`.
 
-    def note_given_up(self, stream: HTTP2Stream, *, timed_out: bool, is_proof: bool) -> None:
+    def note_given_up(self, stream: HTTP2Stream, *, is_proof: bool) -> None:
         """A request was given up while it waited. If nothing has come all the while, the connection takes no
-        further request: at once where that ``is_proof`` enough, else once a PING stays unanswered. That is
-        sent, too, where the request has ``timed_out`` and something is left that the peer does not take."""
-        if self._closed:
-            return
-        state, pulse = self._state, self.pulse
-        pulse.is_blocked |= timed_out and bool(self._rest or self.stream.has_unsent)
-        if pulse.give_up(stream, self.now(), state.handed, settled=state.settled, is_proof=is_proof):
+        further request: at once where that ``is_proof`` enough, else once a PING stays unanswered."""
+        state = self._state
+        if stream.waits_behind is not None and (self._rest or self.stream.has_unsent):
+            self.pulse.is_clogged = True
+        if not self._closed and self.pulse.give_up(
+            stream, self.now(), state.handed, settled=state.settled, is_proof=is_proof
+        ):
             self._doubt()
-
-    def _is_blocked(self) -> bool:
-        """Whether what was left when a request was given up has not left yet."""
-        self.pulse.is_blocked &= bool(self._rest or self._state.has_output or self.stream.has_unsent)
-        return self.pulse.is_blocked
 
     def _doubt(self) -> None:
         """Ask whether anybody is there."""
@@ -422,7 +416,7 @@ class SharedStream:
         while True:
             if not self._rest:
                 if not self._state.has_output:
-                    return not self.stream.has_unsent or self._sends_unsent()
+                    return not (self.stream.has_unsent or self.pulse.is_clogged) or self._sends_unsent()
                 with self._lock:
                     self._rest = memoryview(self._state.take_output())
             taken = self.stream.write_nowait(self._rest)
@@ -446,8 +440,14 @@ class SharedStream:
 
     def _sends_unsent(self) -> bool:
         """Send what the stream has kept of earlier writes; True if nothing is left of it."""
-        self.stream.write_nowait(b"")
-        return not self.stream.has_unsent
+        if self.stream.has_unsent:
+            self.stream.write_nowait(b"")
+        if self.stream.has_unsent:
+            return False
+        if self.pulse.is_clogged:
+            self.pulse.is_clogged = False
+            self._tell_limit()
+        return True
 
     async def _wait_for_room(self, left: float | None) -> bool:
         """With the write lock, where the kernel's buffer is full: wait until it takes more, then True.

@@ -7,9 +7,8 @@ stream, or in answer to a PING (RFC 9113 section 6.7). There are two degrees:
 - In doubt: a PING was sent. Who wants to open a stream waits a moment for a sign of life.
 - Silent: it takes no further stream, and ends with the last that is open.
 
-Whatever comes ends both, but for a connection that is blocked: a request was given up there since its bytes
-could not leave. A server that talks and takes nothing is of no use; it has to take what is left, and answer
-the PING behind it.
+Whatever comes ends both. But a server that takes nothing may say a lot. Where a request was given up while it
+waited to write the connection is clogged: it takes no further stream until all that waits has left.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ PATIENCE = 0.5
 class Pulse:
     """Of one connection. ``moment`` is when it was opened, by the engine's clock."""
 
-    __slots__ = ("doubted_since", "heard", "is_blocked", "is_silent", "probes")
+    __slots__ = ("doubted_since", "heard", "is_clogged", "is_silent", "probes")
 
     def __init__(self, moment: float) -> None:
         self.heard = moment
@@ -34,7 +33,7 @@ class Pulse:
         self.doubted_since: float | None = None
         """When a PING was sent; None if it needs none, or something has come since."""
         self.is_silent = False
-        self.is_blocked = False
+        self.is_clogged = False
         self.probes: list[HTTP2Stream] = []
         """What those wait on who want to know whether it lives; they are ended with the doubt."""
 
@@ -63,7 +62,7 @@ class Pulse:
         in_vain = not settled or self.has_said_nothing_to(stream, handed)
         if in_vain and is_proof:
             self.is_silent = True
-        return in_vain or self.is_blocked or self.is_quiet(moment)
+        return in_vain or self.is_quiet(moment)
 
     def wait_for_sign(self, moment: float, remaining: float | None) -> tuple[HTTP2Stream, float]:
         """Something to wait on until the doubt has ended, and for how many seconds: what is left of
