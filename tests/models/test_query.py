@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from http3_models._query import QueryParams, decode_pairs, encode_pairs, text_of
+from http3_models._request import Request
 from http3_models._url import URL
 
 
@@ -187,6 +188,22 @@ def test_what_is_no_utf_8_is_shown_with_replacements() -> None:
     assert params["q"] == "\ufffd\ufffd"
     assert params.multi_items() == [("q", "\ufffd\ufffd"), ("p", "\ufffd")]
     assert params != QueryParams("q=%D0%D6&p=%D6")
+
+
+def test_what_is_no_utf_8_survives_as_pairs_and_mappings() -> None:
+    text = "q=%D6%D0&%FFp=x%FE&u=%C3%A9"
+    params = QueryParams(text)
+    pairs = params.multi_items()
+    mapping = {"q": pairs[0][1], "%": "1"}
+    for given_back in (pairs, dict(params), params.items(), {**params}, copy.deepcopy(pairs)):
+        assert str(QueryParams(given_back)) == text
+        assert Request("POST", "http://h/", data=dict(given_back)).content == text.encode()
+    assert str(QueryParams(pickle.loads(pickle.dumps(pairs)))) == text
+    assert str(QueryParams(mapping)) == "q=%D6%D0&%25=1"
+    assert str(QueryParams({"q": params.getlist("q")})) == "q=%D6%D0"
+    assert str(QueryParams({"q": params["q"] + "!"})) == "q=%EF%BF%BD%EF%BF%BD%21"
+    part = Request("POST", "http://h/", data=dict(params), files={"f": b""}).content
+    assert b"\r\n\r\n\xd6\xd0\r\n" in part
 
 
 @pytest.mark.parametrize(

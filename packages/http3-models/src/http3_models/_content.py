@@ -28,7 +28,7 @@ from ._bodies import (
     as_bytes,
 )
 from ._brief import brief
-from ._percent import utf8
+from ._percent import shown_text, utf8
 from ._query import MAPPINGS, PLAIN_TYPES, QueryParams, bytes_or_text, decode_octets, encode_pairs
 from ._redaction import forget_text
 
@@ -130,7 +130,7 @@ def form_pairs(data: Mapping[Any, Any]) -> list[tuple[str, str | bytes]]:
     Bytes stay bytes. Raises TypeError that names ``data`` and the field.
     """
     if isinstance(data, QueryParams):
-        return [(name.decode("utf-8", "replace"), value) for name, value in decode_octets(str(data))]
+        return [(shown_text(name), value) for name, value in decode_octets(str(data))]
     multi_items: Callable[[], Iterable[tuple[Any, Any]]] = getattr(data, "multi_items", data.items)
     return _expand(multi_items())
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from binascii import unhexlify
 from collections.abc import Callable
+from typing import Self
 
 from ._redaction import forget_text
 
@@ -86,8 +87,34 @@ def encode_form(text: str | bytes) -> str:
     return "".join([_FORM[byte] for byte in text])
 
 
+class Undecoded(str):
+    """Octets that are no UTF-8, shown as text with U+FFFD; `utf8` gives them back as they were."""
+
+    __slots__ = ("octets",)
+
+    octets: bytes
+
+    def __new__(cls, octets: bytes) -> Self:
+        text = super().__new__(cls, octets.decode("utf-8", "replace"))
+        text.octets = octets
+        return text
+
+    def __reduce__(self) -> tuple[type[Undecoded], tuple[bytes]]:
+        return (Undecoded, (self.octets,))
+
+
+def shown_text(octets: bytes) -> str:
+    """The octets as text, from which `utf8` makes the same octets."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return Undecoded(octets)
+
+
 def utf8(text: str, what: str = "it") -> bytes:
     """The text as UTF-8. Raises ValueError, which begins with ``what``, for a lone surrogate."""
+    if type(text) is Undecoded:
+        return text.octets
     try:
         return text.encode()
     except UnicodeEncodeError as exc:

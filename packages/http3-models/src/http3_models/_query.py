@@ -14,7 +14,7 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, Union
 
 from ._brief import brief
-from ._percent import QUERY, decode, encode_form, keeping_escapes, utf8
+from ._percent import QUERY, Undecoded, decode, encode_form, keeping_escapes, shown_text, utf8
 
 PrimitiveValue: TypeAlias = str | bytes | int | float | bool | None
 _Value: TypeAlias = PrimitiveValue | Iterable[PrimitiveValue]
@@ -54,9 +54,8 @@ def decode_octets(text: str) -> list[tuple[bytes, bytes]]:
 
 
 def decode_pairs(text: str) -> list[tuple[str, str]]:
-    """The pairs of a query or form as text; what is no UTF-8 becomes U+FFFD."""
-    octets = decode_octets(text)
-    return [(name.decode("utf-8", "replace"), value.decode("utf-8", "replace")) for name, value in octets]
+    """The pairs of a query or form as text; no UTF-8 is shown with U+FFFD, and goes back as it came."""
+    return [(shown_text(name), shown_text(value)) for name, value in decode_octets(text)]
 
 
 MAPPINGS = (dict, Mapping)
@@ -74,7 +73,7 @@ def text_of(value: object, label: str) -> str:
     Raises TypeError that begins with ``label``.
     """
     if isinstance(value, str):
-        return str.__str__(value)
+        return plain_text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -85,6 +84,11 @@ def text_of(value: object, label: str) -> str:
         f"{label} must be str, bytes, int, float, bool or None, or a list of these, "
         f"not {type(value).__name__}"
     )
+
+
+def plain_text(text: str) -> str:
+    """A str for one of a subclass of the caller's, whose methods might do other things."""
+    return text if type(text) is Undecoded else str.__str__(text)
 
 
 def bytes_or_text(value: object, label: str) -> str | bytes:
@@ -101,7 +105,8 @@ class QueryParams(Mapping[str, str]):
 
     Text stays as it was written, byte for byte (``flag`` gets no ``=``); only what a URL can't hold is
     escaped, and a space becomes ``+``. ``str()`` is the query. As a mapping it shows the first value of each
-    name, with U+FFFD for what is no UTF-8; `getlist` and `multi_items` show all.
+    name, with U+FFFD for what is no UTF-8; `getlist` and `multi_items` show all. Such text is a str that
+    remembers its octets: given as ``params`` or ``data`` it is sent as it came.
     """
 
     __slots__ = ("_index", "_text")
@@ -217,7 +222,7 @@ def _text_pairs(items: Iterable[object]) -> list[tuple[str, str | bytes]]:
         name, value = item
         if not isinstance(name, str):
             raise TypeError(f"params must have names of type str, not {type(name).__name__}")
-        name = str.__str__(name)
+        name = plain_text(name)
         if type(value) in PLAIN_TYPES:
             pairs.append((name, str(value)))
             continue
