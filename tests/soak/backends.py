@@ -26,11 +26,13 @@ from .traffic import Caller
 
 NAMES = ("sync", "asyncio", "trio")
 
-PLAIN, TIGHT = 0.86, 0.94
+PLAIN, HURRIED = 0.84, 0.92
 """Up to the first number an operation is left alone, up to the second it has little time; then cancelled."""
 
-TIGHT_SECONDS = (0.0002, 0.03)
-CANCELLED_AFTER = (0.0, 0.03)
+TIGHT = ("read_timeout", "total_timeout", "write_timeout", "connect_timeout", "pool_timeout")
+
+SOON, LATER = 0.03, 0.4
+"""Seconds in which most of these end; some may last until a server is frozen, and sockets are full."""
 
 DOWN_SECONDS = 0.15
 """For which a worker leaves a server alone that refuses connections: else it would do nothing but try."""
@@ -131,7 +133,7 @@ class Backend:
             mark = f"{worker}-{round_.number}-{count}-{random.randrange(1 << 32):x}"
             caller = Caller(self.client_for(site), site, mark, worker, random, self.together)
             if fate.kind == "tight":
-                name = random.choice(["read_timeout", "total_timeout"])
+                name = random.choice(TIGHT)
                 caller.limits = http3.TimeoutConfig(traffic.LIMITS, **{name: fate.seconds})
             is_down = await self._carry_out(worker, operation, caller, fate)
             await self.sleep(DOWN_SECONDS if is_down else 0)
@@ -140,9 +142,8 @@ class Backend:
         drawn = random.random()
         if not self.fates or drawn < PLAIN or operation in traffic.KEPT_WHOLE:
             return Fate()
-        if drawn < TIGHT or self.name == "sync":
-            return Fate("tight", random.uniform(*TIGHT_SECONDS))
-        return Fate("cancelled", random.uniform(*CANCELLED_AFTER))
+        kind = "tight" if drawn < HURRIED or self.name == "sync" else "cancelled"
+        return Fate(kind, random.uniform(0.0002, SOON if random.random() < 0.8 else LATER))
 
     async def _carry_out(self, worker: str, operation: traffic.Operation, caller: Caller, fate: Fate) -> bool:
         """True if the server is down."""

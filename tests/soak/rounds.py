@@ -78,7 +78,7 @@ class Chaos:
             return
         if self._victim is None:
             self._strike()
-            self._next = self._judge.now() + self._random.uniform(0, 0.8)
+            self._next = self._judge.now() + self._random.uniform(0, 1.2)
         else:
             self.repair()
             self._next = self._judge.now() + self._random.uniform(*self._pause)
