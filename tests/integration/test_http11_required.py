@@ -44,7 +44,17 @@ def by_goaway_and_end(peer: Peer, incoming: Incoming) -> None:
     peer.socket.close()
 
 
-WAYS: dict[str, Decline] = {"RST_STREAM": by_reset, "GOAWAY": by_goaway, "GOAWAY, end": by_goaway_and_end}
+def by_goaway_and_silence(peer: Peer, incoming: Incoming) -> None:
+    """This one may have been processed, and nothing more is said."""
+    peer.frame(GoAwayFrame(0, last_stream_id=incoming.stream_id, error_code=HTTP_1_1_REQUIRED))
+
+
+WAYS: dict[str, Decline] = {
+    "RST_STREAM": by_reset,
+    "GOAWAY": by_goaway,
+    "GOAWAY, end": by_goaway_and_end,
+    "GOAWAY, silence": by_goaway_and_silence,
+}
 
 
 class Site:

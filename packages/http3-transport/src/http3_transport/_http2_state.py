@@ -255,7 +255,8 @@ class HTTP2State(Outgoing):
 
     def _on_goaway(self, event: ConnectionTerminated) -> None:
         self.draining = True
-        if event.error_code == ErrorCodes.HTTP_1_1_REQUIRED:
+        ends_all = event.error_code == ErrorCodes.HTTP_1_1_REQUIRED
+        if ends_all:
             self.http11_required = self.limit_changed = True
         code = error_name(event.error_code)
         said = bytes(event.additional_data or b"")[:200].decode("utf-8", "backslashreplace")
@@ -266,6 +267,11 @@ class HTTP2State(Outgoing):
                 stream.failure = Failure(
                     RemoteProtocolError, f"{self.last_error} before this request", not stream.answered
                 )
+                stream.reset = True
+                self.news.add(stream)
+            elif ends_all and not stream.answered and stream.failure is None:
+                # An error of the connection (section 5.4.1): no answer comes, even if the socket stays open.
+                stream.failure = Failure(RemoteProtocolError, f"{self.last_error} and did not answer")
                 stream.reset = True
                 self.news.add(stream)
 
