@@ -240,7 +240,7 @@ async def main():
 
 if kind == "trio":
     import trio
-runs = {"sync": sync, "asyncio": lambda: asyncio.run(main()), "trio": lambda: trio.run(main)}
+runs = {"sync": sync, "asyncio": lambda: asyncio.run(main(), debug=False), "trio": lambda: trio.run(main)}
 atexit.register(runs[kind])
 """
 
