@@ -467,6 +467,17 @@ def test_of_settings(name: str, value: Any) -> None:
         assert not leaks(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("headers", {"Authorization": MARK, "X": 3}), ("url", f"http://{URL_CREDENTIALS}@h h/")],
+)
+def test_of_attributes_of_requests(name: str, value: Any) -> None:
+    request = http3.Request("GET", "http://h/")
+    with pytest.raises((TypeError, ValueError)) as caught:
+        setattr(request, name, value)
+    assert not leaks(caught.value)
+
+
 def test_code_of_callers_keeps_its_variables() -> None:
     """Only our own functions forget theirs."""
 

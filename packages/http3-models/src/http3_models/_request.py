@@ -143,6 +143,7 @@ class BaseRequest:
         return self._state.url
 
     @url.setter
+    @guarding_arguments
     def url(self, url: URLTypes) -> None:
         state = self._state
         target = URL(url)
@@ -161,6 +162,7 @@ class BaseRequest:
         return self._state.headers
 
     @headers.setter
+    @guarding_arguments
     def headers(self, headers: HeaderTypes) -> None:
         state = self._state
         given, removed = split_headers(headers)
