@@ -280,7 +280,7 @@ class HTTPConnection(AsyncDispatcher):
         self._scope = backend.scope()
         opening = Opening(backend, self._http_versions, self._limits, self.now, self._egress)
         await self.open(opening, request, self._config)
-        own.opened = (backend, self._scope, _process.generation, [self.engine])
+        own.opened = (_process.generation, backend, self._scope, [self.engine])
         own.opener = None
         if self._closing and self._engine is not None:
             self._engine.close()
@@ -387,13 +387,13 @@ class _OwnUse:
         self.line: list[Waiter] = []
         self.opener: _OwnLease | None = None
         self.abandoned: deque[tuple[_OwnLease, Callable[[], None]]] = deque()
-        self.opened: tuple[Backend, object, int, list[Engine]] | None = None
-        """What `give_back` needs to know."""
+        self.opened: tuple[int, Backend, object, list[Engine]] | None = None
+        """In which process, and what `give_back` needs to know."""
 
     def __del__(self) -> None:
         opened = getattr(self, "opened", None)  # its constructor may have been interrupted
-        if opened is not None:
-            give_back(*opened)
+        if opened is not None and opened[0] == _process.generation:
+            give_back(*opened[1:])
 
     def wake(self) -> None:
         """Something has changed: whoever waits looks again."""

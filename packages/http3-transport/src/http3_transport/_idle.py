@@ -14,13 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakMethod, ref
 
-from . import _process
-
 if TYPE_CHECKING:
     from ._interfaces import Backend, Engine, Timer
     from ._pool_books import Books
 
-FIRST_LOOK, LAST_LOOK = 0.25, 1.0
+FIRST_LOOK, LAST_LOOK = 0.1, 0.5
 """Seconds between two looks at idle connections where the loop does not read them by itself (trio): after the
 first the pause doubles, up to the second."""
 
@@ -67,12 +65,13 @@ class IdleWatch:
         self._timer = None
         books = self._books()
         if books is not None:
-            books.tend_idle(look=books.backend.must_look)
-            if books.state.has_idle:
-                self._pause = min(2 * self._pause, LAST_LOOK)
-                self._set_timer(books)
-            else:
-                self.is_on = False
+            try:
+                books.tend_idle(look=books.backend.must_look)
+            finally:
+                self.is_on = books.state.has_idle
+                if self.is_on:
+                    self._pause = min(2 * self._pause, LAST_LOOK)
+                    self._set_timer(books)
 
     def _set_timer(self, books: Books) -> None:
         """Where none is needed, or none can be had, that is all: what is due is closed at the next use."""
@@ -106,11 +105,11 @@ def _call(method: WeakMethod[Callable[..., object]], *references: ref[object]) -
         bound(*arguments)
 
 
-def give_back(backend: Backend, scope: object, generation: int, engines: Sequence[Engine]) -> None:
+def give_back(backend: Backend, scope: object, engines: Sequence[Engine]) -> None:
     """Close the open connections of a client or connection that was collected without being closed, with a
-    ResourceWarning. For finalisers: where a loop runs, it does that."""
+    ResourceWarning. For finalisers, in the process of the connections: where a loop runs, it does that."""
     left = [engine for engine in engines if not engine.is_closed]
-    if not left or generation != _process.generation or sys.is_finalizing():
+    if not left or sys.is_finalizing():
         return
     if backend.scope_has_ended(scope) or not backend.call_soon(scope, partial(_close_all, left)):
         for engine in left:

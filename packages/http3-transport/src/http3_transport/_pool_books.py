@@ -74,7 +74,8 @@ class PoolLease:
             self._held = False
             books = self._books
             books.abandoned.append((self.ticket, cleanup))
-            books.backend.call_soon(books.scope, books.settle)  # the next use may be far away
+            if books.is_of_this_process():
+                books.backend.call_soon(books.scope, books.settle)  # the next use may be far away
 
     def give_up(self) -> None:
         """Release it unless the engine has; then nobody knows what became of its connection."""
@@ -119,9 +120,10 @@ class Books:
         self._watch = IdleWatch(self)
 
     def __del__(self) -> None:
-        if hasattr(self, "_watch"):  # its constructor may have been interrupted
+        # Its constructor may have been interrupted.
+        if hasattr(self, "_watch") and self.is_of_this_process():
             self._watch.forget(self.backend, self.scope)
-            give_back(self.backend, self.scope, self.generation, self._engines())
+            give_back(self.backend, self.scope, self._engines())
 
     def connections(self, *, idle: bool) -> list[HTTPConnection]:
         if not self.is_of_this_process():
