@@ -46,7 +46,7 @@ READ_SIZE, LARGE_READ_SIZE = 64 * 1024, 256 * 1024
 from the system each time, which a short answer would pay for, too; a download costs a tenth less."""
 
 FAIR_STEP = 64 * 1024
-"""Bytes of a body that are sent at a time while others wait to write: the kernel's buffer is shared, too. With
+"""Bytes of a body that are sent at a time while others wait to write: their buffer is shared, too. With
 a quarter of that, a receiver with a small buffer was ten times slower."""
 
 READ_SLICE = 1.0
