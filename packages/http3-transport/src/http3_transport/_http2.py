@@ -18,6 +18,7 @@ from ._http2_exchange import HTTP2Exchange
 from ._http2_io import SharedStream
 from ._http2_outgoing import MAX_STREAMS
 from ._http2_stream import Failure, HTTP2Stream
+from ._interfaces import OperationTimeout
 from ._locks import FIFOLock
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from http3_models._config import Limits
     from http3_models._exceptions import Delivery
-    from http3_models._records import RequestState, ResponseState
+    from http3_models._records import Deadline, RequestState, ResponseState
 
     from ._http2_headers import Field
     from ._interfaces import Backend, Clock, Lease, Stream
@@ -107,6 +108,21 @@ class HTTP2Engine(SharedStream):
         if self.is_closed and self.is_idle:
             self.close()
         return not self.is_closed
+
+    async def reassure(self, deadline: Deadline | None) -> bool:
+        """Where there is doubt, wait for a sign of life; False once it takes no further stream."""
+        self.look()
+        pulse = self.pulse
+        now, remaining = self.now(), None if deadline is None else deadline.remaining()
+        with self._lock:
+            probe, seconds = pulse.wait_for_sign(now, remaining)
+        try:
+            await self.wait(probe, 0, seconds, None)
+        except OperationTimeout:
+            pulse.is_silent = pulse.doubted_since is not None
+        finally:
+            pulse.probes.remove(probe)
+        return not (self._closed or pulse.is_silent or self._state.draining)
 
     def close(self) -> None:
         """Say GOAWAY if that does not block, and close."""
@@ -196,6 +212,17 @@ class HTTP2Engine(SharedStream):
             self.flush_nowait()
         if self.pulse.is_silent and self.is_idle:
             self.close()
+
+    def note_given_up(self, stream: HTTP2Stream, *, is_proof: bool) -> None:
+        """A request was given up while it waited. If nothing has come all the while, the connection takes no
+        further request: at once where that ``is_proof`` enough, else once a PING stays unanswered."""
+        state = self._state
+        if stream.waits_behind is not None and (self._rest or self.stream.has_unsent):
+            self.pulse.is_clogged = True
+        if not self._closed and self.pulse.give_up(
+            stream, self.now(), state.handed, settled=state.settled, is_proof=is_proof
+        ):
+            self._doubt()
 
     def abandon(self, stream: HTTP2Stream) -> None:
         """`forget` for finalisers, which may run under our lock: noted here, done by the next operation."""

@@ -311,17 +311,6 @@ class SharedStream:
 
     # Silence; see `Pulse`.
 
-    def note_given_up(self, stream: HTTP2Stream, *, is_proof: bool) -> None:
-        """A request was given up while it waited. If nothing has come all the while, the connection takes no
-        further request: at once where that ``is_proof`` enough, else once a PING stays unanswered."""
-        state = self._state
-        if stream.waits_behind is not None and (self._rest or self.stream.has_unsent):
-            self.pulse.is_clogged = True
-        if not self._closed and self.pulse.give_up(
-            stream, self.now(), state.handed, settled=state.settled, is_proof=is_proof
-        ):
-            self._doubt()
-
     def _doubt(self) -> None:
         """Ask whether anybody is there."""
         if self.pulse.doubted_since is None:
@@ -329,21 +318,6 @@ class SharedStream:
             with self._lock:
                 self._state.ping()
             self.flush_nowait()
-
-    async def reassure(self, deadline: Deadline | None) -> bool:
-        """Where there is doubt, wait for a sign of life; False once it takes no further stream."""
-        self.look()
-        pulse = self.pulse
-        now, remaining = self.now(), None if deadline is None else deadline.remaining()
-        with self._lock:
-            probe, seconds = pulse.wait_for_sign(now, remaining)
-        try:
-            await self.wait(probe, 0, seconds, None)
-        except OperationTimeout:
-            pulse.is_silent = pulse.doubted_since is not None
-        finally:
-            pulse.probes.remove(probe)
-        return not (self._closed or pulse.is_silent or self._state.draining)
 
     def _end_doubt(self) -> None:
         """Something has come, or the connection is over."""
