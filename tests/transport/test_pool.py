@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import trio
@@ -477,6 +480,31 @@ def test_a_forked_child_leaves_its_parents_connections_alone(
     assert in_a_child(lambda: drive(serial()) != mine)
     assert drive(serial()) == mine
     drive(pool.close())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_a_forked_child_frees_no_tls_object_of_its_parent(nginx: Nginx, authority: Authority) -> None:
+    """OpenSSL would take a lock that another thread may have held at the fork, and the child would hang."""
+    pool: ConnectionPool | None = ConnectionPool(backend=BlockingBackend(), verify=authority.ca_file)
+
+    async def ask(pool: ConnectionPool) -> None:
+        await (await pool.send(AsyncRequest("GET", nginx.tls + "/echo"))).read()
+
+    assert pool is not None
+    drive(ask(pool))
+    engine: Any = pool.keepalive_connections[0].engine
+    tls = weakref.ref(engine.stream._state._object)
+    del engine
+    kept, pool = [pool], None
+
+    def forget() -> bool:
+        kept.clear()
+        gc.collect()
+        return tls() is not None
+
+    assert in_a_child(forget)
+    drive(kept[0].close())
 
 
 # One connection by itself.

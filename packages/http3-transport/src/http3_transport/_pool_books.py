@@ -34,11 +34,18 @@ beginning = threading.Lock()
 """Guards the moment in which a pool gets new books."""
 
 
+_inherited: list[HTTPConnection] = []
+"""In a forked child, its parent's connections, kept for good: to free a TLS object OpenSSL takes a lock. A
+thread of the parent may have held it at the fork, and then the child would wait for ever."""
+
+
 def _start_anew() -> None:
     """In a forked child: the connections are the parent's, and a lock may be held by a thread of its."""
     global beginning
     beginning = threading.Lock()
-    for connection in list(open_connections):
+    connections = list(open_connections)
+    _inherited.extend(connections)
+    for connection in connections:
         connection.drop()
 
 
