@@ -188,7 +188,7 @@ class Bridged:
     work crosses over. The runner lives until `close`, and until the last open body is closed.
     """
 
-    __slots__ = ("_held", "_inner", "_needs_closing", "_runner", "now")
+    __slots__ = ("_inner", "_needs_closing", "_runner", "_token", "now")
 
     def __init__(
         self,
@@ -201,13 +201,13 @@ class Bridged:
         self._needs_closing = needs_closing
         self._runner = loop_runner() if runner is None else runner
         self.now = inner.now
-        self._runner.retain()
-        self._held = True
+        self._token: object = object()  # None once the runner is let go
+        self._runner.retain(self._token)
 
     @property
     def is_closed(self) -> bool:
         """Whether `close` has come to its end; one that can't run may be tried again."""
-        return not self._held
+        return self._token is None
 
     async def exchange(self, request: RequestState) -> ResponseState:
         response = self._runner.run(self._inner.exchange(request))
@@ -222,7 +222,7 @@ class Bridged:
 
     async def close(self) -> None:
         try:
-            if self._held and self._needs_closing:
+            if self._token is not None and self._needs_closing:
                 self._runner.run(self._inner.close())
         except BaseException:
             if getattr(self._inner, "is_closed", False):
@@ -231,35 +231,35 @@ class Bridged:
         self._let_go()
 
     def _let_go(self) -> None:
-        if self._held:
-            self._held = False
-            self._runner.release()
+        token, self._token = self._token, None
+        if token is not None:
+            self._runner.release(token)
 
     def __del__(self) -> None:
         # Of a client that was never closed, or interrupted in its constructor. Finalisers take no lock, see
         # `LoopRunner.release_later`.
-        if getattr(self, "_held", False):
-            self._held = False
-            self._runner.release_later()
+        token = getattr(self, "_token", None)
+        if token is not None:
+            self._runner.release_later(token)
 
 
 class BridgedBody:
     """A body whose reading suspends, for a caller that blocks."""
 
-    __slots__ = ("_body", "_held", "_runner")
+    __slots__ = ("_body", "_runner", "_token")
 
     def __init__(self, body: ResponseBody, runner: LoopRunner | JSPIRunner) -> None:
         self._body = body
         self._runner = runner
-        runner.retain()
-        self._held = True
+        self._token: object = object()  # None once the body is over
+        runner.retain(self._token)
 
     @property
     def trailers(self) -> Headers | None:
         return self._body.trailers
 
     async def read_chunk(self) -> bytes:
-        if not self._held:
+        if self._token is None:
             return b""
         try:
             chunk = self._runner.run(self._body.read_chunk())
@@ -271,28 +271,28 @@ class BridgedBody:
         return chunk
 
     async def close(self) -> None:
-        if self._held:
+        if self._token is not None:
             try:
                 self._runner.run(self._body.close())
             finally:
                 self._let_go()
 
     def abort(self) -> None:
-        if self._held:
+        if self._token is not None:
             try:
                 self._runner.run(_aborted(self._body))
             finally:
                 self._let_go()
 
     def _let_go(self) -> None:
-        if self._held:
-            self._held = False
-            self._runner.release()
+        token, self._token = self._token, None
+        if token is not None:
+            self._runner.release(token)
 
     def __del__(self) -> None:
-        if getattr(self, "_held", False):  # its constructor may have been interrupted
-            self._held = False
-            self._runner.release_later()
+        token = getattr(self, "_token", None)  # its constructor may have been interrupted
+        if token is not None:
+            self._runner.release_later(token)
 
 
 async def _aborted(body: ResponseBody) -> None:

@@ -88,10 +88,10 @@ class JSPIRunner:
         result: T = ffi.run_sync(coroutine)
         return result
 
-    def retain(self) -> None:
+    def retain(self, token: object = None) -> None:
         """Nothing to keep alive."""
 
-    def release(self) -> None:
+    def release(self, token: object = None) -> None:
         """Nothing to let go."""
 
     release_later = release
@@ -158,14 +158,14 @@ class LoopRunner:
         import threading
 
         self._lock = threading.Lock()  # guards the fields below, never held while waiting
-        self._holders = 0
+        self._holders: set[object] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._has_ended = threading.Event()  # where something that ran on the loop has stopped it
         self._pid = 0
 
     def __repr__(self) -> str:
-        return f"<LoopRunner {'running' if self._loop else 'idle'}, {self._holders} holders>"
+        return f"<LoopRunner {'running' if self._loop else 'idle'}, {len(self._holders)} holders>"
 
     def run(self, coroutine: Coroutine[Any, Any, T], /) -> T:
         """Run the coroutine in the loop's thread and wait for it.
@@ -181,8 +181,9 @@ class LoopRunner:
                 "This sync client was called from its own event loop's thread and would wait for itself. "
                 "Code that the client runs (an ASGI app, say) must use AsyncClient or another client"
             )
-        self.retain()
+        token = object()
         try:
+            self.retain(token)
             job = _Job(coroutine, contextvars.copy_context())
             loop = self._running_loop()
             loop.call_soon_threadsafe(job.start)
@@ -197,7 +198,7 @@ class LoopRunner:
             close_unstarted(coroutine)
             raise
         finally:
-            self.release()
+            self.release(token)
         error, job.error = job.error, None
         try:
             if error is not None:
@@ -207,26 +208,28 @@ class LoopRunner:
         result: T = job.result
         return result
 
-    def retain(self) -> None:
-        """Keep the loop alive until the matching `release`."""
+    def retain(self, token: object = None) -> None:
+        """Keep the loop alive until `release` with the same token, which its holder has from before."""
         with self._lock:
-            self._holders += 1
+            self._holders.add(token)
 
-    def release(self) -> None:
-        """Let go; the last one stops the loop. Never waits; from any thread, but not from a finaliser."""
+    def release(self, token: object = None) -> None:
+        """Let go; the last one stops the loop. Never waits; from any thread, but not from a finaliser.
+
+        Harmless for who was interrupted before it could `retain`, and a second time."""
         with self._lock:
-            self._holders -= 1
-            if self._holders > 0:
+            self._holders.discard(token)
+            if self._holders:
                 return
             loop, self._loop, self._thread = self._loop, None, None
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(loop.stop)
 
-    def release_later(self) -> None:
+    def release_later(self, token: object = None) -> None:
         """`release` for finalisers: takes no lock, since the one it needs may be held by the same thread."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self.release)
+            loop.call_soon_threadsafe(self.release, token)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         import os
