@@ -11,8 +11,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 from servers import Authority, Process, find_program
 
@@ -20,6 +23,9 @@ from . import TESTS
 from .app import pattern
 
 NAMES = ("nginx", "hypercorn", "uvicorn", "nghttpd")
+
+STARTS = 3
+"""Tries to start a server."""
 
 FIRST_PORT, LAST_PORT = 20_000, 32_000
 
@@ -54,7 +60,11 @@ class Server:
         return f"<Server {self.name}>"
 
     def start(self) -> None:
-        """Returns when it listens."""
+        """Returns when it listens; one that was ended meanwhile, by whomever, is started once more."""
+        for _ in range(STARTS - 1):
+            with suppress(pytest.fail.Exception):
+                self._process.start()
+                return
         self._process.start()
 
     def kill(self, *, politely: bool) -> None:
