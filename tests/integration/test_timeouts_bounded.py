@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
@@ -28,6 +29,8 @@ from stalling_peers import (
     ticks_of_stream,
 )
 from worlds import World
+
+names = itertools.count()  # a lookup of the same name may still be under way
 
 pytestmark = pytest.mark.thorough
 
@@ -113,13 +116,14 @@ def test_a_lookup_that_hangs(
         return []
 
     url = raw_server(good(version)).url
+    hangs = f"http://hanging-{next(names)}.test/x"
     over: list[float] = []
 
     async def main() -> None:
         sut = bounded(world, version, timeout)
         kind = http3.ConnectTimeout if timeout is ConnectOnly else http3.TotalTimeout
-        error = await in_time(kind, lambda: sut.client.get("http://hanging.test/x"))
-        tells(error, "http://hanging.test/x", "connect", "dns")
+        error = await in_time(kind, lambda: sut.client.get(hangs))
+        tells(error, hangs, "connect", "dns")
         await goes_on(sut, url)
         over.append(time.monotonic())
 
