@@ -51,6 +51,12 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
+@pytest.fixture(params=["cleartext", "TLS"])
+def secure(request: pytest.FixtureRequest, authority: Authority) -> Authority | None:
+    """Whose certificates to use; None for clear text."""
+    return authority if request.param == "TLS" else None
+
+
 @pytest.fixture(scope="session")
 def nginx(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Nginx]:
     """One nginx with a listener for each way to speak HTTP; see `servers.Nginx`."""

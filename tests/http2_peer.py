@@ -206,3 +206,20 @@ class EchoServer:
                 if size == len(rest):
                     del self.pending[stream_id]
             self.peer.flush()
+
+
+CHUNKED_TRAILERS = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Checksum: 1\r\n\r\n"
+)
+"""What `answer_with_trailers` says, over HTTP/1.1."""
+
+
+def answer_with_trailers(connection: socket.socket) -> None:
+    """A script: answer one request with ``abc`` and the trailer X-Checksum."""
+    peer = Peer(connection)
+    request = peer.request()
+    peer.head(request.stream_id, 200)
+    peer.data(request.stream_id, b"abc")
+    peer.h2.send_headers(request.stream_id, [("x-checksum", "1")], end_stream=True)
+    peer.flush()
+    peer.until_closed()

@@ -241,11 +241,11 @@ class Nginx(NamedTuple):
     """The content of /big"""
 
 
-_NGINX_CONF = """\
+NGINX_HEAD = """\
 daemon off;
 master_process off;
 pid {folder}/nginx.pid;
-error_log stderr warn;
+error_log stderr {log_level};
 events {{ worker_connections 2048; }}
 http {{
     access_log off;
@@ -255,6 +255,12 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     client_max_body_size 0;
+"""
+"""The beginning of a configuration: everything in one process and one folder. To be formatted."""
+
+_NGINX_CONF = (
+    NGINX_HEAD
+    + """\
     default_type application/octet-stream;
     keepalive_timeout 60;
     keepalive_requests 100000;
@@ -285,6 +291,7 @@ http {{
     }}
 }}
 """
+)
 
 _LOCATIONS = """\
 location = /small { alias FOLDER/www/small; default_type text/plain; }
@@ -334,6 +341,7 @@ def nginx_server(folder: Path, authority: Authority) -> Iterator[Nginx]:
     conf.write_text(
         _NGINX_CONF.format(
             folder=folder,
+            log_level="warn",
             cert=authority.server_cert,
             key=authority.server_key,
             ca=authority.ca_file,

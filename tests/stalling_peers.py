@@ -105,6 +105,23 @@ def exhaust(moments: Iterator[None]) -> None:
         pass
 
 
+def half_http11(connection: socket.socket, _: str) -> None:
+    """A part of an answer, and no more until the client leaves."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
+    exhaust(ticks(connection, 0.2))
+
+
+def half_http2(peer: Peer, incoming: Incoming) -> None:
+    """The same, until the client gives up the stream."""
+    peer.head(incoming.stream_id, 200, [("content-length", "4")])
+    peer.data(incoming.stream_id, b"ha")
+    exhaust(ticks_of_stream(peer, incoming, 0.2))
+
+
+def never_bad(*_: object) -> None:
+    raise AssertionError("no request of these tests is bad")
+
+
 def deaf(connection: socket.socket) -> None:
     """Read nothing more until the connection ends, on whatever side. Raises ConnectionAbortedError then."""
     poller = select.poll()

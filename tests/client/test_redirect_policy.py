@@ -221,17 +221,19 @@ def test_what_the_call_settled_goes_along() -> None:
 
 
 @pytest.mark.parametrize(
-    ("location", "cert", "anonymous"),
+    ("location", "cert", "without_cert"),
     [("/b", "/cert.pem", False), ("https://h:443/b", "/cert.pem", False), ("https://other/b", None, True)],
 )
-def test_a_client_certificate_stays_on_its_origin(location: str, cert: str | None, anonymous: bool) -> None:
+def test_a_client_certificate_stays_on_its_origin(
+    location: str, cert: str | None, without_cert: bool
+) -> None:
     chain = Chain(20, DEFAULT_SECRET_HEADERS)
     sent = build_state("GET", "https://h/")
     sent.verify, sent.cert = "/ca.pem", "/cert.pem"
     got = follow(sent, answer(location), chain)
-    assert (got.verify, got.cert, got.anonymous) == ("/ca.pem", cert, anonymous)
+    assert (got.verify, got.cert, got.without_cert) == ("/ca.pem", cert, without_cert)
     back = follow(got, answer("https://h/"), chain)
-    assert (back.cert, back.anonymous) == (cert, anonymous)
+    assert (back.cert, back.without_cert) == (cert, without_cert)
 
 
 def test_the_headers_before_auth_are_the_ones_that_go_on() -> None:

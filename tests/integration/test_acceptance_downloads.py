@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import http3
-from http2_peer import Peer
+from http2_peer import CHUNKED_TRAILERS, Peer, answer_with_trailers
 from servers import Authority, Nginx, answer, answering, read_request
 from worlds import Site, World, collect, do, raised
 
@@ -201,17 +201,7 @@ async def test_no_body_whatever_the_headers_say(world: World, plain: Site, code:
 
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
 async def test_trailers(world: World, raw_server: Any, version: str) -> None:
-    def with_trailers(connection: socket.socket) -> None:
-        peer = Peer(connection)
-        request = peer.request()
-        peer.head(request.stream_id, 200)
-        peer.data(request.stream_id, b"abc")
-        peer.h2.send_headers(request.stream_id, [("x-checksum", "1")], end_stream=True)
-        peer.flush()
-        peer.until_closed()
-
-    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Checksum: 1\r\n\r\n"
-    server = raw_server(answering(chunked) if version == "HTTP/1.1" else with_trailers)
+    server = raw_server(answering(CHUNKED_TRAILERS) if version == "HTTP/1.1" else answer_with_trailers)
     response = await streamed(world.client(http_versions=(version,)), server.url)
     assert len(response.trailers) == 0
     assert await do(response.read()) == b"abc"

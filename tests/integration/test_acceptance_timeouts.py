@@ -14,6 +14,8 @@ import http3
 from servers import answer, answering, read_request
 from worlds import Site, World, collect, do, raised
 
+pytestmark = pytest.mark.thorough
+
 SHORT = 0.15
 
 

@@ -17,6 +17,8 @@ from costly_bodies import costly_bodies
 from http3_transport.testing import HTTP2Frames, ScriptedConnection, ScriptedServer, response_bytes
 from worlds import World, collect, do, raised
 
+pytestmark = pytest.mark.thorough
+
 MUCH = 8.0
 """Seconds of CPU within which what takes less than two must be over, on any machine."""
 

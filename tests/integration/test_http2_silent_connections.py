@@ -21,16 +21,12 @@ from http3_transport import BlockingBackend, ConnectionPool
 from servers import Authority, RawServer, Script
 from worlds import World, do, raised
 
+pytestmark = pytest.mark.thorough
+
 LIMIT = 0.3
 BODY = b"body" * 1000
 
 Serve = Callable[..., RawServer]
-
-
-@pytest.fixture(params=["cleartext", "TLS"])
-def secure(request: pytest.FixtureRequest, authority: Authority) -> Authority | None:
-    """Whose certificates to use; None for clear text."""
-    return authority if request.param == "TLS" else None
 
 
 @pytest.fixture

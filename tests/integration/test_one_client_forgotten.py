@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import socket
 import subprocess
 import sys
 import time
@@ -17,27 +16,18 @@ import http3
 from bounded import bounded
 from conftest import StartRawServer
 from heap import set_aside
-from http2_peer import Incoming, Peer
 from servers import Authority, Script
-from stalling_peers import exhaust, serve_http2, serve_http11, ticks, ticks_of_stream
+from stalling_peers import (
+    half_http2,
+    half_http11,
+    serve_http2,
+    serve_http11,
+)
 from worlds import World, do
 
 pytestmark = pytest.mark.thorough
 
 PATIENT = http3.TimeoutConfig(5)
-
-
-def half_http11(connection: socket.socket, _: str) -> None:
-    """A part of an answer, and no more until the client leaves."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
-    exhaust(ticks(connection, 0.2))
-
-
-def half_http2(peer: Peer, incoming: Incoming) -> None:
-    """The same, until the client gives up the stream."""
-    peer.head(incoming.stream_id, 200, [("content-length", "4")])
-    peer.data(incoming.stream_id, b"ha")
-    exhaust(ticks_of_stream(peer, incoming, 0.2))
 
 
 @pytest.fixture(params=["HTTP/1.1", "HTTP/2"])

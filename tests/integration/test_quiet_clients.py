@@ -19,10 +19,15 @@ import trio
 
 import http3
 from conftest import StartRawServer
-from http2_peer import Incoming, Peer
+from http2_peer import Peer
 from http3_transport import AsyncioBackend, BlockingBackend, ConnectionPool, HTTPConnection, TrioBackend
 from servers import Authority, RawServer, answer, read_head
-from stalling_peers import exhaust, serve_http2, serve_http11, ticks, ticks_of_stream
+from stalling_peers import (
+    half_http2,
+    half_http11,
+    serve_http2,
+    serve_http11,
+)
 from transport.stream_pairs import run_uvloop
 from worlds import do, run_to_end
 
@@ -112,17 +117,6 @@ def target_of(descriptor: str) -> str:
         return os.readlink(f"/proc/self/fd/{descriptor}")
     except OSError:
         return ""
-
-
-def half_http11(connection: socket.socket, _: str) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
-    exhaust(ticks(connection, 0.2))
-
-
-def half_http2(peer: Peer, incoming: Incoming) -> None:
-    peer.head(incoming.stream_id, 200, [("content-length", "4")])
-    peer.data(incoming.stream_id, b"ha")
-    exhaust(ticks_of_stream(peer, incoming, 0.2))
 
 
 def answer_once_http11(connection: socket.socket) -> None:

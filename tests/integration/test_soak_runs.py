@@ -18,6 +18,8 @@ from soak.sites import NAMES, Server, Site, missing
 from soak.traffic import OPERATIONS, Caller, ServerFailed, Wrong, burst, cookies, echo, get, post
 from worlds import run_to_end
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 import http3
-from http2_peer import Peer
+from http2_peer import CHUNKED_TRAILERS, answer_with_trailers
 from servers import Authority, Hypercorn, answering
 from worlds import World, do, raised, run_to_end
 
@@ -133,24 +132,10 @@ async def test_what_the_pool_knows_comes_through(
         assert again.connection == response.connection
 
 
-def with_trailers(connection: socket.socket) -> None:
-    """An HTTP/2 peer that answers one request."""
-    peer = Peer(connection)
-    request = peer.request()
-    peer.head(request.stream_id, 200)
-    peer.data(request.stream_id, b"abc")
-    peer.h2.send_headers(request.stream_id, [("x-checksum", "1")], end_stream=True)
-    peer.flush()
-    peer.until_closed()
-
-
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Checksum: 1\r\n\r\n"
-
-
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
 @pytest.mark.parametrize("make", WAYS)
 async def test_trailers_come_through(world: World, raw_server: Any, make: Any, version: str) -> None:
-    script = answering(CHUNKED) if version == "HTTP/1.1" else with_trailers
+    script = answering(CHUNKED_TRAILERS) if version == "HTTP/1.1" else answer_with_trailers
     for kind in (Wrapping, BlockingWrapping):
         for stream in (False, True):
             backend = http3.BlockingBackend() if kind is BlockingWrapping else None

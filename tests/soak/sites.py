@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from servers import Authority, Process, find_program
+from servers import NGINX_HEAD, Authority, Process, find_program
 
 from . import TESTS
 from .app import pattern
@@ -134,20 +134,9 @@ def _sites(server: Server, kind: str, ways: list[tuple[str, int, str, bool]]) ->
 
 # --- nginx -------------------------------------------------------------------------------------------------
 
-_NGINX = """\
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log stderr crit;
-events {{ worker_connections 2048; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    client_max_body_size 0;
+_NGINX = (
+    NGINX_HEAD
+    + """\
     default_type text/plain;
     keepalive_timeout 300;
     keepalive_requests 500;
@@ -158,6 +147,7 @@ http {{
     server {{ listen 127.0.0.1:{tls} ssl http2; include {folder}/locations.conf; }}
 }}
 """
+)
 
 _LOCATIONS = r"""
 location ~ ^/mark/(?<m>[^/]+)$ { add_header X-Mark $m; return 200 "$request_method $m\n"; }
@@ -198,7 +188,9 @@ def nginx(folder: Path, authority: Authority) -> list[Site]:
     ports = {name: fixed_port() for name in ("h1", "h2", "tls")}
     conf = folder / "nginx.conf"
     conf.write_text(
-        _NGINX.format(folder=folder, cert=authority.server_cert, key=authority.server_key, **ports)
+        _NGINX.format(
+            folder=folder, log_level="crit", cert=authority.server_cert, key=authority.server_key, **ports
+        )
     )
     (folder / "locations.conf").write_text(_LOCATIONS.replace("FOLDER", str(folder)))
     command = [str(find_program("nginx")), "-p", str(folder), "-c", str(conf), "-e", "stderr"]

@@ -9,26 +9,25 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from contextvars import Context
-from typing import Any, TypeVarTuple, Unpack
+from typing import Any
 
 import pytest
 
 import http3
 from conftest import StartRawServer
+from counting_loops import CountingLoop
 from http3_transport import AsyncioBackend
 from http3_transport._backends import _asyncio_stream
 from http3_transport._backends._asyncio_stream import HIGH_WATER, SMALL_READ, AsyncioStream
 from http3_transport.testing import Peer, plain_pairs
 from http3_transport.testing._streams import pattern, read_to_end
 from runtimes import Runtime
-from stalling_peers import serve_http2, serve_http11
+from stalling_peers import never_bad, serve_http2, serve_http11
 from transport.stream_pairs import run_uvloop
 
 Run = Callable[..., Any]
 Main = Callable[[AsyncioStream, Peer], Awaitable[None]]
 
-Arguments = TypeVarTuple("Arguments")
 
 NEVER_DUE = 60.0
 
@@ -339,30 +338,6 @@ def test_an_upload_that_never_waits_can_be_cancelled(run: Run) -> None:
 
 
 # Waiters.
-
-
-class CountingLoop(asyncio.SelectorEventLoop):
-    """Counts the timers that it is asked for. Its clock can be put forward."""
-
-    timers = 0
-    ahead = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.ahead
-
-    def call_at(
-        self,
-        when: float,
-        callback: Callable[[Unpack[Arguments]], object],
-        *args: *Arguments,
-        context: Context | None = None,
-    ) -> asyncio.TimerHandle:
-        self.timers += 1
-        return super().call_at(when, callback, *args, context=context)
-
-
-def never_bad(*_: object) -> None:
-    raise AssertionError("no request of these tests is bad")
 
 
 def run_counting(main: Callable[[CountingLoop], Coroutine[Any, Any, None]]) -> None:

@@ -36,6 +36,8 @@ from http3_transport._http11_request import check_sent, compose
 from http3_transport._http11_response import CHUNKED, UNTIL_CLOSE, ResponseHead, Verdict, read_head
 from http11_heads import BODIES, HEADS, REQUESTS
 
+pytestmark = pytest.mark.thorough
+
 METHODS = ["GET", "HEAD", "CONNECT"]
 BOUNDS = [oracle.LIMITS, oracle.SMALL]
 

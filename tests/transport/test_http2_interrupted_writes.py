@@ -25,16 +25,12 @@ from http3_transport._http2 import HTTP2Engine
 from runtimes import Runtime
 from servers import Authority, RawServer
 
+pytestmark = pytest.mark.thorough
+
 CANCEL = 8
 BODY = bytes(range(256)) * 2048
 
 Serve = Callable[..., RawServer]
-
-
-@pytest.fixture(params=["cleartext", "TLS"])
-def secure(request: pytest.FixtureRequest, authority: Authority) -> Authority | None:
-    """Whose certificates to use; None for clear text."""
-    return authority if request.param == "TLS" else None
 
 
 @pytest.fixture

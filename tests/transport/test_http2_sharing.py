@@ -44,6 +44,8 @@ from http3_transport._http2 import HTTP2Engine
 from http3_transport._http2_state import HTTP2State
 from runtimes import Runtime
 
+pytestmark = pytest.mark.thorough
+
 # Many at once.
 
 

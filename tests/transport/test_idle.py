@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import _thread
-import asyncio
 import os
 import time
-from collections.abc import Callable
-from contextvars import Context
 from functools import partial
-from typing import TypeVarTuple, Unpack
 
 import pytest
 import trio
 
 import http3
 from conftest import StartRawServer
+from counting_loops import CountingLoop
 from http3_transport import ConnectionPool, TrioBackend
 from http3_transport._backends import _alarm_clock
 from http3_transport._backends._alarm_clock import AlarmClock
 from http3_transport.testing import Faults, HTTP2Server, HTTP11Server, ServerConnection, Simulation
-from stalling_peers import serve_http11
-
-Arguments = TypeVarTuple("Arguments")
-
+from stalling_peers import never_bad, serve_http11
 
 # In virtual time.
 
@@ -98,26 +92,6 @@ def test_a_connection_that_the_server_ends_is_closed_at_once() -> None:
 
 
 # On asyncio.
-
-
-class CountingLoop(asyncio.SelectorEventLoop):
-    """Counts the timers that it is asked for."""
-
-    timers = 0
-
-    def call_at(
-        self,
-        when: float,
-        callback: Callable[[Unpack[Arguments]], object],
-        *args: *Arguments,
-        context: Context | None = None,
-    ) -> asyncio.TimerHandle:
-        self.timers += 1
-        return super().call_at(when, callback, *args, context=context)
-
-
-def never_bad(*_: object) -> None:
-    raise AssertionError("no request of these tests is bad")
 
 
 def test_requests_set_no_timer_of_their_own(raw_server: StartRawServer) -> None:

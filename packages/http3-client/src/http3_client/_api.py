@@ -1,12 +1,14 @@
 """The request functions: one request each, over a client that lives as long as its response.
 
-They delete what they were passed before they fail, as the methods of `Client` do.
+They let go of what they were passed before they fail, as the methods of `Client` do.
 """
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
+
+from http3_models._redaction import guarding_arguments
 
 from ._client import Client
 from ._options import RequestOptions, spelled_out
@@ -85,65 +87,51 @@ def _step(client: Client, send_next: Callable[[], Response]) -> Response:
         return _kept_going(client, send_next())
 
 
+@guarding_arguments
 @spelled_out(request)
 def get(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a GET request; the options are those of `request`."""
-    try:
-        return request("GET", url, **options)
-    finally:
-        del url, options
+    return request("GET", url, **options)
 
 
+@guarding_arguments
 @spelled_out(request)
 def options(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send an OPTIONS request; the options are those of `request`."""
-    try:
-        return request("OPTIONS", url, **options)
-    finally:
-        del url, options
+    return request("OPTIONS", url, **options)
 
 
+@guarding_arguments
 @spelled_out(request, allow_redirects=False)
 def head(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a HEAD request; as `request`, but redirects are followed only if asked for."""
     options.setdefault("allow_redirects", False)
-    try:
-        return request("HEAD", url, **options)
-    finally:
-        del url, options
+    return request("HEAD", url, **options)
 
 
+@guarding_arguments
 @spelled_out(request)
 def post(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a POST request; the options are those of `request`."""
-    try:
-        return request("POST", url, **options)
-    finally:
-        del url, options
+    return request("POST", url, **options)
 
 
+@guarding_arguments
 @spelled_out(request)
 def put(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a PUT request; the options are those of `request`."""
-    try:
-        return request("PUT", url, **options)
-    finally:
-        del url, options
+    return request("PUT", url, **options)
 
 
+@guarding_arguments
 @spelled_out(request)
 def patch(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a PATCH request; the options are those of `request`."""
-    try:
-        return request("PATCH", url, **options)
-    finally:
-        del url, options
+    return request("PATCH", url, **options)
 
 
+@guarding_arguments
 @spelled_out(request)
 def delete(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a DELETE request; the options are those of `request`."""
-    try:
-        return request("DELETE", url, **options)
-    finally:
-        del url, options
+    return request("DELETE", url, **options)

@@ -357,7 +357,7 @@ def own_copy(request: RequestState, call: RequestState | None = None) -> Request
         deadline=settled.deadline,
         verify=settled.verify,
         cert=settled.cert,
-        anonymous=settled.anonymous,
+        without_cert=settled.without_cert,
         left_out=request.left_out,
     )
 

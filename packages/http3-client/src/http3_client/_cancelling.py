@@ -6,10 +6,10 @@ else, nothing can be, and the deadline is looked at afterwards.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from http3_models import Delivery
+from http3_models._turns import in_asyncio_task, in_trio_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -29,9 +29,9 @@ async def until_deadline(request: RequestState, work: Callable[[], Coroutine[Any
     if deadline is None:
         return await work()
     seconds = max(deadline.remaining(), 0.0) + GRACE
-    if _trio_runs():
+    if in_trio_task():
         return await _on_trio(request, seconds, work)
-    if _asyncio_runs():
+    if in_asyncio_task():
         return await _on_asyncio(request, seconds, work)
     return await work()
 
@@ -65,18 +65,3 @@ async def _on_trio(request: RequestState, seconds: float, work: Callable[[], Cor
 def _cancelled(request: RequestState) -> TotalTimeout:
     assert request.deadline is not None
     return request.deadline.error(request, Delivery.MAYBE_PROCESSED, "; what it waited for was cancelled")
-
-
-def _trio_runs() -> bool:
-    trio = sys.modules.get("trio")
-    return trio is not None and bool(trio.lowlevel.in_trio_run())
-
-
-def _asyncio_runs() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        return asyncio.current_task() is not None
-    except RuntimeError:  # no running loop
-        return False

@@ -121,7 +121,7 @@ def next_request(
         deadline=sent.deadline,
         verify=sent.verify,
         cert=sent.cert if chain.stays else None,
-        anonymous=not chain.stays,
+        without_cert=not chain.stays,
     )
 
 

@@ -223,13 +223,13 @@ class RequestState:
     are those given for this request only; ``computed_cookie`` is the header that a client made of them and of
     its store, for showing.
     ``timeout`` is settled by the client; ``verify`` and ``cert`` are None where the dispatcher's own apply.
-    ``anonymous``: no client certificate is presented, not even the dispatcher's own.
+    ``without_cert``: no client certificate is presented, not even the dispatcher's own.
     ``phases`` is new for every exchange.
     """
 
     __slots__ = (
-        "anonymous", "body", "cert", "computed_cookie", "cookies", "deadline", "hand_cookie", "headers",
-        "left_out", "method", "phases", "timeout", "url", "verify",
+        "body", "cert", "computed_cookie", "cookies", "deadline", "hand_cookie", "headers",
+        "left_out", "method", "phases", "timeout", "url", "verify", "without_cert",
     )  # fmt: skip
 
     method: str
@@ -242,7 +242,7 @@ class RequestState:
     deadline: Deadline | None
     verify: VerifyTypes | None
     cert: CertTypes | None
-    anonymous: bool
+    without_cert: bool
     left_out: frozenset[bytes] | None
     phases: PhaseTimes
 
@@ -259,7 +259,7 @@ class RequestState:
         deadline: Deadline | None = None,
         verify: VerifyTypes | None = None,
         cert: CertTypes | None = None,
-        anonymous: bool = False,
+        without_cert: bool = False,
         left_out: frozenset[bytes] | None = None,
     ) -> None:
         self.method = method
@@ -273,7 +273,7 @@ class RequestState:
         self.deadline = deadline
         self.verify = verify
         self.cert = cert
-        self.anonymous = anonymous
+        self.without_cert = without_cert
         self.left_out = left_out
         self.phases = PhaseTimes()
 

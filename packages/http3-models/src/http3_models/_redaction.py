@@ -105,7 +105,7 @@ def guarding_arguments(function: Callable[P, T]) -> Callable[P, T]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
-        except Exception as exc:
+        except BaseException as exc:
             forget_locals(exc)
             raise
         finally:

@@ -1,4 +1,4 @@
-"""A turn for other tasks, in the midst of work that waits for nothing.
+"""Which async library's task this is, and a turn for other tasks in the midst of work that waits for nothing.
 
 No async library is imported here: one that was never imported can't be running.
 """
@@ -24,14 +24,20 @@ class _Turn:
 
 async def give_turn() -> None:
     """Let the other tasks of asyncio or trio run, and a cancellation strike. Nothing where neither runs."""
-    lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
-    if lowlevel is not None and lowlevel.in_trio_task():
-        await lowlevel.checkpoint()
-    elif _in_asyncio_task():
+    if in_trio_task():
+        await sys.modules["trio"].lowlevel.checkpoint()
+    elif in_asyncio_task():
         await _Turn()
 
 
-def _in_asyncio_task() -> bool:
+def in_trio_task() -> bool:
+    """True in a task of trio."""
+    lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
+    return lowlevel is not None and bool(lowlevel.in_trio_task())
+
+
+def in_asyncio_task() -> bool:
+    """True in a task of asyncio, or of uvloop."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return False

@@ -149,7 +149,7 @@ class ConnectionPool(AsyncDispatcher):
             record = outgoing(request, self.timeout if timeout is None else timeout, self.now)
             record.verify = verify
             record.cert = cert
-            record.anonymous = record.anonymous and cert is None
+            record.without_cert = record.without_cert and cert is None
             self._ssl_config(record)  # for its complaints
         finally:
             del cert  # see `http3_models._redaction`
@@ -228,7 +228,7 @@ class ConnectionPool(AsyncDispatcher):
         configuration where that is not the pool's."""
         origin = request.url.origin
         key: Hashable = origin
-        if origin.is_ssl and (request.verify is not None or request.cert is not None or request.anonymous):
+        if origin.is_ssl and (request.verify is not None or request.cert is not None or request.without_cert):
             config = self._ssl_config(request)
             if config != self._config:
                 key = (origin, config)
@@ -236,7 +236,7 @@ class ConnectionPool(AsyncDispatcher):
 
     def _ssl_config(self, request: RequestState) -> SSLConfig:
         own = self._config
-        if request.anonymous and own.cert is not None:
+        if request.without_cert and own.cert is not None:
             own = SSLConfig(verify=own.verify, trust_env=own.trust_env)
         if request.verify is None and request.cert is None:
             return own

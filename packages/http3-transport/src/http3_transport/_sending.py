@@ -69,7 +69,7 @@ def outgoing(request: AsyncRequest, timeout: TimeoutTypes, now: Clock) -> Reques
         hand_cookie=given.hand_cookie,
         timeout=limits,
         deadline=deadline,
-        anonymous=given.anonymous,
+        without_cert=given.without_cert,
     )
     # Who sends somebody's request on, and answers by a response made by hand, tells the phases in this way.
     given.phases = record.phases
