@@ -13,10 +13,8 @@ from contextlib import contextmanager
 import h11
 import h11._readers
 
-from http3_models import Headers, Limits, RequestError
-from http3_models._bodies import BytesBody
-from http3_models._records import ConnectionInfo, RequestState, ResponseState, drive
-from http3_models._url import URL
+from http3_models import URL, ConnectionInfo, Headers, Limits, RequestError
+from http3_models.engine import BytesBody, RequestState, ResponseState, drive
 from http3_transport._http11 import HTTP11Engine
 from http3_transport._http11_chunked import ChunkedDecoder
 from http3_transport._http11_request import compose

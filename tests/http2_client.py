@@ -14,8 +14,8 @@ import trio
 
 from http2_peer import EchoServer, Peer
 from http3_models import URL, Headers, Limits, TimeoutConfig
-from http3_models._bodies import BytesBody, EmptyBody, IteratorBody
-from http3_models._records import Deadline, RequestState, ResponseState, drive
+from http3_models._bodies import EmptyBody, IteratorBody
+from http3_models.engine import BytesBody, Deadline, RequestState, ResponseState, drive
 from http3_transport._http2 import HTTP2Engine
 from http3_transport._tls import start_tls
 from runtimes import Runtime

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from http3_models._records import drive
+from http3_models.engine import drive
 from http3_transport import AsyncioBackend, BlockingBackend, TrioBackend
 from http3_transport._interfaces import Backend
 

@@ -16,14 +16,13 @@ from hpack import HPACKError
 
 from http3_client._base_url import locate
 from http3_client._challenges import parse_challenges
-from http3_models import URL, Cookies, Headers, Http3Error, QueryParams, Request, Response
-from http3_models._config import DEFAULT_LIMITS
-from http3_models._cookies import join_cookie_headers
+from http3_models import DEFAULT_LIMITS, URL, Cookies, Headers, Http3Error, QueryParams, Request, Response
 from http3_models._decoders import make_decoder
 from http3_models._links import parse_links
 from http3_models._multipart import encode_multipart
-from http3_models._percent import decode, encode_component, encode_form
+from http3_models._percent import encode_component, encode_form
 from http3_models._text import LineDecoder, TextDecoder, charset_of
+from http3_models.engine import decode, join_cookie_headers
 from http3_transport._http2_headers import Malformed as BrokenFields
 from http3_transport._http2_headers import check_fields
 from http3_transport._http2_hpack import FieldDecoder

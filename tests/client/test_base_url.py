@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from http3_client._base_url import locate
-from http3_models import InvalidURL
-from http3_models._url import URL
+from http3_models import URL, InvalidURL
 
 LONG = "x" * 4000
 

@@ -26,7 +26,7 @@ from http3_models import (
     MockDispatcher,
     Response,
 )
-from http3_models._records import drive
+from http3_models.engine import drive
 
 
 async def pause(seconds: float = 0) -> None:

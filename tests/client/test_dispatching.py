@@ -34,7 +34,7 @@ from http3_models import (
     Response,
     TimeoutConfig,
 )
-from http3_models._records import RequestState, ResponseState, drive
+from http3_models.engine import RequestState, ResponseState, drive
 
 
 class Blocking(Dispatcher):

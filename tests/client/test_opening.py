@@ -26,7 +26,7 @@ from http3_models import (
     Response,
     TimeoutConfig,
 )
-from http3_models._records import RequestState, ResponseState
+from http3_models.engine import RequestState, ResponseState
 
 
 class Pool(AsyncDispatcher):

@@ -16,9 +16,7 @@ from http3_models import (
     TooManyRedirects,
     UnsupportedProtocol,
 )
-from http3_models._headers import SECRET_HEADERS
-from http3_models._records import RequestState, ResponseState, drive
-from http3_models._request import build_state
+from http3_models.engine import SECRET_HEADERS, RequestState, ResponseState, build_state, drive
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 CODES = [301, 302, 303, 307, 308]

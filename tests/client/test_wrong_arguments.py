@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import http3
-from http3_models._brief import brief
+from http3_models.engine import brief
 
 
 class Huge:

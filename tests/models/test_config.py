@@ -22,8 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import http3_models
-from http3_models import _config as config
-from http3_models._config import (
+from http3_models import (
     DEFAULT_LIMITS,
     DEFAULT_MAX_REDIRECTS,
     DEFAULT_POOL_LIMITS,
@@ -37,10 +36,10 @@ from http3_models._config import (
     TimeoutConfig,
     TimeoutTypes,
     VerifyTypes,
-    seconds_in_line,
-    shortened,
 )
-from http3_models._values import UNSET, Value
+from http3_models import _config as config
+from http3_models._values import UNSET
+from http3_models.engine import Value, seconds_in_line, shortened
 
 NAN = float("nan")
 

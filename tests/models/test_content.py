@@ -20,11 +20,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from http3_models._bodies import CHUNK_SIZE, EMPTY_BODY, FileBody
+from http3_models import LocalProtocolError, QueryParams, StreamConsumed
+from http3_models._bodies import CHUNK_SIZE
 from http3_models._content import encode_request
-from http3_models._exceptions import LocalProtocolError, StreamConsumed
-from http3_models._query import QueryParams, decode_pairs
-from http3_models._records import RequestBody, drive
+from http3_models._query import decode_pairs
+from http3_models.engine import EMPTY_BODY, FileBody, RequestBody, drive
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -17,12 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from http3_models._cookies import Cookies, CookieTypes, join_cookie_headers
-from http3_models._exceptions import CookieConflict
-from http3_models._headers import Headers
-from http3_models._request import AsyncRequest, Request
-from http3_models._response import Response
-from http3_models._url import URL
+from http3_models import URL, AsyncRequest, CookieConflict, Cookies, CookieTypes, Headers, Request, Response
+from http3_models.engine import join_cookie_headers
 
 NOW = 1_700_000_000.0
 HOME = "https://example.org/"

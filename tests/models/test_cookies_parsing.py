@@ -13,20 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from http3_models import URL, Cookies, Headers
 from http3_models._cookie_date import parse_cookie_date
-from http3_models._cookies import Cookies
-from http3_models._headers import Headers
 from http3_models._public_suffix import from_table, is_public_suffix
 from http3_models._public_suffix_table import HOSTERS
-from http3_models._set_cookie import (
-    MAX_ATTRIBUTE,
-    MAX_PAIR,
-    SetCookie,
-    parse_set_cookie,
-    to_bytes,
-    to_text,
-)
-from http3_models._url import URL
+from http3_models._set_cookie import MAX_ATTRIBUTE, MAX_PAIR, SetCookie, parse_set_cookie, to_bytes, to_text
 
 CASES = Path(__file__).parents[3] / "shared/data/http-state-parser.json"
 

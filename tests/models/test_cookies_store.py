@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from http3_models import URL
 from http3_models._cookie import (
     MAX_LIFETIME,
     Cookie,
@@ -20,7 +21,6 @@ from http3_models._cookie import (
 )
 from http3_models._cookie_store import MAX_COOKIES, MAX_PER_DOMAIN, CookieStore
 from http3_models._set_cookie import parse_set_cookie
-from http3_models._url import URL
 
 NOW = 1_700_000_000.0
 

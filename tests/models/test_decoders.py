@@ -14,12 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from http3_models import _optional_codings
-from http3_models._config import Limits
+from http3_models import URL, DecodedSizeExceeded, DecodingError, Headers, Limits, _optional_codings
 from http3_models._decoders import PIECE_SIZE, SizeGuard, accept_encoding, make_decoder
-from http3_models._exceptions import DecodedSizeExceeded, DecodingError
-from http3_models._headers import Headers
-from http3_models._url import URL
 
 brotli = pytest.importorskip("brotli")
 zstd = pytest.importorskip("backports.zstd")

@@ -11,8 +11,9 @@ import pytest
 
 import http3_models
 from http3_models import _encodings, _text
-from http3_models._encodings import CODECS, usable_encoding
+from http3_models._encodings import CODECS
 from http3_models._text import TextDecoder, apparent_encoding, charset_of, decode_text
+from http3_models.engine import usable_encoding
 
 UTF7_MARKUP = b"+ADw-script+AD4-"
 

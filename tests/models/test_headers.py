@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from http3_models._exceptions import LocalProtocolError
-from http3_models._headers import SECRET_HEADERS, Headers
+from http3_models import Headers, LocalProtocolError
+from http3_models.engine import SECRET_HEADERS
 
 
 @pytest.fixture

@@ -27,8 +27,7 @@ from http3_models import (
     TimeoutFlag,
     Timings,
 )
-from http3_models._reading import read_all
-from http3_models._records import drive
+from http3_models.engine import drive, read_all
 
 
 def test_request_adds_what_a_client_adds_and_send_nothing() -> None:

@@ -18,14 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.formparser import parse_form_data
 
-from http3_models._bodies import BytesBody, FileBody
+from http3_models import AsyncRequest, Headers, LocalProtocolError, Request, StreamConsumed
 from http3_models._content import encode_request
-from http3_models._exceptions import LocalProtocolError, StreamConsumed
-from http3_models._headers import Headers
 from http3_models._multipart import MultipartBody, guess_type
-from http3_models._records import RequestBody, drive
-from http3_models._request import AsyncRequest, Request, build_state
-from http3_models._request_defaults import RequestDefaults
+from http3_models.engine import BytesBody, FileBody, RequestBody, RequestDefaults, build_state, drive
 
 Part = tuple[str, str | None, str | None, bytes]
 """Name, filename, content type, content."""

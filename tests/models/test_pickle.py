@@ -28,7 +28,7 @@ from http3_models import (
     TimeoutConfig,
     Timings,
 )
-from http3_models._records import drive
+from http3_models.engine import drive
 
 Travel = Callable[[Any], Any]
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from http3_models._bodies import CHUNK_SIZE, FileBody
+from http3_models._bodies import CHUNK_SIZE
 from http3_models._content import encode_request
 from http3_models._plain_file import open_descriptor
-from http3_models._records import RequestBody, drive
+from http3_models.engine import FileBody, RequestBody, drive
 
 CONTENT = bytes(range(256)) * 1024
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from http3_models._redaction import forget_locals
+from http3_models.engine import forget_locals
 
 Wait = Callable[[], Awaitable[object]]
 

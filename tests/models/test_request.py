@@ -24,9 +24,7 @@ from http3_models import (
     StreamException,
 )
 from http3_models._decoders import accept_encoding
-from http3_models._request import build_state
-from http3_models._request_defaults import RequestDefaults
-from http3_models._request_head import check_state, split_headers
+from http3_models.engine import RequestDefaults, build_state, check_state, split_headers
 
 URL_TEXT = "https://example.org/path"
 

@@ -10,12 +10,16 @@ from hypothesis import strategies as st
 
 from http3_models import URL, Headers, LocalProtocolError
 from http3_models import _request_defaults as module
-from http3_models._bodies import BytesBody, IteratorBody
-from http3_models._content import EMPTY_BODY
-from http3_models._records import RequestState
-from http3_models._request import build_state
-from http3_models._request_defaults import NO_DEFAULTS, RequestDefaults
-from http3_models._request_head import split_headers
+from http3_models._bodies import IteratorBody
+from http3_models._request_defaults import NO_DEFAULTS
+from http3_models.engine import (
+    EMPTY_BODY,
+    BytesBody,
+    RequestDefaults,
+    RequestState,
+    build_state,
+    split_headers,
+)
 
 URL_TEXT = "https://example.org/path"
 

@@ -23,8 +23,7 @@ from http3_models import (
     Timings,
     codes,
 )
-from http3_models._reading import read_all
-from http3_models._records import ResponseState, drive
+from http3_models.engine import ResponseState, drive, read_all
 
 REQUEST = Request("GET", "https://user:secret@example.org/path")
 

@@ -29,9 +29,7 @@ from http3_models import (
     ResponseNotRead,
     StreamConsumed,
 )
-from http3_models._reading import drain, read_all
-from http3_models._records import ResponseState, drive
-from http3_models._response_bodies import EndedBody, MemoryBody
+from http3_models.engine import EndedBody, MemoryBody, ResponseState, drain, drive, read_all
 
 T = TypeVar("T")
 

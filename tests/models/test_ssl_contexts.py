@@ -17,9 +17,9 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from http3_models import _ssl
-from http3_models._config import CertTypes, SSLConfig
-from http3_models._ssl import context_for, create_context
+from http3_models import CertTypes, SSLConfig, _ssl
+from http3_models._ssl import create_context
+from http3_models.engine import context_for
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,8 @@ from http import HTTPStatus
 
 import pytest
 
-from http3_models._status import StatusCode, codes, get_reason_phrase
+from http3_models import StatusCode, codes
+from http3_models._status import get_reason_phrase
 
 RENAMED = {
     418: "I'm a teapot",

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from http3_models._exceptions import InvalidURL
-from http3_models._url import URL, Origin, redacted
+from http3_models import URL, InvalidURL, Origin
 from http3_models._url_parse import remove_dot_segments
+from http3_models.engine import redacted
 
 
 def test_parts() -> None:

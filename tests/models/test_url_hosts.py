@@ -10,8 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from http3_models._exceptions import InvalidURL
-from http3_models._url import URL
+from http3_models import URL, InvalidURL
 
 ada_url = pytest.importorskip("ada_url", reason="the browsers' parser is not installed")
 

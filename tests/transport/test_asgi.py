@@ -21,7 +21,7 @@ from http3_models import (
     RemoteProtocolError,
     TotalTimeout,
 )
-from http3_models._records import Deadline
+from http3_models.engine import Deadline
 from http3_transport import ASGIDispatch
 from http3_transport.testing import DISPATCHER_CHECKS, asgi_app, check_dispatcher
 from runtimes import Runtime

@@ -17,10 +17,16 @@ from contextlib import contextmanager
 import pytest
 import trio
 
-from http3_models._config import TimeoutConfig
-from http3_models._exceptions import ConnectTimeout, ReadTimeout, WriteTimeout
-from http3_models._interfaces import ConcurrencyBackend, Protocol, TimeoutFlag
-from http3_models._records import drive
+from http3_models import (
+    ConcurrencyBackend,
+    ConnectTimeout,
+    Protocol,
+    ReadTimeout,
+    TimeoutConfig,
+    TimeoutFlag,
+    WriteTimeout,
+)
+from http3_models.engine import drive
 from http3_transport import AsyncioBackend, BlockingBackend, TrioBackend
 from http3_transport._backends import _lookup
 from http3_transport._backends._detect import running_backend

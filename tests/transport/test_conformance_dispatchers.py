@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 
 import http3_transport
-from http3_models import MockDispatcher
-from http3_models._interfaces import ConcurrencyBackend, Dispatcher
-from http3_models._request import Request
-from http3_models._response import Response
+from http3_models import ConcurrencyBackend, Dispatcher, MockDispatcher, Request, Response
 from http3_transport.testing import DISPATCHER_CHECKS, answer, asgi_app, check_dispatcher, wsgi_app
 from runtimes import Runtime
 

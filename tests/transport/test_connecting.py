@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from http3_models._records import PhaseTimes, drive
+from http3_models.engine import PhaseTimes, drive
 from http3_transport._backends._blocking import BlockingBackend
 from http3_transport._connecting import Race, open_stream, order_addresses, remaining, run_race
 from http3_transport._interfaces import Address, OperationTimeout, Stream

@@ -27,9 +27,8 @@ from http3_models import (
     TotalTimeout,
     WriteTimeout,
 )
-from http3_models._bodies import BytesBody
 from http3_models._content import encode_request
-from http3_models._records import Deadline, RequestBody
+from http3_models.engine import BytesBody, Deadline, RequestBody
 from runtimes import Runtime
 from servers import Authority, Nginx, read_head, read_request
 

@@ -9,9 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from http3_models import Headers, LocalProtocolError
-from http3_models._request import build_state
-from http3_models._request_defaults import RequestDefaults
-from http3_models._request_head import split_headers
+from http3_models.engine import RequestDefaults, build_state, split_headers
 from http3_transport._http11_request import compose, extend_fields
 
 NAMES = ["X-A", "Accept", "TE", "Content-Type", "Trailer", "Connection", "Expect", "Content-Length", "Cookie"]

@@ -14,6 +14,7 @@ import http11_oracle as oracle
 from conftest import StartRawServer
 from exchanges import answering
 from http3_models import (
+    URL,
     Delivery,
     Headers,
     Limits,
@@ -23,9 +24,7 @@ from http3_models import (
     ResponseTooLarge,
     WriteError,
 )
-from http3_models._bodies import BytesBody
-from http3_models._records import RequestState, ResponseState, drive
-from http3_models._url import URL
+from http3_models.engine import BytesBody, RequestState, ResponseState, drive
 from http3_transport import _http11_grammar as grammar
 from http3_transport._http11 import HTTP11Engine
 from http3_transport._http11_chunked import ChunkedDecoder

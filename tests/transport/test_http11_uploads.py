@@ -36,7 +36,7 @@ from http3_models import (
     WriteTimeout,
 )
 from http3_models._content import encode_request
-from http3_models._records import Deadline, RequestBody, RequestState, drive
+from http3_models.engine import Deadline, RequestBody, RequestState, drive
 from http3_transport._http11 import HTTP11Engine
 from http3_transport._http11_upload import LOOK_SECONDS, LOOK_SIZE, SMALL_FILE
 from http3_transport._interfaces import DirectStream

@@ -39,7 +39,7 @@ from http3_models import (
     TotalTimeout,
     WriteTimeout,
 )
-from http3_models._records import ResponseState, drive
+from http3_models.engine import ResponseState, drive
 from http3_transport._http2 import HTTP2Engine
 from http3_transport._http2_state import HTTP2State
 from runtimes import Runtime

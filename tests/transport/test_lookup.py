@@ -16,7 +16,7 @@ import pytest
 
 import http3
 from conftest import StartRawServer
-from http3_models._records import drive
+from http3_models.engine import drive
 from http3_transport import BlockingBackend
 from http3_transport._backends import _lookup
 from http3_transport._backends._lookup import WORKERS

@@ -36,7 +36,7 @@ from http3_models import (
     TotalTimeout,
     UnsupportedProtocol,
 )
-from http3_models._records import Deadline, drive
+from http3_models.engine import Deadline, drive
 from http3_transport import AsyncioBackend, BlockingBackend, ConnectionPool, HTTPConnection, _pool
 from http3_transport._backends._choice import choose_backend
 from http3_transport._interfaces import Backend

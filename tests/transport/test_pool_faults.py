@@ -47,7 +47,7 @@ from http3_models import (
     TransportError,
     UnsupportedProtocol,
 )
-from http3_models._records import Deadline, drive
+from http3_models.engine import Deadline, drive
 from http3_transport import BlockingBackend, ConnectionPool, HTTPConnection, _pool
 from http3_transport._errors import timeout_error
 from http3_transport._http11 import HTTP11Engine

@@ -7,8 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from http3_models._config import PoolLimits
-from http3_models._url import Origin
+from http3_models import Origin, PoolLimits
 from http3_transport._pool_records import Entry, Ticket
 from http3_transport._pool_state import PoolState
 

@@ -20,7 +20,7 @@ import pytest
 import trio
 import trio.lowlevel
 
-from http3_models._records import drive
+from http3_models.engine import drive
 from http3_transport import AsyncioBackend, BlockingBackend, TrioBackend
 from http3_transport._backends import _sockets
 from http3_transport._backends._asyncio_stream import HIGH_WATER, AsyncioStream

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from http3_models._records import ConnectionInfo, drive
+from http3_models import ConnectionInfo
+from http3_models.engine import drive
 from http3_transport import BlockingBackend
 from http3_transport._interfaces import OperationTimeout, Stream
 from http3_transport._tls import TLSStream, make_state, start_tls

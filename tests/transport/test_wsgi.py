@@ -30,7 +30,7 @@ from http3_models import (
     TimeoutConfig,
     TotalTimeout,
 )
-from http3_models._records import Deadline
+from http3_models.engine import Deadline
 from http3_transport import WSGIDispatch
 from http3_transport._wsgi_environ import make_input
 from http3_transport.testing import DISPATCHER_CHECKS, check_dispatcher, wsgi_app

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
-from http3_models._redaction import guarding_arguments
+from http3_models.engine import guarding_arguments
 
 from ._client import Client
 from ._options import RequestOptions, spelled_out
@@ -16,16 +16,18 @@ from ._options import RequestOptions, spelled_out
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models import Response
-    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
-    from http3_models._types import (
+    from http3_models import (
         AuthTypes,
+        CertTypes,
         CookieTypes,
         HeaderTypes,
         QueryParamTypes,
         RequestData,
         RequestFiles,
+        Response,
+        TimeoutTypes,
         URLTypes,
+        VerifyTypes,
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from http3_models._brief import brief, cut
+from http3_models.engine import brief, cut
 
 Kind = Literal["asgi", "wsgi"]
 

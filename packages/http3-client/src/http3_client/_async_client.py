@@ -15,8 +15,7 @@ from http3_models import (
     AsyncRequest,
     AsyncResponse,
 )
-from http3_models._redaction import guarding_arguments
-from http3_models._url import redacted
+from http3_models.engine import guarding_arguments, redacted
 
 from ._call import Call, Views, by_hand
 from ._construction import make_engine
@@ -29,18 +28,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
-    from http3_models import AsyncDispatcher, ConcurrencyBackend, Dispatcher, EgressPolicy, Limits, PoolLimits
-    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
-    from http3_models._records import ResponseState
-    from http3_models._types import (
+    from http3_models import (
+        AsyncDispatcher,
         AsyncRequestData,
         AuthTypes,
+        CertTypes,
+        ConcurrencyBackend,
         CookieTypes,
+        Dispatcher,
+        EgressPolicy,
         HeaderTypes,
+        Limits,
+        PoolLimits,
         QueryParamTypes,
         RequestFiles,
+        TimeoutTypes,
         URLTypes,
+        VerifyTypes,
     )
+    from http3_models.engine import ResponseState
 
     from ._settings import Encoding, Hook
 

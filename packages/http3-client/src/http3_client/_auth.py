@@ -21,12 +21,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from http3_models._brief import cut
-from http3_models._redaction import forget_text, guarding_arguments
+from http3_models.engine import cut, forget_text, guarding_arguments
 
 if TYPE_CHECKING:
     from http3_models import AsyncRequest, AsyncResponse, Request, Response
-    from http3_models._types import AuthFlow
+    from http3_models.engine import AuthFlow
 
     AnyRequest: TypeAlias = Request | AsyncRequest
     AnyResponse: TypeAlias = Response | AsyncResponse

@@ -11,12 +11,11 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from http3_models import InvalidURL
-from http3_models._url import URL, parsed
-from http3_models._url_parse import shown
+from http3_models import URL, InvalidURL
+from http3_models.engine import parsed, shown
 
 if TYPE_CHECKING:
-    from http3_models._types import URLTypes
+    from http3_models import URLTypes
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _PARTS = re.compile(r"([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)

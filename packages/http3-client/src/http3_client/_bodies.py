@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from http3_models import Delivery, RequestError
-from http3_models._reading import close, drain
-from http3_models._records import Deadline, WholeBody
-from http3_models._response_bodies import Begun, MemoryBody, Spent
+from http3_models.engine import Begun, Deadline, MemoryBody, Spent, WholeBody, close, drain
 
 from ._cancelling import until_deadline
 
@@ -19,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from http3_models import Headers
-    from http3_models._records import RequestState, ResponseBody, ResponseState
-    from http3_models._turns import Pause
+    from http3_models.engine import Pause, RequestState, ResponseBody, ResponseState
 
 _DRAIN_SECONDS = 5.0
 """How long a body that nobody wants may keep us, whatever the read timeout: a new connection is cheaper."""

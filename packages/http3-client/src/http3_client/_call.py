@@ -29,17 +29,25 @@ from http3_models import (
     StreamConsumed,
     TotalTimeout,
 )
-from http3_models._bodies import BytesBody
-from http3_models._brief import brief
-from http3_models._cookies import join_cookie_headers
-from http3_models._reading import close, read_all, take_ended
-from http3_models._records import Deadline, RequestState, ResponseState
-from http3_models._redaction import forget_locals
-from http3_models._request_defaults import RequestDefaults
-from http3_models._request_head import check_state, cookie_header
-from http3_models._response_bodies import MemoryBody, abandon
-from http3_models._turns import give_turn
-from http3_models._url import redacted
+from http3_models.engine import (
+    BytesBody,
+    Deadline,
+    MemoryBody,
+    RequestDefaults,
+    RequestState,
+    ResponseState,
+    abandon,
+    brief,
+    check_state,
+    close,
+    cookie_header,
+    forget_locals,
+    give_turn,
+    join_cookie_headers,
+    read_all,
+    redacted,
+    take_ended,
+)
 
 from ._bodies import finish, hold_to, keep_short
 from ._redirects import Chain, is_redirect, next_request, tell_where
@@ -48,8 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from http3_models import URL, Headers
-    from http3_models._records import Run
-    from http3_models._turns import Pause
+    from http3_models.engine import Pause, Run
 
     from ._auth import AnyRequest, AnyResponse, Auth, Flow
     from ._dispatching import Dispatching

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from http3_models import Delivery
-from http3_models._turns import in_asyncio_task, in_trio_task
+from http3_models.engine import in_asyncio_task, in_trio_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from http3_models import TotalTimeout
-    from http3_models._records import RequestState
+    from http3_models.engine import RequestState
 
 T = TypeVar("T")
 

@@ -16,9 +16,7 @@ from http3_models import (
     Request,
     Response,
 )
-from http3_models._records import drive
-from http3_models._redaction import guarding_arguments
-from http3_models._url import redacted
+from http3_models.engine import drive, guarding_arguments, redacted
 
 from ._call import Call, Views, by_hand
 from ._construction import make_engine
@@ -32,18 +30,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
-    from http3_models import AsyncDispatcher, ConcurrencyBackend, Dispatcher, EgressPolicy, Limits, PoolLimits
-    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
-    from http3_models._records import ResponseState, Run
-    from http3_models._types import (
+    from http3_models import (
+        AsyncDispatcher,
         AuthTypes,
+        CertTypes,
+        ConcurrencyBackend,
         CookieTypes,
+        Dispatcher,
+        EgressPolicy,
         HeaderTypes,
+        Limits,
+        PoolLimits,
         QueryParamTypes,
         RequestData,
         RequestFiles,
+        TimeoutTypes,
         URLTypes,
+        VerifyTypes,
     )
+    from http3_models.engine import ResponseState, Run
 
     from ._runners import Runner
     from ._settings import Encoding, Hook

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from http3_models import Cookies, QueryParams
-from http3_models._url import URL
+from http3_models import URL, Cookies, QueryParams
 
 from ._auth import as_auth
 from ._engine import Engine
@@ -25,9 +24,20 @@ from ._settings import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from http3_models import ConcurrencyBackend, EgressPolicy, Limits, PoolLimits
-    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
-    from http3_models._types import AuthTypes, CookieTypes, HeaderTypes, QueryParamTypes, URLTypes
+    from http3_models import (
+        AuthTypes,
+        CertTypes,
+        ConcurrencyBackend,
+        CookieTypes,
+        EgressPolicy,
+        HeaderTypes,
+        Limits,
+        PoolLimits,
+        QueryParamTypes,
+        TimeoutTypes,
+        URLTypes,
+        VerifyTypes,
+    )
 
     from ._call import Views
     from ._settings import Encoding, Hook

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from http3_models import LocalProtocolError
-from http3_models._redaction import guarding_arguments
+from http3_models.engine import guarding_arguments
 
 from ._auth import Auth, _utf8
 from ._challenges import parse_challenges, parse_parameters

@@ -31,10 +31,7 @@ from http3_models import (
     TimeoutConfig,
     TotalTimeout,
 )
-from http3_models._config import shortened
-from http3_models._reading import close
-from http3_models._response_base import reissued
-from http3_models._response_bodies import abandon, settle
+from http3_models.engine import abandon, close, reissued, settle, shortened
 
 from ._bodies import BlockingBody, CancelledBody, hold_to, is_streaming
 from ._cancelling import until_deadline
@@ -43,7 +40,7 @@ from ._workers import CAN_THREAD, ThreadedBody, in_thread, send_in_thread
 
 if TYPE_CHECKING:
     from http3_models import Headers
-    from http3_models._records import Deadline, RequestState, ResponseBody, ResponseState
+    from http3_models.engine import Deadline, RequestState, ResponseBody, ResponseState
 
     from ._runners import JSPIRunner, LoopRunner
 

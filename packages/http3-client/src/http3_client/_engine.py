@@ -11,13 +11,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from http3_models import URL, ClientClosed, InvalidURL, RequestError, SSLConfig
-from http3_models._records import Deadline
-from http3_models._redaction import forget_locals
-from http3_models._request import build_state
-from http3_models._request_defaults import RequestDefaults
-from http3_models._request_head import cookie_header
-from http3_models._response_bodies import settle
-from http3_models._url import redacted
+from http3_models.engine import (
+    Deadline,
+    RequestDefaults,
+    build_state,
+    cookie_header,
+    forget_locals,
+    redacted,
+    settle,
+)
 
 from ._auth import BasicAuth, as_auth
 from ._base_url import locate
@@ -28,17 +30,19 @@ from ._settings import as_flag, as_timeout
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
-    from http3_models._records import RequestState, ResponseState
-    from http3_models._types import (
+    from http3_models import (
         AsyncRequestData,
         AuthTypes,
+        CertTypes,
         CookieTypes,
         HeaderTypes,
         QueryParamTypes,
         RequestFiles,
+        TimeoutTypes,
         URLTypes,
+        VerifyTypes,
     )
+    from http3_models.engine import RequestState, ResponseState
 
     from ._auth import Auth
     from ._call import Views

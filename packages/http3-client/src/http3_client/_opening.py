@@ -14,13 +14,13 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from http3_models import EgressPolicy, PoolLimits, SSLConfig
-from http3_models._brief import brief, cut
+from http3_models.engine import brief, cut
 
 from ._apps import app_kind
 from ._dispatching import Bridged, Dispatching, adapted
 
 if TYPE_CHECKING:
-    from http3_models._config import CertTypes, Limits, TimeoutConfig, VerifyTypes
+    from http3_models import CertTypes, Limits, TimeoutConfig, VerifyTypes
 
 HTTP_VERSIONS = ("HTTP/1.1", "HTTP/2")
 

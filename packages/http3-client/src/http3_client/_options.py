@@ -13,15 +13,17 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
 if TYPE_CHECKING:
-    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
-    from http3_models._types import (
+    from http3_models import (
         AsyncRequestData,
         AuthTypes,
+        CertTypes,
         CookieTypes,
         HeaderTypes,
         QueryParamTypes,
         RequestData,
         RequestFiles,
+        TimeoutTypes,
+        VerifyTypes,
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from http3_models import (
+    URL,
     InvalidURL,
     RedirectBodyUnavailable,
     RedirectError,
@@ -21,20 +22,23 @@ from http3_models import (
     TooManyRedirects,
     UnsupportedProtocol,
 )
-from http3_models._bodies import EMPTY_BODY
-from http3_models._brief import brief, cut
-from http3_models._exceptions import UnsupportedRedirect
-from http3_models._headers import SECRET_HEADERS
-from http3_models._records import RequestState
-from http3_models._response_base import is_redirect
-from http3_models._url import URL, redacted
-from http3_models._url_parse import shown
+from http3_models.engine import (
+    EMPTY_BODY,
+    SECRET_HEADERS,
+    RequestState,
+    UnsupportedRedirect,
+    brief,
+    cut,
+    is_redirect,
+    redacted,
+    shown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from http3_models import Headers
-    from http3_models._records import RequestBody, ResponseState
+    from http3_models.engine import RequestBody, ResponseState
 
 __all__ = [
     "DEFAULT_SECRET_HEADERS", "Chain", "check_scheme", "is_redirect", "next_request", "same_origin",

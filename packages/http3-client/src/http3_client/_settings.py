@@ -10,20 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
 
-from http3_models import Cookies, Headers, InvalidURL, QueryParams, TimeoutConfig
-from http3_models._brief import brief
-from http3_models._config import DEFAULT_LIMITS, Limits
-from http3_models._encodings import usable_encoding
-from http3_models._redaction import guarding_arguments
-from http3_models._request_head import split_headers
-from http3_models._url import URL
+from http3_models import DEFAULT_LIMITS, URL, Cookies, Headers, InvalidURL, Limits, QueryParams, TimeoutConfig
+from http3_models.engine import brief, guarding_arguments, split_headers, usable_encoding
 
 from ._auth import as_auth
 from ._redirects import DEFAULT_SECRET_HEADERS, check_scheme
 
 if TYPE_CHECKING:
-    from http3_models._config import TimeoutTypes
-    from http3_models._types import AuthTypes, CookieTypes, HeaderTypes, QueryParamTypes, URLTypes
+    from http3_models import AuthTypes, CookieTypes, HeaderTypes, QueryParamTypes, TimeoutTypes, URLTypes
 
     from ._auth import Auth
 

@@ -14,11 +14,11 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from http3_models._records import drive
+from http3_models.engine import drive
 
 if TYPE_CHECKING:
-    from http3_models._headers import Headers
-    from http3_models._records import RequestBody, RequestState, ResponseBody, ResponseState
+    from http3_models import Headers
+    from http3_models.engine import RequestBody, RequestState, ResponseBody, ResponseState
 
 T = TypeVar("T")
 

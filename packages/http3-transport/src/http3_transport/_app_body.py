@@ -9,14 +9,14 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Protocol, Self
 
-from http3_models._exceptions import Delivery, ReadError, TotalTimeout
-from http3_models._url import redacted
+from http3_models import Delivery, ReadError, TotalTimeout
+from http3_models.engine import redacted
 
 from ._errors import network_error, timeout_error
 
 if TYPE_CHECKING:
-    from http3_models._headers import Headers
-    from http3_models._records import RequestState
+    from http3_models import Headers
+    from http3_models.engine import RequestState
 
     from ._interfaces import Clock
 

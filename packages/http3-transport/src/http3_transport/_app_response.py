@@ -9,19 +9,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar
 
-from http3_models._brief import brief
-from http3_models._exceptions import Delivery, LocalProtocolError, RemoteProtocolError
-from http3_models._headers import Headers
-from http3_models._records import ResponseState
-from http3_models._status import get_reason_phrase
+from http3_models import Delivery, Headers, LocalProtocolError, RemoteProtocolError, StatusCode
+from http3_models.engine import ResponseState, brief
 
 from ._errors import protocol_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from http3_models._exceptions import ProtocolError
-    from http3_models._records import RequestState, ResponseBody
+    from http3_models import ProtocolError
+    from http3_models.engine import RequestState, ResponseBody
 
 GRACE = 1.0
 """Seconds that an application whose client went away may take to notice; then it is cancelled."""
@@ -95,7 +92,9 @@ class Head:
     ) -> None:
         self.status_code = status_code
         self.headers = headers
-        self.reason_phrase = get_reason_phrase(status_code) if reason_phrase is None else reason_phrase
+        if reason_phrase is None:
+            reason_phrase = StatusCode.get_reason_phrase(status_code)
+        self.reason_phrase = reason_phrase
         self.allows_body = method != "HEAD" and status_code not in (204, 304)
         length = declared_length(headers)
         self._left = length if self.allows_body else None

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from http3_models._brief import brief
-from http3_models._config import TimeoutConfig
-from http3_models._interfaces import AsyncDispatcher
-from http3_models._response import AsyncResponse
+from http3_models import AsyncDispatcher, AsyncResponse, TimeoutConfig
+from http3_models.engine import brief
 
 from ._app_body import AppBody
 from ._app_response import FullBody, server_error
@@ -16,9 +14,8 @@ from ._asgi_call import AppCall
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
-    from http3_models._records import RequestState, ResponseState
-    from http3_models._request import AsyncRequest
+    from http3_models import AsyncRequest, CertTypes, TimeoutTypes, VerifyTypes
+    from http3_models.engine import RequestState, ResponseState
 
 
 class ASGIDispatch(AsyncDispatcher):

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from http3_models._exceptions import Timeout
+from http3_models import Timeout
 
 from ._app_body import time_left
 from ._app_response import GRACE, ClientDisconnected, Malformed, cut, invalid
@@ -34,8 +34,8 @@ from ._backends._tasks import Changes, Task, spawn
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from http3_models._headers import Headers
-    from http3_models._records import RequestState
+    from http3_models import Headers
+    from http3_models.engine import RequestState
 
     from ._app_response import Head
     from ._interfaces import Clock

@@ -7,14 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from http3_models._brief import brief
-from http3_models._headers import Headers
-from http3_models._percent import decode
+from http3_models import Headers
+from http3_models.engine import brief, decode
 
 from ._app_response import Head, Malformed, checked_fields, checked_status
 
 if TYPE_CHECKING:
-    from http3_models._records import RequestState
+    from http3_models.engine import RequestState
 
 Message = dict[str, Any]
 

@@ -12,7 +12,7 @@ from ._app_response import GRACE, RequestChunks
 from ._backends._tasks import Changes, Task, spawn
 
 if TYPE_CHECKING:
-    from http3_models._records import RequestState
+    from http3_models.engine import RequestState
 
     from ._interfaces import Clock
 

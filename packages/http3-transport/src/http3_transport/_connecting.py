@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from ._interfaces import Address, Backend, Clock, OperationTimeout, Stream
 
 if TYPE_CHECKING:
-    from http3_models._egress import EgressPolicy
-    from http3_models._records import PhaseTimes
+    from http3_models import EgressPolicy
+    from http3_models.engine import PhaseTimes
 
 # RFC 8305 section 8 recommends 250 ms, the value of browsers too: most handshakes are done by then.
 STAGGER = 0.25

@@ -12,12 +12,21 @@ from collections import deque
 from typing import TYPE_CHECKING, Self, cast
 from weakref import WeakSet
 
-from http3_models._config import DEFAULT_LIMITS, DEFAULT_SSL_CONFIG, DEFAULT_TIMEOUT_CONFIG, Limits
-from http3_models._egress import EgressPolicy
-from http3_models._exceptions import Delivery, LocalProtocolError, NotConnected, TotalTimeout
-from http3_models._interfaces import AsyncDispatcher
-from http3_models._redaction import guarding_arguments
-from http3_models._url import URL, Origin
+from http3_models import (
+    DEFAULT_LIMITS,
+    DEFAULT_SSL_CONFIG,
+    DEFAULT_TIMEOUT_CONFIG,
+    URL,
+    AsyncDispatcher,
+    Delivery,
+    EgressPolicy,
+    Limits,
+    LocalProtocolError,
+    NotConnected,
+    Origin,
+    TotalTimeout,
+)
+from http3_models.engine import guarding_arguments
 
 from . import _process
 from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
@@ -30,11 +39,17 @@ from ._sending import as_ssl_config, as_timeout, check_argument, outgoing, send_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models._config import CertTypes, SSLConfig, TimeoutConfig, TimeoutTypes, VerifyTypes
-    from http3_models._interfaces import ConcurrencyBackend
-    from http3_models._records import RequestState, ResponseState
-    from http3_models._request import AsyncRequest
-    from http3_models._response import AsyncResponse
+    from http3_models import (
+        AsyncRequest,
+        AsyncResponse,
+        CertTypes,
+        ConcurrencyBackend,
+        SSLConfig,
+        TimeoutConfig,
+        TimeoutTypes,
+        VerifyTypes,
+    )
+    from http3_models.engine import RequestState, ResponseState
 
     from ._http2 import HTTP2Engine
     from ._interfaces import Backend, Clock, Engine, Waiter

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar
 
-from http3_models._exceptions import (
+from http3_models import (
     ConnectTimeout,
     Delivery,
     NetworkError,
@@ -21,10 +21,10 @@ from http3_models._exceptions import (
     TotalTimeout,
     WriteTimeout,
 )
-from http3_models._records import described
+from http3_models.engine import described
 
 if TYPE_CHECKING:
-    from http3_models._records import RequestState
+    from http3_models.engine import RequestState
 
 _TIMEOUTS: dict[str, tuple[type[Timeout], str, str]] = {
     "pool": (PoolTimeout, "no connection came free", "pool_timeout"),

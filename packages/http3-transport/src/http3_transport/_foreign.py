@@ -14,11 +14,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from http3_models._brief import brief, cut
-from http3_models._config import TimeoutConfig
-from http3_models._exceptions import Delivery, Timeout, TLSError
-from http3_models._interfaces import Protocol
-from http3_models._records import ConnectionInfo
+from http3_models import ConnectionInfo, Delivery, Protocol, Timeout, TimeoutConfig, TLSError
+from http3_models.engine import brief, cut
 
 from . import _process
 from ._certificate_names import covers, subject_names
@@ -29,9 +26,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
 
-    from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend
-    from http3_models._records import RequestState
-    from http3_models._url import Origin
+    from http3_models import BaseReader, BaseWriter, ConcurrencyBackend, Origin
+    from http3_models.engine import RequestState
 
     from ._interfaces import Address, Backend, Stream, Timer, Waiter
 

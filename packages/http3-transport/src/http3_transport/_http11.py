@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from http3_models._exceptions import (
+from http3_models import (
     Delivery,
+    Headers,
     LocalProtocolError,
     NetworkError,
     ReadError,
@@ -22,10 +23,7 @@ from http3_models._exceptions import (
     TotalTimeout,
     WriteError,
 )
-from http3_models._headers import Headers
-from http3_models._records import ResponseState
-from http3_models._redaction import forget_locals
-from http3_models._response_bodies import EndedBody
+from http3_models.engine import EndedBody, ResponseState, forget_locals
 
 from ._errors import broken, is_alert, network_error, protocol_error, timeout_error
 from ._http11_body import ChunkedBody, ClosingBody, LengthBody, send_on
@@ -39,8 +37,8 @@ from ._interfaces import OperationTimeout
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from http3_models._config import Limits
-    from http3_models._records import ConnectionInfo, RequestState, ResponseBody
+    from http3_models import ConnectionInfo, Limits
+    from http3_models.engine import RequestState, ResponseBody
 
     from ._interfaces import Clock, Lease, Stream
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from http3_models._exceptions import (
+from http3_models import (
     Delivery,
+    Headers,
     LocalProtocolError,
     ReadError,
     RemoteProtocolError,
@@ -18,10 +19,7 @@ from http3_models._exceptions import (
     ResponseTooLarge,
     TotalTimeout,
 )
-from http3_models._headers import Headers
-from http3_models._records import WholeBody
-from http3_models._redaction import forget_locals
-from http3_models._url import redacted
+from http3_models.engine import WholeBody, forget_locals, redacted
 
 from ._body_buffer import BodyBuffer
 from ._errors import broken, network_error, protocol_error, timeout_error
@@ -29,7 +27,7 @@ from ._http11_grammar import Malformed, Oversized
 from ._interfaces import FillingStream, OperationTimeout
 
 if TYPE_CHECKING:
-    from http3_models._records import Deadline, RequestState, ResponseBody
+    from http3_models.engine import Deadline, RequestState, ResponseBody
 
     from ._http11 import HTTP11Engine
     from ._http11_chunked import ChunkedDecoder

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import h11
 
-from http3_models._exceptions import Delivery, LocalProtocolError
+from http3_models import Delivery, LocalProtocolError
 
 from ._errors import protocol_error
 from ._http11_grammar import BLANK_LINE, MANY_BLANKS, Malformed, Oversized, says_close
@@ -21,8 +21,8 @@ from ._http11_response import CHUNKED, UNTIL_CLOSE, ResponseHead
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from http3_models._config import Limits
-    from http3_models._records import RequestState
+    from http3_models import Limits
+    from http3_models.engine import RequestState
 
     from ._http11_grammar import Pair
 

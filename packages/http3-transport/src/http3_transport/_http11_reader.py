@@ -12,8 +12,8 @@ from ._http11_chunked import ChunkedDecoder
 from ._http11_response import ResponseHead, Verdict, read_head
 
 if TYPE_CHECKING:
-    from http3_models._config import Limits
-    from http3_models._records import RequestState
+    from http3_models import Limits
+    from http3_models.engine import RequestState
 
     from ._http11_library import LibraryReader
 

@@ -10,13 +10,13 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from http3_models._exceptions import LocalProtocolError
+from http3_models import LocalProtocolError
 
 from ._http11_grammar import MAX_LENGTH_DIGITS, says_close
 
 if TYPE_CHECKING:
-    from http3_models._header_fields import Pair
-    from http3_models._headers import Headers
+    from http3_models import Headers
+    from http3_models.engine import Pair
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 

@@ -21,8 +21,8 @@ from ._http11_grammar import (
 )
 
 if TYPE_CHECKING:
-    from http3_models._config import Limits
-    from http3_models._header_fields import Index
+    from http3_models import Limits
+    from http3_models.engine import Index
 
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2

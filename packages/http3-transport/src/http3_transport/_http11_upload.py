@@ -19,8 +19,7 @@ from ._interfaces import NO_SENDFILE, DirectStream, OperationTimeout
 from ._sending import CONTINUE_WAIT
 
 if TYPE_CHECKING:
-    from http3_models._bodies import FileBody
-    from http3_models._records import RequestBody, RequestState
+    from http3_models.engine import FileBody, RequestBody, RequestState
 
     from ._http11 import HTTP11Engine
     from ._http11_request import RequestHead

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
 
-from http3_models._exceptions import ReadError
+from http3_models import ReadError
 
 from ._http2_exchange import HTTP2Exchange
 from ._http2_io import SharedStream
@@ -24,9 +24,8 @@ from ._locks import FIFOLock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models._config import Limits
-    from http3_models._exceptions import Delivery
-    from http3_models._records import Deadline, RequestState, ResponseState
+    from http3_models import Delivery, Limits
+    from http3_models.engine import Deadline, RequestState, ResponseState
 
     from ._http2_headers import Field
     from ._interfaces import Backend, Clock, Lease, Stream

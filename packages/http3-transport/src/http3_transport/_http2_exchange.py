@@ -15,20 +15,18 @@ from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
 
-from http3_models._exceptions import (
+from http3_models import (
     Delivery,
+    Headers,
     LocalProtocolError,
     NetworkError,
     NotConnected,
     ProtocolError,
     ReadError,
     RequestError,
+    StatusCode,
 )
-from http3_models._headers import Headers
-from http3_models._records import ResponseState
-from http3_models._redaction import forget_locals
-from http3_models._status import StatusCode
-from http3_models._url import redacted
+from http3_models.engine import ResponseState, forget_locals, redacted
 
 from ._errors import EARLY, network_error, protocol_error, timeout_error
 from ._http2_headers import Malformed, declared_length, request_fields
@@ -37,7 +35,7 @@ from ._interfaces import OperationTimeout
 from ._sending import CONTINUE_WAIT
 
 if TYPE_CHECKING:
-    from http3_models._records import Deadline, RequestState
+    from http3_models.engine import Deadline, RequestState
 
     from ._http2 import HTTP2Engine
     from ._interfaces import Lease

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from hpack import NeverIndexedHeaderTuple
 
-from http3_models._exceptions import LocalProtocolError
+from http3_models import LocalProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from http3_models._config import Limits
-    from http3_models._records import RequestState
+    from http3_models import Limits
+    from http3_models.engine import RequestState
 
 Field = tuple[bytes, bytes]
 

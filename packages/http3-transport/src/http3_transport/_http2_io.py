@@ -22,7 +22,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from http3_models._exceptions import ReadError, WriteError
+from http3_models import ReadError, WriteError
 
 from ._errors import broken, reason
 from ._http2_outgoing import MAX_STREAMS
@@ -35,9 +35,8 @@ from ._locks import FIFOLock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models._config import Limits
-    from http3_models._exceptions import NetworkError
-    from http3_models._records import Deadline
+    from http3_models import Limits, NetworkError
+    from http3_models.engine import Deadline
 
     from ._interfaces import Backend, Clock, Stream, Waiter
 

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error, NoAvailableStreamIDError, TooManyStreamsError
 
-from http3_models._exceptions import Delivery, ReadError
+from http3_models import Delivery, ReadError
 
 from ._http2_library import INITIAL_STREAM_WINDOW, TamedConnection, new_connection
 from ._http2_stream import Failure, HTTP2Stream, NoStreamLeft
 from ._http2_turns import Turns
 
 if TYPE_CHECKING:
-    from http3_models._config import Limits
+    from http3_models import Limits
 
     from ._http2_headers import Field
 

@@ -28,7 +28,7 @@ from h2.events import (
 )
 from h2.exceptions import DenialOfServiceError
 
-from http3_models._exceptions import RemoteProtocolError, ResponseTooLarge, TransportError
+from http3_models import RemoteProtocolError, ResponseTooLarge, TransportError
 
 from ._errors import HTTP11Required
 from ._http2_frames import BodyPiece, Head, MalformedMessage, length_fault, violation

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ._http2_library import INITIAL_STREAM_WINDOW
 
 if TYPE_CHECKING:
-    from http3_models._exceptions import TransportError
+    from http3_models import TransportError
 
     from ._http2_headers import Field
 

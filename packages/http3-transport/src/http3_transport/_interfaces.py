@@ -11,7 +11,8 @@ import errno
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from http3_models._records import ConnectionInfo, RequestState, ResponseState
+from http3_models import ConnectionInfo
+from http3_models.engine import RequestState, ResponseState
 
 Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
 """A resolved address: the socket family (``AF_INET``, ``AF_INET6``) and what ``socket.connect`` takes."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from http3_models._brief import brief
-from http3_models._exceptions import (
+from http3_models import (
     AddressRefused,
     ConnectError,
     Delivery,
@@ -20,7 +19,7 @@ from http3_models._exceptions import (
     TotalTimeout,
     UnsupportedProtocol,
 )
-from http3_models._ssl import context_for
+from http3_models.engine import brief, context_for
 
 from ._connecting import Refused, open_stream
 from ._errors import network_error, protocol_error, reason, timeout_error
@@ -33,10 +32,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from http3_models._config import Limits, SSLConfig
-    from http3_models._egress import EgressPolicy
-    from http3_models._records import RequestState
-    from http3_models._url import URL, Origin
+    from http3_models import URL, EgressPolicy, Limits, Origin, SSLConfig
+    from http3_models.engine import RequestState
 
     from ._interfaces import Backend, Clock, Engine, Stream
 

@@ -15,27 +15,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from http3_models._config import (
+from http3_models import (
     DEFAULT_LIMITS,
     DEFAULT_POOL_LIMITS,
     DEFAULT_TIMEOUT_CONFIG,
-    Limits,
-    PoolLimits,
-    SSLConfig,
-    TimeoutConfig,
-    seconds_in_line,
-)
-from http3_models._egress import EgressPolicy
-from http3_models._exceptions import (
+    AsyncDispatcher,
     ClientClosed,
     Delivery,
+    EgressPolicy,
+    Limits,
     LocalProtocolError,
+    PoolLimits,
     RequestError,
+    SSLConfig,
     Timeout,
+    TimeoutConfig,
     TotalTimeout,
 )
-from http3_models._interfaces import AsyncDispatcher
-from http3_models._redaction import guarding_arguments
+from http3_models.engine import guarding_arguments, seconds_in_line
 
 from . import _pool_books
 from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
@@ -50,12 +47,16 @@ from ._sending import as_ssl_config, as_timeout, check_argument, outgoing, send_
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
-    from http3_models._interfaces import ConcurrencyBackend
-    from http3_models._records import RequestState, ResponseState
-    from http3_models._request import AsyncRequest
-    from http3_models._response import AsyncResponse
-    from http3_models._url import Origin
+    from http3_models import (
+        AsyncRequest,
+        AsyncResponse,
+        CertTypes,
+        ConcurrencyBackend,
+        Origin,
+        TimeoutTypes,
+        VerifyTypes,
+    )
+    from http3_models.engine import RequestState, ResponseState
 
     from ._interfaces import Engine
 

@@ -13,7 +13,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from http3_models._exceptions import ClientClosed
+from http3_models import ClientClosed
 
 from . import _process
 from ._connection import HTTPConnection, open_connections
@@ -23,8 +23,7 @@ from ._pool_state import PoolState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models._config import PoolLimits
-    from http3_models._url import Origin
+    from http3_models import Origin, PoolLimits
 
     from ._interfaces import Engine
     from ._opening import Opening

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from http3_models._url import Origin
+    from http3_models import Origin
 
     from ._interfaces import Waiter
 

@@ -27,8 +27,7 @@ from ._pool_records import Entry, Host, Route, Ticket
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from http3_models._config import PoolLimits
-    from http3_models._url import Origin
+    from http3_models import Origin, PoolLimits
 
     from ._pool_records import Pooled
 

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from http3_models._config import DEFAULT_SSL_CONFIG, SSLConfig, TimeoutConfig
-from http3_models._exceptions import RequestError
-from http3_models._records import Deadline, RequestState
-from http3_models._request import AsyncRequest, Request
-from http3_models._response import AsyncResponse
+from http3_models import (
+    DEFAULT_SSL_CONFIG,
+    AsyncRequest,
+    AsyncResponse,
+    Request,
+    RequestError,
+    SSLConfig,
+    TimeoutConfig,
+)
+from http3_models.engine import Deadline, RequestState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
-    from http3_models._records import ResponseState
+    from http3_models import CertTypes, TimeoutTypes, VerifyTypes
+    from http3_models.engine import ResponseState
 
     from ._interfaces import Clock
 

@@ -27,7 +27,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from http3_models._records import ConnectionInfo
+from http3_models import ConnectionInfo
 
 from . import _process
 from ._connecting import remaining

@@ -10,13 +10,8 @@ import contextvars
 import sys
 from typing import TYPE_CHECKING, Any
 
-from http3_models._bodies import BytesBody
-from http3_models._brief import brief
-from http3_models._config import TimeoutConfig
-from http3_models._exceptions import Delivery, TotalTimeout
-from http3_models._interfaces import Dispatcher
-from http3_models._records import drive
-from http3_models._response import Response
+from http3_models import Delivery, Dispatcher, Response, TimeoutConfig, TotalTimeout
+from http3_models.engine import BytesBody, brief, drive
 
 from ._app_body import AppBody
 from ._app_response import FullBody, RequestChunks, server_error
@@ -25,10 +20,8 @@ from ._wsgi_call import WSGICall
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
-    from http3_models._headers import Headers
-    from http3_models._records import Exchange, RequestState, ResponseState
-    from http3_models._request import Request
+    from http3_models import CertTypes, Headers, Request, TimeoutTypes, VerifyTypes
+    from http3_models.engine import Exchange, RequestState, ResponseState
 
     from ._interfaces import Clock
 

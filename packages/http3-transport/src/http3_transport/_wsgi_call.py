@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from http3_models._brief import brief
+from http3_models.engine import brief
 
 from ._app_response import ClientDisconnected, Head, Malformed, checked_fields, checked_status, cut, invalid
 from ._wsgi_environ import make_environ, make_input
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from http3_models._records import RequestState
+    from http3_models.engine import RequestState
 
     ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
 

@@ -6,12 +6,12 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any
 
-from http3_models._percent import decode
+from http3_models.engine import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models._records import RequestState
+    from http3_models.engine import RequestState
 
 BUFFER_SIZE = 64 * 1024
 """Bytes of the request's body that ``wsgi.input`` reads ahead at most: what bodies hand out at a time."""

@@ -16,7 +16,7 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from http3_models._exceptions import Timeout
+from http3_models import Timeout
 
 from ._app_body import AppBody, time_left
 from ._app_response import ClientDisconnected, FullBody, RequestChunks, server_error
@@ -26,8 +26,8 @@ from ._wsgi_call import WSGICall
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models._headers import Headers
-    from http3_models._records import RequestState, ResponseState
+    from http3_models import Headers
+    from http3_models.engine import RequestState, ResponseState
 
     from ._interfaces import Clock, Waiter
     from ._wsgi import WSGIDispatch

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
+from http3_models import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
 
 from .._connecting import Race, run_race
 from .._interfaces import Address, OperationTimeout, Stream, Timer, Waiter
@@ -25,7 +25,7 @@ from ._sockets import connect_error, make_socket
 if TYPE_CHECKING:
     import ssl
 
-    from http3_models._config import TimeoutConfig
+    from http3_models import TimeoutConfig
 
 
 class AsyncioAttempts:

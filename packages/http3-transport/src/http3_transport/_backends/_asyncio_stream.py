@@ -32,7 +32,7 @@ from ._asyncio_waits import NEVER, TransportWaits
 from ._sockets import READABLE, closed_error, connection_info, make_poller
 
 if TYPE_CHECKING:
-    from http3_models._records import ConnectionInfo
+    from http3_models import ConnectionInfo
 
 Argument = TypeVar("Argument")
 Received = TypeVar("Received", bytes, int)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
+from http3_models import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
 
 from .._connecting import Race, run_race
 from .._interfaces import Address, Clock, OperationTimeout, Stream, Timer, Waiter
@@ -36,7 +36,7 @@ from ._sockets import (
 if TYPE_CHECKING:
     import ssl
 
-    from http3_models._config import TimeoutConfig
+    from http3_models import TimeoutConfig
 
 # The longest sleep of a waiting thread: finalisers in other threads may leave work behind that the pool's
 # waiters pick up, and can't wake them.

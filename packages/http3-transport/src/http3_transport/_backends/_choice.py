@@ -9,7 +9,7 @@ from .._foreign import ForeignBackend
 from ._detect import running_backend
 
 if TYPE_CHECKING:
-    from http3_models._interfaces import ConcurrencyBackend
+    from http3_models import ConcurrencyBackend
 
     from .._interfaces import Backend, Clock
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from http3_models._exceptions import ClientClosed
+from http3_models import ClientClosed
 
 if TYPE_CHECKING:
     from .._interfaces import Backend

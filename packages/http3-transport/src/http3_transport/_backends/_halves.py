@@ -8,8 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from http3_models._exceptions import ConnectTimeout, ReadTimeout, WriteTimeout
-from http3_models._interfaces import BaseReader, BaseWriter, Protocol, TimeoutFlag
+from http3_models import (
+    BaseReader,
+    BaseWriter,
+    ConnectTimeout,
+    Protocol,
+    ReadTimeout,
+    TimeoutFlag,
+    WriteTimeout,
+)
 
 from .._connecting import open_stream, remaining
 from .._interfaces import Backend, Clock, OperationTimeout, Stream
@@ -17,7 +24,7 @@ from .._interfaces import Backend, Clock, OperationTimeout, Stream
 if TYPE_CHECKING:
     import ssl
 
-    from http3_models._config import TimeoutConfig
+    from http3_models import TimeoutConfig
 
 
 class StreamReader(BaseReader):

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Protocol as TypingProtocol
 
-from http3_models._records import ConnectionInfo
+from http3_models import ConnectionInfo
 
 from .. import _process
 from .._interfaces import Address, DirectStream, FillingStream, PatientStream

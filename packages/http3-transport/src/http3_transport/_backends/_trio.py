@@ -19,7 +19,7 @@ try:
 except ImportError:  # an extra; the class can be named without it, and says so when one is made
     pass
 
-from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
+from http3_models import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
 
 from .._connecting import Race, run_race
 from .._interfaces import Address, OperationTimeout, Stream, Timer, Waiter
@@ -31,7 +31,7 @@ from ._sockets import SocketStream, closed_error, finish_connect, make_socket, p
 if TYPE_CHECKING:
     import ssl
 
-    from http3_models._config import TimeoutConfig
+    from http3_models import TimeoutConfig
 
 
 def seconds_for_trio(timeout: float | None) -> float:

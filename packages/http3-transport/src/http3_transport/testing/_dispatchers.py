@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
-from http3_models._exceptions import RequestError
-from http3_models._interfaces import AsyncDispatcher, Dispatcher
-from http3_models._records import drive
-from http3_models._response import AsyncResponse, Response
+from http3_models import AsyncDispatcher, AsyncResponse, Dispatcher, RequestError, Response
+from http3_models.engine import drive
 
 from ._backends import refusing_address
 from ._server import LARGE, Server

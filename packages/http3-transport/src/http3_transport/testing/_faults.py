@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TypeAlias, TypeGuard
 
-from http3_models._values import Value, count
+from http3_models.engine import Value, count
 
 Range: TypeAlias = "float | tuple[float, float]"
 """Seconds, or (least, most): then each time is drawn anew."""

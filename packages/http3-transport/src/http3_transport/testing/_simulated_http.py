@@ -6,17 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from http3_models import URL, AsyncResponse, Headers, Request, RequestError, Response
-from http3_models._bodies import BytesBody
-from http3_models._reading import has_no_body
-from http3_models._records import RequestState
-from http3_models._response_base import reissued
-from http3_models._response_bodies import MemoryBody
+from http3_models.engine import BytesBody, MemoryBody, RequestState, has_no_body, reissued
 
 from ._faults import Dice, Range, probability, range_of_seconds
 
 if TYPE_CHECKING:
-    from http3_models._header_fields import Pair
-    from http3_models._records import ResponseState
+    from http3_models.engine import Pair, ResponseState
 
     from ._server_connections import ServerConnection
 

@@ -8,8 +8,7 @@ from ._faults import Dice, Range, probability
 from ._simulated_http import Answer, Handler, HTTPServer, received_request
 
 if TYPE_CHECKING:
-    from http3_models._header_fields import Pair
-    from http3_models._records import RequestState
+    from http3_models.engine import Pair, RequestState
 
     from ._server_connections import ServerConnection
 

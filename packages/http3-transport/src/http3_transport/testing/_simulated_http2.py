@@ -18,7 +18,7 @@ from ._faults import Dice, Range, range_of_numbers
 from ._simulated_http import Answer, Handler, HTTPServer, received_request
 
 if TYPE_CHECKING:
-    from http3_models._header_fields import Pair
+    from http3_models.engine import Pair
 
     from ._server_connections import ServerConnection
     from ._virtual_tasks import Task

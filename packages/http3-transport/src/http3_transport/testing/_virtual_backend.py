@@ -8,8 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from http3_models._interfaces import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
-from http3_models._records import ConnectionInfo
+from http3_models import BaseReader, BaseWriter, ConcurrencyBackend, ConnectionInfo, Protocol
 
 from .._backends._halves import connect_halves
 from .._backends._sockets import closed_error
@@ -24,7 +23,7 @@ from ._virtual_time import Timer as SchedulerTimer
 if TYPE_CHECKING:
     import ssl
 
-    from http3_models._config import TimeoutConfig
+    from http3_models import TimeoutConfig
 
     from ._virtual_sockets import World
 
