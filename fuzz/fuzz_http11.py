@@ -12,10 +12,10 @@ from harness import fuzz, instrumented
 from harness import pieces as in_pieces
 
 with instrumented("h11", "http3_transport._http11"):
-    import http11_oracle as oracle
+    from support import http11_oracle as oracle
 
 from http3_models import Headers, LocalProtocolError
-from http11_heads import BODIES, HEADS, REQUESTS
+from support.http11_heads import BODIES, HEADS, REQUESTS
 
 METHODS = ("GET", "HEAD", "POST", "CONNECT")
 

@@ -12,9 +12,7 @@ import itertools
 import sys
 from collections.abc import Iterator
 
-from harness import ROOT, fuzz, instrumented, load, pieces
-
-sys.path.insert(0, str(ROOT / "tests" / "transport"))
+from harness import fuzz, instrumented, load, pieces
 
 WINDOW, SPARE = 64, 1024
 
@@ -22,12 +20,11 @@ with instrumented("http3_transport"):
     load("http3_transport._http2_library")
     # A short input must be able to fill them; who is imported later takes over the small one.
     sys.modules["http3_transport._http2_library"].__dict__["INITIAL_STREAM_WINDOW"] = WINDOW
-    from test_http2_frames import books, frames_of, outcome
-
     from http3_models import TransportError
     from http3_transport import _http2_outgoing
     from http3_transport._http2_library import TamedConnection
     from http3_transport._http2_stream import HTTP2Stream
+    from transport.http2.test_frames import books, frames_of, outcome
 
 MOST_ANSWERED = 3
 """Bytes of ours for one of the server's; an answer to PING is as long as the PING."""

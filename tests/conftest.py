@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
-from heap import set_aside
-from servers import (
+from support.heap import set_aside
+from support.servers import (
+    TESTS,
     Authority,
     Hypercorn,
     Nginx,
     RawServer,
     Script,
+    StartRawServer,
     Uvicorn,
+    free_port,
     hypercorn_server,
     nginx_server,
+    running,
     uvicorn_server,
 )
 
 if TYPE_CHECKING:
-    from runtimes import Runtime
+    from support.runtimes import Runtime
+    from support.worlds import Site, World
+
+WAYS = ("h1", "h1-tls", "h2-prior", "h2-tls")
 
 
 # A shared machine may stall any example; how long one takes is no verdict.
@@ -40,7 +49,7 @@ def small_heap() -> None:
 @pytest.fixture(params=["blocking", "asyncio", "trio"])
 def runtime(request: pytest.FixtureRequest) -> Runtime:
     """The engine's three worlds, one after the other."""
-    from runtimes import Runtime  # tests of the models alone need no transport
+    from support.runtimes import Runtime  # tests of the models alone need no transport
 
     return Runtime(request.param)
 
@@ -78,14 +87,6 @@ def hypercorn(tmp_path_factory: pytest.TempPathFactory, authority: Authority) ->
         yield server
 
 
-class StartRawServer(Protocol):
-    """What the `raw_server` fixture gives."""
-
-    def __call__(
-        self, *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
-    ) -> RawServer: ...
-
-
 @pytest.fixture
 def raw_server() -> Iterator[StartRawServer]:
     """Start servers that answer as scripted: ``server = raw_server(script)``; see `servers.RawServer`."""
@@ -98,3 +99,73 @@ def raw_server() -> Iterator[StartRawServer]:
     yield start
     for server in started:
         server.close()
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def world(request: pytest.FixtureRequest) -> World:
+    """`Client`, then `AsyncClient` on asyncio and on trio."""
+    from support.worlds import World
+
+    return World(request.param)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run the coroutine functions among the tests in their world."""
+    if not iscoroutinefunction(pyfuncitem.obj):
+        return None
+    from support.worlds import World
+
+    world = pyfuncitem.funcargs["world"]
+    assert isinstance(world, World)
+    names = pyfuncitem._fixtureinfo.argnames
+    world.run(pyfuncitem.obj, **{name: pyfuncitem.funcargs[name] for name in names})
+    return True
+
+
+@pytest.fixture(scope="session")
+def sites(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[dict[str, Site]]:
+    """`acceptance_app` under one hypercorn at four origins: two in clear text, two with TLS."""
+    clear, secure = (free_port(), free_port()), (free_port(), free_port())
+    command = [sys.executable, "-m", "hypercorn", "-w", "0", "--graceful-timeout", "1"]
+    for port in clear:
+        command += ["--insecure-bind", f"127.0.0.1:{port}"]
+    for port in secure:
+        command += ["--bind", f"127.0.0.1:{port}"]
+    command += ["--certfile", authority.server_cert, "--keyfile", authority.server_key]
+    command += ["--access-logfile", "/dev/null", "support.acceptance_app:app"]
+    log = tmp_path_factory.mktemp("acceptance") / "log"
+    with running(command, ports=[*clear, *secure], log=log, cwd=TESTS):
+        yield {way: _site(way, clear, secure, authority) for way in WAYS}
+
+
+def _site(way: str, clear: tuple[int, int], secure: tuple[int, int], authority: Authority) -> Site:
+    from support.worlds import Site
+
+    protocol = "HTTP/2" if way.startswith("h2") else "HTTP/1.1"
+    if way.endswith("-tls"):
+        first, second = (f"https://127.0.0.1:{port}" for port in secure)
+    else:
+        first, second = (f"http://127.0.0.1:{port}" for port in clear)
+    options = {"verify": authority.ca_file, "http_versions": (protocol,)}
+    if way == "h2-tls":
+        del options["http_versions"]  # ALPN chooses HTTP/2
+    return Site(way, first, second, options, protocol)
+
+
+@pytest.fixture(params=WAYS)
+def site(request: pytest.FixtureRequest, sites: dict[str, Site]) -> Site:
+    """Every way to speak HTTP, one after the other."""
+    return sites[request.param]
+
+
+@pytest.fixture(params=["h1", "h2-tls"])
+def two_ways(request: pytest.FixtureRequest, sites: dict[str, Site]) -> Site:
+    """HTTP/1.1 in clear text and HTTP/2 over TLS, where four ways would only take longer."""
+    return sites[request.param]
+
+
+@pytest.fixture
+def plain(sites: dict[str, Site]) -> Site:
+    """HTTP/1.1 in clear text, for what does not depend on the protocol."""
+    return sites["h1"]

@@ -2,7 +2,7 @@
 
 A seed decides all of a run: how the network misbehaves, what the servers do, which requests are made when,
 with which limits, and which of them are cancelled. `Run.check` says what must hold afterwards.
-`test_simulation_runs` takes some seeds each time; the command as many as one likes::
+`torture/test_simulated_traffic` takes some seeds each time; the command as many as one likes::
 
     python -m tests.simulate --seeds 10000          # seeds 0 to 9999
     python -m tests.simulate --first 4711 --seeds 1 --trace 200

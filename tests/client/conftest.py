@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from client_worlds import World
+from support.client_worlds import World
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import http3_client
-from client_worlds import Site, World, redirect
 from http3_client import Auth, AuthBase, BasicAuth, BearerAuth, HTTPBasicAuth
 from http3_models import (
     HttpError,
@@ -19,6 +18,7 @@ from http3_models import (
     StreamConsumed,
     StreamException,
 )
+from support.client_worlds import Site, World, redirect
 
 CLIENT = "Basic Y2xpZW50OmNsaWVudA=="
 REQUEST = "Basic cmVxdWVzdDpyZXF1ZXN0"

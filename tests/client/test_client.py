@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import http3_client
-from client_worlds import Site, World, redirect
 from http3_models import (
     DEFAULT_POOL_LIMITS,
     DEFAULT_TIMEOUT_CONFIG,
@@ -24,6 +23,7 @@ from http3_models import (
     TimeoutConfig,
     UnsupportedProtocol,
 )
+from support.client_worlds import Site, World, redirect
 
 VERBS = ["get", "options", "head", "post", "put", "patch", "delete"]
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client_worlds import Site, World, redirect
 from http3_client import DigestAuth
 from http3_client._digest import Challenge, authorization, find_challenge
 from http3_models import Headers, LocalProtocolError, Response
+from support.client_worlds import Site, World, redirect
 
 NONCE = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v"
 OPAQUE = "FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from client_worlds import Site, World, redirect
 from http3_models import HttpError, LocalProtocolError, ReadError, Response, ResponseClosed, ResponseNotRead
+from support.client_worlds import Site, World, redirect
 
 
 def test_hooks_see_every_exchange_of_a_chain(world: World) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from client_worlds import Site, World, redirect
 from http3_models import (
     InvalidURL,
     Limits,
@@ -19,6 +18,7 @@ from http3_models import (
     TooManyRedirects,
     UnsupportedProtocol,
 )
+from support.client_worlds import Site, World, redirect
 
 LONG = "x" * 3_000
 

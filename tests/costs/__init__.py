@@ -2,7 +2,7 @@
 
 `workloads` is what is done, `worker` does it in a process of its own and counts (`counters`, `memory`),
 `system_calls` has strace look at such a process, `pinned` compares with ``pinned.toml``, the one table of
-what is allowed. tests/integration/test_costs.py holds every change to it. From the folder tests::
+what is allowed. tests/costs/test_pinned.py holds every change to it. From the folder tests::
 
     python -m costs                       # today's counts beside the pinned ones
     python -m costs --pin                 # write them into pinned.toml, for the Python that runs

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from servers import Authority, Nginx, RawServer, nginx_server, read_request
+from support.servers import Authority, Nginx, RawServer, nginx_server, read_request
 
 from .workloads import Sites
 

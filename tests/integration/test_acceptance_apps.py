@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import acceptance_app
 import http3
-from worlds import World, collect, do, raised
+from support import acceptance_app
+from support.worlds import World, collect, do, raised
 
 
 def flask_app() -> Any:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import http3
-from servers import Nginx
-from worlds import Site
+from support.servers import Nginx
+from support.worlds import Site
 
 
 def test_make_a_request(plain: Site) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import http3
-from servers import Nginx
-from worlds import Site, World, do, raised
+from support.servers import Nginx
+from support.worlds import Site, World, do, raised
 
 
 def basic(user: str, password: str) -> str:

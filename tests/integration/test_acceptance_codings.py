@@ -15,8 +15,8 @@ import pytest
 from backports import zstd
 
 import http3
-from servers import Nginx, answer, answering
-from worlds import Site, World, collect, do, raised
+from support.servers import Nginx, answer, answering
+from support.worlds import Site, World, collect, do, raised
 
 TEXT = b"".join(b"line %d of the text\n" % number for number in range(3000))
 

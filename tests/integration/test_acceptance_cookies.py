@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 import http3
-from worlds import Site, World, do
+from support.worlds import Site, World, do
 
 
 def setting(site: Site, *cookies: str, path: str = "/answer", then: str = "") -> str:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import http3
-from http2_peer import CHUNKED_TRAILERS, Peer, answer_with_trailers
-from servers import Authority, Nginx, answer, answering, read_request
-from worlds import Site, World, collect, do, raised
+from support.http2_peer import CHUNKED_TRAILERS, Peer, answer_with_trailers
+from support.servers import Authority, Nginx, answer, answering, read_request
+from support.worlds import Site, World, collect, do, raised
 
 SIZE = 300_000
 

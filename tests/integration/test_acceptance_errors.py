@@ -12,9 +12,9 @@ import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, SettingsFrame
 
 import http3
-from http2_peer import Peer
-from servers import answer, answering, free_port, read_request
-from worlds import Site, World, do, raised
+from support.http2_peer import Peer
+from support.servers import answer, answering, free_port, read_request
+from support.worlds import Site, World, do, raised
 
 FOREIGN = (h11.ProtocolError, h2.exceptions.H2Error, ssl.SSLError)
 

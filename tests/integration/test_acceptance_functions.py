@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import http3
-from worlds import Site
+from support.worlds import Site
 
 
 @pytest.mark.parametrize("verb", ["get", "options", "head", "post", "put", "patch", "delete"])

@@ -13,8 +13,8 @@ import pytest
 import trio
 
 import http3
-from servers import Authority, Nginx, answer, answering, read_request
-from worlds import Site, World, collect, do, raised
+from support.servers import Authority, Nginx, answer, answering, read_request
+from support.worlds import Site, World, collect, do, raised
 
 
 async def serial(client: Any, url: str) -> tuple[int, int]:

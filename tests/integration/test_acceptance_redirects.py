@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 
 import http3
-from servers import Nginx, answer, answering
-from worlds import Site, World, do, raised
+from support.servers import Nginx, answer, answering
+from support.worlds import Site, World, do, raised
 
 
 def bounce(site: Site, to: str, status: int = 302, **parameters: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import http3
-from servers import Nginx
-from worlds import Site, World, collect, do, raised
+from support.servers import Nginx
+from support.worlds import Site, World, collect, do, raised
 
 
 class SyncDispatch(http3.Dispatcher):

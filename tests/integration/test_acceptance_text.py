@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 import http3
-from worlds import Site, World, collect, do, raised
+from support.worlds import Site, World, collect, do, raised
 
 CAFE = "Café – naïve"
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import http3
-from servers import answer, answering, read_request
-from worlds import Site, World, collect, do, raised
+from support.servers import answer, answering, read_request
+from support.worlds import Site, World, collect, do, raised
 
 pytestmark = pytest.mark.thorough
 

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import serialization
 
 import http3
 from http3_transport.testing import HTTP2Frames, ScriptedConnection, ScriptedServer, response_bytes
-from servers import Authority, Nginx, answer, answering
-from worlds import World, do, raised
+from support.servers import Authority, Nginx, answer, answering
+from support.worlds import World, do, raised
 
 
 async def test_an_unknown_authority_is_refused(world: World, nginx: Nginx, authority: Authority) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import http3
-from http2_peer import Peer
-from servers import Nginx
-from worlds import Site, World, do, raised
+from support.http2_peer import Peer
+from support.servers import Nginx
+from support.worlds import Site, World, do, raised
 
 MIB = bytes(range(256)) * 4096
 

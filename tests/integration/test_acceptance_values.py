@@ -13,7 +13,7 @@ import http3
 import http3.config
 import http3.exceptions
 import http3.models
-from worlds import Site, World, do, raised
+from support.worlds import Site, World, do, raised
 
 TREE: dict[str, str] = {
     "RequestError": "Http3Error",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import http3
-from worlds import Site, World, do, raised
+from support.worlds import Site, World, do, raised
 
 VERBS = ("get", "options", "head", "post", "put", "patch", "delete")
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import http3
-from http2_peer import Peer
-from servers import answer, answering, read_head, read_request
-from worlds import Site, World, collect, do, raised
+from support.http2_peer import Peer
+from support.servers import answer, answering, read_head, read_request
+from support.worlds import Site, World, collect, do, raised
 
 
 def recording(heads: list[bytes]) -> Callable[[socket.socket], None]:

@@ -25,7 +25,7 @@ from http3_transport.testing import (
     cutting,
     response_bytes,
 )
-from worlds import World, do
+from support.worlds import World, do
 
 
 def hello(request: http3.Request) -> http3.Response:

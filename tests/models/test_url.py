@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from http3_models import URL, InvalidURL, Origin
+from http3_models._url import URLParts
 from http3_models._url_parse import remove_dot_segments
 from http3_models.engine import redacted
 
@@ -680,3 +681,19 @@ def rfc_remove_dot_segments(path: str) -> str:
             output.append(path[:end])
             path = path[end:]
     return "".join(output)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("http://example.org/", {"userinfo": ":"}),
+        ("http://example.org/", {"authority": ":@example.org"}),
+        ("http://user:@example.org/", {"username": ""}),
+        ("http://user:@example.org/", {"username": None}),
+        ("http://:secret@example.org/", {"password": ""}),
+    ],
+)
+def test_a_userinfo_that_says_nothing_is_dropped(text: str, part: URLParts) -> None:
+    url = URL(text).copy_with(**part)
+    assert str(url) == "http://example.org/"
+    assert url == URL(str(url))

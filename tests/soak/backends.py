@@ -17,7 +17,7 @@ from typing import Any
 import trio
 
 import http3
-from worlds import do, run_to_end
+from support.worlds import do, run_to_end
 
 from . import traffic
 from .judge import Event, Fate, Judge

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from http3_transport._backends import _alarm_clock
-from servers import Authority
+from support.servers import Authority
 
 from .backends import BACKENDS, Backend, Round
 from .judge import HANG, Judge, count_descriptors, count_threads, use_one_arena

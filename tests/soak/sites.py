@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from servers import NGINX_HEAD, Authority, Process, find_program
+from support.servers import NGINX_HEAD, Authority, Process, find_program
 
 from . import TESTS
 from .app import pattern

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import http3
-from worlds import do
+from support.worlds import do
 
 from .app import digest, packed, pattern
 from .sites import STATIC_FILES, Site, static

@@ -1,0 +1,41 @@
+"""docs/reference.md names everything that is public, and nothing that is not."""
+
+from __future__ import annotations
+
+import enum
+import re
+
+import pytest
+
+import http3
+from support.source_tree import ROOT
+
+PAGE = (ROOT / "docs" / "reference.md").read_text()
+PROSE = re.sub(r"^```.*?^```", "", PAGE, flags=re.DOTALL | re.MULTILINE)
+WORDS = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", PROSE))))
+
+FOR_THE_ENGINE = {"derived", "exchange", "suspends"}
+"""What has no underscore only because another of our packages uses it."""
+
+
+@pytest.mark.parametrize("name", http3.__all__)
+def test_every_name_is_explained(name: str) -> None:
+    assert name in WORDS
+
+
+@pytest.mark.parametrize("name", http3.__all__)
+def test_every_member_is_explained(name: str) -> None:
+    value = getattr(http3, name)
+    if not isinstance(value, type):
+        return
+    ours = [base for base in value.__mro__ if base.__module__.startswith("http3")]
+    members = {member for base in ours for member in vars(base) if not member.startswith("_")}
+    if issubclass(value, enum.Enum):  # the members of an enum are a registry of their own
+        members -= set(value.__members__)
+    assert members - FOR_THE_ENGINE <= WORDS, members - WORDS
+
+
+def test_no_page_shows_a_name_that_is_gone() -> None:
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for name in re.findall(r"\bhttp3\.([A-Za-z_]\w*)", page.read_text()):
+            assert hasattr(http3, name), f"{page}: http3.{name}"

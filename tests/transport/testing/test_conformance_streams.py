@@ -1,0 +1,113 @@
+"""Our streams pass the public suite, and the suite can fail."""
+
+from __future__ import annotations
+
+import select
+
+import pytest
+
+from http3_transport._interfaces import OperationTimeout, Stream
+from http3_transport.testing import STREAM_CHECKS, Peer, check_stream, plain_pairs
+from support.runtimes import Runtime
+from support.stream_pairs import make_pairs, run_uvloop
+
+
+@pytest.mark.parametrize("kind", ["plain", "tls", "tls12"])
+@pytest.mark.parametrize("name", STREAM_CHECKS)
+def test_streams_conform(runtime: Runtime, kind: str, name: str) -> None:
+    check_stream(runtime.run, make_pairs(runtime.backend, kind), [name])
+
+
+@pytest.mark.parametrize("kind", ["plain", "tls"])
+@pytest.mark.parametrize("name", STREAM_CHECKS)
+def test_streams_on_uvloop_conform(kind: str, name: str) -> None:
+    check_stream(run_uvloop, make_pairs(Runtime("asyncio").backend, kind), [name])
+
+
+@pytest.mark.parametrize("name", STREAM_CHECKS)
+def test_streams_conform_without_poll(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(select, "poll")
+    runtime = Runtime("blocking")
+    check_stream(runtime.run, make_pairs(runtime.backend, "plain"), [name])
+
+
+class Wrapper:
+    """Hands everything on to another stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)
+
+
+class ReadsTooMuch(Wrapper):
+    async def read(self, max_bytes: int, timeout: float | None) -> bytes:
+        return await self.stream.read(max_bytes + 10, timeout)
+
+
+class LosesBytes(Wrapper):
+    async def read(self, max_bytes: int, timeout: float | None) -> bytes:
+        return (await self.stream.read(max_bytes, timeout)).replace(b"\x07\x08", b"")
+
+
+class HasNoReadTimeout(Wrapper):
+    async def read(self, max_bytes: int, timeout: float | None) -> bytes:
+        return await self.stream.read(max_bytes, None if timeout is None else timeout + 3)
+
+
+class WritesHalf(Wrapper):
+    async def write(self, data: bytes | memoryview, timeout: float | None) -> None:
+        await self.stream.write(data[: len(data) // 2 + 1], timeout)
+
+
+class TimesOutAsOSError(Wrapper):
+    async def write(self, data: bytes | memoryview, timeout: float | None) -> None:
+        try:
+            await self.stream.write(data, timeout)
+        except OperationTimeout as exc:
+            raise TimeoutError from exc
+
+
+class IgnoresEarlyAnswers(Wrapper):
+    async def write_until_readable(self, data: bytes | memoryview, timeout: float | None) -> int:
+        await self.stream.write(data, 0.5)
+        return len(data)
+
+
+class StaysOpen(Wrapper):
+    def close(self) -> None:
+        """Forget to."""
+
+
+class IsBlind(Wrapper):
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("broken", "name"),
+    [
+        (ReadsTooMuch, "read_gives_what_was_sent"),
+        (LosesBytes, "end_comes_after_the_data"),
+        (HasNoReadTimeout, "read_times_out"),
+        (WritesHalf, "write_sends_all"),
+        (TimesOutAsOSError, "write_times_out"),
+        (IgnoresEarlyAnswers, "write_until_readable_stops"),
+        (StaysOpen, "close_ends_the_stream"),
+        (IsBlind, "read_nowait_takes_what_is_there"),
+        (IsBlind, "read_nowait_sees_the_end"),
+    ],
+)
+def test_broken_streams_are_found(broken: type[Wrapper], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("http3_transport.testing._peers.LIMIT", 1.0)  # a failure need not take its time
+    runtime = Runtime("blocking")
+    make = plain_pairs(runtime.backend)
+
+    async def make_pair() -> tuple[Stream, Peer]:
+        stream, peer = await make()
+        wrapped: Stream = broken(stream)  # type: ignore[assignment]
+        return wrapped, peer
+
+    with pytest.raises(AssertionError, match=f"^{name}: ."):
+        check_stream(runtime.run, make_pair, [name])
