@@ -33,7 +33,7 @@ from http3_models import (
     Response,
     TimeoutConfig,
 )
-from http3_models.engine import RequestState, ResponseState, drive
+from http3_models.engine import RequestState, ResponseState, run_sync
 from support.client_worlds import Site, World, redirect
 
 
@@ -326,7 +326,7 @@ def test_what_suspends() -> None:
     assert isinstance(adapted(Blocking(), asynchronous=True), ThreadedSend)
     bridged = adapted(Suspending(), asynchronous=False)
     assert isinstance(bridged, Bridged)
-    drive(bridged.close())
+    run_sync(bridged.close())
 
 
 def test_the_dispatchers_clock_is_the_clients(world: World) -> None:
@@ -787,7 +787,7 @@ def test_a_runner_of_the_callers_drives_everything() -> None:
 
         def run(self, coroutine: Any) -> Any:
             self.runs += 1
-            return drive(coroutine)
+            return run_sync(coroutine)
 
     runner = Counting()
     with Client(

@@ -26,7 +26,7 @@ from http3_models import (
     MockDispatcher,
     Response,
 )
-from http3_models.engine import drive
+from http3_models.engine import run_sync
 
 
 async def pause(seconds: float = 0) -> None:
@@ -120,7 +120,7 @@ class World:
         elif self.name == "asyncio":
             asyncio.run(function())
         else:
-            drive(function())
+            run_sync(function())
 
 
 @pytest.fixture(params=["sync", "asyncio", "trio"])

@@ -16,7 +16,7 @@ from http3_models import (
     TooManyRedirects,
     UnsupportedProtocol,
 )
-from http3_models.engine import SECRET_HEADERS, RequestState, ResponseState, build_state, drive
+from http3_models.engine import SECRET_HEADERS, RequestState, ResponseState, build_request, run_sync
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 CODES = [301, 302, 303, 307, 308]
@@ -48,7 +48,7 @@ def test_what_is_a_redirect(status: int) -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("status", CODES)
 def test_methods(method: str, status: int) -> None:
-    sent = build_state(method, "https://h/a", data=b"body" if method != "HEAD" else None)
+    sent = build_request(method, "https://h/a", data=b"body" if method != "HEAD" else None)
     got = follow(sent, answer("/b", status))
     becomes_get = method != "HEAD" and (status in (302, 303) or (status == 301 and method == "POST"))
     assert got.method == ("GET" if becomes_get else method)
@@ -58,7 +58,7 @@ def test_methods(method: str, status: int) -> None:
 
 
 def test_changing_to_get_drops_the_body_and_its_headers() -> None:
-    sent = build_state(
+    sent = build_request(
         "POST",
         "https://h/a",
         data=iter([b"x"]),
@@ -91,11 +91,11 @@ def test_changing_to_get_drops_the_body_and_its_headers() -> None:
     ],
 )
 def test_locations(base: str, location: str, expected: str) -> None:
-    assert str(follow(build_state("GET", base), answer(location)).url) == expected
+    assert str(follow(build_request("GET", base), answer(location)).url) == expected
 
 
 def test_a_location_in_latin_1() -> None:
-    assert str(follow(build_state("GET", "https://h/"), answer(b"/caf\xe9")).url) == "https://h/caf%C3%A9"
+    assert str(follow(build_request("GET", "https://h/"), answer(b"/caf\xe9")).url) == "https://h/caf%C3%A9"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_location_in_latin_1() -> None:
 )
 def test_malformed_locations_are_not_followed(location: str) -> None:
     with pytest.raises(RedirectError, match="invalid URL"):
-        follow(build_state("GET", "https://h/"), answer(location))
+        follow(build_request("GET", "https://h/"), answer(location))
 
 
 @pytest.mark.parametrize(
@@ -111,16 +111,16 @@ def test_malformed_locations_are_not_followed(location: str) -> None:
 )
 def test_other_schemes_are_not_followed(location: str) -> None:
     with pytest.raises(UnsupportedProtocol):
-        follow(build_state("GET", "https://h/"), answer(location))
+        follow(build_request("GET", "https://h/"), answer(location))
 
 
 def test_two_different_locations_are_refused() -> None:
     response = answer("/a")
     response.headers.add("Location", "/a")
-    assert str(follow(build_state("GET", "https://h/"), response).url) == "https://h/a"
+    assert str(follow(build_request("GET", "https://h/"), response).url) == "https://h/a"
     response.headers.add("Location", "/b")
     with pytest.raises(RedirectError, match="2 different"):
-        follow(build_state("GET", "https://h/"), response)
+        follow(build_request("GET", "https://h/"), response)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_what_a_repr_hides_stays_behind_and_the_other_way_round() -> None:
 @pytest.mark.parametrize("location", ["https://other/", "http://h/", "https://h:444/", "//other/"])
 def test_secrets_stay_behind(location: str) -> None:
     chain = Chain(20, DEFAULT_SECRET_HEADERS | {"x-mine"})
-    sent = build_state(
+    sent = build_request(
         "GET", "https://h/", headers={**SECRETS, "Cookie": "a=1", "Host": "hand", "X-Plain": "1"}
     )
     got = follow(sent, answer(location), chain)
@@ -181,7 +181,7 @@ def test_secrets_stay_behind(location: str) -> None:
 @pytest.mark.parametrize(("first", "location"), [("https://h/", "/x"), ("http://h/", "https://h/x")])
 def test_secrets_go_along_on_the_same_origin(first: str, location: str) -> None:
     chain = Chain(20, DEFAULT_SECRET_HEADERS)
-    sent = build_state(
+    sent = build_request(
         "GET", first, headers={**SECRETS, "Cookie": "a=1", "Host": "by-hand"}, cookies={"b": "2"}
     )
     got = follow(sent, answer(location), chain)
@@ -193,21 +193,21 @@ def test_secrets_go_along_on_the_same_origin(first: str, location: str) -> None:
 
 
 def test_the_automatic_host_follows_and_stays_first() -> None:
-    got = follow(build_state("GET", "https://h/"), answer("https://other:8443/"))
+    got = follow(build_request("GET", "https://h/"), answer("https://other:8443/"))
     assert got.headers.wire[0] == (b"Host", b"other:8443")
 
 
 def test_bodies_are_sent_again_or_refused() -> None:
-    sent = build_state("POST", "https://h/", data=iter([b"x"]))
+    sent = build_request("POST", "https://h/", data=iter([b"x"]))
     assert follow(sent, answer("/b", 307)).body is sent.body  # nothing of it was read yet
-    assert drive(_first_chunk(sent)) == b"x"
+    assert run_sync(_first_chunk(sent)) == b"x"
     with pytest.raises(RedirectBodyUnavailable, match="only once"):
         follow(sent, answer("/b", 307))
     assert follow(sent, answer("/b", 303)).body.data == b""
 
 
 def test_what_the_call_settled_goes_along() -> None:
-    sent = build_state("GET", "https://h/")
+    sent = build_request("GET", "https://h/")
     sent.verify, sent.cert = False, "/cert.pem"
     got = follow(sent, answer("/b"))
     assert (got.verify, got.cert, got.timeout, got.deadline) == (
@@ -226,7 +226,7 @@ def test_a_client_certificate_stays_on_its_origin(
     location: str, cert: str | None, without_cert: bool
 ) -> None:
     chain = Chain(20, DEFAULT_SECRET_HEADERS)
-    sent = build_state("GET", "https://h/")
+    sent = build_request("GET", "https://h/")
     sent.verify, sent.cert = "/ca.pem", "/cert.pem"
     got = follow(sent, answer(location), chain)
     assert (got.verify, got.cert, got.without_cert) == ("/ca.pem", cert, without_cert)
@@ -235,14 +235,14 @@ def test_a_client_certificate_stays_on_its_origin(
 
 
 def test_the_headers_before_auth_are_the_ones_that_go_on() -> None:
-    sent = build_state("GET", "https://h/", headers={"X-Sig": "auth", "X-Own": "hand"})
-    plain = build_state("GET", "https://h/", headers={"X-Own": "hand"}).headers
+    sent = build_request("GET", "https://h/", headers={"X-Sig": "auth", "X-Own": "hand"})
+    plain = build_request("GET", "https://h/", headers={"X-Own": "hand"}).headers
     assert follow(sent, answer("/b"), plain=plain).headers == plain
 
 
 def test_chains_have_an_end() -> None:
     chain = Chain(2, frozenset())
-    request = build_state("GET", "https://h/")
+    request = build_request("GET", "https://h/")
     chain.count(request)
     chain.count(request)
     with pytest.raises(TooManyRedirects, match="More than 2"):
@@ -251,17 +251,17 @@ def test_chains_have_an_end() -> None:
 
 def test_loops_are_the_same_method_url_and_cookies() -> None:
     chain = Chain(20, frozenset())
-    chain.remember(build_state("GET", "https://h/a?b#frag", headers={"Cookie": "a=1"}))
+    chain.remember(build_request("GET", "https://h/a?b#frag", headers={"Cookie": "a=1"}))
     for other in [
-        build_state("GET", "https://h/a?b"),
-        build_state("POST", "https://h/a?b", headers={"Cookie": "a=1"}),
-        build_state("GET", "https://h/a", headers={"Cookie": "a=1"}),
-        build_state("GET", "https://h/a?b", headers={"Cookie": "a=2"}),
-        build_state("GET", "http://h/a?b", headers={"Cookie": "a=1"}),
+        build_request("GET", "https://h/a?b"),
+        build_request("POST", "https://h/a?b", headers={"Cookie": "a=1"}),
+        build_request("GET", "https://h/a", headers={"Cookie": "a=1"}),
+        build_request("GET", "https://h/a?b", headers={"Cookie": "a=2"}),
+        build_request("GET", "http://h/a?b", headers={"Cookie": "a=1"}),
     ]:
         chain.admit(other)
     with pytest.raises(RedirectLoop, match="https://h/a"):
-        chain.admit(build_state("GET", "https://h/a?b#other", headers={"Cookie": "a=1"}))
+        chain.admit(build_request("GET", "https://h/a?b#other", headers={"Cookie": "a=1"}))
 
 
 HOSTS = st.sampled_from(["http://a", "https://a", "http://a:81", "https://b", "http://b", "https://a:444"])
@@ -271,7 +271,7 @@ HOSTS = st.sampled_from(["http://a", "https://a", "http://a:81", "https://b", "h
 def test_no_secret_is_ever_at_a_place_it_was_not_sent_to(hosts: list[str], status: int, method: str) -> None:
     """Whatever the chain: a secret is only sent to origins reached by same-origin hops alone."""
     chain = Chain(20, DEFAULT_SECRET_HEADERS)
-    request = build_state(
+    request = build_request(
         method, f"{hosts[0]}/0", headers={"Authorization": "x", "Cookie": "a=1"}, cookies={"b": "1"}
     )
     trusted = True
@@ -288,7 +288,7 @@ def test_no_secret_is_ever_at_a_place_it_was_not_sent_to(hosts: list[str], statu
 @given(st.binary(max_size=40))
 def test_any_location_gives_a_request_or_an_error_of_ours(location: bytes) -> None:
     try:
-        got = follow(build_state("GET", "https://h/a?b"), answer(location))
+        got = follow(build_request("GET", "https://h/a?b"), answer(location))
     except (RedirectError, UnsupportedProtocol):
         return
     assert got.url.scheme in ("http", "https")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import http3
-from http3_models.engine import brief
+from http3_models.engine import short_repr
 
 
 class Huge:
@@ -101,14 +101,14 @@ def test_messages_are_short(cls: Any) -> None:
 
 
 def test_brief() -> None:
-    assert brief("short") == "'short'"
-    assert brief([1, "a"]) == "[1, 'a']"
-    assert brief("a" * 78) == repr("a" * 78)
-    assert brief("a" * 79) == "'" + "a" * 79 + "..."
-    assert brief(b"a" * 10**6) == "b'" + "a" * 78 + "..."
-    assert brief(Lines()) == ("line " * 16).rstrip() + " ..."
-    assert brief(NoRepr()) == "<NoRepr object>"
-    assert brief(10**5000) == "<int object>"
+    assert short_repr("short") == "'short'"
+    assert short_repr([1, "a"]) == "[1, 'a']"
+    assert short_repr("a" * 78) == repr("a" * 78)
+    assert short_repr("a" * 79) == "'" + "a" * 79 + "..."
+    assert short_repr(b"a" * 10**6) == "b'" + "a" * 78 + "..."
+    assert short_repr(Lines()) == ("line " * 16).rstrip() + " ..."
+    assert short_repr(NoRepr()) == "<NoRepr object>"
+    assert short_repr(10**5000) == "<int object>"
 
 
 @pytest.mark.parametrize("client", [http3.Client, http3.AsyncClient])

@@ -39,7 +39,7 @@ from http3_models import (
 )
 from http3_models import _config as config
 from http3_models._values import UNSET
-from http3_models.engine import Value, seconds_in_line, shortened
+from http3_models.engine import ImmutableValue, seconds_in_line, shortened
 
 NAN = float("nan")
 
@@ -359,7 +359,7 @@ class TestSSLConfig:
         assert plain is not awaited  # the caller's own, to change
 
 
-VALUES: list[Value] = [
+VALUES: list[ImmutableValue] = [
     TimeoutConfig(),
     TimeoutConfig((1, 2, 3), total_timeout=4),
     TimeoutConfig(None),
@@ -376,7 +376,7 @@ VALUES: list[Value] = [
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 class TestEveryValue:
-    def test_is_immutable(self, value: Value) -> None:
+    def test_is_immutable(self, value: ImmutableValue) -> None:
         name = value._fields[0]
         with pytest.raises(AttributeError, match="immutable"):
             setattr(value, name, 1)
@@ -387,19 +387,19 @@ class TestEveryValue:
         assert not hasattr(value, "__dict__")
 
     @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-    def test_pickles(self, value: Value, protocol: int) -> None:
+    def test_pickles(self, value: ImmutableValue, protocol: int) -> None:
         again = pickle.loads(pickle.dumps(value, protocol))
         assert again == value
         assert hash(again) == hash(value)
 
-    def test_copies(self, value: Value) -> None:
+    def test_copies(self, value: ImmutableValue) -> None:
         assert copy.copy(value) is value
         assert copy.deepcopy([value])[0] is value
 
-    def test_can_be_typed_in(self, value: Value) -> None:
+    def test_can_be_typed_in(self, value: ImmutableValue) -> None:
         assert typed_in(value) == value
 
-    def test_compares(self, value: Value) -> None:
+    def test_compares(self, value: ImmutableValue) -> None:
         assert value == copy.copy(value)
         assert [other for other in VALUES if other == value] == [value]
         assert value != value._values()
@@ -444,5 +444,5 @@ def make(kind: Callable[..., object], arguments: dict[str, object]) -> object:
     return kind(**arguments)
 
 
-def typed_in(value: Value) -> Any:
+def typed_in(value: ImmutableValue) -> Any:
     return eval(repr(value), vars(config).copy())

@@ -13,7 +13,7 @@ import http3_models
 from http3_models import _encodings, _text
 from http3_models._encodings import CODECS
 from http3_models._text import TextDecoder, apparent_encoding, charset_of, decode_text
-from http3_models.engine import usable_encoding
+from http3_models.engine import find_text_encoding
 
 UTF7_MARKUP = b"+ADw-script+AD4-"
 
@@ -30,7 +30,7 @@ known_caches: Any = encodings._cache
     ],
 )  # fmt: skip
 def test_names_that_are_none_of_a_text_encoding(name: str) -> None:
-    assert usable_encoding(name) is None
+    assert find_text_encoding(name) is None
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_names_that_are_none_of_a_text_encoding(name: str) -> None:
     ],
 )  # fmt: skip
 def test_names_that_python_knows(name: str) -> None:
-    found = usable_encoding(name)
+    found = find_text_encoding(name)
     assert found is not None
     assert codecs.lookup(found).name == codecs.lookup(name.strip(" ,")).name
 
@@ -67,7 +67,7 @@ def test_names_that_python_knows(name: str) -> None:
     ],
 )
 def test_labels_that_browsers_know(label: str, codec: str) -> None:
-    found = usable_encoding(label)
+    found = find_text_encoding(label)
     assert found is not None
     assert codecs.lookup(found).name == codec
 
@@ -76,7 +76,7 @@ def test_labels_that_browsers_know(label: str, codec: str) -> None:
 def test_every_codec_decodes_text_whole_and_in_pieces(codec: str) -> None:
     info = codecs.lookup(codec)
     assert info._is_text_encoding
-    assert usable_encoding(codec) is not None
+    assert find_text_encoding(codec) is not None
     data = "abc 123".encode(codec) + b"\xff\xfe\x80"
     decoder = TextDecoder(codec, sniff=False)
     whole = decode_text(data, codec)
@@ -85,8 +85,8 @@ def test_every_codec_decodes_text_whole_and_in_pieces(codec: str) -> None:
 
 
 def test_names_are_bounded() -> None:
-    assert usable_encoding("utf-8" + " " * 35) == "utf_8"
-    assert usable_encoding("utf-8" + " " * 36) is None
+    assert find_text_encoding("utf-8" + " " * 35) == "utf_8"
+    assert find_text_encoding("utf-8" + " " * 36) is None
 
 
 def test_strangers_names_leave_nothing_behind() -> None:
@@ -128,7 +128,7 @@ def test_utf_7_is_unknown_everywhere(name: str) -> None:
 @pytest.mark.parametrize("data", [b"+/v8-caf+AOk-", b"<meta charset=utf-7>" + UTF7_MARKUP * 20])
 def test_utf_7_is_never_guessed(data: bytes) -> None:
     encoding = apparent_encoding(data)
-    assert usable_encoding(encoding) is not None
+    assert find_text_encoding(encoding) is not None
     assert "<script" not in decode_text(data, encoding)
 
 

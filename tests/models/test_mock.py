@@ -27,7 +27,7 @@ from http3_models import (
     TimeoutFlag,
     Timings,
 )
-from http3_models.engine import drive, read_all
+from http3_models.engine import read_all, run_sync
 
 
 def test_request_adds_what_a_client_adds_and_send_nothing() -> None:
@@ -253,10 +253,10 @@ def test_protocols_are_text() -> None:
 @pytest.mark.parametrize("kind", [Response, AsyncResponse])
 def test_a_response_that_was_read_keeps_what_it_has(kind: Any) -> None:
     answer = kind(200, content=iter([b"ab", b"c"]), trailers={"X-Sum": "1"}, timings=Timings(wait=1))
-    drive(read_all(answer._state))
+    run_sync(read_all(answer._state))
     mock = MockDispatcher(lambda request: answer)
     if kind is Response:
         response: Any = mock.request("GET", "https://h/")
     else:
-        response = drive(mock._for_async().request("GET", "https://h/"))
+        response = run_sync(mock._for_async().request("GET", "https://h/"))
     assert (response.content, response.trailers, response.timings.wait) == (b"abc", {"x-sum": "1"}, 1)

@@ -28,7 +28,7 @@ from http3_models import (
     TimeoutConfig,
     Timings,
 )
-from http3_models.engine import drive
+from http3_models.engine import run_sync
 
 Travel = Callable[[Any], Any]
 
@@ -151,7 +151,7 @@ def test_an_unread_body_is_left_behind(travel: Travel) -> None:
         with pytest.raises(StreamConsumed):
             arrived.stream()
         read = response.read()
-        assert (read if isinstance(response, Response) else drive(read)) == b"abc"
+        assert (read if isinstance(response, Response) else run_sync(read)) == b"abc"
 
 
 def test_a_closed_response_stays_closed(travel: Travel) -> None:

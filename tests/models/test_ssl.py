@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 
 from http3_models import CertTypes, SSLConfig, _ssl
 from http3_models._ssl import create_context
-from http3_models.engine import context_for
+from http3_models.engine import ssl_context_for
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, host: str = "exa
 
 class TestVerification:
     def test_certifi_is_the_default_and_does_not_know_our_authority(self, site: Site) -> None:
-        context = context_for(SSLConfig())
+        context = ssl_context_for(SSLConfig())
         assert context.verify_mode == ssl.CERT_REQUIRED
         assert context.check_hostname
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
@@ -90,13 +90,13 @@ class TestVerification:
             shake_hands(context, site.server)
 
     def test_a_ca_file(self, site: Site) -> None:
-        context = context_for(SSLConfig(verify=site.ca_file))
+        context = ssl_context_for(SSLConfig(verify=site.ca_file))
         assert len(context.get_ca_certs()) == 1
         shake_hands(context, site.server)
 
     def test_the_host_name_is_verified(self, site: Site) -> None:
         with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-            shake_hands(context_for(SSLConfig(verify=site.ca_file)), site.server, "example.com")
+            shake_hands(ssl_context_for(SSLConfig(verify=site.ca_file)), site.server, "example.com")
 
     def test_a_ca_folder(self, site: Site, tmp_path: pathlib.Path) -> None:
         hashed = subprocess.run(
@@ -107,10 +107,10 @@ class TestVerification:
             timeout=30,
         ).stdout.strip()
         (tmp_path / f"{hashed}.0").write_bytes(site.ca_file.read_bytes())
-        shake_hands(context_for(SSLConfig(verify=str(tmp_path))), site.server)
+        shake_hands(ssl_context_for(SSLConfig(verify=str(tmp_path))), site.server)
 
     def test_no_verification(self, site: Site) -> None:
-        context = context_for(SSLConfig(verify=False))
+        context = ssl_context_for(SSLConfig(verify=False))
         assert context.verify_mode == ssl.CERT_NONE
         assert not context.check_hostname
         shake_hands(context, site.server, "anything.test")
@@ -134,7 +134,7 @@ class TestClientCertificates:
             "password": (site.cert_file, site.encrypted_file, "hunter2"),
         }
         config = SSLConfig(cert=forms[form], verify=site.ca_file if verifies else False)
-        context = context_for(config)
+        context = ssl_context_for(config)
         assert context.post_handshake_auth
         server = shake_hands(context, asking)
         certificate = typing.cast("dict[str, object]", server.getpeercert())
@@ -142,7 +142,7 @@ class TestClientCertificates:
 
     def test_without_one_the_server_refuses(self, site: Site, asking: ssl.SSLContext) -> None:
         with pytest.raises(ssl.SSLError):
-            shake_hands(context_for(SSLConfig(verify=site.ca_file)), asking)
+            shake_hands(ssl_context_for(SSLConfig(verify=site.ca_file)), asking)
 
     def test_an_encrypted_key_does_not_ask_on_the_terminal(self, site: Site) -> None:
         with pytest.raises(ValueError, match=r"key of cert is encrypted: .*encrypted\.pem.*password"):
@@ -166,7 +166,7 @@ class TestClientCertificates:
 
 
 class TestFailures:
-    @pytest.mark.parametrize("make", [create_context, context_for])
+    @pytest.mark.parametrize("make", [create_context, ssl_context_for])
     @pytest.mark.parametrize(
         ("config", "name"),
         [
@@ -217,37 +217,37 @@ class TestFailures:
 class TestEnvironment:
     def test_ssl_cert_file(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(site.ca_file))
-        shake_hands(context_for(SSLConfig()), site.server)
+        shake_hands(ssl_context_for(SSLConfig()), site.server)
         with pytest.raises(ssl.SSLCertVerificationError):
-            shake_hands(context_for(SSLConfig(trust_env=False)), site.server)
+            shake_hands(ssl_context_for(SSLConfig(trust_env=False)), site.server)
 
     def test_ssl_cert_dir(self, site: Site, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SSL_CERT_DIR", f"/nowhere{os.pathsep}{tmp_path}{os.pathsep}")
-        assert context_for(SSLConfig()).get_ca_certs() == []
+        assert ssl_context_for(SSLConfig()).get_ca_certs() == []
         monkeypatch.setenv("SSL_CERT_FILE", str(site.ca_file))
-        assert len(context_for(SSLConfig()).get_ca_certs()) == 1
+        assert len(ssl_context_for(SSLConfig()).get_ca_certs()) == 1
 
     def test_the_argument_wins(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
-        shake_hands(context_for(SSLConfig(verify=site.ca_file)), site.server)
-        context_for(SSLConfig(verify=False))
+        shake_hands(ssl_context_for(SSLConfig(verify=site.ca_file)), site.server)
+        ssl_context_for(SSLConfig(verify=False))
 
     def test_empty_variables_are_as_if_unset(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", "")
         monkeypatch.setenv("SSLKEYLOGFILE", "")
-        assert len(context_for(SSLConfig()).get_ca_certs()) > 50
+        assert len(ssl_context_for(SSLConfig()).get_ca_certs()) > 50
 
     @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
     def test_a_missing_path_names_the_variable(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "/nowhere")
         with pytest.raises(FileNotFoundError, match=rf"{name} can't be read.*/nowhere"):
-            context_for(SSLConfig())
+            ssl_context_for(SSLConfig())
 
     def test_a_missing_folder_beside_a_file(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(site.ca_file))
         monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
         with pytest.raises(FileNotFoundError, match="SSL_CERT_DIR"):
-            context_for(SSLConfig())
+            ssl_context_for(SSLConfig())
 
     @pytest.mark.parametrize("verifies", [True, False])
     def test_session_keys_are_logged(
@@ -256,9 +256,9 @@ class TestEnvironment:
         log = tmp_path / "keys.log"
         monkeypatch.setenv("SSLKEYLOGFILE", str(log))
         verify = site.ca_file if verifies else False
-        shake_hands(context_for(SSLConfig(verify=verify, trust_env=False)), site.server)
+        shake_hands(ssl_context_for(SSLConfig(verify=verify, trust_env=False)), site.server)
         assert not log.exists()
-        context = context_for(SSLConfig(verify=verify))
+        context = ssl_context_for(SSLConfig(verify=verify))
         shake_hands(context, site.server)
         context.keylog_filename = None  # type: ignore[assignment]
         assert "CLIENT_TRAFFIC_SECRET_0" in log.read_text()
@@ -274,7 +274,7 @@ class TestEnvironment:
         def connect() -> None:
             for config in (SSLConfig(verify=False), SSLConfig(verify=site.ca_file)):
                 for alpn in ((), ("h2",)):
-                    shake_hands(context_for(config, alpn), site.server)
+                    shake_hands(ssl_context_for(config, alpn), site.server)
                 shake_hands(create_context(config), site.server)
 
         with pytest.warns(RuntimeWarning, match="SSLKEYLOGFILE can't be written .*, so no") as caught:
@@ -282,9 +282,9 @@ class TestEnvironment:
         assert len(caught) == 1
         assert path in str(caught[0].message)
         monkeypatch.setenv("SSLKEYLOGFILE", f"{tmp_path}/no/other.log")
-        context_for(SSLConfig(verify=False, trust_env=False))  # a warning would be an error
+        ssl_context_for(SSLConfig(verify=False, trust_env=False))  # a warning would be an error
         with pytest.warns(RuntimeWarning, match="other.log"):
-            context_for(SSLConfig(verify=False))
+            ssl_context_for(SSLConfig(verify=False))
 
     def test_as_an_error_the_warning_comes_once_too(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
@@ -296,9 +296,9 @@ class TestEnvironment:
 
     def test_python_can_be_told_to_ignore_it(self, site: Site) -> None:
         program = (
-            "from http3_models._ssl import context_for\n"
+            "from http3_models._ssl import ssl_context_for\n"
             "from http3_models._config import SSLConfig\n"
-            "print(len(context_for(SSLConfig()).get_ca_certs()))"
+            "print(len(ssl_context_for(SSLConfig()).get_ca_certs()))"
         )
         environment = {**os.environ, "SSL_CERT_FILE": str(site.ca_file)}
         done = subprocess.run(
@@ -315,35 +315,35 @@ class TestEnvironment:
 class TestSharing:
     def test_one_context_for_one_configuration(self, site: Site) -> None:
         config = SSLConfig(verify=site.ca_file)
-        first = context_for(config, ("h2", "http/1.1"))
-        assert context_for(SSLConfig(verify=str(site.ca_file)), ("h2", "http/1.1")) is first
-        assert context_for(config, ("http/1.1",)) is not first
-        assert context_for(config) is not first
-        assert context_for(config.with_overrides(verify=False), ("h2", "http/1.1")) is not first
+        first = ssl_context_for(config, ("h2", "http/1.1"))
+        assert ssl_context_for(SSLConfig(verify=str(site.ca_file)), ("h2", "http/1.1")) is first
+        assert ssl_context_for(config, ("http/1.1",)) is not first
+        assert ssl_context_for(config) is not first
+        assert ssl_context_for(config.with_overrides(verify=False), ("h2", "http/1.1")) is not first
 
     @pytest.mark.parametrize(
         ("alpn", "agreed"), [(("h2", "http/1.1"), "h2"), (("http/1.1",), "http/1.1"), ((), None)]
     )
     def test_alpn(self, site: Site, alpn: tuple[str, ...], agreed: str | None) -> None:
-        context = context_for(SSLConfig(verify=site.ca_file), alpn)
+        context = ssl_context_for(SSLConfig(verify=site.ca_file), alpn)
         assert shake_hands(context, site.server).selected_alpn_protocol() == agreed
 
     def test_a_context_of_the_user_is_used_as_it_is(self, site: Site) -> None:
         own = ssl.create_default_context(cafile=str(site.ca_file))
         own.set_alpn_protocols(["http/1.1"])
         config = SSLConfig(verify=own)
-        assert context_for(config) is own
+        assert ssl_context_for(config) is own
         assert create_context(config) is own
         assert shake_hands(own, site.server).selected_alpn_protocol() == "http/1.1"
-        assert context_for(config, ("h2",)) is own
+        assert ssl_context_for(config, ("h2",)) is own
         assert shake_hands(own, site.server).selected_alpn_protocol() == "h2"
         own.set_alpn_protocols(["http/1.1"])
-        context_for(config, ("h2",))
+        ssl_context_for(config, ("h2",))
         assert shake_hands(own, site.server).selected_alpn_protocol() == "h2"
 
     def test_a_context_of_the_user_is_not_kept_alive(self) -> None:
         own = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context_for(SSLConfig(verify=own), ("h2",))
+        ssl_context_for(SSLConfig(verify=own), ("h2",))
         gone = weakref.ref(own)
         del own
         gc.collect()
@@ -352,33 +352,33 @@ class TestSharing:
     def test_a_created_context_is_not_shared(self) -> None:
         config = SSLConfig(verify=False)
         assert create_context(config) is not create_context(config)
-        assert create_context(config) is not context_for(config)
+        assert create_context(config) is not ssl_context_for(config)
 
     def test_a_renewed_file_makes_a_new_context(self, site: Site, tmp_path: pathlib.Path) -> None:
         cert = tmp_path / "cert.pem"
         cert.write_bytes(site.both_file.read_bytes())
         config = SSLConfig(cert=cert, verify=False)
-        first = context_for(config)
-        assert context_for(config) is first
+        first = ssl_context_for(config)
+        assert ssl_context_for(config) is first
         os.utime(cert, ns=(1, 1))
-        assert context_for(config) is not first
+        assert ssl_context_for(config) is not first
         cert.unlink()
         with pytest.raises(FileNotFoundError):
-            context_for(config)
+            ssl_context_for(config)
 
     def test_a_changed_environment_makes_a_new_context(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        first = context_for(SSLConfig())
+        first = ssl_context_for(SSLConfig())
         monkeypatch.setenv("SSL_CERT_FILE", str(site.ca_file))
-        assert context_for(SSLConfig()) is not first
+        assert ssl_context_for(SSLConfig()) is not first
 
     def test_the_cache_is_bounded(self) -> None:
         config = SSLConfig(verify=False)
         protocols = [f"protocol-{number}" for number in range(2 * _ssl._MAX_CONTEXTS)]
-        made = [context_for(config, (protocol,)) for protocol in protocols]
+        made = [ssl_context_for(config, (protocol,)) for protocol in protocols]
         assert len(_ssl._contexts) == _ssl._MAX_CONTEXTS
-        assert context_for(config, (protocols[-1],)) is made[-1]
+        assert ssl_context_for(config, (protocols[-1],)) is made[-1]
 
     def test_threads_get_one_context(self, site: Site) -> None:
         config = SSLConfig(verify=site.ca_file)
@@ -387,7 +387,7 @@ class TestSharing:
 
         def look() -> None:
             start.wait(10)
-            found.append(context_for(config))
+            found.append(ssl_context_for(config))
 
         threads = [threading.Thread(target=look) for _ in range(4)]
         for thread in threads:

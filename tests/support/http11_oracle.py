@@ -14,7 +14,7 @@ import h11
 import h11._readers
 
 from http3_models import URL, ConnectionInfo, Headers, Limits, RequestError
-from http3_models.engine import BytesBody, RequestState, ResponseState, drive
+from http3_models.engine import BytesBody, RequestState, ResponseState, run_sync
 from http3_transport._http11 import HTTP11Engine
 from http3_transport._http11_chunked import ChunkedDecoder
 from http3_transport._http11_request import compose
@@ -297,7 +297,7 @@ def exchange(
         outcome.trailers = [] if body.trailers is None else body.trailers.raw
 
     try:
-        drive(main())
+        run_sync(main())
     except RequestError as exc:
         outcome.error = exc
     assert lease.released >= 1

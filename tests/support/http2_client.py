@@ -14,7 +14,7 @@ import trio
 
 from http3_models import URL, Headers, Limits, TimeoutConfig
 from http3_models._bodies import EmptyBody, IteratorBody
-from http3_models.engine import BytesBody, Deadline, RequestState, ResponseState, drive
+from http3_models.engine import BytesBody, Deadline, RequestState, ResponseState, run_sync
 from http3_transport._http2 import HTTP2Engine
 from http3_transport._tls import start_tls
 from support.http2_peer import EchoServer, Peer
@@ -195,7 +195,7 @@ async def together(runtime: Runtime, *functions: Callable[[], Awaitable[T]]) -> 
 
     indexes = range(len(functions))
     if runtime.name == "blocking":
-        threads = [threading.Thread(target=lambda index=index: drive(run(index))) for index in indexes]
+        threads = [threading.Thread(target=lambda index=index: run_sync(run(index))) for index in indexes]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from http3_models.engine import drive
+from http3_models.engine import run_sync
 from http3_transport import AsyncioBackend, BlockingBackend, TrioBackend
 from http3_transport._interfaces import Backend
 
@@ -39,7 +39,7 @@ class Runtime:
     def run(self, function: Callable[..., Coroutine[Any, Any, T]], *args: object) -> T:
         """Call the coroutine function and run it to its end."""
         if self.name == "blocking":
-            return drive(function(*args))
+            return run_sync(function(*args))
         if self.name == "asyncio":
             return asyncio.run(function(*args))
         run: Callable[..., T] = trio.run

@@ -24,7 +24,7 @@ from http3_models import LocalProtocolError, QueryParams, StreamConsumed
 from http3_models._bodies import CHUNK_SIZE
 from http3_models._content import encode_request
 from http3_models._query import decode_pairs
-from http3_models.engine import EMPTY_BODY, FileBody, RequestBody, drive
+from http3_models.engine import EMPTY_BODY, FileBody, RequestBody, run_sync
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -37,7 +37,7 @@ async def read_all(body: RequestBody) -> list[bytes]:
 
 
 def read(body: RequestBody) -> bytes:
-    return b"".join(drive(read_all(body)))
+    return b"".join(run_sync(read_all(body)))
 
 
 def encoded(data: object = None, **arguments: Any) -> tuple[bytes, str | None]:
@@ -233,7 +233,7 @@ def test_bodies_in_memory_can_be_sent_again(data: object) -> None:
     body, _ = encode_request(data=data)
     content = read(body)
     assert body.can_send_again
-    assert drive(body.read_chunk()) == b""
+    assert run_sync(body.read_chunk()) == b""
     for again in (body, pickle.loads(pickle.dumps(body)), copy.deepcopy(body)):
         again.rewind()
         assert read(again) == content
@@ -253,7 +253,7 @@ def test_an_iterator_comes_once() -> None:
     body, content_type = encode_request(data=produce())
     body.rewind()  # not begun yet: nothing to do
     assert (body.length, body.data, content_type, body.can_send_again, begun) == (None, None, None, True, [])
-    assert drive(read_all(body)) == [b"a", b"b"]
+    assert run_sync(read_all(body)) == [b"a", b"b"]
     check_spent(body)
 
 
@@ -262,12 +262,12 @@ def check_spent(body: RequestBody) -> None:
     with pytest.raises(StreamConsumed):
         body.rewind()
     with pytest.raises(StreamConsumed):
-        drive(body.read_chunk())
+        run_sync(body.read_chunk())
 
 
 def test_an_iterator_half_read_is_begun() -> None:
     body, _ = encode_request(data=iter([b"a", b"b"]))
-    drive(body.read_chunk())
+    run_sync(body.read_chunk())
     assert not body.can_send_again
     with pytest.raises(StreamConsumed):
         body.rewind()
@@ -277,15 +277,15 @@ def test_an_iterator_half_read_is_begun() -> None:
 @pytest.mark.parametrize("item", ["text", 1, None])
 def test_items_that_are_no_bytes(item: object) -> None:
     body, _ = encode_request(data=iter([b"a", item, b"b"]))
-    drive(body.read_chunk())
+    run_sync(body.read_chunk())
     with pytest.raises(TypeError, match=f"data: an item must be bytes, not {type(item).__name__}"):
-        drive(body.read_chunk())
+        run_sync(body.read_chunk())
     check_spent(body)  # what follows does not pass for the rest of the body
 
 
 def test_items_that_are_like_bytes() -> None:
     body, _ = encode_request(data=iter([bytearray(b"a"), memoryview(b"b")]))
-    assert drive(read_all(body)) == [b"a", b"b"]
+    assert run_sync(read_all(body)) == [b"a", b"b"]
 
 
 def test_an_iterator_that_fails() -> None:
@@ -294,9 +294,9 @@ def test_an_iterator_that_fails() -> None:
         raise ZeroDivisionError
 
     body, _ = encode_request(data=produce())
-    drive(body.read_chunk())
+    run_sync(body.read_chunk())
     with pytest.raises(ZeroDivisionError):
-        drive(body.read_chunk())
+        run_sync(body.read_chunk())
     check_spent(body)
 
 
@@ -438,15 +438,15 @@ def test_a_file_is_sent_from_where_it_stands(file: Any) -> None:
         assert body.can_send_again
         body.rewind()
         assert read(body) == b"456789"
-        assert drive(body.read_chunk()) == b""
+        assert run_sync(body.read_chunk()) == b""
 
 
 def test_a_file_half_sent_begins_anew(file: Any) -> None:
     file.seek(0, 2)
     body = FileBody(big := io.BytesIO(os.urandom(CHUNK_SIZE * 2 + 5)))
-    chunks = [drive(body.read_chunk())]
+    chunks = [run_sync(body.read_chunk())]
     body.rewind()
-    chunks = drive(read_all(body))
+    chunks = run_sync(read_all(body))
     assert list(map(len, chunks)) == [CHUNK_SIZE, CHUNK_SIZE, 5]
     assert b"".join(chunks) == big.getvalue()
 
@@ -462,9 +462,9 @@ def test_a_file_that_grows_is_sent_as_it_was() -> None:
 def test_a_file_that_gets_shorter(file: Any) -> None:
     body = FileBody(file)
     os.truncate(file.name, 4)
-    assert drive(body.read_chunk()) == b"0123"
+    assert run_sync(body.read_chunk()) == b"0123"
     with pytest.raises(LocalProtocolError, match=r"file\.bin' got shorter.* 4 of 10 bytes"):
-        drive(body.read_chunk())
+        run_sync(body.read_chunk())
 
 
 def test_a_file_that_gives_more_than_asked() -> None:
@@ -592,7 +592,7 @@ def test_what_cannot_travel_is_left_behind(body: RequestBody) -> None:
         assert other.data is None
         assert not other.can_send_again
         with pytest.raises(StreamConsumed, match="left behind"):
-            drive(other.read_chunk())
+            run_sync(other.read_chunk())
         with pytest.raises(StreamConsumed, match="left behind"):
             other.rewind()
 

@@ -21,7 +21,7 @@ from werkzeug.formparser import parse_form_data
 from http3_models import AsyncRequest, Headers, LocalProtocolError, Request, StreamConsumed
 from http3_models._content import encode_request
 from http3_models._multipart import MultipartBody, guess_type
-from http3_models.engine import BytesBody, FileBody, RequestBody, RequestDefaults, build_state, drive
+from http3_models.engine import BytesBody, FileBody, RequestBody, RequestDefaults, build_request, run_sync
 
 Part = tuple[str, str | None, str | None, bytes]
 """Name, filename, content type, content."""
@@ -29,7 +29,7 @@ Part = tuple[str, str | None, str | None, bytes]
 
 def read(body: RequestBody) -> bytes:
     chunks = []
-    while chunk := drive(body.read_chunk()):
+    while chunk := run_sync(body.read_chunk()):
         assert body.data is not None or len(chunk) <= 65536
         chunks.append(chunk)
     return b"".join(chunks)
@@ -263,11 +263,11 @@ def test_length_and_sending_again(file: Any) -> None:
     assert isinstance(body, MultipartBody)
     content = read(body)
     assert body.length == len(content)
-    assert drive(body.read_chunk()) == b""
+    assert run_sync(body.read_chunk()) == b""
     assert body.can_send_again
     body.rewind()
-    drive(body.read_chunk())
-    drive(body.read_chunk())
+    run_sync(body.read_chunk())
+    run_sync(body.read_chunk())
     body.rewind()
     assert read(body) == content
     other = pickle.loads(pickle.dumps(body))
@@ -280,7 +280,7 @@ def test_length_and_sending_again(file: Any) -> None:
 def test_a_pipe_among_the_files(file: Any) -> None:
     body, content_type = encode_request(files={"f": file, "p": Pipe(b"piped")})
     assert (body.length, body.can_send_again) == (None, True)
-    drive(body.read_chunk())
+    run_sync(body.read_chunk())
     body.rewind()  # the pipe was not begun
     content = read(body)
     assert content_type is not None
@@ -306,7 +306,7 @@ def test_a_file_is_never_held_in_memory(tmp_path: Path) -> None:
         try:
             body, _ = encode_request(files={"f": file})
             total = 0
-            while chunk := drive(body.read_chunk()):
+            while chunk := run_sync(body.read_chunk()):
                 total += len(chunk)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
@@ -488,9 +488,9 @@ def test_a_boundary_that_stands_in_the_content(data: Any, files: Any) -> None:
 
 def test_the_default_content_type_of_a_client_counts() -> None:
     defaults = RequestDefaults(Headers({"Content-Type": "multipart/form-data; boundary=abc"}))
-    state = build_state("POST", "http://h/", files={"f": b"x"}, defaults=defaults)
+    state = build_request("POST", "http://h/", files={"f": b"x"}, defaults=defaults)
     assert state.headers["content-type"] == "multipart/form-data; boundary=abc"
     assert read(state.body).startswith(b"--abc\r\n")
     own = {"content-type": "multipart/related"}
-    state = build_state("POST", "http://h/", files={"f": b"x"}, headers=own, defaults=defaults)
+    state = build_request("POST", "http://h/", files={"f": b"x"}, headers=own, defaults=defaults)
     assert state.headers["content-type"].startswith("multipart/related; boundary=")

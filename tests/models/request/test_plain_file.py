@@ -18,7 +18,7 @@ import pytest
 from http3_models._bodies import CHUNK_SIZE
 from http3_models._content import encode_request
 from http3_models._plain_file import open_descriptor
-from http3_models.engine import FileBody, RequestBody, drive
+from http3_models.engine import FileBody, RequestBody, run_sync
 
 CONTENT = bytes(range(256)) * 1024
 
@@ -93,7 +93,7 @@ def file(path: Path) -> Iterator[Any]:
 
 def read(body: RequestBody) -> bytes:
     chunks = []
-    while chunk := drive(body.read_chunk()):
+    while chunk := run_sync(body.read_chunk()):
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -168,7 +168,7 @@ def test_what_the_kernel_did_not_send_is_read(file: Any, sent: int) -> None:
 
 def test_what_was_read_is_not_lent(file: Any) -> None:
     body = FileBody(file)
-    assert drive(body.read_chunk()) == CONTENT[:CHUNK_SIZE]
+    assert run_sync(body.read_chunk()) == CONTENT[:CHUNK_SIZE]
     extent = body.borrow(len(CONTENT) - CHUNK_SIZE - 1)
     assert extent is not None
     assert extent[1:] == (CHUNK_SIZE, len(CONTENT) - CHUNK_SIZE)
@@ -223,7 +223,7 @@ def test_a_multipart_body_names_the_file_whose_turn_it_is(file: Any) -> None:
             lent += 1
             sent += os.pread(extent.descriptor, extent.size, extent.offset)
             ahead.give_back(extent, extent.size)
-        chunk = drive(body.read_chunk())
+        chunk = run_sync(body.read_chunk())
         sent += chunk
     assert lent == 1
     assert sent == whole

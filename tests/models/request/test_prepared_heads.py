@@ -17,7 +17,7 @@ from http3_models.engine import (
     BytesBody,
     RequestDefaults,
     RequestState,
-    build_state,
+    build_request,
     split_headers,
 )
 
@@ -173,7 +173,7 @@ def test_a_request_can_be_changed_without_effect_on_others(method: str, options:
     defaults = RequestDefaults(Headers({"X-Client": "c"}))
 
     def made() -> RequestState:
-        return build_state(method, URL_TEXT, defaults=defaults, **options)
+        return build_request(method, URL_TEXT, defaults=defaults, **options)
 
     expected = made().headers.wire
     for _ in range(2):
@@ -210,7 +210,7 @@ def test_what_is_kept_is_bounded_and_holds_no_values_of_requests() -> None:
 
 def test_hosts_are_told_apart_by_port() -> None:
     hosts = ["http://h:80/", "https://h:80/", "http://h:443/", "ftp://h:80/", "http://h:8080/"]
-    assert [build_state("GET", url).headers["Host"] for url in hosts] == [
+    assert [build_request("GET", url).headers["Host"] for url in hosts] == [
         "h",
         "h:80",
         "h:443",

@@ -24,7 +24,7 @@ from http3_models import (
     StreamException,
 )
 from http3_models._decoders import accept_encoding
-from http3_models.engine import RequestDefaults, build_state, check_state, split_headers
+from http3_models.engine import RequestDefaults, build_request, check_request, split_headers
 
 URL_TEXT = "https://example.org/path"
 
@@ -157,7 +157,7 @@ def test_defaults_are_added_once_and_only_to_what_was_made_without_a_client() ->
     del request.headers["Accept"]
     assert "Accept" not in completed(request)
     assert "Accept" not in completed(pickle.loads(pickle.dumps(request)))
-    made = Request._of(build_state("GET", URL_TEXT, defaults=RequestDefaults(Headers())))
+    made = Request._of(build_request("GET", URL_TEXT, defaults=RequestDefaults(Headers())))
     del made.headers["Accept"]
     assert "Accept" not in completed(made)
 
@@ -314,24 +314,24 @@ def test_cookies_of_a_request_without_any() -> None:
 def test_a_clients_defaults() -> None:
     headers, removed = split_headers({"X-Client": "c", "User-Agent": "c", "Accept": None})
     defaults = RequestDefaults(headers, removed)
-    state = build_state("GET", URL_TEXT, headers={"x-client": "r"}, defaults=defaults)
+    state = build_request("GET", URL_TEXT, headers={"x-client": "r"}, defaults=defaults)
     assert state.headers["X-Client"] == "r"
     assert state.headers["User-Agent"] == "c"
     assert "Accept" not in state.headers
-    state = build_state("GET", URL_TEXT, headers={"X-Client": None}, defaults=defaults)
+    state = build_request("GET", URL_TEXT, headers={"X-Client": None}, defaults=defaults)
     assert "X-Client" not in state.headers
-    state = build_state("GET", URL_TEXT, headers={"Accept": "a"}, defaults=defaults)
+    state = build_request("GET", URL_TEXT, headers={"Accept": "a"}, defaults=defaults)
     assert state.headers["Accept"] == "a"
     assert headers == {"X-Client": "c", "User-Agent": "c"}
 
 
 def test_defaults_are_not_shared() -> None:
     defaults = Headers({"X": "1"})
-    state = build_state("GET", URL_TEXT, defaults=RequestDefaults(defaults))
+    state = build_request("GET", URL_TEXT, defaults=RequestDefaults(defaults))
     state.headers["X"] = "2"
     state.headers["Y"] = "2"
     assert defaults == {"X": "1"}
-    assert "Y" not in build_state("GET", URL_TEXT).headers
+    assert "Y" not in build_request("GET", URL_TEXT).headers
 
 
 def test_the_host_follows_the_url_unless_set_by_hand() -> None:
@@ -363,17 +363,17 @@ def test_setting_headers_keeps_what_the_protocol_needs() -> None:
 
 def test_check_state_sees_later_changes() -> None:
     request = Request("POST", URL_TEXT, data=b"abc")
-    check_state(request._state)
+    check_request(request._state)
     request.headers["X"] = "a\nb"
     with pytest.raises(LocalProtocolError, match="line feed"):
-        check_state(request._state)
+        check_request(request._state)
     del request.headers["X"]
     for name in ("Content-Length", "Host"):
         value = request.headers.pop(name)
         with pytest.raises(LocalProtocolError, match=name):
-            check_state(request._state)
+            check_request(request._state)
         request.headers[name] = value
-    check_state(request._state)
+    check_request(request._state)
 
 
 @pytest.mark.parametrize("data", [b"abc", "abc", {"a": "1"}])
@@ -401,7 +401,7 @@ def test_a_streamed_body_is_there_after_read() -> None:
     assert request.content == b"abc"
     assert not request.is_streaming
     assert request.headers["Transfer-Encoding"] == "chunked"
-    check_state(request._state)
+    check_request(request._state)
 
 
 def test_an_iterator_streams_once() -> None:

@@ -29,7 +29,7 @@ from http3_models import (
     ResponseNotRead,
     StreamConsumed,
 )
-from http3_models.engine import EndedBody, MemoryBody, ResponseState, drain, drive, read_all
+from http3_models.engine import EndedBody, MemoryBody, ResponseState, drain, read_all, run_sync
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class Reader:
 
     def call(self, name: str, *args: object) -> Any:
         result = getattr(self.response, name)(*args)
-        return drive(result) if self.asynchronous else result
+        return run_sync(result) if self.asynchronous else result
 
     def iterate(self, name: str, *args: object) -> Iterator[Any]:
         iterator = getattr(self.response, name)(*args)
@@ -89,7 +89,7 @@ class Reader:
             return
         while True:
             try:
-                yield drive(iterator.__anext__())
+                yield run_sync(iterator.__anext__())
             except StopAsyncIteration:
                 return
 
@@ -199,9 +199,9 @@ def test_the_end_of_an_iterator_stays(reader: MakeReader) -> None:
     view = reader(b"a")
     iterator = view.response.stream()
     if view.asynchronous:
-        assert drive(anext(iterator)) == b"a"
+        assert run_sync(anext(iterator)) == b"a"
         for _ in range(2):
-            assert drive(anext(iterator, None)) is None
+            assert run_sync(anext(iterator, None)) is None
     else:
         assert next(iterator) == b"a"
         for _ in range(2):
@@ -522,7 +522,7 @@ def test_a_sync_view_uses_its_runner() -> None:
 
     def run(coroutine: Coroutine[Any, Any, T], /) -> T:
         ran.append(type(coroutine).__name__)
-        return drive(coroutine)
+        return run_sync(coroutine)
 
     response = Response._of(state_of(Body(b"a", b"b")), run)
     assert list(response.stream()) == [b"a", b"b"]
@@ -532,23 +532,23 @@ def test_a_sync_view_uses_its_runner() -> None:
 
 def test_draining() -> None:
     state = state_of(Body(GZIP), {"Content-Encoding": "gzip"})
-    assert drive(drain(state))
+    assert run_sync(drain(state))
     assert state.content is None
     assert Response._of(state).content == b"Hello, world! " * 50
-    assert drive(drain(state))
+    assert run_sync(drain(state))
     state = state_of(None)
-    assert drive(drain(state))
+    assert run_sync(drain(state))
 
 
 def test_draining_gives_up() -> None:
     body = Body(*[bytes(100)] * 100)
     state = state_of(body, limits=Limits(max_drained=250))
-    assert not drive(drain(state))
+    assert not run_sync(drain(state))
     assert body.log == ["close"]
     with pytest.raises(ResponseClosed):
-        drive(read_all(state))
+        run_sync(read_all(state))
     exact = state_of(Body(bytes(250)), limits=Limits(max_drained=250))
-    assert drive(drain(exact))
+    assert run_sync(drain(exact))
 
 
 def test_no_cycle_holds_a_body() -> None:

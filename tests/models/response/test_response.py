@@ -23,7 +23,7 @@ from http3_models import (
     Timings,
     codes,
 )
-from http3_models.engine import ResponseState, drive, read_all
+from http3_models.engine import ResponseState, read_all, run_sync
 
 REQUEST = Request("GET", "https://user:secret@example.org/path")
 
@@ -421,7 +421,7 @@ def test_parts_of_unknown_requests_are_left_alone() -> None:
 
 def test_read_all_of_a_record_without_a_body() -> None:
     state = Response(200)._state
-    assert drive(read_all(state)) == b""
+    assert run_sync(read_all(state)) == b""
     assert state.content == b""
 
 

@@ -22,7 +22,7 @@ from http3_models._links import parse_links
 from http3_models._multipart import encode_multipart
 from http3_models._percent import encode_component, encode_form
 from http3_models._text import LineDecoder, TextDecoder, charset_of
-from http3_models.engine import decode, join_cookie_headers
+from http3_models.engine import join_cookie_headers, percent_decode
 from http3_transport._http2_headers import Malformed as BrokenFields
 from http3_transport._http2_headers import check_fields
 from http3_transport._http2_hpack import FieldDecoder
@@ -149,7 +149,7 @@ def text_reader() -> Callable[[bytes], object]:
 
 TEXT_WORK: dict[str, Callable[[str], object]] = {
     "query": lambda text: str(QueryParams(text)),
-    "escapes": lambda text: (encode_component(text), encode_form(text), decode(text)),
+    "escapes": lambda text: (encode_component(text), encode_form(text), percent_decode(text)),
     "link": parse_links,
     "challenge": lambda text: parse_challenges("Digest realm=" + text),
     "content type": lambda text: charset_of("text/html; charset=" + text),

@@ -26,7 +26,7 @@ from http3_models import (
     TimeoutFlag,
     WriteTimeout,
 )
-from http3_models.engine import drive
+from http3_models.engine import run_sync
 from http3_transport import AsyncioBackend, BlockingBackend, TrioBackend
 from http3_transport._backends import _lookup
 from http3_transport._backends._detect import running_backend
@@ -80,14 +80,14 @@ def test_a_lookup_that_hangs_is_abandoned(runtime: Runtime, resolver: Resolver) 
 
 HANGING_LOOKUP = """
 import time
-from http3_models._records import drive
+from http3_models.engine import run_sync
 from http3_transport import BlockingBackend
 from http3_transport._backends import _lookup
 from http3_transport._interfaces import OperationTimeout
 
 _lookup.get_addresses = lambda host, port: time.sleep(300)
 try:
-    drive(BlockingBackend().resolve("slow.test", 80, 0.1))
+    run_sync(BlockingBackend().resolve("slow.test", 80, 0.1))
 except OperationTimeout:
     print("abandoned")
 """
@@ -133,12 +133,12 @@ def test_a_lookup_that_breaks_lets_nobody_hang(resolver: Resolver, monkeypatch: 
     resolver.error = MemoryError()
     resolver.answer.set()
     with pytest.raises(OSError, match="lookup failed"):
-        drive(BlockingBackend().resolve("bad.test", 80, 5.0))
+        run_sync(BlockingBackend().resolve("bad.test", 80, 5.0))
 
 
 def test_a_forked_child_starts_lookups_anew(resolver: Resolver) -> None:
     with pytest.raises(OperationTimeout):
-        drive(BlockingBackend().resolve("slow.test", 80, 0.01))
+        run_sync(BlockingBackend().resolve("slow.test", 80, 0.01))
     assert _lookup._under_way
     with _lookup._lock:  # as if another thread held it at the moment of the fork
         _lookup._start_anew()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from http3_models.engine import PhaseTimes, drive
+from http3_models.engine import PhaseTimes, run_sync
 from http3_transport._backends._blocking import BlockingBackend
 from http3_transport._connecting import Race, open_stream, order_addresses, remaining, run_race
 from http3_transport._interfaces import Address, OperationTimeout, Stream
@@ -112,7 +112,7 @@ NEVER = float("inf")
 def test_races(plan: list[tuple[float, str | OSError]], expected: str, starts: list[float]) -> None:
     addresses = [v4(number) for number in range(len(plan))]
     attempts = FakeAttempts(dict(zip(addresses, plan, strict=True)))
-    assert drive(run_race(Race(addresses, 0.25), attempts, None, lambda: attempts.time)) == expected
+    assert run_sync(run_race(Race(addresses, 0.25), attempts, None, lambda: attempts.time)) == expected
     assert [time for time, _ in attempts.started] == pytest.approx(starts)
 
 
@@ -123,20 +123,20 @@ def test_a_lost_race_raises_the_last_error() -> None:
     }
     attempts = FakeAttempts(plan)
     with pytest.raises(OSError, match="two"):
-        drive(run_race(Race(list(plan), 0.25), attempts, None, lambda: attempts.time))
+        run_sync(run_race(Race(list(plan), 0.25), attempts, None, lambda: attempts.time))
 
 
 def test_a_race_without_runners() -> None:
     attempts = FakeAttempts({})
     with pytest.raises(OSError, match="no address"):
-        drive(run_race(Race([], 0.25), attempts, None, lambda: attempts.time))
+        run_sync(run_race(Race([], 0.25), attempts, None, lambda: attempts.time))
 
 
 def test_a_race_has_one_limit() -> None:
     plan: dict[Address, tuple[float, str | OSError]] = {v4(1): (0.9, OSError()), v4(2): (0.9, "late")}
     attempts = FakeAttempts(plan)
     with pytest.raises(OperationTimeout):
-        drive(run_race(Race(list(plan), 5.0), attempts, 1.0, lambda: attempts.time))
+        run_sync(run_race(Race(list(plan), 5.0), attempts, 1.0, lambda: attempts.time))
     assert attempts.time == 1.0
 
 
@@ -173,7 +173,7 @@ def test_the_limit_spans_lookup_and_connecting() -> None:
     backend = SlowBackend([v4(1)])
     phases = PhaseTimes()
     with pytest.raises(ConnectionRefusedError):
-        drive(open_stream(backend, "host", 80, 2.0, phases=phases, now=backend.clock))
+        run_sync(open_stream(backend, "host", 80, 2.0, phases=phases, now=backend.clock))
     assert backend.calls == [("resolve", ("host", 80), 2.0), ("connect_address", v4(1), 1.5)]
     assert phases.dns == 0.5
     assert phases.connect == 1.0
@@ -182,7 +182,7 @@ def test_the_limit_spans_lookup_and_connecting() -> None:
 def test_several_addresses_race_in_order() -> None:
     backend = SlowBackend([v6(1), v6(2), v4(1)])
     with pytest.raises(ConnectionRefusedError):
-        drive(open_stream(backend, "host", 80, None, now=backend.clock))
+        run_sync(open_stream(backend, "host", 80, None, now=backend.clock))
     assert backend.calls[1] == ("connect_first", [v6(1), v4(1), v6(2)], None)
 
 
@@ -190,7 +190,7 @@ def test_a_lookup_that_takes_all_the_time() -> None:
     backend = SlowBackend([v4(1)], takes=3.0)
     phases = PhaseTimes()
     with pytest.raises(OperationTimeout):
-        drive(open_stream(backend, "host", 80, 2.0, phases=phases, now=backend.clock))
+        run_sync(open_stream(backend, "host", 80, 2.0, phases=phases, now=backend.clock))
     assert phases.dns == 3.0
     assert phases.connect is None
 
@@ -198,7 +198,7 @@ def test_a_lookup_that_takes_all_the_time() -> None:
 def test_no_address() -> None:
     backend = SlowBackend([])
     with pytest.raises(OSError, match="no address: host"):
-        drive(open_stream(backend, "host", 80, 2.0, now=backend.clock))
+        run_sync(open_stream(backend, "host", 80, 2.0, now=backend.clock))
 
 
 def test_remaining() -> None:

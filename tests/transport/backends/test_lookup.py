@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import http3
-from http3_models.engine import drive
+from http3_models.engine import run_sync
 from http3_transport import BlockingBackend
 from http3_transport._backends import _lookup
 from http3_transport._backends._lookup import WORKERS
@@ -107,7 +107,7 @@ def test_threads_share_the_workers(resolver: Resolver) -> None:
     names = [f"slow{number}.test" for number in range(2 * WORKERS)]
     threading.Timer(0.3, resolver.answer.set).start()
     runtime = Runtime("blocking")
-    assert drive(together(runtime, names, 20)) == [[FOUND]] * len(names)
+    assert run_sync(together(runtime, names, 20)) == [[FOUND]] * len(names)
     assert resolver.most <= WORKERS
 
 
@@ -141,12 +141,12 @@ def test_threads_are_bounded_however_many_hang(resolver: Resolver, monkeypatch: 
     backend = BlockingBackend()
     for number in range(8):
         with pytest.raises(OperationTimeout):
-            drive(backend.resolve(f"slow{number}.test", 80, 0.05))
+            run_sync(backend.resolve(f"slow{number}.test", 80, 0.05))
     assert len(_lookup._workers) == 5
     with pytest.raises(OperationTimeout):
-        drive(backend.resolve("fast.test", 80, 0.05))
+        run_sync(backend.resolve("fast.test", 80, 0.05))
     threading.Timer(0.1, resolver.answer.set).start()
-    assert drive(backend.resolve("fast.test", 80, 10)) == [FOUND]
+    assert run_sync(backend.resolve("fast.test", 80, 10)) == [FOUND]
     assert "slow7.test" not in resolver.calls  # nobody waits for it
 
 
@@ -156,11 +156,11 @@ def test_a_name_whose_lookup_hangs_is_tried_anew_after_a_while(
     backend = BlockingBackend()
     for _ in range(2):
         with pytest.raises(OperationTimeout):
-            drive(backend.resolve("slow.test", 80, 0.02))
+            run_sync(backend.resolve("slow.test", 80, 0.02))
     assert resolver.calls == ["slow.test"]
     monkeypatch.setattr(_lookup, "STALE", 0.01)
     monkeypatch.setattr(_lookup, "get_addresses", lambda host, port: [FOUND])
-    assert drive(backend.resolve("slow.test", 80, 5)) == [FOUND]
+    assert run_sync(backend.resolve("slow.test", 80, 5)) == [FOUND]
 
 
 # --- no thread ---------------------------------------------------------------------------------------------
@@ -264,7 +264,9 @@ def test_a_host_name_at_exit(raw_server: StartRawServer, kind: str) -> None:
 def test_a_forked_child_has_no_part_in_its_parents_line(resolver: Resolver) -> None:
     backend = BlockingBackend()
     waiting = threading.Thread(
-        target=lambda: drive(together(Runtime("blocking"), [f"slow{n}.test" for n in range(WORKERS + 5)], 20))
+        target=lambda: run_sync(
+            together(Runtime("blocking"), [f"slow{n}.test" for n in range(WORKERS + 5)], 20)
+        )
     )
     waiting.start()
     while len(_lookup._line) < 5:
@@ -274,7 +276,7 @@ def test_a_forked_child_has_no_part_in_its_parents_line(resolver: Resolver) -> N
         code = 1
         try:
             _lookup.get_addresses = lambda host, port: [FOUND]
-            code = 0 if drive(backend.resolve("fast.test", 80, 5)) == [FOUND] else 2
+            code = 0 if run_sync(backend.resolve("fast.test", 80, 5)) == [FOUND] else 2
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

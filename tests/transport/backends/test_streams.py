@@ -20,7 +20,7 @@ import pytest
 import trio
 import trio.lowlevel
 
-from http3_models.engine import drive
+from http3_models.engine import run_sync
 from http3_transport import AsyncioBackend, BlockingBackend, TrioBackend
 from http3_transport._backends import _sockets
 from http3_transport._backends._asyncio_stream import HIGH_WATER, AsyncioStream
@@ -68,7 +68,7 @@ def test_unix_sockets_have_no_addresses() -> None:
 
 
 def blocking_pair() -> tuple[Stream, Peer]:
-    return drive(_await(plain_pairs(BlockingBackend())))
+    return run_sync(_await(plain_pairs(BlockingBackend())))
 
 
 async def _await(make: Callable[[], Any]) -> tuple[Stream, Peer]:
@@ -99,7 +99,7 @@ def test_a_descriptor_is_not_closed_under_a_waiting_thread(operation: str) -> No
 
     def work() -> None:
         with pytest.raises(ConnectionAbortedError):
-            drive(stream.read(10, 10.0) if operation == "read" else stream.write(bytes(1 << 26), 10.0))
+            run_sync(stream.read(10, 10.0) if operation == "read" else stream.write(bytes(1 << 26), 10.0))
 
     working = Background(work)
     time.sleep(0.1)
@@ -124,9 +124,9 @@ def test_one_thread_reads_while_another_writes() -> None:
             left -= len(part)
 
     echoing = peer.in_background(echo)
-    writer = threading.Thread(target=lambda: drive(stream.write(data, 10.0)))
+    writer = threading.Thread(target=lambda: run_sync(stream.write(data, 10.0)))
     writer.start()
-    assert drive(read_exactly_fast(stream, len(data))) == data
+    assert run_sync(read_exactly_fast(stream, len(data))) == data
     writer.join()
     echoing.result()
     stream.close()
@@ -160,7 +160,7 @@ def test_signals_stretch_no_timeout(what: str) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
     start = time.monotonic()
     try:
-        drive(operations[what]())
+        run_sync(operations[what]())
     except OperationTimeout:
         pass
     finally:
@@ -184,11 +184,11 @@ def test_an_interrupt_leaves_the_stream_usable() -> None:
         for what in (lambda: stream.read(10, 5.0), lambda: BlockingBackend().sleep(5.0)):
             signal.setitimer(signal.ITIMER_REAL, 0.05)
             with pytest.raises(KeyboardInterrupt):
-                drive(what())
+                run_sync(what())
     finally:
         signal.signal(signal.SIGALRM, previous)
     peer.send(b"still")
-    assert drive(read_exactly(stream, 5)) == b"still"
+    assert run_sync(read_exactly(stream, 5)) == b"still"
     stream.close()
     assert raw_socket(stream).fileno() == -1
     peer.close()
@@ -491,7 +491,7 @@ def test_idle_asyncio_streams_see_a_close_the_loop_has_not_seen() -> None:
 
 FORK = """
 import os, sys
-from http3_models._records import drive
+from http3_models.engine import run_sync
 from http3_transport.testing import plain_pairs
 {imports}
 
@@ -519,7 +519,7 @@ async def main():
 @pytest.mark.parametrize(
     ("imports", "run"),
     [
-        ("from http3_transport import BlockingBackend; backend = BlockingBackend()", "drive(main())"),
+        ("from http3_transport import BlockingBackend; backend = BlockingBackend()", "run_sync(main())"),
         (
             "import asyncio; from http3_transport import AsyncioBackend; backend = AsyncioBackend()",
             "asyncio.run(main())",
@@ -535,16 +535,16 @@ def test_a_forked_child_leaves_the_connection_alone(how: str, imports: str, run:
 
 FORK_DURING_A_READ = """
 import os, threading, time
-from http3_models._records import drive
+from http3_models.engine import run_sync
 from http3_transport import BlockingBackend
 from http3_transport.testing import plain_pairs
 
 async def pair():
     return await plain_pairs(BlockingBackend())()
 
-stream, peer = drive(pair())
+stream, peer = run_sync(pair())
 found = []
-thread = threading.Thread(target=lambda: found.append(drive(stream.read(100, 10.0))))
+thread = threading.Thread(target=lambda: found.append(run_sync(stream.read(100, 10.0))))
 thread.start()
 while not stream._reading:
     time.sleep(0.01)
@@ -596,7 +596,7 @@ def test_the_peer_is_what_the_kernel_says(host: str, is_known: bool) -> None:
         address = literal_address(host, server.getsockname()[1])
         assert address is not None
         assert (peer_at(address) is not None) == is_known
-        stream = drive(BlockingBackend().connect_address(address, 5.0))
+        stream = run_sync(BlockingBackend().connect_address(address, 5.0))
         kernel = connection_info(raw_socket(stream))
         assert None not in kernel[:2]
         assert stream.info == kernel

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from http3_models import Headers, LocalProtocolError
-from http3_models.engine import RequestDefaults, build_state, split_headers
+from http3_models.engine import RequestDefaults, build_request, split_headers
 from http3_transport._http11_request import compose, extend_fields
 
 NAMES = ["X-A", "Accept", "TE", "Content-Type", "Trailer", "Connection", "Expect", "Content-Length", "Cookie"]
@@ -27,7 +27,7 @@ def test_heads_are_as_if_written_by_themselves(method: str, clients: Any, own: A
     defaults = RequestDefaults(*split_headers(clients))
     for value in ("1", "2"):  # the second time with what was written before
         try:
-            state = build_state(
+            state = build_request(
                 method,
                 "http://h/",
                 headers={**own, "X-A": value},
@@ -42,7 +42,7 @@ def test_heads_are_as_if_written_by_themselves(method: str, clients: Any, own: A
 
 
 def test_a_changed_head_is_written_anew() -> None:
-    headers = build_state("POST", "http://h/", headers={"X-A": "1"}, data=b"abc").headers
+    headers = build_request("POST", "http://h/", headers={"X-A": "1"}, data=b"abc").headers
     head = compose("POST", "/", headers)
     assert head is not None
     copied = headers.copy()

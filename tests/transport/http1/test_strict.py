@@ -21,7 +21,7 @@ from http3_models import (
     ResponseTooLarge,
     WriteError,
 )
-from http3_models.engine import BytesBody, RequestState, ResponseState, drive
+from http3_models.engine import BytesBody, RequestState, ResponseState, run_sync
 from http3_transport import _http11_grammar as grammar
 from http3_transport._http11 import HTTP11Engine
 from http3_transport._http11_chunked import ChunkedDecoder
@@ -407,11 +407,11 @@ def test_the_answer_behind_a_failed_write_counts(answer: bytes, status: int | No
     request = RequestState("PUT", URL("http://a/"), headers, BytesBody(bytes(1_000_000)))
     if status is None:
         with pytest.raises(WriteError, match="reset by peer") as caught:
-            drive(engine.exchange(request, oracle.Held()))
+            run_sync(engine.exchange(request, oracle.Held()))
         assert caught.value.delivery is Delivery.MAYBE_PROCESSED
         assert engine.was_aborted
     else:
-        assert drive(engine.exchange(request, oracle.Held())).status_code == status
+        assert run_sync(engine.exchange(request, oracle.Held())).status_code == status
     assert engine.is_closed
 
 
@@ -439,7 +439,7 @@ def test_a_request_is_sent_to_its_last_byte_before_its_answer_is_awaited(fast: b
     engine = HTTP11Engine(stream, now=lambda: 0.0, limits=oracle.LIMITS, fast=fast)
     headers = Headers({"Host": "a", "Content-Length": "100000"})
     request = RequestState("PUT", URL("http://a/"), headers, BytesBody(bytes(100_000)))
-    assert drive(engine.exchange(request, oracle.Held())).status_code == 200
+    assert run_sync(engine.exchange(request, oracle.Held())).status_code == 200
     assert not engine.is_closed
 
 
@@ -487,9 +487,9 @@ def test_the_next_exchange_may_begin_the_moment_the_lease_is_released(refused: b
     second = engine.exchange(request(), inner)
     if refused:
         with pytest.raises(LocalProtocolError):
-            drive(engine.exchange(request(b"without a length"), Handing()))
+            run_sync(engine.exchange(request(b"without a length"), Handing()))
     else:
-        assert content_of(drive(engine.exchange(request(), Handing()))) == b"1."
+        assert content_of(run_sync(engine.exchange(request(), Handing()))) == b"1."
     with pytest.raises(StopIteration) as stop:
         second.send(None)
     assert content_of(stop.value.value) == b"2."
@@ -498,7 +498,7 @@ def test_the_next_exchange_may_begin_the_moment_the_lease_is_released(refused: b
 
 def content_of(response: ResponseState) -> bytes:
     assert response.body is not None
-    return drive(response.body.read_chunk())
+    return run_sync(response.body.read_chunk())
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from http3_models import (
     WriteTimeout,
 )
 from http3_models._content import encode_request
-from http3_models.engine import Deadline, RequestBody, RequestState, drive
+from http3_models.engine import Deadline, RequestBody, RequestState, run_sync
 from http3_transport._http11 import HTTP11Engine
 from http3_transport._http11_upload import LOOK_SECONDS, LOOK_SIZE, SMALL_FILE
 from http3_transport._interfaces import DirectStream
@@ -627,7 +627,7 @@ def test_an_early_answer_is_noticed_within_a_few_pieces(size: int) -> None:
     clock, stream = Clock(0.0), Bottomless(TOO_LARGE, after=5 * MIB)
     engine = HTTP11Engine(stream, now=clock, limits=oracle.LIMITS)
     body = encode_request(data=clock.chunks(size, 50 * MIB // size))[0]
-    assert drive(engine.exchange(request_of(body), oracle.Held())).status_code == 413
+    assert run_sync(engine.exchange(request_of(body), oracle.Held())).status_code == 413
     assert engine.is_closed
     assert stream.taken < 5 * MIB + LOOK_SIZE + 2 * size
     assert stream.looks <= 1 + stream.taken // min(LOOK_SIZE, size)
@@ -637,7 +637,7 @@ def test_looks_are_few_while_the_body_comes_fast() -> None:
     clock, stream = Clock(LOOK_SECONDS / 1000), Bottomless(ok(), after=float("inf"))
     engine = HTTP11Engine(stream, now=clock, limits=oracle.LIMITS)
     body = encode_request(data=clock.chunks(60_000, 100))[0]
-    assert drive(engine.exchange(request_of(body), oracle.Held())).status_code == 200
+    assert run_sync(engine.exchange(request_of(body), oracle.Held())).status_code == 200
     assert stream.looks == 100 // (LOOK_SIZE // 60_000) - 1
 
 
@@ -645,7 +645,7 @@ def test_a_slow_body_looks_up_at_each_piece() -> None:
     clock, stream = Clock(LOOK_SECONDS), Bottomless(TOO_LARGE, after=1000)
     engine = HTTP11Engine(stream, now=clock, limits=oracle.LIMITS)
     body = encode_request(data=clock.chunks(100, 1000))[0]
-    assert drive(engine.exchange(request_of(body), oracle.Held())).status_code == 413
+    assert run_sync(engine.exchange(request_of(body), oracle.Held())).status_code == 413
     assert stream.taken < 1200
 
 
@@ -654,7 +654,7 @@ def test_an_endless_body_ends_with_its_time() -> None:
     engine = HTTP11Engine(stream, now=clock, limits=oracle.LIMITS)
     body = encode_request(data=clock.chunks(100_000, 1_000_000))[0]
     with pytest.raises(TotalTimeout):
-        drive(engine.exchange(request_of(body, deadline=Deadline(1.0, clock)), oracle.Held()))
+        run_sync(engine.exchange(request_of(body, deadline=Deadline(1.0, clock)), oracle.Held()))
     assert clock.now < 1.1
 
 

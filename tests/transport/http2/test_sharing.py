@@ -23,7 +23,7 @@ from http3_models import (
     TotalTimeout,
     WriteTimeout,
 )
-from http3_models.engine import ResponseState, drive
+from http3_models.engine import ResponseState, run_sync
 from http3_transport._http2 import HTTP2Engine
 from http3_transport._http2_state import HTTP2State
 from support.http2_client import (
@@ -445,11 +445,11 @@ def test_an_interrupted_exchange_takes_its_siblings_along_at_once(
     def work(engine: HTTP2Engine, name: str) -> None:
         request = make_request("POST", f"/{name}", body=b"x" * 100, timeout=30)
         try:
-            drive(engine.exchange(request, leases[name]))
+            run_sync(engine.exchange(request, leases[name]))
         except BaseException as exc:  # noqa: BLE001 - looked at below
             outcomes[name] = exc
 
-    engine = drive(open_engine(runtime, server))
+    engine = run_sync(open_engine(runtime, server))
     threads = [threading.Thread(target=work, args=(engine, name), name=name) for name in order]
     try:
         for thread in threads:

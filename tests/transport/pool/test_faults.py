@@ -42,7 +42,7 @@ from http3_models import (
     TransportError,
     UnsupportedProtocol,
 )
-from http3_models.engine import Deadline, drive
+from http3_models.engine import Deadline, run_sync
 from http3_transport import BlockingBackend, ConnectionPool, HTTPConnection, _pool
 from http3_transport._errors import timeout_error
 from http3_transport._http11 import HTTP11Engine
@@ -140,7 +140,7 @@ def test_a_burst_of_threads_waits_for_what_the_server_says_it_takes(raw_server: 
     pool = ConnectionPool(backend=BlockingBackend(), http_versions=("HTTP/2",))
     served: list[int] = []
     threads = [
-        threading.Thread(target=lambda: served.append(drive(fetch(pool, server.url)).status_code))
+        threading.Thread(target=lambda: served.append(run_sync(fetch(pool, server.url)).status_code))
         for _ in range(16)
     ]
     for thread in threads:
@@ -148,7 +148,7 @@ def test_a_burst_of_threads_waits_for_what_the_server_says_it_takes(raw_server: 
     for thread in threads:
         thread.join()
     settled(pool)
-    drive(pool.close())
+    run_sync(pool.close())
     assert served == [200] * 16
 
 
@@ -167,25 +167,25 @@ def test_the_first_requests_of_two_threads_get_the_same_books(
         return BlockingBackend()
 
     monkeypatch.setattr(_pool, "choose_backend", choose)
-    threads = [threading.Thread(target=lambda: drive(fetch(pool, server.url))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: run_sync(fetch(pool, server.url))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert server.connections == 1
-    drive(pool.close())
+    run_sync(pool.close())
 
 
 def test_a_pool_that_is_closed_while_its_first_request_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = ConnectionPool(backend=BlockingBackend())
 
     def choose(backend: object) -> BlockingBackend:
-        drive(pool.close())
+        run_sync(pool.close())
         return BlockingBackend()
 
     monkeypatch.setattr(_pool, "choose_backend", choose)
     with pytest.raises(ClientClosed):
-        drive(fetch(pool, "http://127.0.0.1:1/"))
+        run_sync(fetch(pool, "http://127.0.0.1:1/"))
 
 
 def test_nothing_is_opened_once_the_pool_is_closed(raw_server: StartRawServer) -> None:
@@ -246,13 +246,13 @@ def test_contexts_of_single_requests_are_not_kept(nginx: Nginx, authority: Autho
     contexts = []
     for _ in range(3):
         context = authority.client_context()
-        response = drive(pool.send(AsyncRequest("GET", nginx.tls + "/small"), verify=context))
-        drive(response.read())
+        response = run_sync(pool.send(AsyncRequest("GET", nginx.tls + "/small"), verify=context))
+        run_sync(response.read())
         contexts.append(weakref.ref(context))
         del context, response
     gc.collect()
     assert [context() for context in contexts] == [None] * 3
-    drive(pool.close())
+    run_sync(pool.close())
 
 
 def test_two_pools_may_want_different_versions_of_one_context(nginx: Nginx, authority: Authority) -> None:
@@ -473,7 +473,7 @@ def test_threads_do_not_meet_on_one_http1_connection(raw_server: StartRawServer)
 
     def work(number: int) -> None:
         for turn in range(50):
-            drive(one(f"/{number}-{turn}"))
+            run_sync(one(f"/{number}-{turn}"))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -481,7 +481,7 @@ def test_threads_do_not_meet_on_one_http1_connection(raw_server: StartRawServer)
     for thread in threads:
         thread.join()
     assert wrong == []
-    drive(connection.close())
+    run_sync(connection.close())
     assert server.connections == 1
 
 
@@ -611,52 +611,52 @@ def test_a_child_can_not_reach_into_a_response_of_its_parent(
 ) -> None:
     server = raw_server(keeping(b"x" * 1_000_000) if versions == ("HTTP/1.1",) else echo())
     pool = ConnectionPool(backend=BlockingBackend(), http_versions=versions)
-    response = drive(pool.send(AsyncRequest("GET", server.url + "/1000000")))
+    response = run_sync(pool.send(AsyncRequest("GET", server.url + "/1000000")))
 
     def work() -> bool:
         try:
-            drive(response.read())
+            run_sync(response.read())
         except ReadError:
-            drive(response.close())
+            run_sync(response.close())
             return pool.active_connections == [] and repr(pool) == "<ConnectionPool 0 active, 0 idle>"
         return False
 
     assert in_a_child(work)
-    assert len(drive(response.read())) == 1_000_000
+    assert len(run_sync(response.read())) == 1_000_000
     assert len(pool.keepalive_connections) == 1
-    drive(pool.close())
+    run_sync(pool.close())
 
 
 def test_a_lock_that_was_held_at_the_fork_does_not_matter(raw_server: StartRawServer) -> None:
     server = raw_server(keeping(b"x" * 300_000))
     pool = ConnectionPool(backend=BlockingBackend())
-    response = drive(pool.send(AsyncRequest("GET", server.url)))
+    response = run_sync(pool.send(AsyncRequest("GET", server.url)))
     assert pool._books is not None
 
     def work() -> bool:
-        drive(response.close())
-        return drive(fetch(pool, server.url)).status_code == 200
+        run_sync(response.close())
+        return run_sync(fetch(pool, server.url)).status_code == 200
 
     with pool._books._lock:
         assert in_a_child(work)
-    drive(response.close())
-    drive(pool.close())
+    run_sync(response.close())
+    run_sync(pool.close())
 
 
 def test_a_connection_alone_is_the_parents(raw_server: StartRawServer) -> None:
     server = raw_server(keeping())
     connection = HTTPConnection(server.url, backend=BlockingBackend())
-    drive(drive(connection.send(AsyncRequest("GET", server.url))).read())
+    run_sync(run_sync(connection.send(AsyncRequest("GET", server.url))).read())
 
     def work() -> bool:
         with pytest.raises(NotConnected):
-            drive(connection.send(AsyncRequest("GET", server.url)))
-        drive(connection.close())
+            run_sync(connection.send(AsyncRequest("GET", server.url)))
+        run_sync(connection.close())
         return True
 
     assert in_a_child(work)
-    assert drive(drive(connection.send(AsyncRequest("GET", server.url))).read()) == b"ok"
-    drive(connection.close())
+    assert run_sync(run_sync(connection.send(AsyncRequest("GET", server.url))).read()) == b"ok"
+    run_sync(connection.close())
 
 
 # Backends of the user's.
@@ -808,28 +808,28 @@ class Tracer:
 
 
 def scenario_fresh(pool: ConnectionPool, url: str) -> None:
-    drive(fetch(pool, url))
+    run_sync(fetch(pool, url))
 
 
 def scenario_reused(pool: ConnectionPool, url: str) -> None:
-    drive(fetch(pool, url))
-    drive(fetch(pool, url))
+    run_sync(fetch(pool, url))
+    run_sync(fetch(pool, url))
 
 
 def scenario_dead(pool: ConnectionPool, url: str) -> None:
-    drive(fetch(pool, url))
+    run_sync(fetch(pool, url))
     for connection in pool.keepalive_connections:
         connection.engine.stream.abort()
-    drive(fetch(pool, url))
+    run_sync(fetch(pool, url))
 
 
 def scenario_waiting(pool: ConnectionPool, url: str) -> None:
-    held = drive(pool.send(AsyncRequest("GET", url)))
+    held = run_sync(pool.send(AsyncRequest("GET", url)))
     try:
         with pytest.raises(PoolTimeout):
-            drive(fetch(pool, url))
+            run_sync(fetch(pool, url))
     finally:
-        drive(held.close())
+        run_sync(held.close())
 
 
 @pytest.mark.parametrize("scenario", [scenario_fresh, scenario_reused, scenario_dead, scenario_waiting])
@@ -855,12 +855,12 @@ def test_an_interruption_at_any_line_loses_nothing(
         raised = tracer.run(partial(scenario, pool, url))
         gc.collect()
         try:
-            assert len(drive(fetch(pool, url)).content) == size
+            assert len(run_sync(fetch(pool, url)).content) == size
             settled(pool)
         except BaseException as exc:
             exc.add_note(f"interrupted at {tracer.where}")
             raise
-        drive(pool.close())
+        run_sync(pool.close())
     assert number > 100
 
 

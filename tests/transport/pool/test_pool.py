@@ -34,7 +34,7 @@ from http3_models import (
     TotalTimeout,
     UnsupportedProtocol,
 )
-from http3_models.engine import Deadline, drive
+from http3_models.engine import Deadline, run_sync
 from http3_transport import AsyncioBackend, BlockingBackend, ConnectionPool, HTTPConnection, _pool
 from http3_transport._backends._choice import choose_backend
 from http3_transport._interfaces import Backend
@@ -112,14 +112,14 @@ def test_many_threads_over_few_connections_are_all_served(raw_server: StartRawSe
     served: list[int] = []
 
     def work() -> None:
-        served.extend(drive(fetch(pool, server.url)).status_code for _ in range(20))
+        served.extend(run_sync(fetch(pool, server.url)).status_code for _ in range(20))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    drive(pool.close())
+    run_sync(pool.close())
     assert served == [200] * 160
     assert server.connections <= 3
 
@@ -475,10 +475,10 @@ def test_a_forked_child_leaves_its_parents_connections_alone(
         found: int = (await response.json())["connection"]
         return found
 
-    mine = drive(serial())
-    assert in_a_child(lambda: drive(serial()) != mine)
-    assert drive(serial()) == mine
-    drive(pool.close())
+    mine = run_sync(serial())
+    assert in_a_child(lambda: run_sync(serial()) != mine)
+    assert run_sync(serial()) == mine
+    run_sync(pool.close())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
@@ -491,7 +491,7 @@ def test_a_forked_child_frees_no_tls_object_of_its_parent(nginx: Nginx, authorit
         await (await pool.send(AsyncRequest("GET", nginx.tls + "/echo"))).read()
 
     assert pool is not None
-    drive(ask(pool))
+    run_sync(ask(pool))
     engine: Any = pool.keepalive_connections[0].engine
     tls = weakref.ref(engine.stream._state._object)
     del engine
@@ -503,7 +503,7 @@ def test_a_forked_child_frees_no_tls_object_of_its_parent(nginx: Nginx, authorit
         return tls() is not None
 
     assert in_a_child(forget)
-    drive(kept[0].close())
+    run_sync(kept[0].close())
 
 
 # One connection by itself.
@@ -579,14 +579,14 @@ def test_answers_belong_to_their_requests_in_random_company(raw_server: StartRaw
 
     def work(number: int) -> None:
         for turn in range(40):
-            drive(one(f"{number}-{turn}", turn % 5))
+            run_sync(one(f"{number}-{turn}", turn % 5))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    drive(pool.close())
+    run_sync(pool.close())
     assert wrong == []
 
 

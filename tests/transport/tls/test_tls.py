@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from http3_models import ConnectionInfo
-from http3_models.engine import drive
+from http3_models.engine import run_sync
 from http3_transport import BlockingBackend
 from http3_transport._interfaces import OperationTimeout, Stream
 from http3_transport._tls import TLSStream, make_state, start_tls
@@ -142,7 +142,7 @@ def test_a_dripping_server_times_out() -> None:
     server = MemoryPeer(server_context(), step=1)
     moments = iter(range(1000))
     with pytest.raises(OperationTimeout):
-        drive(start_tls(server, client_context(), "localhost", 50.0, now=lambda: next(moments)))
+        run_sync(start_tls(server, client_context(), "localhost", 50.0, now=lambda: next(moments)))
     assert server.is_closed
 
 
@@ -252,7 +252,7 @@ def memory_pair(
     server: ssl.SSLContext | None = None, client: ssl.SSLContext | None = None, step: int = 65536
 ) -> tuple[TLSStream, MemoryPeer]:
     peer = MemoryPeer(server or server_context(), step)
-    return drive(start_tls(peer, client or client_context(), "localhost", None)), peer
+    return run_sync(start_tls(peer, client or client_context(), "localhost", None)), peer
 
 
 def limited(version: ssl.TLSVersion) -> ssl.SSLContext:
@@ -266,12 +266,12 @@ def limited(version: ssl.TLSVersion) -> ssl.SSLContext:
 def test_ciphertext_in_any_pieces(step: int, version: ssl.TLSVersion) -> None:
     stream, peer = memory_pair(limited(version), step=step)
     data = pattern(40_000)
-    drive(stream.write(data, None))
+    run_sync(stream.write(data, None))
     assert peer.received == data
-    assert drive(read_exactly(stream, 100)) == data[:100]
-    assert drive(read_exactly(stream, 39_900)) == data[100:]
+    assert run_sync(read_exactly(stream, 100)) == data[:100]
+    assert run_sync(read_exactly(stream, 39_900)) == data[100:]
     with pytest.raises(OperationTimeout):
-        drive(stream.read(1, 1.0))
+        run_sync(stream.read(1, 1.0))
 
 
 def state_pair(version: ssl.TLSVersion, client: ssl.SSLContext | None = None) -> tuple[TLSState, MemoryPeer]:
@@ -325,7 +325,7 @@ class GreetingPeer(MemoryPeer):
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_what_comes_with_the_end_of_the_handshake(version: ssl.TLSVersion) -> None:
     peer = GreetingPeer(limited(version))
-    stream = drive(start_tls(peer, client_context(), "localhost", None))
+    stream = run_sync(start_tls(peer, client_context(), "localhost", None))
     assert bool(peer.outgoing.pending) is (version is ssl.TLSVersion.TLSv1_3)
     assert stream.read_nowait(100) == b"hello"
     assert stream.read_nowait(100) is None
@@ -338,16 +338,16 @@ def test_what_is_left_over_is_seen_before_reuse() -> None:
     peer.server.write(b"cut")
     records = peer.outgoing.read()
     peer.outgoing.write(records[:-1])
-    assert drive(stream.read(3, None)) == b"who"
+    assert run_sync(stream.read(3, None)) == b"who"
     assert stream.read_nowait(1) == b"l"  # of the same record
-    assert drive(stream.read(100, None)) == b"e"
+    assert run_sync(stream.read(100, None)) == b"e"
     assert stream.read_nowait(1) is None  # no record yet
     peer.outgoing.write(records[-1:])
     assert stream.read_nowait(1) == b"c"
     peer.server.write(b"one")
     peer.server.write(b"two")
-    assert drive(stream.read(100, None)) == b"ut"
-    assert drive(stream.read(100, None)) == b"one"
+    assert run_sync(stream.read(100, None)) == b"ut"
+    assert run_sync(stream.read(100, None)) == b"one"
     assert not peer.outgoing.pending
     assert stream.read_nowait(100) == b"two"  # a record that came with the one before
     assert stream.read_nowait(1) is None
@@ -384,9 +384,9 @@ def test_tickets_stop_no_upload(step: int) -> None:
     stream, peer = memory_pair(step=step)
     assert peer.outgoing.pending
     # The echo of the first piece is what stops it, not the tickets.
-    assert drive(stream.write_until_readable(bytes(200_000), None)) == 65536
-    assert drive(stream.write_until_readable(b"more", None)) == 0
-    assert drive(read_exactly_fast(stream, 65536)) == bytes(65536)
+    assert run_sync(stream.write_until_readable(bytes(200_000), None)) == 65536
+    assert run_sync(stream.write_until_readable(b"more", None)) == 0
+    assert run_sync(read_exactly_fast(stream, 65536)) == bytes(65536)
 
 
 async def read_exactly_fast(stream: Stream, size: int) -> bytes:
@@ -395,7 +395,7 @@ async def read_exactly_fast(stream: Stream, size: int) -> bytes:
 
 def test_what_an_early_answer_left_unsent_goes_first() -> None:
     stream, peer = memory_pair()
-    drive(stream.write(b"x", None))
+    run_sync(stream.write(b"x", None))
     peer.room = 0
 
     async def stall(data: bytes | memoryview, timeout: float | None) -> int:
@@ -405,11 +405,11 @@ def test_what_an_early_answer_left_unsent_goes_first() -> None:
     assert stream.read_nowait(1) == b"x"
     peer.write_until_readable = stall  # type: ignore[method-assign]
     peer.server.write(b"413")
-    assert drive(stream.write_until_readable(b"body", None)) in (0, 4)
+    assert run_sync(stream.write_until_readable(b"body", None)) in (0, 4)
     assert stream.read_nowait(10) == b"413"
-    assert drive(stream.write_until_readable(b"", None)) == 0
+    assert run_sync(stream.write_until_readable(b"", None)) == 0
     peer.room = 1 << 20
-    drive(stream.write(b"!", None))
+    run_sync(stream.write(b"!", None))
     assert peer.received in (b"x!", b"xbody!")
 
 
@@ -418,13 +418,13 @@ def test_the_end_after_close_notify() -> None:
     peer.server.write(b"last")
     with pytest.raises(ssl.SSLWantReadError):
         peer.server.unwrap()
-    assert drive(stream.read(100, None)) == b"last"
+    assert run_sync(stream.read(100, None)) == b"last"
     assert stream.read_nowait(100) == b""
-    assert drive(stream.read(100, None)) == b""
+    assert run_sync(stream.read(100, None)) == b""
     assert not stream.is_truncated
     assert "at its end" in repr(stream)
     peer.is_cut = True
-    assert drive(stream.read(100, None)) == b""
+    assert run_sync(stream.read(100, None)) == b""
     assert not stream.is_truncated
     stream.close()
 
@@ -437,7 +437,7 @@ def test_the_end_without_close_notify(ignored: bool) -> None:
     stream, peer = memory_pair(client=client)
     peer.server.write(b"half")
     peer.is_cut = True
-    assert drive(read_to_end(stream, 100)) == b"half"
+    assert run_sync(read_to_end(stream, 100)) == b"half"
     assert stream.is_truncated
     assert stream.read_nowait(10) == b""
     assert "truncated" in repr(stream)
@@ -450,7 +450,7 @@ def test_a_cut_record_is_no_data() -> None:
     record = peer.outgoing.read()
     peer.outgoing.write(record[:-1])
     peer.is_cut = True
-    assert drive(stream.read(2000, None)) == b""
+    assert run_sync(stream.read(2000, None)) == b""
     assert stream.is_truncated
 
 
@@ -459,10 +459,10 @@ def test_several_records_are_one_read() -> None:
     stream.read_nowait(1)
     data = pattern(100_000)
     peer.server.write(data)
-    first = drive(stream.read(65536, None))
+    first = run_sync(stream.read(65536, None))
     assert len(first) > 2 * 16384
-    assert drive(stream.read(16384, None)) == data[len(first) : len(first) + 16384]
-    assert drive(read_exactly(stream, 100_000 - len(first) - 16384)) == data[len(first) + 16384 :]
+    assert run_sync(stream.read(16384, None)) == data[len(first) : len(first) + 16384]
+    assert run_sync(read_exactly(stream, 100_000 - len(first) - 16384)) == data[len(first) + 16384 :]
 
 
 def test_records_before_a_forged_one_are_read_first() -> None:
@@ -474,10 +474,10 @@ def test_records_before_a_forged_one_are_read_first() -> None:
     forged = bytearray(peer.outgoing.read())
     forged[-1] ^= 1
     peer.outgoing.write(genuine + forged)
-    assert drive(stream.read(65536, None)) == bytes(2 * 16384)
+    assert run_sync(stream.read(65536, None)) == bytes(2 * 16384)
     for _ in range(2):
         with pytest.raises(ssl.SSLError, match="(?i)mac"):
-            drive(stream.read(65536, None))
+            run_sync(stream.read(65536, None))
     assert peer.error is not None
 
 
@@ -488,8 +488,8 @@ def test_records_before_a_close_notify_are_read_first() -> None:
     with pytest.raises(ssl.SSLWantReadError):
         peer.server.unwrap()
     peer.outgoing.write(peer.outgoing.read() + bytes(20_000))  # what comes behind it is nobody's
-    assert drive(stream.read(65536, None)) == bytes(16384)
-    assert drive(stream.read(65536, None)) == b""
+    assert run_sync(stream.read(65536, None)) == bytes(16384)
+    assert run_sync(stream.read(65536, None)) == b""
     assert not stream.is_truncated
 
 
@@ -501,20 +501,20 @@ def test_a_forged_record_is_an_error_and_the_peer_is_told() -> None:
     record[-1] ^= 1
     peer.outgoing.write(record)
     with pytest.raises(ssl.SSLError):
-        drive(stream.read(100, None))
+        run_sync(stream.read(100, None))
     assert peer.error is not None
     assert "BAD_RECORD_MAC" in str(peer.error.reason)
 
 
 def test_close_sends_close_notify() -> None:
     stream, peer = memory_pair()
-    drive(stream.write(b"bye", None))
+    run_sync(stream.write(b"bye", None))
     stream.close()
     stream.close()
     assert peer.is_closed
     assert peer.received == b"bye"
     assert peer.server.read(100) == b""
-    for operation in (lambda: drive(stream.read(1, 1)), lambda: drive(stream.write(b"x", 1))):
+    for operation in (lambda: run_sync(stream.read(1, 1)), lambda: run_sync(stream.write(b"x", 1))):
         with pytest.raises(ConnectionAbortedError):
             operation()
 
@@ -538,10 +538,10 @@ def test_an_interrupted_write_breaks_the_connection() -> None:
     stream, peer = memory_pair()
     peer.room = 10
     with pytest.raises(OperationTimeout):
-        drive(stream.write(b"half of it", 1.0))
+        run_sync(stream.write(b"half of it", 1.0))
     peer.room = 1 << 20
     with pytest.raises(OSError, match="interrupted"):
-        drive(stream.write(b"x", 1.0))
+        run_sync(stream.write(b"x", 1.0))
     with pytest.raises(OSError, match="interrupted"):
         stream.write_nowait(b"x")
     stream.close()  # without a close_notify in the middle of a record
@@ -556,7 +556,7 @@ def test_write_nowait_keeps_the_rest() -> None:
     assert peer.received == b""
     peer.room = 1 << 20
     assert stream.write_nowait(b"second") == 6
-    drive(stream.write(b"third", None))
+    run_sync(stream.write(b"third", None))
     assert peer.received == b"firstsecondthird"
 
 
@@ -570,7 +570,7 @@ def test_large_writes_are_encrypted_bit_by_bit() -> None:
         await original(data, timeout)
 
     peer.write = write  # type: ignore[method-assign]
-    drive(stream.write(bytes(1 << 20), None))
+    run_sync(stream.write(bytes(1 << 20), None))
     assert len(sizes) == 16
     assert max(sizes) < 80_000
     assert peer.received == bytes(1 << 20)
@@ -592,13 +592,13 @@ def test_a_certificate_asked_for_later_is_sent_by_the_reader() -> None:
     with pytest.raises(ssl.SSLWantReadError):
         peer.server.read(1)
     with pytest.raises(OperationTimeout):
-        drive(stream.read(10, 1.0))
+        run_sync(stream.read(10, 1.0))
     peer.work()
     certificate = peer.server.getpeercert()
     assert certificate is not None
     assert "client.test" in str(certificate["subjectAltName"])
-    drive(stream.write(b"go on", None))
-    assert drive(read_exactly(stream, 5)) == b"go on"
+    run_sync(stream.write(b"go on", None))
+    assert run_sync(read_exactly(stream, 5)) == b"go on"
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl program")
@@ -630,16 +630,16 @@ def test_openssl_changes_keys(tmp_path: Path, version: str, command: bytes) -> N
         try:
             while b"ACCEPT" not in process.stdout.readline():
                 pass
-            stream = drive(connect_tls(port))
+            stream = run_sync(connect_tls(port))
             assert stream.read_nowait(10) is None
             process.stdin.write(command + b"\n")
             process.stdin.flush()
             with pytest.raises(OperationTimeout):
-                drive(stream.read(10, 0.5))
+                run_sync(stream.read(10, 0.5))
             process.stdin.write(b"hello\n")
             process.stdin.flush()
-            assert drive(read_exactly(stream, 6)) == b"hello\n"
-            drive(stream.write(b"and back\n", LIMIT))
+            assert run_sync(read_exactly(stream, 6)) == b"hello\n"
+            run_sync(stream.write(b"and back\n", LIMIT))
             while b"and back" not in process.stdout.readline():
                 pass
             stream.close()
@@ -656,15 +656,15 @@ def test_writing_after_the_state_is_over() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_says_no_farewell() -> None:
-    stream, peer = drive(pair())
+    stream, peer = run_sync(pair())
     child = os.fork()
     if child == 0:
         stream.close()
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     peer.send(b"still")
-    assert drive(read_exactly(stream, 5)) == b"still"
-    drive(stream.write(b"here", LIMIT))
+    assert run_sync(read_exactly(stream, 5)) == b"still"
+    run_sync(stream.write(b"here", LIMIT))
     assert peer.receive_exactly(4) == b"here"
     stream.abort()
     peer.close()
@@ -688,13 +688,13 @@ def test_one_thread_reads_while_another_writes_tls() -> None:
             assert tls.recv(1) == b""
 
     with tcp_server(work) as port:
-        stream = drive(connect_tls(port))
-        writer = threading.Thread(target=lambda: drive(stream.write(data, LIMIT)))
+        stream = run_sync(connect_tls(port))
+        writer = threading.Thread(target=lambda: run_sync(stream.write(data, LIMIT)))
         writer.start()
         parts = []
         left = len(data)
         while left:
-            part = drive(stream.read(65536, LIMIT))
+            part = run_sync(stream.read(65536, LIMIT))
             assert part
             parts.append(part)
             left -= len(part)

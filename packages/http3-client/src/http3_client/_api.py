@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
-from http3_models.engine import guarding_arguments
+from http3_models.engine import hide_arguments
 
 from ._client import Client
 from ._options import RequestOptions, spelled_out
@@ -89,21 +89,21 @@ def _step(client: Client, send_next: Callable[[], Response]) -> Response:
         return _kept_going(client, send_next())
 
 
-@guarding_arguments
+@hide_arguments
 @spelled_out(request)
 def get(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a GET request; the options are those of `request`."""
     return request("GET", url, **options)
 
 
-@guarding_arguments
+@hide_arguments
 @spelled_out(request)
 def options(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send an OPTIONS request; the options are those of `request`."""
     return request("OPTIONS", url, **options)
 
 
-@guarding_arguments
+@hide_arguments
 @spelled_out(request, allow_redirects=False)
 def head(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a HEAD request; as `request`, but redirects are followed only if asked for."""
@@ -111,28 +111,28 @@ def head(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     return request("HEAD", url, **options)
 
 
-@guarding_arguments
+@hide_arguments
 @spelled_out(request)
 def post(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a POST request; the options are those of `request`."""
     return request("POST", url, **options)
 
 
-@guarding_arguments
+@hide_arguments
 @spelled_out(request)
 def put(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a PUT request; the options are those of `request`."""
     return request("PUT", url, **options)
 
 
-@guarding_arguments
+@hide_arguments
 @spelled_out(request)
 def patch(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a PATCH request; the options are those of `request`."""
     return request("PATCH", url, **options)
 
 
-@guarding_arguments
+@hide_arguments
 @spelled_out(request)
 def delete(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a DELETE request; the options are those of `request`."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from http3_models.engine import brief, cut
+from http3_models.engine import short_repr, short_text
 
 Kind = Literal["asgi", "wsgi"]
 
@@ -30,7 +30,7 @@ def app_kind(app: Callable[..., Any]) -> Kind:
         signature = inspect.signature(app)
         awaited = _is_awaited(app)
     except Exception as exc:  # an object may answer questions about itself with anything
-        raise TypeError(f"app={brief(app)} doesn't show how it is called: {_HINT}") from exc
+        raise TypeError(f"app={short_repr(app)} doesn't show how it is called: {_HINT}") from exc
     two, three = _takes(signature, 2), _takes(signature, 3)
     if two and three and _needs(signature) == 2:
         three = False  # a third argument with a default is the application's own affair
@@ -40,8 +40,10 @@ def app_kind(app: Callable[..., Any]) -> Kind:
         return "wsgi"
     if isinstance(app, type):
         raise _is_only_a_class(app)
-    shown = brief(signature).removeprefix("<Signature ").removesuffix(">")
-    raise TypeError(f"app={brief(app)} can't be told to be WSGI or ASGI by its signature {shown}: {_HINT}")
+    shown = short_repr(signature).removeprefix("<Signature ").removesuffix(">")
+    raise TypeError(
+        f"app={short_repr(app)} can't be told to be WSGI or ASGI by its signature {shown}: {_HINT}"
+    )
 
 
 def _makes_applications(app: type) -> bool:
@@ -52,7 +54,7 @@ def _makes_applications(app: type) -> bool:
 
 
 def _is_only_a_class(app: type) -> TypeError:
-    name = cut(app.__name__)
+    name = short_text(app.__name__)
     return TypeError(
         f"app={name} is a class; pass an instance of it, app={name}(...). Where a call of the class itself "
         f"answers a request, {_HINT}"

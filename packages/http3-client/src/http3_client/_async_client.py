@@ -15,7 +15,7 @@ from http3_models import (
     AsyncRequest,
     AsyncResponse,
 )
-from http3_models.engine import guarding_arguments, redacted
+from http3_models.engine import hide_arguments, redacted
 
 from ._call import Call, Views, by_hand
 from ._construction import make_engine
@@ -88,7 +88,7 @@ class AsyncClient(HasSettings):
 
     __slots__ = ("__weakref__", "_engine")
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(
         self,
         auth: AuthTypes | None = None,

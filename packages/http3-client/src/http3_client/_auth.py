@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from http3_models.engine import cut, forget_text, guarding_arguments
+from http3_models.engine import forget_text, hide_arguments, short_text
 
 if TYPE_CHECKING:
     from http3_models import AsyncRequest, AsyncResponse, Request, Response
@@ -59,7 +59,7 @@ class BasicAuth(Auth):
     Raises ValueError for a colon in the user name, which the scheme can't express.
     """
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
         self._header = basic_credentials(username, password)
 
@@ -78,7 +78,7 @@ class BearerAuth(Auth):
     Raises ValueError for a token with characters that a header can't carry.
     """
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(self, token: str) -> None:
         if not isinstance(token, str):
             raise TypeError(f"token must be a str, not {type(token).__name__}")
@@ -110,7 +110,7 @@ class AuthBase(Auth):
 class HTTPBasicAuth(AuthBase):
     """`BasicAuth` under its name of 0.6.7, and callable."""
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
         self._header = basic_credentials(username, password)
 
@@ -181,7 +181,7 @@ def as_auth(auth: object) -> Auth | None:
         return auth
     if callable(getattr(auth, "auth_flow", None)):
         if isinstance(auth, type):
-            shown = cut(auth.__name__)
+            shown = short_text(auth.__name__)
             raise TypeError(f"auth must be an instance, not the class {shown}; pass {shown}(...)")
         return FlowAuth(cast("AuthFlow", auth))
     if isinstance(auth, tuple):

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from http3_models import URL, InvalidURL
-from http3_models.engine import parsed, shown
+from http3_models.engine import parse_url, redacted_text
 
 if TYPE_CHECKING:
     from http3_models import URLTypes
@@ -47,21 +47,25 @@ def _kept(text: str, base: str | None) -> URL:
 
 def _located(text: str, base: URL | None) -> URL:
     if _SCHEME.match(text):
-        return parsed(text)
+        return parse_url(text)
     if base is None:
-        raise InvalidURL(f"The URL {shown(text)} has no scheme, and the client has no base_url to join it to")
+        raise InvalidURL(
+            f"The URL {redacted_text(text)} has no scheme, and the client has no base_url to join it to"
+        )
     return _joined(text, base)
 
 
 def _joined(text: str, base: URL) -> URL:
     if text.startswith("//"):
-        raise InvalidURL(f"The URL {shown(text)} names another host; write its scheme, or one slash only")
+        raise InvalidURL(
+            f"The URL {redacted_text(text)} names another host; write its scheme, or one slash only"
+        )
     match = _PARTS.fullmatch(text)
     assert match is not None  # the pattern matches every text
     path, query, fragment = match.groups(default="")
     if path:
         path = f"{base.path.rstrip('/')}/{path.removeprefix('/')}"
-    return parsed(_text(base, path or base.path, [base.query, query], fragment))
+    return parse_url(_text(base, path or base.path, [base.query, query], fragment))
 
 
 def _text(base: URL, path: str, queries: list[str], fragment: str) -> str:

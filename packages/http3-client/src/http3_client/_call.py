@@ -36,16 +36,16 @@ from http3_models.engine import (
     RequestDefaults,
     RequestState,
     ResponseState,
-    abandon,
-    brief,
-    check_state,
+    check_request,
+    checkpoint,
     close,
+    close_unawaited,
     cookie_header,
     forget_locals,
-    give_turn,
     join_cookie_headers,
     read_all,
     redacted,
+    short_repr,
     take_ended,
 )
 
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from http3_models import URL, Headers
-    from http3_models.engine import Pause, Run
+    from http3_models.engine import Pause, SyncRunner
 
     from ._auth import AnyRequest, AnyResponse, Auth, Flow
     from ._dispatching import Dispatching
@@ -88,13 +88,13 @@ class Views:
         request: Callable[[RequestState], AnyRequest],
         response: Callable[[ResponseState], AnyResponse],
         *,
-        run: Run | None = None,
+        run: SyncRunner | None = None,
     ) -> None:
         self.request = request
         self.response = response
         self.run = _refuse if run is None else run
         self.asynchronous = run is None
-        self.pause: Pause | None = give_turn if run is None else None
+        self.pause: Pause | None = checkpoint if run is None else None
 
 
 class Call:
@@ -120,7 +120,7 @@ class Call:
         checked: bool,
     ) -> None:
         self.sent = request
-        self._checked = request if checked else None  # a request that is as `build_state` made it
+        self._checked = request if checked else None  # a request that is as `build_request` made it
         self._auth = auth
         self._settings = settings
         self._dispatching = dispatching
@@ -229,7 +229,7 @@ class Call:
             request = without_continue(request)
         self.sent = request
         if request is not self._checked:
-            check_state(request)
+            check_request(request)
         deadline = request.deadline
         if deadline is not None:
             deadline.check(request, Delivery.NOT_SENT)
@@ -278,9 +278,9 @@ class Call:
         result = hook(view)
         if hasattr(result, "__await__"):
             if not self._views.asynchronous:
-                abandon(result)
+                close_unawaited(result)
                 raise TypeError(
-                    f"hooks of Client can't be async, and {brief(hook)} is; AsyncClient takes both"
+                    f"hooks of Client can't be async, and {short_repr(hook)} is; AsyncClient takes both"
                 )
             await result
 
@@ -426,16 +426,16 @@ async def _load(request: RequestState) -> None:
 def _flow_of(auth: Auth, request: AnyRequest) -> Flow:
     flow = auth.auth_flow(request)
     if not hasattr(flow, "send"):
-        abandon(flow)
-        raise TypeError(f"auth_flow of {brief(auth)} must be a generator, not {type(flow).__name__}")
+        close_unawaited(flow)
+        raise TypeError(f"auth_flow of {short_repr(auth)} must be a generator, not {type(flow).__name__}")
     return flow
 
 
 def _yielded(auth: Auth, request: object) -> RequestState:
     if isinstance(request, Request | AsyncRequest):
         return request._state
-    abandon(request)
-    raise TypeError(f"{brief(auth)} must return a request, not {type(request).__name__}")
+    close_unawaited(request)
+    raise TypeError(f"{short_repr(auth)} must return a request, not {type(request).__name__}")
 
 
 def _changed(before: Headers, after: Headers) -> set[str]:

@@ -16,7 +16,7 @@ from http3_models import (
     Request,
     Response,
 )
-from http3_models.engine import drive, guarding_arguments, redacted
+from http3_models.engine import hide_arguments, redacted, run_sync
 
 from ._call import Call, Views, by_hand
 from ._construction import make_engine
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         URLTypes,
         VerifyTypes,
     )
-    from http3_models.engine import ResponseState, Run
+    from http3_models.engine import ResponseState, SyncRunner
 
     from ._runners import Runner
     from ._settings import Encoding, Hook
@@ -93,7 +93,7 @@ class Client(HasSettings):
 
     __slots__ = ("__weakref__", "_engine", "_run")
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(
         self,
         auth: AuthTypes | None = None,
@@ -369,10 +369,10 @@ class Client(HasSettings):
         return self._shown(following, call, stream, False)
 
 
-def _run_of(runner: Runner | None) -> Run:
+def _run_of(runner: Runner | None) -> SyncRunner:
     """How to drive the engine: by default nothing in it suspends, see `_dispatching.Bridged`."""
     if runner is None:
-        return drive
+        return run_sync
     check_instance("runner", runner, "run")
     if not callable(getattr(runner, "run", None)):
         raise TypeError(f"runner must have a method run(coroutine), and {type(runner).__name__} has none")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from http3_models import LocalProtocolError
-from http3_models.engine import guarding_arguments
+from http3_models.engine import hide_arguments
 
 from ._auth import Auth, _utf8
 from ._challenges import parse_challenges, parse_parameters
@@ -84,7 +84,7 @@ class DigestAuth(Auth):
 
     __module__ = "http3_client"
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
         self._username = _utf8("username", username)
         self._password = _utf8("password", password)

@@ -31,7 +31,7 @@ from http3_models import (
     TimeoutConfig,
     TotalTimeout,
 )
-from http3_models.engine import abandon, close, reissued, settle, shortened
+from http3_models.engine import close, close_unawaited, maybe_await, reissued, shortened
 
 from ._bodies import BlockingBody, CancelledBody, hold_to, is_streaming
 from ._cancelling import until_deadline
@@ -172,7 +172,7 @@ class AsyncSend:
             return
         self.is_closed = True
         try:
-            await settle(_closing_of(self._owner)())
+            await maybe_await(_closing_of(self._owner)())
         except BaseException as exc:
             self.is_closed = isinstance(exc, Exception)
             raise
@@ -405,7 +405,7 @@ def _record(
     ``started``: when the dispatcher was asked. What phases took before that is not of this exchange.
     """
     if not isinstance(response, Response | AsyncResponse):
-        abandon(response)
+        close_unawaited(response)
         raise TypeError(
             f"dispatch.send() must return a Response or an AsyncResponse, not {type(response).__name__}"
         )

@@ -14,11 +14,11 @@ from http3_models import URL, ClientClosed, InvalidURL, RequestError, SSLConfig
 from http3_models.engine import (
     Deadline,
     RequestDefaults,
-    build_state,
+    build_request,
     cookie_header,
     forget_locals,
+    maybe_await,
     redacted,
-    settle,
 )
 
 from ._auth import BasicAuth, as_auth
@@ -121,7 +121,7 @@ class Engine:
             defaults = self._defaults
             if not defaults.are_still(settings.headers):
                 self._defaults = defaults = RequestDefaults(settings.headers, settings.removed)
-            return build_state(
+            return build_request(
                 method,
                 target,
                 params=params,
@@ -231,7 +231,7 @@ class Engine:
         if dispatching is None:
             return
         try:
-            await settle(dispatching.close())  # a `Dispatcher` of ours closes at once
+            await maybe_await(dispatching.close())  # a `Dispatcher` of ours closes at once
         except BaseException:
             # An adapter knows whether the user's dispatcher has failed to close, or was never asked to.
             self.is_closed = getattr(dispatching, "is_closed", False)

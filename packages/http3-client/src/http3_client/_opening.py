@@ -14,7 +14,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from http3_models import EgressPolicy, PoolLimits, SSLConfig
-from http3_models.engine import brief, cut
+from http3_models.engine import short_repr, short_text
 
 from ._apps import app_kind
 from ._dispatching import Bridged, Dispatching, adapted
@@ -142,7 +142,7 @@ def _open_pool(pool: PoolOptions, *, asynchronous: bool, has_runner: bool) -> Di
 def check_instance(name: str, value: object, method: str) -> None:
     """Raises TypeError for a class in place of an instance of it: its method would miss its ``self``."""
     if isinstance(value, type) and isinstance(_in_class(value, method), FunctionType):
-        shown = cut(value.__name__)
+        shown = short_text(value.__name__)
         raise TypeError(f"{name} must be an instance, not the class {shown}; pass {shown}(...)")
 
 
@@ -156,5 +156,7 @@ def _checked_versions(versions: object) -> tuple[str, ...]:
         raise TypeError(f"http_versions must be a tuple of str, not {type(versions).__name__}")
     unknown = [version for version in versions if version not in HTTP_VERSIONS]
     if unknown or not versions:
-        raise ValueError(f"http_versions must hold 'HTTP/1.1' or 'HTTP/2' or both, not {brief(versions)}")
+        raise ValueError(
+            f"http_versions must hold 'HTTP/1.1' or 'HTTP/2' or both, not {short_repr(versions)}"
+        )
     return tuple(versions)

@@ -27,11 +27,11 @@ from http3_models.engine import (
     SECRET_HEADERS,
     RequestState,
     UnsupportedRedirect,
-    brief,
-    cut,
     is_redirect,
     redacted,
-    shown,
+    redacted_text,
+    short_repr,
+    short_text,
 )
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Chain:
         self._count += 1
         if self._count > self._limit:
             raise TooManyRedirects(
-                f"More than {self._limit} redirects (max_redirects), at {cut(redacted(request.url))}"
+                f"More than {self._limit} redirects (max_redirects), at {short_text(redacted(request.url))}"
             )
 
     def remember(self, sent: RequestState) -> None:
@@ -82,8 +82,8 @@ class Chain:
         """Raises RedirectLoop if the same was sent already: it would be answered the same way."""
         if _identity(request) in self._seen:
             raise RedirectLoop(
-                f"Redirect loop: {request.method} {cut(redacted(request.url))} was already sent in this "
-                "chain, with the same cookies"
+                f"Redirect loop: {request.method} {short_text(redacted(request.url))} was already sent in "
+                "this chain, with the same cookies"
             )
 
 
@@ -154,21 +154,22 @@ def check_scheme(url: URL) -> None:
 
 
 def _only_http(url: URL) -> str:
-    return f"The scheme of {cut(redacted(url))} is {brief(url.scheme)}; only http and https are supported"
+    scheme = short_repr(url.scheme)
+    return f"The scheme of {short_text(redacted(url))} is {scheme}; only http and https are supported"
 
 
 def tell_where(error: RedirectError, sent: RequestState, response: ResponseState) -> None:
     """Have an error say which hop it was and what Location was given; credentials are left out."""
-    hop = f"{sent.method} {cut(redacted(sent.url))} was answered {response.status_code}"
+    hop = f"{sent.method} {short_text(redacted(sent.url))} was answered {response.status_code}"
     locations = " and ".join([_shown(_decoded(value)) for value in _locations(response)[:2]])
     error.args = (f"{hop} with Location {locations}: {error}",)
 
 
 def _shown(location: str) -> str:
     try:
-        return brief(redacted(URL(location, allow_relative=True)))
+        return short_repr(redacted(URL(location, allow_relative=True)))
     except InvalidURL:
-        return shown(location)
+        return redacted_text(location)
 
 
 def _locations(response: ResponseState) -> list[bytes]:
@@ -214,7 +215,7 @@ def _next_headers(
 def _again(body: RequestBody, url: URL) -> RequestBody:
     if not body.can_send_again:
         raise RedirectBodyUnavailable(
-            f"The redirect to {cut(redacted(url))} asks for the request's body again, and it comes only "
-            "once; send bytes or a seekable file"
+            f"The redirect to {short_text(redacted(url))} asks for the request's body again, and it comes "
+            "only once; send bytes or a seekable file"
         )
     return body

@@ -2,7 +2,7 @@
 
 Three worlds, one question: does anything suspend?
 
-- Nothing does (our pool over blocking sockets, sync dispatchers, WSGI apps): `drive` of http3_models. One
+- Nothing does (our pool over blocking sockets, sync dispatchers, WSGI apps): `run_sync` of http3_models. One
   ``send(None)`` runs a coroutine to its end; there is no loop and no thread, so it works anywhere,
   also inside a running event loop.
 - Something does (ASGI apps, async dispatchers, foreign backends): `LoopRunner`, a private asyncio loop

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
 
 from http3_models import DEFAULT_LIMITS, URL, Cookies, Headers, InvalidURL, Limits, QueryParams, TimeoutConfig
-from http3_models.engine import brief, guarding_arguments, split_headers, usable_encoding
+from http3_models.engine import find_text_encoding, hide_arguments, short_repr, split_headers
 
 from ._auth import as_auth
 from ._redirects import DEFAULT_SECRET_HEADERS, check_scheme
@@ -79,7 +79,7 @@ class Setting(Generic[Got, Given]):
         value: Got = getattr(client._engine.settings, self._name)
         return value
 
-    @guarding_arguments
+    @hide_arguments
     def __set__(self, client: Any, value: Given) -> None:
         setattr(client._engine.settings, self._name, self._convert(value))
 
@@ -111,8 +111,10 @@ def as_encoding(encoding: object) -> Encoding:
     if encoding is None or callable(encoding):
         return encoding
     if isinstance(encoding, str):
-        if encoding != "auto" and usable_encoding(encoding) is None:
-            raise ValueError(f"default_encoding must name an encoding of text, and {brief(encoding)} is none")
+        if encoding != "auto" and find_text_encoding(encoding) is None:
+            raise ValueError(
+                f"default_encoding must name an encoding of text, and {short_repr(encoding)} is none"
+            )
         return encoding
     raise TypeError(f"default_encoding must be a str, a callable or None, not {type(encoding).__name__}")
 
@@ -125,7 +127,7 @@ def as_hooks(hooks: object) -> Hooks:
         raise TypeError(f"hooks must be a dict of lists, not {type(hooks).__name__}")
     unknown = [name for name in hooks if name not in HOOKED]
     if unknown:
-        raise ValueError(f"hooks has {brief(unknown[0])}; there are 'request' and 'response'")
+        raise ValueError(f"hooks has {short_repr(unknown[0])}; there are 'request' and 'response'")
     return {name: _hook_list(name, hooks.get(name, ())) for name in HOOKED}
 
 
@@ -144,7 +146,7 @@ def as_max_redirects(number: object) -> int:
     if not isinstance(number, int) or isinstance(number, bool):
         raise TypeError(f"max_redirects must be an int, not {type(number).__name__}")
     if number < 0:
-        raise ValueError(f"max_redirects must not be negative, and is {brief(number)}")
+        raise ValueError(f"max_redirects must not be negative, and is {short_repr(number)}")
     return number
 
 
@@ -183,7 +185,7 @@ class HeadersSetting(Setting[Headers, "HeaderTypes | None"]):
     def __init__(self, doc: str) -> None:
         super().__init__(lambda headers: split_headers(headers)[0], doc)
 
-    @guarding_arguments
+    @hide_arguments
     def __set__(self, client: Any, value: HeaderTypes | None) -> None:
         client._engine.settings.set_headers(value)
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from http3_models.engine import drive
+from http3_models.engine import run_sync
 
 if TYPE_CHECKING:
     from http3_models import Headers
@@ -233,12 +233,12 @@ class ThreadedBody:
 
     async def read_chunk(self) -> bytes:
         body = self._body
-        chunk: bytes = await in_thread(lambda: drive(body.read_chunk()), lambda _: None)
+        chunk: bytes = await in_thread(lambda: run_sync(body.read_chunk()), lambda _: None)
         return chunk
 
     async def close(self) -> None:
         body = self._body
-        await in_thread(lambda: drive(body.close()), lambda _: None)
+        await in_thread(lambda: run_sync(body.close()), lambda _: None)
 
     def abort(self) -> None:
         self._body.abort()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from ._brief import brief
+from ._brief import short_repr
 from ._exceptions import LocalProtocolError
 from ._text import split_unquoted
 
@@ -29,7 +29,7 @@ def settle_boundary(given_type: str | None) -> tuple[str, str]:
     assert given_type is not None
     if not _BOUNDARY.fullmatch(given):
         raise LocalProtocolError(
-            f"The boundary in the Content-Type header, {brief(given)}, is not 1 to 70 letters, digits, "
+            f"The boundary in the Content-Type header, {short_repr(given)}, is not 1 to 70 letters, digits, "
             "'()+_,-./:=? and blanks, of which none is the last (RFC 2046 section 5.1.1)"
         )
     return given, given_type
@@ -59,5 +59,6 @@ def check_content(content: bytes, boundary: str) -> None:
     delimiter = b"--" + boundary.encode()
     if content.startswith(delimiter) or b"\r\n" + delimiter in content:
         raise LocalProtocolError(
-            f"The boundary in the Content-Type header, {brief(boundary)}, stands in a part's content as well"
+            f"The boundary in the Content-Type header, {short_repr(boundary)}, stands in a part's content "
+            "as well"
         )

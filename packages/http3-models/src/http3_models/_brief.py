@@ -6,17 +6,17 @@ _MOST = 80
 """Characters shown of a value; what is wrong with it is mostly at its beginning."""
 
 
-def brief(value: object) -> str:
+def short_repr(value: object) -> str:
     """``repr(value)``, cut; the name of its type where it has no repr, or one that raises."""
     if isinstance(value, str | bytes):
         value = value[: _MOST + 1]  # its repr, which is longer, will be cut
     try:
-        return cut(repr(value))
+        return short_text(repr(value))
     except Exception:  # noqa: BLE001 (a value that is wrong may be wrong in every way)
         return f"<{type(value).__name__} object>"
 
 
-def cut(text: str) -> str:
+def short_text(text: str) -> str:
     """The text on one line, cut where it is long."""
     line = " ".join(text[: 2 * _MOST].split())
     return line if len(text) <= _MOST else f"{line[:_MOST]}..."

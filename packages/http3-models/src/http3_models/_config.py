@@ -15,9 +15,17 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union
 
-from ._brief import brief
-from ._redaction import guarding_arguments
-from ._values import UNSET, Unset, Value, count, count_or_none, ratio, seconds
+from ._brief import short_repr
+from ._redaction import hide_arguments
+from ._values import (
+    UNSET,
+    ImmutableValue,
+    Unset,
+    check_count,
+    check_count_or_none,
+    check_ratio,
+    check_seconds,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -56,7 +64,7 @@ Cert: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
 """`CertTypes` once checked."""
 
 
-class TimeoutConfig(Value):
+class TimeoutConfig(ImmutableValue):
     """How long each phase of a request may take, in seconds; None means no limit.
 
     ``timeout`` is the default of what is not named: a number for all, a tuple (connect, read) as in requests,
@@ -97,7 +105,7 @@ class TimeoutConfig(Value):
         given = (connect_timeout, read_timeout, write_timeout, pool_timeout, total_timeout)
         defaults = _timeout_defaults(timeout)
         for name, value, default in zip(self._fields, given, defaults, strict=True):
-            object.__setattr__(self, name, default if value is UNSET else seconds(name, value))
+            object.__setattr__(self, name, default if value is UNSET else check_seconds(name, value))
         names_pool = pool_timeout is not UNSET or (isinstance(timeout, TimeoutConfig) and timeout._names_pool)
         object.__setattr__(self, "_names_pool", names_pool)
 
@@ -155,12 +163,12 @@ def _timeout_defaults(timeout: object) -> tuple[float | None, ...]:
     if isinstance(timeout, tuple):
         if len(timeout) not in (2, 3):
             raise ValueError(
-                f"timeout as a tuple is (connect, read) or (connect, read, write), not {brief(timeout)}"
+                f"timeout as a tuple is (connect, read) or (connect, read, write), not {short_repr(timeout)}"
             )
-        named = [seconds("timeout", limit) for limit in timeout]
+        named = [check_seconds("timeout", limit) for limit in timeout]
         return (*named, *[_DEFAULT_TIMEOUT] * (4 - len(named)), None)
     try:
-        every = seconds("timeout", timeout)
+        every = check_seconds("timeout", timeout)
     except TypeError as exc:
         raise TypeError(
             "timeout must be a number of seconds, (connect, read), (connect, read, write), a TimeoutConfig "
@@ -169,7 +177,7 @@ def _timeout_defaults(timeout: object) -> tuple[float | None, ...]:
     return (every, every, every, every, None)
 
 
-class PoolLimits(Value):
+class PoolLimits(ImmutableValue):
     """How many connections a pool opens and keeps; None means no limit.
 
     Per host (origin, whatever the TLS settings):
@@ -212,14 +220,15 @@ class PoolLimits(Value):
         total_idle: int | None = 100,
         total: int | None = None,
     ) -> None:
-        hard = count_or_none("hard_limit", hard_limit, 1)
+        hard = check_count_or_none("hard_limit", hard_limit, 1)
+        given = _DEFAULT_TIMEOUT if pool_timeout is UNSET else pool_timeout
         self._fill(
             soft_limit=_soft_limit(soft_limit, hard),
             hard_limit=hard,
-            pool_timeout=_DEFAULT_TIMEOUT if pool_timeout is UNSET else seconds("pool_timeout", pool_timeout),
-            keepalive_expiry=seconds("keepalive_expiry", keepalive_expiry, zero=True),
-            total_idle=count_or_none("total_idle", total_idle, 0),
-            total=count_or_none("total", total, 1),
+            pool_timeout=check_seconds("pool_timeout", given),
+            keepalive_expiry=check_seconds("keepalive_expiry", keepalive_expiry, zero=True),
+            total_idle=check_count_or_none("total_idle", total_idle, 0),
+            total=check_count_or_none("total", total, 1),
             _names_timeout=pool_timeout is not UNSET,
         )
 
@@ -248,13 +257,15 @@ def shortened(timeout: TimeoutConfig, within: Callable[[float | None], float]) -
 def _soft_limit(value: object, hard: int | None) -> int | None:
     if value is UNSET:
         return 10 if hard is None else min(10, hard)
-    soft = count_or_none("soft_limit", value, 0)
+    soft = check_count_or_none("soft_limit", value, 0)
     if soft is not None and hard is not None and soft > hard:
-        raise ValueError(f"soft_limit ({brief(soft)}) must not be more than hard_limit ({brief(hard)})")
+        raise ValueError(
+            f"soft_limit ({short_repr(soft)}) must not be more than hard_limit ({short_repr(hard)})"
+        )
     return soft
 
 
-class Limits(Value):
+class Limits(ImmutableValue):
     """Bounds on what a server may send; they keep a hostile one from filling memory or never ending.
 
     | field               | unit    | default | past it                                               |
@@ -304,19 +315,19 @@ class Limits(Value):
         max_drained: int = 64 * 1024,
     ) -> None:
         self._fill(
-            max_decoded=count_or_none("max_decoded", max_decoded, 0),
-            max_ratio=ratio("max_ratio", max_ratio),
-            ratio_free_size=count("ratio_free_size", ratio_free_size, 0),
-            max_codings=count("max_codings", max_codings, 0),
-            max_head_size=count("max_head_size", max_head_size, 1),
-            max_head_fields=count("max_head_fields", max_head_fields, 1),
-            max_informational=count("max_informational", max_informational, 0),
-            max_trailer_size=count("max_trailer_size", max_trailer_size, 0),
-            max_drained=count("max_drained", max_drained, 0),
+            max_decoded=check_count_or_none("max_decoded", max_decoded, 0),
+            max_ratio=check_ratio("max_ratio", max_ratio),
+            ratio_free_size=check_count("ratio_free_size", ratio_free_size, 0),
+            max_codings=check_count("max_codings", max_codings, 0),
+            max_head_size=check_count("max_head_size", max_head_size, 1),
+            max_head_fields=check_count("max_head_fields", max_head_fields, 1),
+            max_informational=check_count("max_informational", max_informational, 0),
+            max_trailer_size=check_count("max_trailer_size", max_trailer_size, 0),
+            max_drained=check_count("max_drained", max_drained, 0),
         )
 
 
-class SSLConfig(Value):
+class SSLConfig(ImmutableValue):
     """Whom to trust and how to present oneself in TLS.
 
     - ``verify``: True (certifi's authorities), False (no verification: anybody can pose as the server), the
@@ -337,7 +348,7 @@ class SSLConfig(Value):
     verify: bool | str | ssl.SSLContext
     trust_env: bool
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(
         self, *, cert: CertTypes | None = None, verify: VerifyTypes = True, trust_env: bool = True
     ) -> None:
@@ -357,7 +368,7 @@ class SSLConfig(Value):
         tail = "" if self.trust_env else ", trust_env=False"
         return f"SSLConfig(cert={self.cert!r}, verify={self.verify!r}{tail})"
 
-    @guarding_arguments
+    @hide_arguments
     def with_overrides(self, verify: VerifyTypes | None = None, cert: CertTypes | None = None) -> SSLConfig:
         """This configuration with what is given replaced; None keeps what is there."""
         if verify is None and cert is None:

@@ -27,7 +27,7 @@ from ._bodies import (
     LeftBehindBody,
     as_bytes,
 )
-from ._brief import brief
+from ._brief import short_repr
 from ._percent import shown_text, utf8
 from ._query import MAPPINGS, PLAIN_TYPES, QueryParams, bytes_or_text, decode_octets, encode_pairs
 from ._redaction import forget_text
@@ -147,7 +147,7 @@ def _expand(items: Iterable[tuple[Any, ...]]) -> list[tuple[str, str | bytes]]:
             pairs.append((name, str(value)))
             continue
         values = value if isinstance(value, list | tuple | set | frozenset) else (value,)
-        label = f"data[{brief(name)}]"
+        label = f"data[{short_repr(name)}]"
         pairs += [(name, bytes_or_text(one, label)) for one in values if one is not None]
     return pairs
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from time import time as _wall_clock
 from typing import TYPE_CHECKING, Self, TypeAlias, TypeGuard, TypeVar, Union, overload
 
-from ._brief import brief
+from ._brief import short_repr
 from ._cookie import Cookie
 from ._cookie_store import CookieStore
 from ._exceptions import CookieConflict
-from ._redaction import guarding_arguments
+from ._redaction import hide_arguments
 from ._request_head import cookie_header
 from ._set_cookie import has_controls, read_set_cookie, to_bytes
 
@@ -55,7 +55,7 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
 
     _jar: CookieJar | None
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(self, cookies: CookieTypes | None = None, *, now: Callable[[], float] = _wall_clock) -> None:
         self._store = CookieStore()
         self._now = now
@@ -104,7 +104,9 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
         found = self._find(name, domain, path)
         if len(found) > 1:
             places = ", ".join([f"{cookie.domain or 'any host'}{cookie.path}" for cookie in found])
-            raise CookieConflict(f"Several cookies are named {brief(name)} ({places}); give domain or path")
+            raise CookieConflict(
+                f"Several cookies are named {short_repr(name)} ({places}); give domain or path"
+            )
         return found[0] if found else None
 
     def _find(self, name: str, domain: str | None, path: str | None) -> list[Cookie]:
@@ -144,11 +146,11 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
 
     # Writing
 
-    @guarding_arguments
+    @hide_arguments
     def __setitem__(self, name: str, value: str) -> None:
         self.set(name, value)
 
-    @guarding_arguments
+    @hide_arguments
     def set(
         self,
         name: str,
@@ -200,7 +202,7 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
             if path is None or cookie.path == path:
                 store.drop(cookie)
 
-    @guarding_arguments
+    @hide_arguments
     def update(self, cookies: object = (), /, **named: str) -> None:
         """Add cookies of any kind that `Cookies` can be made of; those that have a domain keep it."""
         if isinstance(cookies, Cookies):
@@ -310,14 +312,15 @@ def check_pair(name: object, value: object) -> None:
     if not isinstance(name, str):
         raise TypeError(f"a cookie's name must be a str, not {type(name).__name__}")
     if not isinstance(value, str):
-        raise TypeError(f"the value of cookie {brief(name)} must be a str, not {type(value).__name__}")
+        raise TypeError(f"the value of cookie {short_repr(name)} must be a str, not {type(value).__name__}")
     if not name or "=" in name or not _can_be_sent(name):
         raise ValueError(
-            f"a cookie's name must not be empty nor have '=', ';', controls or lone surrogates: {brief(name)}"
+            "a cookie's name must not be empty nor have '=', ';', controls or lone surrogates: "
+            f"{short_repr(name)}"
         )
     if not _can_be_sent(value):
         raise ValueError(
-            f"the value of cookie {brief(name)} has a ';', a control character or a lone surrogate"
+            f"the value of cookie {short_repr(name)} has a ';', a control character or a lone surrogate"
         )
 
 
@@ -334,11 +337,11 @@ def _can_be_sent(text: str) -> bool:
 def check_path(name: str, path: object) -> None:
     """Raise ValueError or TypeError, naming the cookie, for a path that no cookie can have."""
     if not isinstance(path, str):
-        raise TypeError(f"the path of cookie {brief(name)} must be a str, not {type(path).__name__}")
+        raise TypeError(f"the path of cookie {short_repr(name)} must be a str, not {type(path).__name__}")
     if path[:1] != "/" or not _can_be_sent(path):
         raise ValueError(
-            f"the path of cookie {brief(name)} must start with '/', and have no ';', controls or lone "
-            f"surrogates: {brief(path)}"
+            f"the path of cookie {short_repr(name)} must start with '/', and have no ';', controls or lone "
+            f"surrogates: {short_repr(path)}"
         )
 
 
@@ -355,7 +358,7 @@ def checked_domain(domain: str) -> str:
         return normalise_ipv6(name) if name.count(":") > 1 and name[0] != "[" else normalise_host(name)
     except ValueError as exc:
         raise ValueError(
-            f"a cookie's domain must be a host without port, not {brief(domain)}: {exc}"
+            f"a cookie's domain must be a host without port, not {short_repr(domain)}: {exc}"
         ) from exc
 
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from ._brief import brief, cut
-from ._values import Value
+from ._brief import short_repr, short_text
+from ._values import ImmutableValue
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -53,7 +53,7 @@ _TRANSLATED = ("::ffff:0:0/96", "64:ff9b::/96")
 """IPv6 forms of IPv4 addresses that lead to these: IPv4-mapped (RFC 4291), and NAT64 (RFC 6052)."""
 
 
-class EgressPolicy(Value):
+class EgressPolicy(ImmutableValue):
     """Refuses addresses that are not public: private, loopback, link-local, cloud metadata and the like.
 
     For ``egress=`` of clients and `ConnectionPool`. Each address that a host name resolves to is judged right
@@ -115,7 +115,9 @@ def _networks(name: str, networks: object) -> tuple[str, ...]:
         try:
             found.append(str(ip_network(network)))
         except ValueError as exc:
-            raise ValueError(f"{name} has {brief(network)}, which is no IP network: {cut(str(exc))}") from exc
+            raise ValueError(
+                f"{name} has {short_repr(network)}, which is no IP network: {short_text(str(exc))}"
+            ) from exc
     return tuple(found)
 
 

@@ -78,7 +78,7 @@ _MAX_NAME = 40
 """Longest name of an encoding that is looked up; the longest that is known has 24 characters."""
 
 
-def usable_encoding(name: str) -> str | None:
+def find_text_encoding(name: str) -> str | None:
     """Python's name for a text encoding, one of `CODECS`; None if none is known by ``name``.
 
     Case and punctuation don't count.

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from ._brief import brief
+from ._brief import short_repr
 from ._exceptions import LocalProtocolError
 from ._redaction import forget_text
 
 Text: TypeAlias = str | bytes
-Pair: TypeAlias = tuple[bytes, bytes]
+FieldPair: TypeAlias = tuple[bytes, bytes]
 
-Index: TypeAlias = dict[bytes, bytes | list[bytes]]
+FieldIndex: TypeAlias = dict[bytes, bytes | list[bytes]]
 """By key the value, or the values where a name is repeated."""
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -54,18 +54,18 @@ def _key_of_new(name: str) -> bytes:
     return key
 
 
-def pair_of(name: object, value: object, encoding: str) -> Pair:
+def pair_of(name: object, value: object, encoding: str) -> FieldPair:
     """A field as bytes, blanks around its value left out. Raises TypeError and ValueError that name it."""
     if not isinstance(name, (str, bytes)):
         raise TypeError(f"a header's name must be str or bytes, not {type(name).__name__}")
     if not isinstance(value, (str, bytes)):
-        raise TypeError(f"header {brief(name)} must be str or bytes, not {type(value).__name__}")
+        raise TypeError(f"header {short_repr(name)} must be str or bytes, not {type(value).__name__}")
     try:
         name_bytes = name if isinstance(name, bytes) else name.encode()
         value_bytes = value if isinstance(value, bytes) else value.encode(encoding)
     except UnicodeEncodeError as exc:
         forget_text(exc)
-        raise ValueError(f"header {brief(name)} can't be encoded as {exc.encoding}") from exc
+        raise ValueError(f"header {short_repr(name)} can't be encoded as {exc.encoding}") from exc
     return name_bytes, value_bytes.strip(b" \t")
 
 
@@ -76,9 +76,9 @@ def two(item: object) -> tuple[object, object]:
     raise TypeError(f"headers must hold pairs of name and value, not {type(item).__name__}")
 
 
-def indexed(pairs: list[Pair]) -> Index:
+def indexed(pairs: list[FieldPair]) -> FieldIndex:
     """The values by key."""
-    index: Index = {name.lower(): value for name, value in pairs}
+    index: FieldIndex = {name.lower(): value for name, value in pairs}
     if len(index) < len(pairs):
         lists: dict[bytes, list[bytes]] = {}
         for name, value in pairs:
@@ -96,24 +96,24 @@ class Slots:
 
     __slots__ = ("_by_key", "_next", "_slots")
 
-    def __init__(self, pairs: list[Pair]) -> None:
-        self._slots: dict[int, list[Pair]] = {number: [pair] for number, pair in enumerate(pairs)}
+    def __init__(self, pairs: list[FieldPair]) -> None:
+        self._slots: dict[int, list[FieldPair]] = {number: [pair] for number, pair in enumerate(pairs)}
         self._by_key: dict[bytes, list[int]] = {}
         self._next = len(pairs)
         for number, (name, _) in enumerate(pairs):
             self._by_key.setdefault(name.lower(), []).append(number)
 
-    def pairs(self) -> list[Pair]:
+    def pairs(self) -> list[FieldPair]:
         """All fields, in order; a new list."""
         return [pair for slot in self._slots.values() for pair in slot]
 
-    def append(self, key: bytes, pairs: list[Pair]) -> None:
+    def append(self, key: bytes, pairs: list[FieldPair]) -> None:
         """Fields of one key at the end."""
         self._slots[self._next] = pairs
         self._by_key.setdefault(key, []).append(self._next)
         self._next += 1
 
-    def replace(self, key: bytes, pairs: list[Pair]) -> list[Pair]:
+    def replace(self, key: bytes, pairs: list[FieldPair]) -> list[FieldPair]:
         """Fields in the place of all of this key, where the first of them stood; returns these."""
         first, *others = self._by_key[key]
         gone = [*self._slots[first], *[pair for number in others for pair in self._slots.pop(number)]]
@@ -121,7 +121,7 @@ class Slots:
         self._by_key[key] = [first]
         return gone
 
-    def remove(self, key: bytes) -> list[Pair]:
+    def remove(self, key: bytes) -> list[FieldPair]:
         """Remove all fields of this key; returns them."""
         return [pair for number in self._by_key.pop(key) for pair in self._slots.pop(number)]
 
@@ -131,11 +131,11 @@ class Beyond:
 
     __slots__ = ("_other", "_utf8")
 
-    def __init__(self, pairs: list[Pair]) -> None:
+    def __init__(self, pairs: list[FieldPair]) -> None:
         self._utf8 = self._other = 0
         self.count(pairs, 1)
 
-    def count(self, pairs: list[Pair], by: int) -> None:
+    def count(self, pairs: list[FieldPair], by: int) -> None:
         """These came (``by`` is 1) or went (-1)."""
         for name, value in pairs:
             if name.isascii() and value.isascii():
@@ -154,7 +154,7 @@ class Beyond:
         return "iso-8859-1" if self._other else "utf-8" if self._utf8 else "ascii"
 
 
-def check_pairs(pairs: list[Pair]) -> None:
+def check_pairs(pairs: list[FieldPair]) -> None:
     """Raise LocalProtocolError unless names are tokens, and values have no control characters but tab."""
     for name, _ in pairs:
         if name not in _tokens:
@@ -162,14 +162,14 @@ def check_pairs(pairs: list[Pair]) -> None:
     if found := _CONTROL.search(b"".join([value for _, value in pairs])):
         culprit = next(name for name, value in pairs if _CONTROL.search(value)).decode()
         what = _CONTROL_NAMES.get(found[0], "a control character")
-        raise LocalProtocolError(f"Header {brief(culprit)} has {what} in its value; nothing was sent")
+        raise LocalProtocolError(f"Header {short_repr(culprit)} has {what} in its value; nothing was sent")
 
 
 def _check_name(name: bytes) -> None:
     if not _TOKEN.fullmatch(name):
-        shown = name[:100].decode("ascii", "backslashreplace")  # `brief` cuts it
+        shown = name[:100].decode("ascii", "backslashreplace")  # `short_repr` cuts it
         raise LocalProtocolError(
-            f"Header name {brief(shown)} is not a token (letters, digits and !#$%&'*+-.^_`|~); "
+            f"Header name {short_repr(shown)} is not a token (letters, digits and !#$%&'*+-.^_`|~); "
             "nothing was sent"
         )
     if len(name) <= _MAX_KNOWN_LENGTH:

@@ -15,12 +15,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeAlias, TypeVar, Union, overload
 
-from ._brief import brief
+from ._brief import short_repr
 from ._exceptions import LocalProtocolError
 from ._header_fields import (
     Beyond,
-    Index,
-    Pair,
+    FieldIndex,
+    FieldPair,
     Slots,
     Text,
     check_pairs,
@@ -98,14 +98,14 @@ class Headers(MutableMapping[str, str]):
         "_beyond", "_checked", "_derived", "_encoding", "_index", "_list", "_slots", "_stem", "version",
     )  # fmt: skip
 
-    _list: list[Pair]  # what `_slots` hold is newer
+    _list: list[FieldPair]  # what `_slots` hold is newer
     _slots: Slots | None
-    _index: Index | None
+    _index: FieldIndex | None
     _encoding: str | None  # as set
     _beyond: Beyond | None  # what else settles it, once it was asked for
     _checked: int
     _derived: dict[object, Any]
-    _stem: tuple[Headers, list[Pair]] | None  # where these are other headers and some pairs behind them
+    _stem: tuple[Headers, list[FieldPair]] | None  # where these are other headers and some pairs behind them
 
     version: int
     """Grows with each change; for caches of what was derived from the fields."""
@@ -132,7 +132,7 @@ class Headers(MutableMapping[str, str]):
             del headers
 
     @classmethod
-    def _from_raw(cls, pairs: list[Pair], index: Index | None = None) -> Headers:
+    def _from_raw(cls, pairs: list[FieldPair], index: FieldIndex | None = None) -> Headers:
         """Headers of pairs that a parser has validated; the list is taken over, not copied.
 
         ``index``: where the parser has made one of the pairs; taken over, too.
@@ -147,7 +147,7 @@ class Headers(MutableMapping[str, str]):
         self.version = 0
         return self
 
-    def _grown(self, pairs: list[Pair]) -> Headers:
+    def _grown(self, pairs: list[FieldPair]) -> Headers:
         """Headers of their own: these, which nobody will change, and behind them ``pairs``, known as good."""
         grown = type(self)._from_raw(self._list + pairs)
         grown._encoding = self._encoding
@@ -158,13 +158,13 @@ class Headers(MutableMapping[str, str]):
     # Reading
 
     @property
-    def raw(self) -> list[Pair]:
+    def raw(self) -> list[FieldPair]:
         """The fields as pairs of bytes, names in lower case; a new list."""
         pairs = self._list if self._slots is None else self._pairs  # a call less for most
         return [(name.lower(), value) for name, value in pairs]
 
     @property
-    def wire(self) -> list[Pair]:
+    def wire(self) -> list[FieldPair]:
         """The fields as pairs of bytes, names as written; a new list."""
         return (self._list if self._slots is None else self._pairs).copy()
 
@@ -186,7 +186,9 @@ class Headers(MutableMapping[str, str]):
         try:
             "a".encode(encoding)
         except LookupError as exc:
-            raise LookupError(f"encoding: {brief(encoding)} is no text encoding that Python knows") from exc
+            raise LookupError(
+                f"encoding: {short_repr(encoding)} is no text encoding that Python knows"
+            ) from exc
         self._encoding = encoding
 
     def getlist(self, name: Text, split_commas: bool = False) -> list[str]:
@@ -276,7 +278,7 @@ class Headers(MutableMapping[str, str]):
             raise
         finally:
             del headers, fields
-        groups: dict[bytes, list[Pair]] = {}
+        groups: dict[bytes, list[FieldPair]] = {}
         for pair in added:
             groups.setdefault(pair[0].lower(), []).append(pair)
         for key, pairs in groups.items():
@@ -308,7 +310,9 @@ class Headers(MutableMapping[str, str]):
         copied._stem = self._stem
         return copied
 
-    def derived(self, make: Callable[[Headers], T], extend: Callable[[T, list[Pair]], T] | None = None) -> T:
+    def derived(
+        self, make: Callable[[Headers], T], extend: Callable[[T, list[FieldPair]], T] | None = None
+    ) -> T:
         """What the function ``make`` makes of the fields; made once, until they change. Copies share it.
 
         ``extend`` makes the same of what ``make`` made of the first fields, and the pairs behind them: where
@@ -372,7 +376,7 @@ class Headers(MutableMapping[str, str]):
     # Bytes and text
 
     @property
-    def _pairs(self) -> list[Pair]:
+    def _pairs(self) -> list[FieldPair]:
         """The fields, in order; from now on they are in the list."""
         slots = self._slots
         if slots is not None:
@@ -387,7 +391,7 @@ class Headers(MutableMapping[str, str]):
             self._slots = slots = Slots(self._list)
         return slots
 
-    def _put(self, key: bytes, pairs: list[Pair]) -> None:
+    def _put(self, key: bytes, pairs: list[FieldPair]) -> None:
         """In place of all of this key, or at the end."""
         index = self._values()
         if key not in index:
@@ -397,7 +401,7 @@ class Headers(MutableMapping[str, str]):
         self._count(pairs, 1)
         index[key] = _entry(pairs)
 
-    def _append(self, key: bytes, pairs: list[Pair]) -> None:
+    def _append(self, key: bytes, pairs: list[FieldPair]) -> None:
         if self._slots is None:
             self._list += pairs
         else:
@@ -414,7 +418,7 @@ class Headers(MutableMapping[str, str]):
             values += [value for _, value in pairs]
             index[key] = values
 
-    def _count(self, pairs: list[Pair], by: int) -> None:
+    def _count(self, pairs: list[FieldPair], by: int) -> None:
         if self._beyond is not None:
             self._beyond.count(pairs, by)
 
@@ -423,7 +427,7 @@ class Headers(MutableMapping[str, str]):
         self._derived = {}
         self.version += 1
 
-    def _values(self) -> Index:
+    def _values(self) -> FieldIndex:
         index = self._index
         if index is None:
             self._index = index = indexed(self._pairs)
@@ -444,7 +448,7 @@ class Headers(MutableMapping[str, str]):
         hidden = hidden_value(name, value)
         return "[secure]" if name.lower() == b"set-cookie" else self._decode(hidden)
 
-    def _pairs_of(self, headers: object) -> list[Pair]:
+    def _pairs_of(self, headers: object) -> list[FieldPair]:
         if headers is None:
             return []
         if isinstance(headers, Headers):
@@ -457,6 +461,6 @@ class Headers(MutableMapping[str, str]):
         return [pair_of(*two(item), encoding) for item in headers]
 
 
-def _entry(pairs: list[Pair]) -> bytes | list[bytes]:
+def _entry(pairs: list[FieldPair]) -> bytes | list[bytes]:
     """What stands in an index for the fields of one key."""
     return pairs[0][1] if len(pairs) == 1 else [value for _, value in pairs]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 
-from ._percent import decode
+from ._percent import percent_decode
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_\-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
@@ -123,7 +123,7 @@ def _ipv4_number(text: str) -> int:
 
 def _decoded(text: str) -> str:
     try:
-        return decode(text).decode()
+        return percent_decode(text).decode()
     except UnicodeDecodeError as exc:
         raise ValueError("the escapes in the host are not UTF-8") from exc
 

@@ -19,7 +19,7 @@ from ._text import LineDecoder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._records import Run
+    from ._records import SyncRunner
     from ._text import TextDecoder
 
 T = TypeVar("T")
@@ -180,7 +180,7 @@ class PieceIterator(HasOwner, Generic[T]):
 
     __slots__ = ("_run", "_source", "_turn")
 
-    def __init__(self, source: Source[T], run: Run, owner: Owner) -> None:
+    def __init__(self, source: Source[T], run: SyncRunner, owner: Owner) -> None:
         self._source = source
         self._run = run
         self._owner = owner

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ._brief import brief
-from ._encodings import usable_encoding
+from ._brief import short_repr
+from ._encodings import find_text_encoding
 from ._exceptions import Http3Error
 from ._text import detect_json_encoding
 
@@ -24,7 +24,7 @@ class JSONDecodeError(Http3Error, json.JSONDecodeError):
     def __init__(self, msg: str, doc: str, pos: int, *, body: str = "the response body") -> None:
         super().__init__(msg, doc, pos)
         place = f"line {self.lineno} column {self.colno} (char {pos})"
-        shown = f"it begins with {brief(doc)}" if doc else "it is empty"
+        shown = f"it begins with {short_repr(doc)}" if doc else "it is empty"
         self.args: tuple[Any, ...] = (f"{body[:1].upper()}{body[1:]} is no JSON: {msg}: {place}; {shown}",)
 
 
@@ -45,7 +45,7 @@ def json_error(
     body = _described(state)
     if isinstance(exc, json.JSONDecodeError):
         return JSONDecodeError(exc.msg, exc.doc, exc.pos, body=body)
-    codec = usable_encoding(encoding or "") or detect_json_encoding(content)
+    codec = find_text_encoding(encoding or "") or detect_json_encoding(content)
     text = content.decode(codec, "replace")
     if isinstance(exc, UnicodeDecodeError):
         before = content[: exc.start].decode(codec, "replace")
@@ -60,5 +60,5 @@ def _described(state: ResponseState) -> str:
 
     asked = "" if state.request is None else f" of {state.request.method} {redacted(state.request.url)}"
     content_type = state.headers.get("content-type")
-    kind = "no Content-Type" if content_type is None else f"Content-Type {brief(content_type)}"
+    kind = "no Content-Type" if content_type is None else f"Content-Type {short_repr(content_type)}"
     return f"the response body{asked} ({state.status_code}, {kind})"

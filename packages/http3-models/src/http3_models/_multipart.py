@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ._bodies import BinaryFile, BytesBody, FileBody, LeftBehindBody
 from ._boundary import check_content, settle_boundary
-from ._brief import brief
+from ._brief import short_repr
 from ._content import form_pairs
 from ._exceptions import LocalProtocolError
 from ._percent import utf8
@@ -109,8 +109,8 @@ def encode_multipart(
     boundary, content_type = settle_boundary(given_type)
     writer = _Writer(boundary, checks=given_type is not None)
     for name, value in form_pairs(data):
-        utf8(name, f"data: the name {brief(name)}")
-        content = value if isinstance(value, bytes) else utf8(value, f"data[{brief(name)}]")
+        utf8(name, f"data: the name {short_repr(name)}")
+        content = value if isinstance(value, bytes) else utf8(value, f"data[{short_repr(name)}]")
         writer.add_part(_head(_disposition(name, None), {}), content)
     for name, value in _pairs(files):
         writer.add_part(*_file_part(name, value))
@@ -172,7 +172,7 @@ def _file_part(name: str, value: Any) -> tuple[bytes, bytes | FileBody]:
         value = (_name_of(value), value)
     if not 2 <= len(value) <= 4:
         raise TypeError(
-            f"files: {brief(name)} must be a file or (filename, file[, content_type[, headers]]), "
+            f"files: {short_repr(name)} must be a file or (filename, file[, content_type[, headers]]), "
             f"not a tuple of {len(value)}"
         )
     filename, file, content_type, headers = (*value, None, None)[:4]
@@ -180,17 +180,17 @@ def _file_part(name: str, value: Any) -> tuple[bytes, bytes | FileBody]:
         filename = os.fsdecode(filename)
     if filename is not None and not isinstance(filename, str):
         raise TypeError(
-            f"files: the filename of {brief(name)} must be str or None, not {type(filename).__name__}"
+            f"files: the filename of {short_repr(name)} must be str or None, not {type(filename).__name__}"
         )
     if content_type is not None and not isinstance(content_type, str):
         raise TypeError(
-            f"files: the content type of {brief(name)} must be str, not {type(content_type).__name__}"
+            f"files: the content type of {short_repr(name)} must be str, not {type(content_type).__name__}"
         )
     fields = _headers(name, filename, content_type, headers)
-    utf8(name, f"files: the name {brief(name)}")
-    _check_text(filename or "", f"files: the filename of {brief(name)}")
+    utf8(name, f"files: the name {short_repr(name)}")
+    _check_text(filename or "", f"files: the filename of {short_repr(name)}")
     for key, text in fields.items():
-        _check_text(text, f"files: the header {brief(key)} of {brief(name)}")
+        _check_text(text, f"files: the header {short_repr(key)} of {short_repr(name)}")
     return _head(_disposition(name, filename), fields), _content(name, file)
 
 
@@ -210,15 +210,17 @@ def _octets(text: str) -> bytes:
 
 def _content(name: str, file: object) -> bytes | FileBody:
     if isinstance(file, str):
-        return utf8(file, f"files: the content of {brief(name)}")
+        return utf8(file, f"files: the content of {short_repr(name)}")
     if isinstance(file, bytes | bytearray | memoryview):
         return bytes(file)
     if callable(getattr(file, "read", None)) and not hasattr(file, "__aiter__"):
         try:
             return FileBody(cast(BinaryFile, file))
         except TypeError as exc:
-            raise TypeError(f"files: {brief(name)}: {exc}") from exc
-    raise TypeError(f"files: {brief(name)} must be a binary file, bytes or str, not {type(file).__name__}")
+            raise TypeError(f"files: {short_repr(name)}: {exc}") from exc
+    raise TypeError(
+        f"files: {short_repr(name)} must be a binary file, bytes or str, not {type(file).__name__}"
+    )
 
 
 def _name_of(file: object) -> str:
@@ -250,7 +252,7 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")  # `_octets` undoes it
     if not isinstance(value, str):
-        raise TypeError(f"files: the headers of {brief(name)} must be str, not {type(value).__name__}")
+        raise TypeError(f"files: the headers of {short_repr(name)} must be str, not {type(value).__name__}")
     return value
 
 
@@ -262,7 +264,7 @@ def _disposition(name: str, filename: str | None) -> str:
 
 def _escape(name: str) -> str:
     if "\0" in name:
-        raise LocalProtocolError(f"The multipart name {brief(name)} holds a NUL")
+        raise LocalProtocolError(f"The multipart name {short_repr(name)} holds a NUL")
     return name.translate(_ESCAPES)
 
 
@@ -275,11 +277,11 @@ def _head(disposition: str, headers: dict[str, str]) -> bytes:
     for name, value in headers.items():
         if not name or not _TOKEN.issuperset(name):
             raise LocalProtocolError(
-                f"The header name {brief(name)} of a multipart part is no token (RFC 9110 5.6.2)"
+                f"The header name {short_repr(name)} of a multipart part is no token (RFC 9110 5.6.2)"
             )
         if any(char in value for char in _FORBIDDEN):
             raise LocalProtocolError(
-                f"The header {name} of a multipart part holds CR, LF or NUL: {brief(value)}"
+                f"The header {name} of a multipart part holds CR, LF or NUL: {short_repr(value)}"
             )
         lines.append(f"{name}: {value}\r\n")
     lines.append("\r\n")

@@ -122,7 +122,7 @@ def utf8(text: str, what: str = "it") -> bytes:
         raise ValueError(f"{what} can't be encoded as UTF-8: {exc.reason}") from exc
 
 
-def decode(text: str) -> bytes:
+def percent_decode(text: str) -> bytes:
     """Undo escapes. What is no valid escape stays; characters beyond ASCII become UTF-8."""
     data = utf8(text)
     return _ESCAPES.sub(_unescaped, data) if b"%" in data else data

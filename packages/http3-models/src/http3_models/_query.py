@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, Union
 
-from ._brief import brief
-from ._percent import QUERY, Undecoded, decode, encode_form, keeping_escapes, shown_text, utf8
+from ._brief import short_repr
+from ._percent import QUERY, Undecoded, encode_form, keeping_escapes, percent_decode, shown_text, utf8
 
 PrimitiveValue: TypeAlias = str | bytes | int | float | bool | None
 _Value: TypeAlias = PrimitiveValue | Iterable[PrimitiveValue]
@@ -41,16 +41,16 @@ def encode_pairs(pairs: Iterable[tuple[str, str | bytes]], label: str) -> str:
         return "&".join([f"{encode_form(name)}={encode_form(value)}" for name, value in pairs])
     except ValueError:
         for name, value in pairs:
-            utf8(name, f"{label}: the name {brief(name)}")
+            utf8(name, f"{label}: the name {short_repr(name)}")
             if isinstance(value, str):
-                utf8(value, f"{label}[{brief(name)}]")
+                utf8(value, f"{label}[{short_repr(name)}]")
         raise
 
 
 def decode_octets(text: str) -> list[tuple[bytes, bytes]]:
     """The pairs of a query or form. Blank values are kept."""
     pieces = (piece.replace("+", " ").partition("=") for piece in text.split("&") if piece)
-    return [(decode(name), decode(value)) for name, _, value in pieces]
+    return [(percent_decode(name), percent_decode(value)) for name, _, value in pieces]
 
 
 def decode_pairs(text: str) -> list[tuple[str, str]]:
@@ -210,7 +210,7 @@ def query_of(params: object) -> str:
 
 
 def _name_of(piece: str) -> bytes:
-    return decode(piece.partition("=")[0].replace("+", " "))
+    return percent_decode(piece.partition("=")[0].replace("+", " "))
 
 
 def _text_pairs(items: Iterable[object]) -> list[tuple[str, str | bytes]]:
@@ -227,7 +227,7 @@ def _text_pairs(items: Iterable[object]) -> list[tuple[str, str | bytes]]:
             pairs.append((name, str(value)))
             continue
         several = isinstance(value, Iterable) and not isinstance(value, (str, *_BYTES, Mapping))
-        label = f"params[{brief(name)}]"
+        label = f"params[{short_repr(name)}]"
         values = value if several else (value,)
         pairs += [(name, bytes_or_text(each, label)) for each in values if each is not None]
     return pairs

@@ -5,7 +5,7 @@ one of these; wrapping copies nothing. Client logic, pool and protocol engines p
 know nothing of views, so one engine serves the sync and the async client.
 
 Bodies are objects with ``async read_chunk()``. In a sync client no await inside it ever suspends, so
-`drive` runs such a coroutine to its end without an event loop.
+`run_sync` runs such a coroutine to its end without an event loop.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Deadline:
         """The TotalTimeout for ``request``."""
         # Who asks this way has sent nothing yet, or is about to read or has read.
         where = "Before it was sent" if delivery is Delivery.NOT_SENT else "In the read phase"
-        text = f"{where} the {self._text()}: {described(request)}{note}"
+        text = f"{where} the {self._text()}: {describe(request)}{note}"
         return TotalTimeout(text, delivery=delivery, timings=request.phases.freeze())
 
     def _text(self) -> str:
@@ -333,7 +333,7 @@ class ResponseState:
         return f"<ResponseState {self.status_code} {self.reason_phrase}>"
 
 
-def described(request: RequestState) -> str:
+def describe(request: RequestState) -> str:
     """``GET https://host/path, 1.204 s after the start``: the tail of every message."""
     elapsed = request.phases.elapsed()
     after = "" if elapsed is None else f", {elapsed:.3f} s after the start"
@@ -350,13 +350,13 @@ class Exchange(Protocol):
         """Close idle connections now and busy ones when their response ends. Idempotent."""
 
 
-class Run(Protocol):
-    """How a sync view drives a coroutine of the engine: `drive`, or a runner's ``run``."""
+class SyncRunner(Protocol):
+    """How a sync view drives a coroutine of the engine: `run_sync`, or a runner's ``run``."""
 
     def __call__(self, coroutine: Coroutine[Any, Any, T], /) -> T: ...
 
 
-def drive(coroutine: Coroutine[Any, Any, T], /) -> T:
+def run_sync(coroutine: Coroutine[Any, Any, T], /) -> T:
     """Run a coroutine that never suspends to its end and return its result.
 
     Raises RuntimeError if it does suspend: then something in it needs an event loop.

@@ -98,7 +98,7 @@ def without_secrets(value: object) -> object:
     return value if make is None else make()
 
 
-def guarding_arguments(function: Callable[P, T]) -> Callable[P, T]:
+def hide_arguments(function: Callable[P, T]) -> Callable[P, T]:
     """Decorate a function whose arguments may be secret: a traceback of its failure does not show them."""
 
     @wraps(function)

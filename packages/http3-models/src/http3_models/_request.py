@@ -1,7 +1,7 @@
-"""`Request` and `AsyncRequest`, and `build_state`, which makes the record that both are views of.
+"""`Request` and `AsyncRequest`, and `build_request`, which makes the record that both are views of.
 
 A request is mutable until it is sent: auth flows and hooks change its headers, method and URL. What must
-hold afterwards is looked at once more before the first byte goes out (`_request_head.check_state`).
+hold afterwards is looked at once more before the first byte goes out (`_request_head.check_request`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from ._content import encode_request
 from ._exceptions import LocalProtocolError, RequestError, StreamException
 from ._headers import Headers
 from ._iterators import AsyncPieceIterator, PieceIterator, collect
-from ._records import RequestState, Timings, drive
-from ._redaction import guarding_arguments
+from ._records import RequestState, Timings, run_sync
+from ._redaction import hide_arguments
 from ._request_defaults import NO_DEFAULTS, RequestDefaults
 from ._request_head import checked_method, settle_headers, split_headers, told_where
 from ._url import URL, redacted
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     )
 
 
-def build_state(
+def build_request(
     method: str,
     url: URLTypes,
     *,
@@ -143,7 +143,7 @@ class BaseRequest:
         return self._state.url
 
     @url.setter
-    @guarding_arguments
+    @hide_arguments
     def url(self, url: URLTypes) -> None:
         state = self._state
         target = URL(url)
@@ -162,7 +162,7 @@ class BaseRequest:
         return self._state.headers
 
     @headers.setter
-    @guarding_arguments
+    @hide_arguments
     def headers(self, headers: HeaderTypes) -> None:
         state = self._state
         given, removed = split_headers(headers)
@@ -249,7 +249,7 @@ class Request(BaseRequest):
 
     __slots__ = ()
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(
         self,
         method: str,
@@ -262,7 +262,7 @@ class Request(BaseRequest):
         files: RequestFiles | None = None,
         json: object = None,
     ) -> None:
-        self._state = build_state(
+        self._state = build_request(
             method, url, params=params, headers=headers, cookies=cookies, data=data, files=files, json=json
         )
 
@@ -271,11 +271,11 @@ class Request(BaseRequest):
 
         Raises StreamConsumed where it was read or sent before and comes only once.
         """
-        return drive(_read_all(self._state))
+        return run_sync(_read_all(self._state))
 
     def stream(self) -> Iterator[bytes]:
         """The body piece by piece, from its start. Raises StreamConsumed as `read`."""
-        return PieceIterator(BodyPieces(self._state), drive, self)
+        return PieceIterator(BodyPieces(self._state), run_sync, self)
 
 
 class AsyncRequest(BaseRequest):
@@ -286,7 +286,7 @@ class AsyncRequest(BaseRequest):
 
     __slots__ = ()
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(
         self,
         method: str,
@@ -299,7 +299,7 @@ class AsyncRequest(BaseRequest):
         files: RequestFiles | None = None,
         json: object = None,
     ) -> None:
-        self._state = build_state(
+        self._state = build_request(
             method,
             url,
             params=params,

@@ -32,7 +32,7 @@ from ._request_head import (
 )
 
 if TYPE_CHECKING:
-    from ._header_fields import Pair
+    from ._header_fields import FieldPair
     from ._headers import HeaderTypes
     from ._records import RequestBody
     from ._url import URL
@@ -59,7 +59,7 @@ class _Layout(NamedTuple):
     """
 
     names: tuple[bytes, ...]
-    pairs: list[Pair]
+    pairs: list[FieldPair]
     takes_content_type: bool
     hand_cookie: str | None
 
@@ -222,9 +222,9 @@ def _keep(kept: dict[K, V], key: K, value: V) -> None:
 
 def _own_fields(
     layout: _Layout, own: Mapping[Any, Any], method: str, body: RequestBody, content_type: str | None
-) -> list[Pair] | None:
+) -> list[FieldPair] | None:
     """What stands behind the stem; None where a value is not ordinary."""
-    fields: list[Pair] = []
+    fields: list[FieldPair] = []
     if own:
         try:
             text = "".join(own.values())

@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ._brief import brief
+from ._brief import short_repr
 from ._config import USER_AGENT
 from ._decoders import accept_encoding
 from ._exceptions import Delivery, LocalProtocolError
@@ -22,7 +22,7 @@ from ._set_cookie import to_text
 from ._url import redacted
 
 if TYPE_CHECKING:
-    from ._header_fields import Pair
+    from ._header_fields import FieldPair
     from ._headers import HeaderTypes
     from ._records import RequestBody, RequestState
     from ._url import URL
@@ -51,7 +51,7 @@ def checked_method(method: str) -> str:
     name = str.upper(method) if method.isascii() else ""
     if not name or not _TOKEN_CHARACTERS.issuperset(name):
         raise LocalProtocolError(
-            f"The method {brief(method)} is no token (letters, digits and !#$%&'*+-.^_`|~)"
+            f"The method {short_repr(method)} is no token (letters, digits and !#$%&'*+-.^_`|~)"
         )
     return name
 
@@ -103,7 +103,7 @@ AUTOMATIC = frozenset({b"user-agent", b"accept", b"accept-encoding", b"connectio
 
 
 @cache
-def _automatic() -> tuple[tuple[bytes, Pair], ...]:
+def _automatic() -> tuple[tuple[bytes, FieldPair], ...]:
     return (
         (b"user-agent", (b"User-Agent", USER_AGENT.encode())),
         (b"accept", (b"Accept", b"*/*")),
@@ -113,14 +113,14 @@ def _automatic() -> tuple[tuple[bytes, Pair], ...]:
 
 
 @cache
-def _automatic_pairs() -> tuple[Pair, ...]:
+def _automatic_pairs() -> tuple[FieldPair, ...]:
     return tuple([pair for _, pair in _automatic()])
 
 
 DELICATE = frozenset({b"host", b"content-length", b"transfer-encoding"})
 """By hand, these have to be looked at together with the body."""
 
-_IDENTITY: Pair = (b"Accept-Encoding", b"identity")
+_IDENTITY: FieldPair = (b"Accept-Encoding", b"identity")
 """Sent with Range: a part of a compressed body would be of no use."""
 
 
@@ -156,7 +156,9 @@ def complete_headers(
     return headers
 
 
-def _with_automatic(url: URL, given: Headers, names: set[bytes], removed: frozenset[bytes]) -> list[Pair]:
+def _with_automatic(
+    url: URL, given: Headers, names: set[bytes], removed: frozenset[bytes]
+) -> list[FieldPair]:
     """The caller's fields after the automatic ones that they leave room for; Host first, also one by hand."""
     pairs = given.wire
     if b"host" in names:
@@ -171,7 +173,7 @@ def _with_automatic(url: URL, given: Headers, names: set[bytes], removed: frozen
     return host + pairs
 
 
-def automatic_pairs(names: AbstractSet[bytes], removed: AbstractSet[bytes]) -> list[Pair]:
+def automatic_pairs(names: AbstractSet[bytes], removed: AbstractSet[bytes]) -> list[FieldPair]:
     """What a client adds to fields with these names."""
     return [
         _IDENTITY if key == b"accept-encoding" and b"range" in names else pair
@@ -182,7 +184,7 @@ def automatic_pairs(names: AbstractSet[bytes], removed: AbstractSet[bytes]) -> l
 
 def framing(
     method: str, body: RequestBody, names: AbstractSet[bytes], removed: AbstractSet[bytes]
-) -> Pair | None:
+) -> FieldPair | None:
     """Content-Length or Transfer-Encoding (RFC 9112 6), None where there is no need, or one by hand."""
     if b"content-length" in names or b"transfer-encoding" in names:
         return None
@@ -209,7 +211,7 @@ def check_framing(headers: Headers, body: RequestBody) -> None:
         if length is not None:
             raise LocalProtocolError("Content-Length and Transfer-Encoding must not stand in one request")
         if coding.rpartition(",")[2].strip().lower() != "chunked":
-            raise LocalProtocolError(f"The last Transfer-Encoding must be chunked, not {brief(coding)}")
+            raise LocalProtocolError(f"The last Transfer-Encoding must be chunked, not {short_repr(coding)}")
     elif length is not None:
         _check_length(length, body.length)
     elif body.length != 0:
@@ -219,12 +221,12 @@ def check_framing(headers: Headers, body: RequestBody) -> None:
 def _check_length(declared: str, length: int | None) -> None:
     # 18 digits are less than any integer type holds, and quickly turned into a number.
     if not (declared.isascii() and declared.isdigit()) or len(declared) > 18:
-        raise LocalProtocolError(f"Content-Length must be one number, not {brief(declared)}")
+        raise LocalProtocolError(f"Content-Length must be one number, not {short_repr(declared)}")
     if length is not None and int(declared) != length:
         raise LocalProtocolError(f"Content-Length says {declared} bytes, the body has {length}")
 
 
-def check_state(state: RequestState) -> None:
+def check_request(state: RequestState) -> None:
     """The last look before a request is sent: hooks and auth may have changed it since it was built.
 
     Raises LocalProtocolError. Cheap where nothing changed.

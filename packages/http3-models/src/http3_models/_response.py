@@ -11,12 +11,12 @@ from . import _reading
 from ._exceptions import RequestError
 from ._iterators import AsyncPieceIterator, PieceIterator
 from ._reading import read_all
-from ._records import drive
-from ._redaction import guarding_arguments
+from ._records import run_sync
+from ._redaction import hide_arguments
 from ._request import AsyncRequest, Request
 from ._response_base import BaseResponse
 from ._response_content import add_facts, attach, fill, handmade_state
-from ._turns import give_turn
+from ._turns import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._headers import HeaderFields
-    from ._records import ConnectionInfo, ResponseState, Run, Timings
+    from ._records import ConnectionInfo, ResponseState, SyncRunner, Timings
     from ._types import AsyncResponseContent, ResponseContent
 
 
@@ -43,9 +43,9 @@ class Response(BaseResponse[Request]):
 
     __slots__ = ("_run",)
 
-    _run: Run
+    _run: SyncRunner
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(
         self,
         status_code: int,
@@ -72,11 +72,11 @@ class Response(BaseResponse[Request]):
         attach(state, request, history)
         add_facts(state, trailers, connection, timings)
         self._attach(state)
-        self._run = drive
+        self._run = run_sync
         self._request = request
 
     @classmethod
-    def _of(cls, state: ResponseState, run: Run = drive) -> Self:
+    def _of(cls, state: ResponseState, run: SyncRunner = run_sync) -> Self:
         """A view of ``state`` whose reading is driven by ``run``."""
         response = cls.__new__(cls)
         response._attach(state)
@@ -175,7 +175,7 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
 
     _takes_turns = True
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(
         self,
         status_code: int,
@@ -227,7 +227,7 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         if content is not None:
             return content
         try:
-            return await read_all(self._state, give_turn)
+            return await read_all(self._state, checkpoint)
         except RequestError as exc:
             self._blame(exc)
             raise

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar
 
-from ._brief import brief
-from ._encodings import usable_encoding
+from ._brief import short_repr
+from ._encodings import find_text_encoding
 from ._exceptions import HttpError, RequestError, ResponseNotRead
 from ._headers import Headers
 from ._iterators import Lines, MemoryPieces, TextPieces, rechunked
 from ._reading import Chunks, check_unread, is_closed, is_consumed, read_all
-from ._records import ConnectionInfo, PhaseTimes, ResponseState, Timings, drive
+from ._records import ConnectionInfo, PhaseTimes, ResponseState, Timings, run_sync
 from ._redaction import without_secrets
 from ._response_bodies import CLOSED, CONSUMED, MemoryBody
 from ._text import (
@@ -26,7 +26,7 @@ from ._text import (
     stream_encoding,
     text_encoding,
 )
-from ._turns import give_turn
+from ._turns import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,7 +227,7 @@ class BaseResponse(Generic[RequestT]):
         state = self._state
         if self._advice is None and (state.body is None or isinstance(state.body, MemoryBody)):
             try:
-                return drive(read_all(state))  # it is all there, so nothing suspends
+                return run_sync(read_all(state))  # it is all there, so nothing suspends
             except RequestError as exc:
                 self._blame(exc)
                 raise
@@ -268,8 +268,8 @@ class BaseResponse(Generic[RequestT]):
     def encoding(self, name: str | None) -> None:
         if not isinstance(name, str | None):
             raise TypeError(f"encoding must be str or None, not {type(name).__name__}")
-        if name is not None and usable_encoding(name) is None:
-            raise LookupError(f"encoding: {brief(name)} is no text encoding that is known here")
+        if name is not None and find_text_encoding(name) is None:
+            raise LookupError(f"encoding: {short_repr(name)} is no text encoding that is known here")
         self._encoding = name
         self._text = None
 
@@ -321,7 +321,7 @@ class BaseResponse(Generic[RequestT]):
         return rechunked(self._chunks(decode=False), chunk_size)
 
     def _chunks(self, *, decode: bool) -> Source[bytes]:
-        return Chunks(self._state, decode=decode, pause=give_turn if self._takes_turns else None)
+        return Chunks(self._state, decode=decode, pause=checkpoint if self._takes_turns else None)
 
     def _text_pieces(self) -> Source[str]:
         return self._as_text(self._decoded(None))

@@ -134,21 +134,21 @@ class MemoryBody:
     async def close(self) -> None:
         on_close, self.on_close = self.on_close, None
         if on_close is not None:
-            await settle(on_close())
+            await maybe_await(on_close())
 
     def abort(self) -> None:
         on_close, self.on_close = self.on_close, None
         if on_close is not None:
-            abandon(on_close())
+            close_unawaited(on_close())
 
 
-async def settle(result: object) -> None:
+async def maybe_await(result: object) -> None:
     """Wait for what a callback of the caller's returned, if it is awaitable."""
     if hasattr(result, "__await__"):
         await result
 
 
-def abandon(result: object) -> None:
+def close_unawaited(result: object) -> None:
     """Drop what a callback returned where nothing can be awaited; an unstarted coroutine is closed."""
     close = getattr(result, "close", None) if hasattr(result, "__await__") else None
     if close is not None:

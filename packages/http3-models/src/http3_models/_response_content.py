@@ -6,12 +6,12 @@ from collections.abc import AsyncIterable, AsyncIterator
 from typing import TYPE_CHECKING
 
 from ._bodies import as_bytes
-from ._brief import brief
+from ._brief import short_repr
 from ._content import encode_request
 from ._headers import Headers
 from ._percent import utf8
 from ._records import ConnectionInfo, PhaseTimes, ResponseState, Timings
-from ._response_bodies import MemoryBody, abandon, settle
+from ._response_bodies import MemoryBody, close_unawaited, maybe_await
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -47,7 +47,7 @@ def _seconds(elapsed: object) -> float:
         try:
             return float(elapsed)
         except OverflowError as exc:
-            raise ValueError(f"elapsed is too large: {brief(elapsed)}") from exc
+            raise ValueError(f"elapsed is too large: {short_repr(elapsed)}") from exc
     from datetime import timedelta
 
     if not isinstance(elapsed, timedelta):
@@ -65,7 +65,7 @@ def _checked_status(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"status_code must be an int, not {type(value).__name__}")
     if not 100 <= value <= 999:
-        raise ValueError(f"status_code must be between 100 and 999, not {brief(int(value))}")
+        raise ValueError(f"status_code must be between 100 and 999, not {short_repr(int(value))}")
     return int(value)
 
 
@@ -187,7 +187,7 @@ class IterableBody:
         self._iterator = None
         on_close, self._on_close = self._on_close, None
         if on_close is not None:
-            await settle(on_close())
+            await maybe_await(on_close())
 
     async def close(self) -> None:
         try:
@@ -200,7 +200,7 @@ class IterableBody:
         self._iterator = None
         on_close, self._on_close = self._on_close, None
         if on_close is not None:
-            abandon(on_close())
+            close_unawaited(on_close())
 
 
 async def _close(iterator: object) -> None:

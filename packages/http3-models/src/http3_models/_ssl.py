@@ -18,7 +18,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from ._brief import brief
+from ._brief import short_repr
 
 if TYPE_CHECKING:
     import ssl
@@ -49,7 +49,7 @@ class _Files(NamedTuple):
     keylog: str | None
 
 
-def context_for(config: SSLConfig, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
+def ssl_context_for(config: SSLConfig, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     """The shared context for connections under ``config`` that offer the ALPN protocols ``alpn``.
 
     A context of the user's own is returned itself, with ``alpn`` set on it each time: somebody else may have
@@ -141,7 +141,7 @@ def _stamp(name: str, path: str) -> _Stamp:
     except OSError as exc:
         _raise_unreadable(name, path, exc)
     except ValueError as exc:  # a NUL in the path
-        raise ValueError(f"{name} is not a path: {brief(path)}") from exc
+        raise ValueError(f"{name} is not a path: {short_repr(path)}") from exc
     return (path, status.st_mtime_ns, status.st_size, status.st_ino)
 
 

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
 
-from ._brief import brief
-from ._encodings import usable_encoding
+from ._brief import short_repr
+from ._encodings import find_text_encoding
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -54,7 +54,7 @@ def charset_of(content_type: str | None) -> str | None:
 def _charset(content_type: str) -> str | None:
     for name, value in _parameters(content_type):
         if name == "charset":
-            return value if usable_encoding(value) is not None else None
+            return value if find_text_encoding(value) is not None else None
     return None
 
 
@@ -137,8 +137,8 @@ def _default_encoding(data: bytes, default: DefaultEncoding) -> str:
 
 
 def _known(name: str) -> str:
-    if usable_encoding(name) is None:
-        raise LookupError(f"default_encoding: {brief(name)} is no text encoding that is known here")
+    if find_text_encoding(name) is None:
+        raise LookupError(f"default_encoding: {short_repr(name)} is no text encoding that is known here")
     return name
 
 
@@ -164,7 +164,7 @@ def apparent_encoding(data: bytes) -> str:
             "Detecting an encoding needs charset-normalizer; install it with: pip install 'http3[charset]'"
         ) from exc
     best = from_bytes(data, cp_exclusion=["utf_7"]).best()
-    return best.encoding if best is not None and usable_encoding(best.encoding) else "utf-8"
+    return best.encoding if best is not None and find_text_encoding(best.encoding) else "utf-8"
 
 
 def decode_text(data: bytes, encoding: str) -> str:
@@ -173,7 +173,7 @@ def decode_text(data: bytes, encoding: str) -> str:
 
 
 def _codec(encoding: str) -> str:
-    codec = usable_encoding(encoding)
+    codec = find_text_encoding(encoding)
     assert codec is not None, encoding  # names are checked where they come in
     return codec
 

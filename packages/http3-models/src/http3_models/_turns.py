@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 Pause = Callable[[], Awaitable[None]]
-"""`give_turn`, or None in a sync client, where nobody else waits for the thread."""
+"""`checkpoint`, or None in a sync client, where nobody else waits for the thread."""
 
 
 class _Turn:
@@ -22,7 +22,7 @@ class _Turn:
         yield
 
 
-async def give_turn() -> None:
+async def checkpoint() -> None:
     """Let the other tasks of asyncio or trio run, and a cancellation strike. Nothing where neither runs."""
     if in_trio_task():
         await sys.modules["trio"].lowlevel.checkpoint()

@@ -10,11 +10,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypedDict, Unpack
 
-from ._brief import brief
+from ._brief import short_repr
 from ._exceptions import InvalidURL
-from ._percent import decode
+from ._percent import percent_decode
 from ._query import query_of
-from ._redaction import forget_locals, guarding_arguments
+from ._redaction import forget_locals, hide_arguments
 from ._url_parse import (
     DEFAULT_PORTS,
     Parts,
@@ -22,8 +22,8 @@ from ._url_parse import (
     hidden_userinfo,
     normal_form,
     parse,
+    redacted_text,
     resolve,
-    shown,
     unsplit,
 )
 
@@ -190,7 +190,7 @@ class URL:
             self._origin = Origin(self)
         return self._origin
 
-    @guarding_arguments
+    @hide_arguments
     def copy_with(self, **parts: Unpack[URLParts]) -> URL:
         """A copy with some parts replaced; see `URLParts`.
 
@@ -212,7 +212,8 @@ class URL:
             del url
         if not (self._parts.scheme or reference._parts.scheme):
             raise InvalidURL(
-                f"Can't resolve {shown(str(reference))} against {shown(self._text)}, which has no scheme"
+                f"Can't resolve {redacted_text(str(reference))} against {redacted_text(self._text)}, "
+                "which has no scheme"
             )
         return _make(type(self), resolve(self._parts, reference._parts))
 
@@ -336,7 +337,7 @@ def _cached(text: str) -> URL:
     return _make(URL, parse(text))
 
 
-def parsed(text: str) -> URL:
+def parse_url(text: str) -> URL:
     """The absolute URL of a text, which is not remembered. Raises InvalidURL."""
     url = _make(URL, parse(text))
     _require_absolute(url)
@@ -348,16 +349,16 @@ def _require_absolute(url: URL) -> None:
         return
     text = url._text
     if not url._parts.scheme:
-        raise InvalidURL(f"Invalid URL {shown(text)}: it has no scheme; did you mean 'https://...'?")
+        raise InvalidURL(f"Invalid URL {redacted_text(text)}: it has no scheme; did you mean 'https://...'?")
     if url._parts.host is None:
-        scheme = brief(url._parts.scheme + ":")
-        raise InvalidURL(f"Invalid URL {shown(text)}: '//' is missing after {scheme}")
-    raise InvalidURL(f"Invalid URL {shown(text)}: there is no host")
+        scheme = short_repr(url._parts.scheme + ":")
+        raise InvalidURL(f"Invalid URL {redacted_text(text)}: '//' is missing after {scheme}")
+    raise InvalidURL(f"Invalid URL {redacted_text(text)}: there is no host")
 
 
 def _decoded(text: str) -> str:
     """Escapes as UTF-8, else each byte as the character of its number."""
-    data = decode(text)
+    data = percent_decode(text)
     try:
         return data.decode()
     except UnicodeDecodeError:

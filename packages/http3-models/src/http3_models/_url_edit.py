@@ -20,8 +20,8 @@ from ._url_parse import (
     encode_query,
     encode_userinfo,
     parse_authority,
+    redacted_text,
     settle,
-    shown,
     unsplit,
 )
 
@@ -40,7 +40,7 @@ def with_parts(parts: Parts, full_path: str, changes: Mapping[str, object]) -> t
                 parts = setter(parts, _text(name, changes[name]))
         parts = _whole(settle(parts))
     except ValueError as exc:
-        raise InvalidURL(f"Can't change {shown(unsplit(before))}: {exc}") from exc
+        raise InvalidURL(f"Can't change {redacted_text(unsplit(before))}: {exc}") from exc
     replaced = not changes.keys().isdisjoint({"full_path", "path", "query"})
     target = changes.get("full_path") if replaced else full_path
     return parts, "*" if target == "*" else None

@@ -71,10 +71,10 @@ def parse(text: str) -> Parts:
     try:
         return _parse(text)
     except ValueError as exc:
-        raise InvalidURL(f"Invalid URL {shown(text)}: {exc}") from exc
+        raise InvalidURL(f"Invalid URL {redacted_text(text)}: {exc}") from exc
 
 
-def shown(text: str) -> str:
+def redacted_text(text: str) -> str:
     """A URL that may be malformed, quoted for a message, with all that might be credentials left out.
 
     Where a password holds a bare ``/``, ``?`` or ``#``, it would look like host and path: so

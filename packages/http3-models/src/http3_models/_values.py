@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any, Final, NoReturn, Self, TypeVar
 
-from ._brief import brief
+from ._brief import short_repr
 
 _INFINITE: Final = float("inf")
 
@@ -23,7 +23,7 @@ UNSET: Final = Unset.UNSET
 """Stands for "not given", where None has a meaning of its own (no limit)."""
 
 
-class Value:
+class ImmutableValue:
     """Equality, hash, repr, copying and pickling from a tuple of fields, which are keyword arguments."""
 
     __slots__ = ()
@@ -79,7 +79,7 @@ class Value:
         return (_rebuild, (type(self), self._arguments()))
 
 
-V = TypeVar("V", bound=Value)
+V = TypeVar("V", bound=ImmutableValue)
 
 
 def _rebuild(cls: type[V], fields: dict[str, Any]) -> V:
@@ -93,7 +93,7 @@ def _shown(value: object) -> str:
 # Checks: each returns the value as it is stored. bool is an int to Python, but `timeout=True` is a mistake.
 
 
-def seconds(name: str, value: object, *, zero: bool = False) -> float | None:
+def check_seconds(name: str, value: object, *, zero: bool = False) -> float | None:
     """A duration: positive and finite (``zero``: 0 as well), or None for no limit."""
     if value is None:
         return None
@@ -101,37 +101,37 @@ def seconds(name: str, value: object, *, zero: bool = False) -> float | None:
     if not (0 <= number < _INFINITE) or (number == 0 and not zero):
         hint = "; None means no limit" if number == _INFINITE else ""
         least = "0 or more" if zero else "more than 0"
-        raise ValueError(f"{name} must be {least} seconds, not {brief(value)}{hint}")
+        raise ValueError(f"{name} must be {least} seconds, not {short_repr(value)}{hint}")
     return number
 
 
 def _number(name: str, value: object, expected: str) -> float:
     if value is True or value is False:
-        raise ValueError(f"{name} must be {expected}, not {brief(value)}")
+        raise ValueError(f"{name} must be {expected}, not {short_repr(value)}")
     if not isinstance(value, int | float):
         raise TypeError(f"{name} must be {expected}, not {type(value).__name__}")
     try:
         return float(value)
     except OverflowError as exc:
-        raise ValueError(f"{name} is too large: {brief(value)}") from exc
+        raise ValueError(f"{name} is too large: {short_repr(value)}") from exc
 
 
-def count(name: str, value: object, least: int) -> int:
+def check_count(name: str, value: object, least: int) -> int:
     if value is True or value is False:
-        raise ValueError(f"{name} must be a whole number, not {brief(value)}")
+        raise ValueError(f"{name} must be a whole number, not {short_repr(value)}")
     if not isinstance(value, int):
         raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
     if value < least:
-        raise ValueError(f"{name} must be at least {least}, not {brief(value)}")
+        raise ValueError(f"{name} must be at least {least}, not {short_repr(value)}")
     return int(value)
 
 
-def count_or_none(name: str, value: object, least: int) -> int | None:
-    return None if value is None else count(name, value, least)
+def check_count_or_none(name: str, value: object, least: int) -> int | None:
+    return None if value is None else check_count(name, value, least)
 
 
-def ratio(name: str, value: object) -> float:
+def check_ratio(name: str, value: object) -> float:
     number = _number(name, value, "a number")
     if not number > 0:
-        raise ValueError(f"{name} must be more than 0, not {brief(value)}")
+        raise ValueError(f"{name} must be more than 0, not {short_repr(value)}")
     return number

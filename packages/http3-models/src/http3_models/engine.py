@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._bodies import EMPTY_BODY, BytesBody, FileBody
-from ._brief import brief, cut
+from ._brief import short_repr, short_text
 from ._config import seconds_in_line, shortened
 from ._cookies import join_cookie_headers
-from ._encodings import usable_encoding
+from ._encodings import find_text_encoding
 from ._exceptions import UnsupportedRedirect
-from ._header_fields import Index, Pair
+from ._header_fields import FieldIndex, FieldPair
 from ._headers import SECRET_HEADERS
-from ._percent import decode
+from ._percent import percent_decode
 from ._reading import close, drain, has_no_body, read_all, take_ended
 from ._records import (
     Deadline,
@@ -27,25 +27,25 @@ from ._records import (
     RequestState,
     ResponseBody,
     ResponseState,
-    Run,
+    SyncRunner,
     WholeBody,
-    described,
-    drive,
+    describe,
+    run_sync,
 )
-from ._redaction import forget_locals, forget_text, guarding_arguments
-from ._request import build_state
+from ._redaction import forget_locals, forget_text, hide_arguments
+from ._request import build_request
 from ._request_defaults import RequestDefaults
-from ._request_head import check_state, cookie_header, split_headers
+from ._request_head import check_request, cookie_header, split_headers
 from ._response_base import is_redirect, reissued
-from ._response_bodies import Begun, EndedBody, MemoryBody, Spent, abandon, settle
-from ._turns import Pause, give_turn, in_asyncio_task, in_trio_task
+from ._response_bodies import Begun, EndedBody, MemoryBody, Spent, close_unawaited, maybe_await
+from ._turns import Pause, checkpoint, in_asyncio_task, in_trio_task
 from ._types import AuthFlow
-from ._url import parsed, redacted
-from ._url_parse import shown
-from ._values import Value, count
+from ._url import parse_url, redacted
+from ._url_parse import redacted_text
+from ._values import ImmutableValue, check_count
 
 if TYPE_CHECKING:
-    from ._ssl import context_for
+    from ._ssl import ssl_context_for
 
 __all__ = [
     "EMPTY_BODY",
@@ -56,10 +56,11 @@ __all__ = [
     "Deadline",
     "EndedBody",
     "Exchange",
+    "FieldIndex",
+    "FieldPair",
     "FileBody",
-    "Index",
+    "ImmutableValue",
     "MemoryBody",
-    "Pair",
     "Pause",
     "PhaseTimes",
     "RequestBody",
@@ -67,55 +68,54 @@ __all__ = [
     "RequestState",
     "ResponseBody",
     "ResponseState",
-    "Run",
     "Spent",
+    "SyncRunner",
     "UnsupportedRedirect",
-    "Value",
     "WholeBody",
-    "abandon",
-    "brief",
-    "build_state",
-    "check_state",
+    "build_request",
+    "check_count",
+    "check_request",
+    "checkpoint",
     "close",
-    "context_for",
+    "close_unawaited",
     "cookie_header",
-    "count",
-    "cut",
-    "decode",
-    "described",
+    "describe",
     "drain",
-    "drive",
+    "find_text_encoding",
     "forget_locals",
     "forget_text",
-    "give_turn",
-    "guarding_arguments",
     "has_no_body",
+    "hide_arguments",
     "in_asyncio_task",
     "in_trio_task",
     "is_redirect",
     "join_cookie_headers",
-    "parsed",
+    "maybe_await",
+    "parse_url",
+    "percent_decode",
     "read_all",
     "redacted",
+    "redacted_text",
     "reissued",
+    "run_sync",
     "seconds_in_line",
-    "settle",
+    "short_repr",
+    "short_text",
     "shortened",
-    "shown",
     "split_headers",
+    "ssl_context_for",
     "take_ended",
-    "usable_encoding",
 ]
 
 
 if not TYPE_CHECKING:  # a checker would take it for leave to use any name
 
     def __getattr__(name: str) -> object:
-        if name == "context_for":  # takes more than 1 ms to load, and is needed for https only
-            from ._ssl import context_for
+        if name == "ssl_context_for":  # takes more than 1 ms to load, and is needed for https only
+            from ._ssl import ssl_context_for
 
-            globals()[name] = context_for
-            return context_for
+            globals()[name] = ssl_context_for
+            return ssl_context_for
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from http3_models import Delivery, Headers, LocalProtocolError, RemoteProtocolError, StatusCode
-from http3_models.engine import ResponseState, brief
+from http3_models.engine import ResponseState, short_repr
 
 from ._errors import protocol_error
 
@@ -64,7 +64,7 @@ class FullBody:
 def checked_status(status: object) -> int:
     """A final status code. Raises Malformed."""
     if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 999:
-        raise Malformed(f"The application's status must be an int from 200 to 999, not {brief(status)}")
+        raise Malformed(f"The application's status must be an int from 200 to 999, not {short_repr(status)}")
     return int(status)
 
 
@@ -73,10 +73,10 @@ def checked_fields(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
     pairs = []
     for name, value in fields:
         if _TOKEN.fullmatch(name) is None:
-            raise Malformed(f"The application's header name {brief(name)} is not a token")
+            raise Malformed(f"The application's header name {short_repr(name)} is not a token")
         if _BAD_VALUE.search(value) is not None:
             raise Malformed(
-                f"The application's header {brief(name.decode())} has a control character in its value"
+                f"The application's header {short_repr(name.decode())} has a control character in its value"
             )
         pairs.append((name, value.strip(b" \t")))
     return Headers._from_raw(pairs)
@@ -131,7 +131,7 @@ def declared_length(headers: Headers) -> int | None:
     values = headers.getlist("content-length")
     if len(set(values)) > 1 or _DIGITS.fullmatch(values[0].encode()) is None:
         raise Malformed(
-            f"The application's Content-Length must be one number, not {brief(', '.join(values))}"
+            f"The application's Content-Length must be one number, not {short_repr(', '.join(values))}"
         )
     return int(values[0])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from http3_models import AsyncDispatcher, AsyncResponse, TimeoutConfig
-from http3_models.engine import brief
+from http3_models.engine import short_repr
 
 from ._app_body import AppBody
 from ._app_response import FullBody, server_error
@@ -50,7 +50,7 @@ class ASGIDispatch(AsyncDispatcher):
         self.client = client
 
     def __repr__(self) -> str:
-        return f"<ASGIDispatch {brief(self.app)}>"
+        return f"<ASGIDispatch {short_repr(self.app)}>"
 
     async def send(
         self,

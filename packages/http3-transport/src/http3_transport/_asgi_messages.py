@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from http3_models import Headers
-from http3_models.engine import brief, decode
+from http3_models.engine import percent_decode, short_repr
 
 from ._app_response import Head, Malformed, checked_fields, checked_status
 
@@ -37,7 +37,7 @@ def make_scope(request: RequestState, root_path: str, client: tuple[str, int]) -
         "http_version": "1.1",
         "method": request.method,
         "scheme": url.scheme,
-        "path": decode(path).decode("utf-8", "replace"),
+        "path": percent_decode(path).decode("utf-8", "replace"),
         "raw_path": path.encode("ascii"),
         "query_string": query.encode("ascii"),
         "root_path": root_path,
@@ -78,14 +78,14 @@ class AppResponse:
     def take(self, sent: object) -> bytes:
         """Take the next message; returns its piece of the body. Raises Malformed."""
         if not isinstance(sent, Mapping) or "type" not in sent:
-            raise Malformed(f"The application sent {brief(sent)}, which is no ASGI message")
+            raise Malformed(f"The application sent {short_repr(sent)}, which is no ASGI message")
         message: Mapping[str, Any] = sent
         kind = message["type"]
         if kind != self._expected:
             what = "after the response was complete"
             if self._expected is not None:
                 what = f"where ASGI expects {self._expected!r}"
-            raise Malformed(f"The application sent {brief(kind)} {what}")
+            raise Malformed(f"The application sent {short_repr(kind)} {what}")
         if kind == BODY:
             return self._take_body(message)
         if kind == START:
@@ -131,13 +131,13 @@ def as_bytes(body: object) -> bytes:
 
 def _pairs(headers: object) -> list[tuple[bytes, bytes]]:
     if isinstance(headers, str | bytes) or not isinstance(headers, Iterable):
-        raise Malformed(f"The application's headers must be pairs of bytes, not {brief(headers)}")
+        raise Malformed(f"The application's headers must be pairs of bytes, not {short_repr(headers)}")
     pairs = []
     for pair in headers:
         if not (isinstance(pair, list | tuple) and len(pair) == 2):
-            raise Malformed(f"The application's headers must hold pairs of bytes, not {brief(pair)}")
+            raise Malformed(f"The application's headers must hold pairs of bytes, not {short_repr(pair)}")
         name, value = pair
         if not (isinstance(name, bytes) and isinstance(value, bytes)):
-            raise Malformed(f"The application's headers must hold pairs of bytes, not {brief(pair)}")
+            raise Malformed(f"The application's headers must hold pairs of bytes, not {short_repr(pair)}")
         pairs.append((name, value))
     return pairs

@@ -26,7 +26,7 @@ from http3_models import (
     Origin,
     TotalTimeout,
 )
-from http3_models.engine import guarding_arguments
+from http3_models.engine import hide_arguments
 
 from . import _process
 from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
@@ -99,7 +99,7 @@ class HTTPConnection(AsyncDispatcher):
     _is_dropped: bool = False
     """True if its socket was let go without a word."""
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(
         self,
         origin: Origin | URL | str,

@@ -21,7 +21,7 @@ from http3_models import (
     TotalTimeout,
     WriteTimeout,
 )
-from http3_models.engine import described
+from http3_models.engine import describe
 
 if TYPE_CHECKING:
     from http3_models.engine import RequestState
@@ -58,11 +58,11 @@ def timeout_error(
     if deadline is not None and deadline.remaining() <= EARLY:
         message = f"The call passed its total_timeout of {deadline.limit:g} s in the {phase} phase"
         return TotalTimeout(
-            f"{message}: {described(request)}", delivery=delivery, timings=request.phases.freeze()
+            f"{message}: {describe(request)}", delivery=delivery, timings=request.phases.freeze()
         )
     bound = "" if limit is None else f" for {limit:g} s ({name})"
     return kind(
-        f"In the {phase} phase {what}{bound}: {described(request)}",
+        f"In the {phase} phase {what}{bound}: {describe(request)}",
         delivery=delivery,
         timings=request.phases.freeze(),
     )
@@ -73,7 +73,7 @@ def network_error(
 ) -> NetworkError:
     """A NetworkError whose message tells what the operating system said."""
     said = what if isinstance(what, str) else reason(what)
-    return kind(f"{said}: {described(request)}", delivery=delivery, timings=request.phases.freeze())
+    return kind(f"{said}: {describe(request)}", delivery=delivery, timings=request.phases.freeze())
 
 
 def protocol_error(
@@ -81,7 +81,7 @@ def protocol_error(
 ) -> ProtocolErrorT:
     """A ProtocolError of ours for one of h11, h2 or our own rules."""
     said = str(what) or type(what).__name__
-    return kind(f"{said}: {described(request)}", delivery=delivery, timings=request.phases.freeze())
+    return kind(f"{said}: {describe(request)}", delivery=delivery, timings=request.phases.freeze())
 
 
 def broken(kind: type[NetworkError], exc: BaseException, *, fresh: bool) -> type[NetworkError]:

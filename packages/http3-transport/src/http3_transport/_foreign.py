@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from http3_models import ConnectionInfo, Delivery, Protocol, Timeout, TimeoutConfig, TLSError
-from http3_models.engine import brief, cut
+from http3_models.engine import short_repr, short_text
 
 from . import _process
 from ._certificate_names import covers, subject_names
@@ -45,7 +45,7 @@ class ForeignBackend:
         self._native = native
 
     def __repr__(self) -> str:
-        return f"<ForeignBackend {brief(self._backend)}>"
+        return f"<ForeignBackend {short_repr(self._backend)}>"
 
     async def open(
         self, origin: Origin, context: ssl.SSLContext | None, request: RequestState
@@ -74,7 +74,9 @@ class ForeignBackend:
             if now is not None:
                 request.phases.connect = now() - started
         if protocol not in _ALPN:
-            raise TypeError(f"{brief(self._backend)}.connect() must return a Protocol, not {brief(protocol)}")
+            raise TypeError(
+                f"{short_repr(self._backend)}.connect() must return a Protocol, not {short_repr(protocol)}"
+            )
         # A cleartext HTTP/1.1 connection has no ALPN; HTTP/2 over it is prior knowledge.
         alpn = None if context is None and protocol != Protocol.HTTP_2 else _ALPN[protocol]
         stream = ForeignStream(reader, writer, alpn)
@@ -93,7 +95,7 @@ class ForeignBackend:
             raise network_error(TLSError, request, str(exc), Delivery.NOT_SENT) from exc
         if fault is not None:
             stream.abort()
-            what = f"The connection of {brief(self._backend)} is not shown to be one to {host}: {fault}"
+            what = f"The connection of {short_repr(self._backend)} is not shown to be one to {host}: {fault}"
             raise network_error(TLSError, request, what, Delivery.NOT_SENT)
 
     def scope(self) -> object:
@@ -254,7 +256,7 @@ def _fault_of(tls: Any, host: str) -> str | None:
     if covers(certificate, host):
         return None
     names = ", ".join(name for _, name in subject_names(certificate))
-    return f"the certificate is for {cut(names) or 'no host'}"
+    return f"the certificate is for {short_text(names) or 'no host'}"
 
 
 def timed_out(exc: Exception) -> Exception:

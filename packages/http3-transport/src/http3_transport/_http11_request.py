@@ -16,7 +16,7 @@ from ._http11_grammar import MAX_LENGTH_DIGITS, says_close
 
 if TYPE_CHECKING:
     from http3_models import Headers
-    from http3_models.engine import Pair
+    from http3_models.engine import FieldPair
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
@@ -93,7 +93,7 @@ def write_fields(headers: Headers) -> RequestHead | None:
     )
 
 
-def extend_fields(fields: RequestHead | None, pairs: list[Pair]) -> RequestHead | None:
+def extend_fields(fields: RequestHead | None, pairs: list[FieldPair]) -> RequestHead | None:
     """``fields`` with ``pairs`` behind them, as `write_fields` would write them all.
 
     The pairs have names of their own, and of those that say something about the message only the one that

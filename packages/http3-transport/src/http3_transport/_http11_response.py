@@ -22,7 +22,7 @@ from ._http11_grammar import (
 
 if TYPE_CHECKING:
     from http3_models import Limits
-    from http3_models.engine import Index
+    from http3_models.engine import FieldIndex
 
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
@@ -60,7 +60,7 @@ class ResponseHead(NamedTuple):
     length: int
     stays_open: bool
     size: int
-    by_name: Index | None = None
+    by_name: FieldIndex | None = None
     protocol: str = "HTTP/1.1"
 
     def __repr__(self) -> str:

@@ -19,7 +19,7 @@ from http3_models import (
     TotalTimeout,
     UnsupportedProtocol,
 )
-from http3_models.engine import brief, context_for
+from http3_models.engine import short_repr, ssl_context_for
 
 from ._connecting import Refused, open_stream
 from ._errors import network_error, protocol_error, reason, timeout_error
@@ -52,7 +52,7 @@ def check_http_versions(http_versions: object) -> tuple[str, ...]:
     known = [version for version in HTTP_VERSIONS if version in http_versions]
     if not known or len(known) < len(http_versions):
         raise ValueError(
-            f"http_versions must name some of {HTTP_VERSIONS}, not {brief(tuple(http_versions))}"
+            f"http_versions must name some of {HTTP_VERSIONS}, not {short_repr(tuple(http_versions))}"
         )
     return tuple(known)
 
@@ -60,7 +60,7 @@ def check_http_versions(http_versions: object) -> tuple[str, ...]:
 def check_scheme(url: URL) -> None:
     """Raises UnsupportedProtocol for anything but http and https."""
     if url.scheme not in ("http", "https"):
-        what = f"The scheme of a URL must be http or https, not {brief(url.scheme)}: {brief(url)}"
+        what = f"The scheme of a URL must be http or https, not {short_repr(url.scheme)}: {short_repr(url)}"
         raise UnsupportedProtocol(what, delivery=Delivery.NOT_SENT)
 
 
@@ -142,7 +142,7 @@ async def open_engine(
 
 
 def _context(opening: Opening, config: SSLConfig) -> ssl.SSLContext:
-    return context_for(config, alpn_protocols(opening.http_versions))
+    return ssl_context_for(config, alpn_protocols(opening.http_versions))
 
 
 async def _by_foreign(

@@ -32,7 +32,7 @@ from http3_models import (
     TimeoutConfig,
     TotalTimeout,
 )
-from http3_models.engine import guarding_arguments, seconds_in_line
+from http3_models.engine import hide_arguments, seconds_in_line
 
 from . import _pool_books
 from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
@@ -86,7 +86,7 @@ class ConnectionPool(AsyncDispatcher):
 
     __module__ = "http3_transport"
 
-    @guarding_arguments
+    @hide_arguments
     def __init__(
         self,
         *,

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from http3_models import Delivery, Dispatcher, Response, TimeoutConfig, TotalTimeout
-from http3_models.engine import BytesBody, brief, drive
+from http3_models.engine import BytesBody, run_sync, short_repr
 
 from ._app_body import AppBody
 from ._app_response import FullBody, RequestChunks, server_error
@@ -66,7 +66,7 @@ class WSGIDispatch(Dispatcher):
         self.remote_addr = remote_addr
 
     def __repr__(self) -> str:
-        return f"<WSGIDispatch {brief(self.app)}>"
+        return f"<WSGIDispatch {short_repr(self.app)}>"
 
     def send(
         self,
@@ -83,14 +83,14 @@ class WSGIDispatch(Dispatcher):
         if timeout is not None:
             state.timeout = TimeoutConfig(timeout)
         state.body.rewind()
-        return Response._of(drive(self.exchange(state)))
+        return Response._of(run_sync(self.exchange(state)))
 
     async def exchange(self, request: RequestState) -> ResponseState:
         """Records in, records out, in the caller's thread; see `Exchange`."""
         now, phases = self.now, request.phases
         started = phases.begin(now)
         chunks = RequestChunks(request)
-        call = WSGICall(request, lambda: drive(chunks.read()), raises=self.raise_app_exceptions)
+        call = WSGICall(request, lambda: run_sync(chunks.read()), raises=self.raise_app_exceptions)
         context = contextvars.copy_context()
         head = context.run(call.open, self.app, self.script_name, self.remote_addr)
         phases.wait = now() - started

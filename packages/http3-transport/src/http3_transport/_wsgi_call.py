@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from http3_models.engine import brief
+from http3_models.engine import short_repr
 
 from ._app_response import ClientDisconnected, Head, Malformed, checked_fields, checked_status, cut, invalid
 from ._wsgi_environ import make_environ, make_input
@@ -239,7 +239,7 @@ class WSGICall:
 
 def _make_head(method: str, status: object, headers: object) -> Head:
     if not isinstance(status, str) or _STATUS.fullmatch(status) is None:
-        raise Malformed(f"The application's status must be like '200 OK', not {brief(status)}")
+        raise Malformed(f"The application's status must be like '200 OK', not {short_repr(status)}")
     if not isinstance(headers, list):
         raise Malformed(f"The application's headers must be a list, not {type(headers).__name__}")
     fields = checked_fields([_as_field(field) for field in headers])
@@ -266,9 +266,9 @@ def _as_field(field: object) -> tuple[bytes, bytes]:
                 return name.encode("latin-1"), value.encode("latin-1")
             except UnicodeEncodeError as exc:
                 raise Malformed(
-                    f"The application's header {brief(name)} has characters beyond latin-1"
+                    f"The application's header {short_repr(name)} has characters beyond latin-1"
                 ) from exc
-    raise Malformed(f"The application's headers must hold pairs of str, not {brief(field)}")
+    raise Malformed(f"The application's headers must hold pairs of str, not {short_repr(field)}")
 
 
 def _as_bytes(piece: object) -> bytes:

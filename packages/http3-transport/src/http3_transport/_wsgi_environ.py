@@ -6,7 +6,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any
 
-from http3_models.engine import decode
+from http3_models.engine import percent_decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ def make_environ(
 
 def path_info(path: str, script_name: str) -> str:
     """The path below where the application is mounted."""
-    decoded = decode(path).decode("latin-1")
+    decoded = percent_decode(path).decode("latin-1")
     if path == "*":
         return ""  # OPTIONS * asks about the server: there is no path
     below = decoded.removeprefix(script_name)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from http3_models import AsyncDispatcher, AsyncResponse, Dispatcher, RequestError, Response
-from http3_models.engine import drive
+from http3_models.engine import run_sync
 
 from ._backends import refusing_address
 from ._server import LARGE, Server
@@ -154,7 +154,7 @@ DISPATCHER_CHECKS: dict[str, DispatcherCheck] = {
 
 def run_without_loop(function: Any, /, *args: object) -> Any:
     """Enough for a sync dispatcher, whose calls never suspend."""
-    return drive(function(*args))
+    return run_sync(function(*args))
 
 
 def check_dispatcher(

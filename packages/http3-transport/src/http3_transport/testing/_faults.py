@@ -5,13 +5,13 @@ from __future__ import annotations
 from random import Random
 from typing import TypeAlias, TypeGuard
 
-from http3_models.engine import Value, count
+from http3_models.engine import ImmutableValue, check_count
 
 Range: TypeAlias = "float | tuple[float, float]"
 """Seconds, or (least, most): then each time is drawn anew."""
 
 
-class Faults(Value):
+class Faults(ImmutableValue):
     """How a simulated network behaves. Without arguments: it is fast, and nothing goes wrong.
 
     Seconds, as a number or as (least, most) between which each is drawn:
@@ -106,7 +106,7 @@ def range_of_seconds(name: str, value: object) -> tuple[float, float]:
 def range_of_numbers(name: str, value: object) -> tuple[int, int]:
     """A number from 1 on as (least, most). Raises TypeError or ValueError for what is neither."""
     least, most = value if isinstance(value, tuple) and len(value) == 2 else (value, value)
-    return count(name, least, 1), count(name, most, count(name, least, 1))
+    return check_count(name, least, 1), check_count(name, most, check_count(name, least, 1))
 
 
 def _is_number(value: object) -> TypeGuard[float]:

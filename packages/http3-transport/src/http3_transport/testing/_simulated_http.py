@@ -11,7 +11,7 @@ from http3_models.engine import BytesBody, MemoryBody, RequestState, has_no_body
 from ._faults import Dice, Range, probability, range_of_seconds
 
 if TYPE_CHECKING:
-    from http3_models.engine import Pair, ResponseState
+    from http3_models.engine import FieldPair, ResponseState
 
     from ._server_connections import ServerConnection
 
@@ -64,7 +64,7 @@ class Answer:
         body = None if has_no_body(state) else state.body
         self.status_code = state.status_code
         self.reason_phrase = state.reason_phrase
-        self.fields: list[Pair] = state.headers.wire
+        self.fields: list[FieldPair] = state.headers.wire
         self._body = body
         memory = state.body
         self.length: int | None = None
@@ -86,7 +86,7 @@ class Answer:
 
 
 def received_request(
-    connection: ServerConnection, method: str, host: str, target: str, fields: list[Pair], body: bytes
+    connection: ServerConnection, method: str, host: str, target: str, fields: list[FieldPair], body: bytes
 ) -> RequestState:
     """A request as the handler gets it, just as it came."""
     scheme = "https" if connection.is_tls else "http"

@@ -8,7 +8,7 @@ from ._faults import Dice, Range, probability
 from ._simulated_http import Answer, Handler, HTTPServer, received_request
 
 if TYPE_CHECKING:
-    from http3_models.engine import Pair, RequestState
+    from http3_models.engine import FieldPair, RequestState
 
     from ._server_connections import ServerConnection
 
@@ -123,7 +123,7 @@ async def _receive_body(connection: ServerConnection, fields: dict[bytes, bytes]
     return b"".join(chunks)
 
 
-def _says_close(fields: list[Pair]) -> bool:
+def _says_close(fields: list[FieldPair]) -> bool:
     return any(name.lower() == b"connection" and b"close" in value.lower() for name, value in fields)
 
 

@@ -18,7 +18,7 @@ from ._faults import Dice, Range, range_of_numbers
 from ._simulated_http import Answer, Handler, HTTPServer, received_request
 
 if TYPE_CHECKING:
-    from http3_models.engine import Pair
+    from http3_models.engine import FieldPair
 
     from ._server_connections import ServerConnection
     from ._virtual_tasks import Task
@@ -69,7 +69,7 @@ class Incoming:
 
     __slots__ = ("body", "fields")
 
-    def __init__(self, fields: list[Pair]) -> None:
+    def __init__(self, fields: list[FieldPair]) -> None:
         self.fields = fields
         self.body = bytearray()
 
