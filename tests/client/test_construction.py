@@ -25,7 +25,7 @@ from http3_models import (
     Response,
     TimeoutConfig,
 )
-from http3_models.engine import RequestState, ResponseState
+from http3_models.engine import RequestState, ResponseState, view_request
 from support.client_worlds import Site, World, redirect
 
 
@@ -49,7 +49,7 @@ class Pool(AsyncDispatcher):
         if self.closed:
             raise ClientClosed("the pool is closed")
         self.threads.append(threading.current_thread().name)
-        answer: Response = self.site(Request._of(request))
+        answer: Response = self.site(view_request(Request, request))
         state = answer._state
         return ResponseState(state.status_code, "", "HTTP/1.1", Headers(state.headers), state.body, request)
 

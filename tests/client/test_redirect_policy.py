@@ -16,7 +16,14 @@ from http3_models import (
     TooManyRedirects,
     UnsupportedProtocol,
 )
-from http3_models.engine import SECRET_HEADERS, RequestState, ResponseState, build_request, run_sync
+from http3_models.engine import (
+    SECRET_HEADERS,
+    RequestState,
+    ResponseState,
+    build_request,
+    headers_from_pairs,
+    run_sync,
+)
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 CODES = [301, 302, 303, 307, 308]
@@ -24,7 +31,7 @@ CODES = [301, 302, 303, 307, 308]
 
 def answer(location: str | bytes, status: int = 302) -> ResponseState:
     value = location.encode() if isinstance(location, str) else location
-    return ResponseState(status, "", "HTTP/1.1", Headers._from_raw([(b"Location", value)]), None)
+    return ResponseState(status, "", "HTTP/1.1", headers_from_pairs([(b"Location", value)]), None)
 
 
 async def _first_chunk(sent: RequestState) -> bytes:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from http3_models import Headers, LocalProtocolError
-from http3_models.engine import SECRET_HEADERS
+from http3_models.engine import SECRET_HEADERS, headers_from_pairs
 
 
 @pytest.fixture
@@ -341,7 +341,7 @@ def test_setting_the_encoding() -> None:
 
 def test_from_raw_takes_the_list_over() -> None:
     pairs = [(b"Content-Type", b"text/html"), (b"set-cookie", b"a"), (b"Set-Cookie", b"b")]
-    headers = Headers._from_raw(pairs)
+    headers = headers_from_pairs(pairs)
     assert headers["content-type"] == "text/html"
     assert headers.getlist("set-cookie") == ["a", "b"]
     assert headers.raw[2] == (b"set-cookie", b"b")
@@ -512,7 +512,7 @@ def test_changes_in_any_order(pairs: list[Any], changes: list[Any], looks: bool)
             except KeyError:
                 outcomes.append("KeyError")
         assert outcomes[0] == outcomes[1]
-        fresh = Headers._from_raw(reference.pairs.copy())
+        fresh = headers_from_pairs(reference.pairs.copy())
         assert dict(headers) == dict(fresh)
         assert list(headers) == list(fresh)
         assert headers.encoding == fresh.encoding
@@ -555,7 +555,7 @@ def test_what_is_derived_is_made_once_for_all_copies_until_a_change() -> None:
 
 
 def test_an_index_that_a_parser_made_is_used_until_a_change() -> None:
-    headers = Headers._from_raw([(b"a", b"1"), (b"b", b"2")], {b"a": b"1", b"b": b"2"})
+    headers = headers_from_pairs([(b"a", b"1"), (b"b", b"2")], {b"a": b"1", b"b": b"2"})
     assert headers == Headers({"A": "1", "B": "2"})
     assert (headers["a"], headers.getlist("B"), list(headers), len(headers)) == ("1", ["2"], ["a", "b"], 2)
     headers.add("A", "3")

@@ -28,7 +28,7 @@ from http3_models import (
     TimeoutConfig,
     Timings,
 )
-from http3_models.engine import run_sync
+from http3_models.engine import run_sync, set_next
 
 Travel = Callable[[Any], Any]
 
@@ -101,7 +101,7 @@ def full_response(kind: type[Any], request: Any) -> Any:
         timings=Timings(wait=0.5),
     )
     response.encoding = "latin-1"
-    response._send_next = lambda: None
+    set_next(response, lambda: None)
     response._state.connection = ConnectionInfo(("127.0.0.1", 80))
     response._state.trailers = Headers({"T": "1"})
     return response

@@ -25,38 +25,8 @@ BELOW = {
 """What each distribution may import."""
 
 CROSSING: set[str] = {
-    "http3_client._api: _send_next",
-    "http3_client._async_client: _of",
-    "http3_client._async_client: _send_next",
-    "http3_client._async_client: _state",
-    "http3_client._call: _advice",
-    "http3_client._call: _of",
-    "http3_client._call: _state",
-    "http3_client._client: _of",
-    "http3_client._client: _send_next",
-    "http3_client._client: _state",
-    "http3_client._digest: _state",
     "http3_client._dispatching: _for_async",
     "http3_client._dispatching: _for_client",
-    "http3_client._dispatching: _of",
-    "http3_client._dispatching: _request",
-    "http3_client._dispatching: _state",
-    "http3_client._engine: _request",
-    "http3_transport._app_response: _from_raw",
-    "http3_transport._asgi: _of",
-    "http3_transport._asgi: _state",
-    "http3_transport._asgi_messages: _from_raw",
-    "http3_transport._http11: _from_raw",
-    "http3_transport._http11_body: _from_raw",
-    "http3_transport._http2_exchange: _from_raw",
-    "http3_transport._sending: _of",
-    "http3_transport._sending: _request",
-    "http3_transport._sending: _state",
-    "http3_transport._wsgi: _of",
-    "http3_transport._wsgi: _state",
-    "http3_transport.testing._simulated_http: _from_raw",
-    "http3_transport.testing._simulated_http: _of",
-    "http3_transport.testing._simulated_http: _state",
 }
 """What still crosses, "module: name". It only gets shorter: an entry that is not needed fails as well."""
 

@@ -24,7 +24,7 @@ from http3_models import (
     StreamException,
 )
 from http3_models._decoders import accept_encoding
-from http3_models.engine import RequestDefaults, build_request, check_request, split_headers
+from http3_models.engine import RequestDefaults, build_request, check_request, split_headers, view_request
 
 URL_TEXT = "https://example.org/path"
 
@@ -157,7 +157,7 @@ def test_defaults_are_added_once_and_only_to_what_was_made_without_a_client() ->
     del request.headers["Accept"]
     assert "Accept" not in completed(request)
     assert "Accept" not in completed(pickle.loads(pickle.dumps(request)))
-    made = Request._of(build_request("GET", URL_TEXT, defaults=RequestDefaults(Headers())))
+    made = view_request(Request, build_request("GET", URL_TEXT, defaults=RequestDefaults(Headers())))
     del made.headers["Accept"]
     assert "Accept" not in completed(made)
 

@@ -29,7 +29,7 @@ from http3_models import (
     ResponseNotRead,
     StreamConsumed,
 )
-from http3_models.engine import EndedBody, MemoryBody, ResponseState, drain, read_all, run_sync
+from http3_models.engine import EndedBody, MemoryBody, ResponseState, drain, read_all, run_sync, view_response
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class Reader:
 
     def __init__(self, state: ResponseState, asynchronous: bool) -> None:
         self.state = state
-        self.response: Any = AsyncResponse._of(state) if asynchronous else Response._of(state)
+        self.response: Any = view_response(AsyncResponse if asynchronous else Response, state)
         self.asynchronous = asynchronous
 
     def call(self, name: str, *args: object) -> Any:
@@ -317,7 +317,7 @@ def test_sizes_that_are_none(reader: MakeReader, size: Any, kind: type[Exception
 
 @given(chunks=st.lists(st.binary(min_size=1, max_size=9)), size=st.integers(1, 12))
 def test_rechunking_loses_nothing(chunks: list[bytes], size: int) -> None:
-    pieces = list(Response._of(state_of(Body(*chunks))).stream(size))
+    pieces = list(view_response(Response, state_of(Body(*chunks))).stream(size))
     assert b"".join(pieces) == b"".join(chunks)
     assert all(len(piece) == size for piece in pieces[:-1])
     assert all(0 < len(piece) <= size for piece in pieces[-1:])
@@ -400,12 +400,12 @@ def test_lines(reader: MakeReader, step: int) -> None:
 
 
 def test_context_managers() -> None:
-    with Response._of(state_of(Body(b"a"))) as response:
+    with view_response(Response, state_of(Body(b"a"))) as response:
         pass
     assert response.is_closed
 
     async def main() -> AsyncResponse:
-        async with AsyncResponse._of(state_of(Body(b"a"))) as response:
+        async with view_response(AsyncResponse, state_of(Body(b"a"))) as response:
             assert await response.read() == b"a"
         return response
 
@@ -487,7 +487,7 @@ def test_cancelling_a_read_closes_the_response() -> None:
 
     async def main() -> tuple[AsyncResponse, Body]:
         body = Hanging()
-        response = AsyncResponse._of(state_of(body))
+        response = view_response(AsyncResponse, state_of(body))
         task = asyncio.create_task(response.read())
         await asyncio.sleep(0)
         task.cancel()
@@ -507,7 +507,7 @@ def test_closing_while_another_task_reads() -> None:
             return b""  # what a body says after it was closed
 
     async def main() -> None:
-        response = AsyncResponse._of(state_of(Waiting()))
+        response = view_response(AsyncResponse, state_of(Waiting()))
         task = asyncio.create_task(response.read())
         await asyncio.sleep(0)
         await response.close()
@@ -524,7 +524,7 @@ def test_a_sync_view_uses_its_runner() -> None:
         ran.append(type(coroutine).__name__)
         return run_sync(coroutine)
 
-    response = Response._of(state_of(Body(b"a", b"b")), run)
+    response = view_response(Response, state_of(Body(b"a", b"b")), run)
     assert list(response.stream()) == [b"a", b"b"]
     response.close()
     assert ran == ["coroutine"] * 4  # two pieces, the end, close
@@ -534,7 +534,7 @@ def test_draining() -> None:
     state = state_of(Body(GZIP), {"Content-Encoding": "gzip"})
     assert run_sync(drain(state))
     assert state.content is None
-    assert Response._of(state).content == b"Hello, world! " * 50
+    assert view_response(Response, state).content == b"Hello, world! " * 50
     assert run_sync(drain(state))
     state = state_of(None)
     assert run_sync(drain(state))
@@ -560,12 +560,12 @@ def test_no_cycle_holds_a_body() -> None:
     try:
         body = Body(b"a", b"b")
         dropped = weakref.ref(body)
-        pieces = Response._of(state_of(body)).iter_lines()
+        pieces = view_response(Response, state_of(body)).iter_lines()
         del body
         assert next(pieces, None) == "ab"
         body = Body(b"a", b"b")
         dropped = weakref.ref(body)
-        chunks = Response._of(state_of(body)).stream()
+        chunks = view_response(Response, state_of(body)).stream()
         next(chunks)
         del body, chunks
         assert dropped() is None

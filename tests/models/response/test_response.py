@@ -23,7 +23,7 @@ from http3_models import (
     Timings,
     codes,
 )
-from http3_models.engine import ResponseState, read_all, run_sync
+from http3_models.engine import ResponseState, read_all, run_sync, set_next, view_response
 
 REQUEST = Request("GET", "https://user:secret@example.org/path")
 
@@ -130,12 +130,12 @@ def test_views_of_records_know_their_request() -> None:
         200, "OK", "HTTP/1.1", Response(200).headers, None, REQUEST._state, ConnectionInfo(("a", 1))
     )
     state.history.append(Response(302)._state)
-    response = Response._of(state)
+    response = view_response(Response, state)
     assert isinstance(response.request, Request)
     assert response.request._state is REQUEST._state
     assert response.connection.peer_address == ("a", 1)
-    assert isinstance(AsyncResponse._of(state).request, AsyncRequest)
-    assert isinstance(AsyncResponse._of(state).history[0], AsyncResponse)
+    assert isinstance(view_response(AsyncResponse, state).request, AsyncRequest)
+    assert isinstance(view_response(AsyncResponse, state).history[0], AsyncResponse)
 
 
 def test_timings_are_those_of_the_request() -> None:
@@ -377,7 +377,7 @@ def test_links() -> None:
 
 def test_next_is_what_the_client_gave() -> None:
     response = Response(302)
-    response._send_next = lambda: Response(200)
+    set_next(response, lambda: Response(200))
     assert response.next is not None
     assert response.next().status_code == 200
 

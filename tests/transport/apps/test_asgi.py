@@ -21,7 +21,7 @@ from http3_models import (
     RemoteProtocolError,
     TotalTimeout,
 )
-from http3_models.engine import Deadline
+from http3_models.engine import Deadline, view_response
 from http3_transport import ASGIDispatch
 from http3_transport.testing import DISPATCHER_CHECKS, asgi_app, check_dispatcher
 from support.runtimes import Runtime
@@ -1059,7 +1059,7 @@ def test_total_timeout(runtime: Runtime) -> None:
         dispatch = ASGIDispatch(hanging([], keep_sleeping))
         state = AsyncRequest("GET", "http://localhost/")._state
         state.deadline = Deadline(0.05, dispatch.now)
-        response = AsyncResponse._of(await dispatch.exchange(state))
+        response = view_response(AsyncResponse, await dispatch.exchange(state))
         with pytest.raises(TotalTimeout, match=r"total_timeout of 0\.05 s"):
             await response.read()
         return await settled()

@@ -30,7 +30,7 @@ from http3_models import (
     TimeoutConfig,
     TotalTimeout,
 )
-from http3_models.engine import Deadline
+from http3_models.engine import Deadline, view_request, view_response
 from http3_transport import WSGIDispatch
 from http3_transport._wsgi_environ import make_input
 from http3_transport.testing import DISPATCHER_CHECKS, check_dispatcher, wsgi_app
@@ -57,7 +57,7 @@ async def call(
     state = AsyncRequest(method, url if "://" in url else f"http://localhost{url}", **options)._state
     state.timeout = None if timeout is None else TimeoutConfig(timeout)
     state.deadline = None if total is None else Deadline(total, time.monotonic)
-    return AsyncResponse._of(await dispatch.exchange(state))
+    return view_response(AsyncResponse, await dispatch.exchange(state))
 
 
 async def fetch(runtime: Runtime, app: App, *args: Any, **options: Any) -> AsyncResponse:
@@ -235,7 +235,7 @@ def test_options_of_the_server() -> None:
         start_response("204 No Content", [])
         return []
 
-    WSGIDispatch(app).send(Request._of(state))
+    WSGIDispatch(app).send(view_request(Request, state))
     assert (environs[0]["PATH_INFO"], environs[0]["REQUEST_URI"]) == ("", "*")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
-from http3_models.engine import hide_arguments
+from http3_models.engine import hide_arguments, set_next
 
 from ._client import Client
 from ._options import RequestOptions, spelled_out
@@ -78,8 +78,9 @@ def request(
 
 def _kept_going(client: Client, response: Response) -> Response:
     """``response.next()`` works although the client is closed: it is opened once more for that step."""
-    if response._send_next is not None:
-        response._send_next = partial(_step, client, response._send_next)
+    send_next = response.next
+    if send_next is not None:
+        set_next(response, partial(_step, client, send_next))
     return response
 
 

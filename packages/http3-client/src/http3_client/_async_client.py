@@ -15,7 +15,7 @@ from http3_models import (
     AsyncRequest,
     AsyncResponse,
 )
-from http3_models.engine import hide_arguments, redacted
+from http3_models.engine import hide_arguments, redacted, set_next, state_of, view_request, view_response
 
 from ._call import Call, Views, by_hand
 from ._construction import make_engine
@@ -116,7 +116,7 @@ class AsyncClient(HasSettings):
         egress: EgressPolicy | None = None,
     ) -> None:
         self._engine = make_engine(
-            Views(AsyncRequest._of, AsyncResponse._of),
+            Views(partial(view_request, AsyncRequest), partial(view_response, AsyncResponse)),
             auth=auth,
             cookies=cookies,
             verify=verify,
@@ -224,7 +224,8 @@ class AsyncClient(HasSettings):
     ) -> AsyncRequest:
         """The request that `request` would send, for `send`, which adds auth and renews the cookies."""
         try:
-            return AsyncRequest._of(
+            return view_request(
+                AsyncRequest,
                 self._engine.build_shown(
                     method,
                     url,
@@ -234,7 +235,7 @@ class AsyncClient(HasSettings):
                     params=params,
                     headers=headers,
                     cookies=cookies,
-                )
+                ),
             )
         finally:
             del url, data, files, json, params, headers, cookies
@@ -258,7 +259,7 @@ class AsyncClient(HasSettings):
             raise TypeError(f"request must be an AsyncRequest, not {type(request).__name__}")
         try:
             state, call = await self._engine.send(
-                by_hand(request._state),
+                by_hand(state_of(request)),
                 stream=stream,
                 auth=auth,
                 allow_redirects=allow_redirects,
@@ -347,9 +348,9 @@ class AsyncClient(HasSettings):
         await self.close()
 
     def _shown(self, state: ResponseState, call: Call, stream: bool, followed: bool) -> AsyncResponse:
-        response = AsyncResponse._of(state)
+        response = view_response(AsyncResponse, state)
         if not followed and is_redirect(state):
-            response._send_next = partial(self._step, state, call, stream)
+            set_next(response, partial(self._step, state, call, stream))
         return response
 
     async def _step(self, state: ResponseState, call: Call, stream: bool) -> AsyncResponse:

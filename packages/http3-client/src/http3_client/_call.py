@@ -45,8 +45,12 @@ from http3_models.engine import (
     join_cookie_headers,
     read_all,
     redacted,
+    set_unread_message,
     short_repr,
+    state_of,
     take_ended,
+    view_request,
+    view_response,
 )
 
 from ._bodies import finish, hold_to, keep_short
@@ -172,7 +176,7 @@ class Call:
         work = own_copy(request)
         if auth.requires_request_body:
             await _load(work)
-        flow = _flow_of(auth, Request._of(work))
+        flow = _flow_of(auth, view_request(Request, work))
         response: ResponseState | None = None
         earlier: list[ResponseState] = []
         try:
@@ -205,9 +209,9 @@ class Call:
     def _view_for(self, auth: Auth, response: ResponseState) -> Response:
         """A plain `Response` in both clients; it is in memory, or says how an `Auth` has it read."""
         if auth.requires_response_body:
-            return Response._of(response)
-        view = Response._of(response, self._views.run)
-        view._advice = _UNREAD_BY_AUTH
+            return view_response(Response, response)
+        view = view_response(Response, response, self._views.run)
+        set_unread_message(view, _UNREAD_BY_AUTH)
         return view
 
     def _renew_cookies(self, request: RequestState) -> None:
@@ -224,7 +228,7 @@ class Call:
             view = self._views.request(request)
             for hook in before:
                 await self._call_hook(hook, view)
-            request = view._state
+            request = state_of(view)
         if not expects:
             request = without_continue(request)
         self.sent = request
@@ -270,7 +274,7 @@ class Call:
         view = self._views.response(response)
         await self._read_ahead(response)
         if self._follows and is_redirect(response) and not isinstance(response.body, MemoryBody):
-            view._advice = _LONG_REDIRECT
+            set_unread_message(view, _LONG_REDIRECT)
         for hook in hooks:
             await self._call_hook(hook, view)
 
@@ -290,8 +294,8 @@ class Call:
         An error of ``raise_for_status()`` does hand it over: a short body, which may say what went wrong, is
         read first.
         """
-        if isinstance(exc, HttpError) and response is not None and exc.response._state is response:
-            exc.response._advice = None
+        if isinstance(exc, HttpError) and response is not None and state_of(exc.response) is response:
+            set_unread_message(exc.response, None)
             with suppress(TotalTimeout):
                 await keep_short(response, self._dispatching.now, self._views.pause)
         if response is None or response.body is None:
@@ -433,7 +437,7 @@ def _flow_of(auth: Auth, request: AnyRequest) -> Flow:
 
 def _yielded(auth: Auth, request: object) -> RequestState:
     if isinstance(request, Request | AsyncRequest):
-        return request._state
+        return state_of(request)
     close_unawaited(request)
     raise TypeError(f"{short_repr(auth)} must return a request, not {type(request).__name__}")
 

@@ -16,7 +16,15 @@ from http3_models import (
     Request,
     Response,
 )
-from http3_models.engine import hide_arguments, redacted, run_sync
+from http3_models.engine import (
+    hide_arguments,
+    redacted,
+    run_sync,
+    set_next,
+    state_of,
+    view_request,
+    view_response,
+)
 
 from ._call import Call, Views, by_hand
 from ._construction import make_engine
@@ -123,7 +131,9 @@ class Client(HasSettings):
     ) -> None:
         self._run = _run_of(runner)
         self._engine = make_engine(
-            Views(Request._of, partial(Response._of, run=self._run), run=self._run),
+            Views(
+                partial(view_request, Request), partial(view_response, Response, run=self._run), run=self._run
+            ),
             auth=auth,
             cookies=cookies,
             verify=verify,
@@ -234,7 +244,8 @@ class Client(HasSettings):
     ) -> Request:
         """The request that `request` would send, for `send`, which adds auth and renews the cookies."""
         try:
-            return Request._of(
+            return view_request(
+                Request,
                 self._engine.build_shown(
                     method,
                     url,
@@ -244,7 +255,7 @@ class Client(HasSettings):
                     params=params,
                     headers=headers,
                     cookies=cookies,
-                )
+                ),
             )
         finally:
             del url, data, files, json, params, headers, cookies
@@ -269,7 +280,7 @@ class Client(HasSettings):
         try:
             state, call = self._run(
                 self._engine.send(
-                    by_hand(request._state),
+                    by_hand(state_of(request)),
                     stream=stream,
                     auth=auth,
                     allow_redirects=allow_redirects,
@@ -359,9 +370,9 @@ class Client(HasSettings):
         self.close()
 
     def _shown(self, state: ResponseState, call: Call, stream: bool, followed: bool) -> Response:
-        response = Response._of(state, self._run)
+        response = view_response(Response, state, self._run)
         if not followed and is_redirect(state):
-            response._send_next = partial(self._step, state, call, stream)
+            set_next(response, partial(self._step, state, call, stream))
         return response
 
     def _step(self, state: ResponseState, call: Call, stream: bool) -> Response:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from http3_models import LocalProtocolError
-from http3_models.engine import hide_arguments
+from http3_models.engine import hide_arguments, state_of
 
 from ._auth import Auth, _utf8
 from ._challenges import parse_challenges, parse_parameters
@@ -129,7 +129,7 @@ class DigestAuth(Auth):
     def _authorize(self, request: AnyRequest, challenge: Challenge) -> None:
         body = None
         if challenge.qop == "auth-int":
-            body = request._state.body.data
+            body = state_of(request).body.data
             if body is None:
                 raise LocalProtocolError(
                     "The server asks for Digest authentication with qop=auth-int, which hashes the body; "

@@ -31,7 +31,17 @@ from http3_models import (
     TimeoutConfig,
     TotalTimeout,
 )
-from http3_models.engine import close, close_unawaited, maybe_await, reissued, shortened
+from http3_models.engine import (
+    close,
+    close_unawaited,
+    failed_request,
+    forget_request,
+    maybe_await,
+    reissued,
+    shortened,
+    state_of,
+    view_request,
+)
 
 from ._bodies import BlockingBody, CancelledBody, hold_to, is_streaming
 from ._cancelling import until_deadline
@@ -80,7 +90,7 @@ class BlockingSend:
         return response
 
     def _send(self, request: RequestState) -> ResponseState:
-        view = Request._of(lent(request))
+        view = view_request(Request, lent(request))
         started = self.now()
         try:
             response = self._dispatch.send(
@@ -155,7 +165,7 @@ class AsyncSend:
         return response
 
     async def _send(self, request: RequestState) -> ResponseState:
-        view = AsyncRequest._of(lent(request))
+        view = view_request(AsyncRequest, lent(request))
         started = self.now()
         try:
             response = await self._dispatch.send(
@@ -393,8 +403,8 @@ def _send_of(dispatch: object) -> str:
 
 def _unsign(error: RequestError, view: Request | AsyncRequest) -> None:
     """Take our own request off an error: the client shows it in its own kind, sync or async."""
-    if error._request is view:
-        error._request = None
+    if failed_request(error) is view:
+        forget_request(error)
 
 
 def _record(
@@ -409,7 +419,7 @@ def _record(
         raise TypeError(
             f"dispatch.send() must return a Response or an AsyncResponse, not {type(response).__name__}"
         )
-    record = reissued(response._state, request)
+    record = reissued(state_of(response), request)
     phases, record.phases = record.phases, None
     if phases is not None and not (phases.now == now and phases.started < started):
         request.phases = phases

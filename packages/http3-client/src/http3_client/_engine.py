@@ -16,6 +16,7 @@ from http3_models.engine import (
     RequestDefaults,
     build_request,
     cookie_header,
+    failed_request,
     forget_locals,
     maybe_await,
     redacted,
@@ -286,7 +287,7 @@ class Engine:
 
     def _sign(self, exc: RequestError, call: Call) -> None:
         """Tell an error which request it belongs to, and what its phases took."""
-        if exc._request is None:
+        if failed_request(exc) is None:
             exc.request = self._views.request(call.sent)
         if exc.timings is None:
             exc.timings = call.sent.phases.freeze()

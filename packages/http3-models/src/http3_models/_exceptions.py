@@ -120,6 +120,16 @@ class RequestError(Http3Error):
         self._request = request
 
 
+def failed_request(error: RequestError) -> Request | AsyncRequest | None:
+    """``error.request``, or None where none is known."""
+    return error._request
+
+
+def forget_request(error: RequestError) -> None:
+    """Have the error belong to no request."""
+    error._request = None
+
+
 class TransportError(RequestError):
     """The network or the protocol failed on the way."""
 

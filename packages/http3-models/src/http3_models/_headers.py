@@ -464,3 +464,7 @@ class Headers(MutableMapping[str, str]):
 def _entry(pairs: list[FieldPair]) -> bytes | list[bytes]:
     """What stands in an index for the fields of one key."""
     return pairs[0][1] if len(pairs) == 1 else [value for _, value in pairs]
+
+
+headers_from_pairs = Headers._from_raw
+"""Headers of pairs that a parser has validated; the list is taken over, not copied, and the index as well."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._interfaces import AsyncDispatcher, Dispatcher
 from ._response import AsyncResponse, Response
-from ._response_base import reissued
+from ._response_base import reissued, view_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class MockDispatcher(Dispatcher):
         answer = self._handler(request)
         if not isinstance(answer, Response):
             raise _wrong_answer(answer, "a Response")
-        response = type(answer)._of(reissued(answer._state, request._state))
+        response = view_response(type(answer), reissued(answer._state, request._state))
         response._request = request
         return response
 
@@ -71,7 +71,7 @@ class _AsyncMockDispatcher(AsyncDispatcher):
             answer = await answer
         if not isinstance(answer, AsyncResponse | Response):
             raise _wrong_answer(answer, "a Response or an AsyncResponse")
-        response = AsyncResponse._of(reissued(answer._state, request._state))
+        response = view_response(AsyncResponse, reissued(answer._state, request._state))
         response._request = request
         return response
 

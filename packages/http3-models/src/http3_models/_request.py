@@ -6,7 +6,7 @@ hold afterwards is looked at once more before the first byte goes out (`_request
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ._bodies import EMPTY_BODY, BytesBody
 from ._content import encode_request
@@ -119,13 +119,6 @@ class BaseRequest:
 
     _state: RequestState
 
-    @classmethod
-    def _of(cls, state: RequestState) -> Self:
-        """A view of ``state``."""
-        request = cls.__new__(cls)
-        request._state = state
-        return request
-
     @property
     def method(self) -> str:
         """In upper case. Setting it raises LocalProtocolError for what is no token."""
@@ -213,7 +206,7 @@ class BaseRequest:
         return f"<{type(self).__name__}({state.method!r}, {redacted(state.url)!r})>"
 
     def _without_secrets(self) -> Self:
-        return self._of(self._state._without_secrets())
+        return view_request(type(self), self._state._without_secrets())
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = self._state
@@ -230,7 +223,17 @@ def _rebuild(cls: type[BaseRequest], fields: tuple[Any, ...], timings: Timings) 
     )
     for name, seconds in timings._asdict().items():
         setattr(state.phases, name, seconds)
-    return cls._of(state)
+    return view_request(cls, state)
+
+
+RequestT = TypeVar("RequestT", bound=BaseRequest)
+
+
+def view_request(kind: type[RequestT], state: RequestState) -> RequestT:
+    """A request of this ``kind`` that shows ``state``, which is not copied."""
+    request = kind.__new__(kind)
+    request._state = state
+    return request
 
 
 class Request(BaseRequest):

@@ -11,9 +11,8 @@ from . import _reading
 from ._exceptions import RequestError
 from ._iterators import AsyncPieceIterator, PieceIterator
 from ._reading import read_all
-from ._records import run_sync
 from ._redaction import hide_arguments
-from ._request import AsyncRequest, Request
+from ._request import AsyncRequest, Request, view_request
 from ._response_base import BaseResponse
 from ._response_content import add_facts, attach, fill, handmade_state
 from ._turns import checkpoint
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._headers import HeaderFields
-    from ._records import ConnectionInfo, ResponseState, SyncRunner, Timings
+    from ._records import ConnectionInfo, Timings
     from ._types import AsyncResponseContent, ResponseContent
 
 
@@ -41,9 +40,7 @@ class Response(BaseResponse[Request]):
     of 100 to 999.
     """
 
-    __slots__ = ("_run",)
-
-    _run: SyncRunner
+    __slots__ = ()
 
     @hide_arguments
     def __init__(
@@ -72,24 +69,11 @@ class Response(BaseResponse[Request]):
         attach(state, request, history)
         add_facts(state, trailers, connection, timings)
         self._attach(state)
-        self._run = run_sync
         self._request = request
-
-    @classmethod
-    def _of(cls, state: ResponseState, run: SyncRunner = run_sync) -> Self:
-        """A view of ``state`` whose reading is driven by ``run``."""
-        response = cls.__new__(cls)
-        response._attach(state)
-        response._run = run
-        return response
-
-    @classmethod
-    def _sibling(cls, state: ResponseState) -> Self:
-        return cls._of(state)
 
     def _view_of_request(self) -> Request | None:
         request = self._state.request
-        return None if request is None else Request._of(request)
+        return None if request is None else view_request(Request, request)
 
     def read(self) -> bytes:
         """Read the whole body, decode it, keep it; from then on it is `content`.
@@ -202,20 +186,9 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         self._attach(state)
         self._request = request
 
-    @classmethod
-    def _of(cls, state: ResponseState) -> Self:
-        """A view of ``state``."""
-        response = cls.__new__(cls)
-        response._attach(state)
-        return response
-
-    @classmethod
-    def _sibling(cls, state: ResponseState) -> Self:
-        return cls._of(state)
-
     def _view_of_request(self) -> AsyncRequest | None:
         request = self._state.request
-        return None if request is None else AsyncRequest._of(request)
+        return None if request is None else view_request(AsyncRequest, request)
 
     async def read(self) -> bytes:
         """Read the whole body, decode it, keep it; from then on it is `content`.

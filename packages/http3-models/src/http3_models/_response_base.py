@@ -6,7 +6,7 @@ belongs to the view. The reading verbs are in `_response`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, overload
 
 from ._brief import short_repr
 from ._encodings import find_text_encoding
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from ._cookies import Cookies
     from ._iterators import Source
-    from ._records import RequestState, ResponseBody
-    from ._request import AsyncRequest, Request
+    from ._records import RequestState, ResponseBody, SyncRunner
+    from ._request import AsyncRequest, BaseRequest, Request
     from ._url import URL
 
 RequestT = TypeVar("RequestT", "Request", "AsyncRequest")
@@ -52,29 +52,26 @@ class BaseResponse(Generic[RequestT]):
     """The part of `Response` and `AsyncResponse` that needs no I/O."""
 
     __slots__ = (
-        "__weakref__", "_advice", "_cookies", "_encoding", "_history", "_request", "_send_next", "_state",
-        "_text",
+        "__weakref__", "_cookies", "_encoding", "_history", "_request", "_run", "_send_next", "_state",
+        "_text", "_unread_message",
     )  # fmt: skip
 
     _state: ResponseState
+    _run: SyncRunner  # what drives the verbs that read, where they block
     _encoding: str | None  # set by the caller
     _text: str | None
     _cookies: Cookies | None
     _request: RequestT | None
     _history: list[Self] | None
     _send_next: Callable[[], Any] | None  # given by the client where there is a redirect to follow
-    _advice: str | None  # how whoever is given this view has the body read; then `content` is only that
+    _unread_message: str | None  # see `set_unread_message`
     _takes_turns: ClassVar[bool] = False  # with other tasks, in long work
 
-    def _attach(self, state: ResponseState) -> None:
+    def _attach(self, state: ResponseState, run: SyncRunner = run_sync) -> None:
         self._state = state
+        self._run = run
         self._encoding = self._text = self._cookies = self._request = self._history = self._send_next = None
-        self._advice = None
-
-    @classmethod
-    def _sibling(cls, state: ResponseState) -> Self:
-        """A view of the same kind on another record."""
-        raise NotImplementedError("BaseResponse is not meant to be used by itself")
+        self._unread_message = None
 
     def _view_of_request(self) -> RequestT | None:
         raise NotImplementedError("BaseResponse is not meant to be used by itself")
@@ -125,7 +122,7 @@ class BaseResponse(Generic[RequestT]):
     def history(self) -> list[Self]:
         """The responses of the redirects that were followed, first to last."""
         if self._history is None:
-            self._history = [self._sibling(state) for state in self._state.history]
+            self._history = [view_response(type(self), state) for state in self._state.history]
         return self._history
 
     @property
@@ -225,16 +222,16 @@ class BaseResponse(Generic[RequestT]):
 
     def _unread_content(self) -> bytes:
         state = self._state
-        if self._advice is None and (state.body is None or isinstance(state.body, MemoryBody)):
+        if self._unread_message is None and (state.body is None or isinstance(state.body, MemoryBody)):
             try:
                 return run_sync(read_all(state))  # it is all there, so nothing suspends
             except RequestError as exc:
                 self._blame(exc)
                 raise
-        if self._advice is None or is_consumed(state):
+        if self._unread_message is None or is_consumed(state):
             check_unread(state)
         raise ResponseNotRead(
-            self._advice or "The body was not read yet; call read() first, or leave out stream=True"
+            self._unread_message or "The body was not read yet; call read() first, or leave out stream=True"
         )
 
     @property
@@ -310,7 +307,9 @@ class BaseResponse(Generic[RequestT]):
 
     def _is_in_memory(self) -> bool:
         state = self._state
-        return state.content is not None or (self._advice is None and isinstance(state.body, MemoryBody))
+        if state.content is not None:
+            return True
+        return self._unread_message is None and isinstance(state.body, MemoryBody)
 
     def _decoded(self, chunk_size: int | None) -> Source[bytes]:
         content = self._state.content
@@ -368,6 +367,45 @@ class BaseResponse(Generic[RequestT]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), _packed(self)))
+
+
+ResponseT = TypeVar("ResponseT", bound=BaseResponse[Any])
+
+
+def view_response(kind: type[ResponseT], state: ResponseState, run: SyncRunner = run_sync) -> ResponseT:
+    """A response of this ``kind`` that shows ``state``, which is not copied.
+
+    ``run`` drives the coroutines that read the body, where it is a `Response`.
+    """
+    response = kind.__new__(kind)
+    response._attach(state, run)
+    return response
+
+
+@overload
+def state_of(view: BaseRequest) -> RequestState: ...
+
+
+@overload
+def state_of(view: BaseResponse[Any]) -> ResponseState: ...
+
+
+def state_of(view: BaseRequest | BaseResponse[Any]) -> RequestState | ResponseState:
+    """The record that a request or a response shows; what changes in one is seen in the other."""
+    return view._state
+
+
+def set_next(response: BaseResponse[Any], send: Callable[[], Any]) -> None:
+    """Have ``response.next`` be ``send``, which sends the request that the response redirects to."""
+    response._send_next = send
+
+
+def set_unread_message(response: BaseResponse[Any], message: str | None) -> None:
+    """Have ``response.content`` raise ResponseNotRead with this message until the body was read.
+
+    That is so for a body in memory, too. None: as it is for any other response.
+    """
+    response._unread_message = message
 
 
 def _shown(url: URL) -> str:
@@ -454,6 +492,6 @@ def _rebuild(cls: type[BaseResponse[Any]], packed: dict[str, Any]) -> Any:
     state.request = None if packed["request"] is None else packed["request"]._state
     state.history = [earlier._state for earlier in packed["history"]]
     state.phases = PhaseTimes.of(packed["timings"])
-    response = cls._sibling(state)
+    response = view_response(cls, state)
     response._encoding = packed["encoding"]
     return response

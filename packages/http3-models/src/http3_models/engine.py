@@ -14,9 +14,9 @@ from ._brief import short_repr, short_text
 from ._config import seconds_in_line, shortened
 from ._cookies import join_cookie_headers
 from ._encodings import find_text_encoding
-from ._exceptions import UnsupportedRedirect
+from ._exceptions import UnsupportedRedirect, failed_request, forget_request
 from ._header_fields import FieldIndex, FieldPair
-from ._headers import SECRET_HEADERS
+from ._headers import SECRET_HEADERS, headers_from_pairs
 from ._percent import percent_decode
 from ._reading import close, drain, has_no_body, read_all, take_ended
 from ._records import (
@@ -33,10 +33,10 @@ from ._records import (
     run_sync,
 )
 from ._redaction import forget_locals, forget_text, hide_arguments
-from ._request import build_request
+from ._request import build_request, view_request
 from ._request_defaults import RequestDefaults
 from ._request_head import check_request, cookie_header, split_headers
-from ._response_base import is_redirect, reissued
+from ._response_base import is_redirect, reissued, set_next, set_unread_message, state_of, view_response
 from ._response_bodies import Begun, EndedBody, MemoryBody, Spent, close_unawaited, maybe_await
 from ._turns import Pause, checkpoint, in_asyncio_task, in_trio_task
 from ._types import AuthFlow
@@ -81,10 +81,13 @@ __all__ = [
     "cookie_header",
     "describe",
     "drain",
+    "failed_request",
     "find_text_encoding",
     "forget_locals",
+    "forget_request",
     "forget_text",
     "has_no_body",
+    "headers_from_pairs",
     "hide_arguments",
     "in_asyncio_task",
     "in_trio_task",
@@ -99,12 +102,17 @@ __all__ = [
     "reissued",
     "run_sync",
     "seconds_in_line",
+    "set_next",
+    "set_unread_message",
     "short_repr",
     "short_text",
     "shortened",
     "split_headers",
     "ssl_context_for",
+    "state_of",
     "take_ended",
+    "view_request",
+    "view_response",
 ]
 
 

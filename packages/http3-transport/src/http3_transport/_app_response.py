@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from http3_models import Delivery, Headers, LocalProtocolError, RemoteProtocolError, StatusCode
-from http3_models.engine import ResponseState, short_repr
+from http3_models.engine import ResponseState, headers_from_pairs, short_repr
 
 from ._errors import protocol_error
 
@@ -79,7 +79,7 @@ def checked_fields(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
                 f"The application's header {short_repr(name.decode())} has a control character in its value"
             )
         pairs.append((name, value.strip(b" \t")))
-    return Headers._from_raw(pairs)
+    return headers_from_pairs(pairs)
 
 
 class Head:
@@ -140,7 +140,7 @@ def server_error(request: RequestState) -> ResponseState:
     """What servers answer when an application failed before it said anything."""
     text = b"" if request.method == "HEAD" else b"Internal Server Error"
     fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"21")]
-    return Head(request.method, 500, Headers._from_raw(fields)).respond(request, FullBody(text))
+    return Head(request.method, 500, headers_from_pairs(fields)).respond(request, FullBody(text))
 
 
 def invalid(request: RequestState, what: Malformed | str) -> RemoteProtocolError:

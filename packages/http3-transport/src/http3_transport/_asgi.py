@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from http3_models import AsyncDispatcher, AsyncResponse, TimeoutConfig
-from http3_models.engine import short_repr
+from http3_models.engine import short_repr, state_of, view_response
 
 from ._app_body import AppBody
 from ._app_response import FullBody, server_error
@@ -64,11 +64,11 @@ class ASGIDispatch(AsyncDispatcher):
         ``timeout`` None means no limits. Raises what the application raises, RemoteProtocolError for an
         answer that is no valid response, ReadTimeout, TotalTimeout, RuntimeError where no event loop runs.
         """
-        state = request._state
+        state = state_of(request)
         if timeout is not None:
             state.timeout = TimeoutConfig(timeout)
         state.body.rewind()
-        return AsyncResponse._of(await self.exchange(state))
+        return view_response(AsyncResponse, await self.exchange(state))
 
     async def exchange(self, request: RequestState) -> ResponseState:
         """Records in, records out; see `Exchange`."""

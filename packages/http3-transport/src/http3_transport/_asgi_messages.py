@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from http3_models import Headers
-from http3_models.engine import percent_decode, short_repr
+from http3_models.engine import headers_from_pairs, percent_decode, short_repr
 
 from ._app_response import Head, Malformed, checked_fields, checked_status
 
@@ -115,7 +115,7 @@ class AppResponse:
     def _take_trailers(self, message: Mapping[str, Any]) -> None:
         fields = checked_fields(_pairs(message.get("headers") or ()))
         earlier = [] if self.trailers is None else self.trailers.wire
-        self.trailers = Headers._from_raw(earlier + fields.wire)
+        self.trailers = headers_from_pairs(earlier + fields.wire)
         if not message.get("more_trailers", False):
             self._expected = None
 

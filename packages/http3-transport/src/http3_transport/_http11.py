@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from http3_models import (
     Delivery,
-    Headers,
     LocalProtocolError,
     NetworkError,
     ReadError,
@@ -23,7 +22,7 @@ from http3_models import (
     TotalTimeout,
     WriteError,
 )
-from http3_models.engine import EndedBody, ResponseState, forget_locals
+from http3_models.engine import EndedBody, ResponseState, forget_locals, headers_from_pairs
 
 from ._errors import broken, is_alert, network_error, protocol_error, timeout_error
 from ._http11_body import ChunkedBody, ClosingBody, LengthBody, send_on
@@ -327,7 +326,7 @@ class HTTP11Engine:
             reusable = reusable and upload.is_over  # else the rest of the request will never come
             upload = None
         body = self._body(request, lease, length, reusable, upload)
-        headers = Headers._from_raw(fields, by_name)
+        headers = headers_from_pairs(fields, by_name)
         return ResponseState(status_code, reason, protocol, headers, body, request, info)
 
     def _body(
@@ -342,7 +341,7 @@ class HTTP11Engine:
             decoder, content = decoded
             if not decoder.is_over:
                 return ChunkedBody(self, request, lease, reusable, upload, decoder, content)
-            trailers = Headers._from_raw(decoder.trailers) if decoder.trailers else None
+            trailers = headers_from_pairs(decoder.trailers) if decoder.trailers else None
             is_whole = not decoder.has_leftover
         elif length == UNTIL_CLOSE:
             return ClosingBody(self, request, lease, upload, pending)

@@ -19,7 +19,7 @@ from http3_models import (
     ResponseTooLarge,
     TotalTimeout,
 )
-from http3_models.engine import WholeBody, forget_locals, redacted
+from http3_models.engine import WholeBody, forget_locals, headers_from_pairs, redacted
 
 from ._body_buffer import BodyBuffer
 from ._errors import broken, network_error, protocol_error, timeout_error
@@ -314,7 +314,7 @@ class ChunkedBody(_Body):
             content = decoder.feed(data)
             if decoder.is_over:
                 if decoder.trailers:
-                    self.trailers = Headers._from_raw(decoder.trailers)
+                    self.trailers = headers_from_pairs(decoder.trailers)
                 self._finish(reusable=not decoder.has_leftover)
                 break
         return content

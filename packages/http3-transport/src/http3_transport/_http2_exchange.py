@@ -26,7 +26,7 @@ from http3_models import (
     RequestError,
     StatusCode,
 )
-from http3_models.engine import ResponseState, forget_locals, redacted
+from http3_models.engine import ResponseState, forget_locals, headers_from_pairs, redacted
 
 from ._errors import EARLY, network_error, protocol_error, timeout_error
 from ._http2_headers import Malformed, declared_length, request_fields
@@ -175,7 +175,7 @@ class HTTP2Exchange:
             status,
             StatusCode.get_reason_phrase(status),
             "HTTP/2",
-            Headers._from_raw(fields),
+            headers_from_pairs(fields),
             self,
             self._request,
             self._engine.stream.info,
@@ -312,7 +312,7 @@ class HTTP2Exchange:
         stream = self._stream
         self._whole = True
         if stream.trailers:
-            self.trailers = Headers._from_raw(stream.trailers)
+            self.trailers = headers_from_pairs(stream.trailers)
         self._request.phases.receive = self._mark()
         self._give_back(ErrorCodes.NO_ERROR)
 

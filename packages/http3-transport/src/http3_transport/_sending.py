@@ -16,7 +16,7 @@ from http3_models import (
     SSLConfig,
     TimeoutConfig,
 )
-from http3_models.engine import Deadline, RequestState
+from http3_models.engine import Deadline, RequestState, failed_request, state_of, view_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -59,7 +59,7 @@ def outgoing(request: AsyncRequest, timeout: TimeoutTypes, now: Clock) -> Reques
     """
     if not isinstance(request, AsyncRequest | Request):
         raise TypeError(f"request must be an AsyncRequest, not {type(request).__name__}")
-    given = request._state
+    given = state_of(request)
     limits = TimeoutConfig(timeout)
     deadline = given.deadline
     if deadline is None and limits.total_timeout is not None:
@@ -88,9 +88,9 @@ async def send_by(
     try:
         response = await exchange(record)
     except RequestError as exc:
-        if exc._request is None:
+        if failed_request(exc) is None:
             exc.request = request
         raise
     response.elapsed = record.phases.elapsed()
     record.phases.connection = response.connection
-    return AsyncResponse._of(response)
+    return view_response(AsyncResponse, response)

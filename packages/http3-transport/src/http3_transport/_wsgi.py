@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from http3_models import Delivery, Dispatcher, Response, TimeoutConfig, TotalTimeout
-from http3_models.engine import BytesBody, run_sync, short_repr
+from http3_models.engine import BytesBody, run_sync, short_repr, state_of, view_response
 
 from ._app_body import AppBody
 from ._app_response import FullBody, RequestChunks, server_error
@@ -79,11 +79,11 @@ class WSGIDispatch(Dispatcher):
 
         Raises what the application raises, and RemoteProtocolError for an answer that is no valid response.
         """
-        state = request._state
+        state = state_of(request)
         if timeout is not None:
             state.timeout = TimeoutConfig(timeout)
         state.body.rewind()
-        return Response._of(run_sync(self.exchange(state)))
+        return view_response(Response, run_sync(self.exchange(state)))
 
     async def exchange(self, request: RequestState) -> ResponseState:
         """Records in, records out, in the caller's thread; see `Exchange`."""

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from http3_models import URL, AsyncResponse, Headers, Request, RequestError, Response
-from http3_models.engine import BytesBody, MemoryBody, RequestState, has_no_body, reissued
+from http3_models import URL, AsyncResponse, Request, RequestError, Response
+from http3_models.engine import (
+    BytesBody,
+    MemoryBody,
+    RequestState,
+    has_no_body,
+    headers_from_pairs,
+    reissued,
+    state_of,
+    view_request,
+)
 
 from ._faults import Dice, Range, probability, range_of_seconds
 
@@ -43,7 +52,7 @@ class HTTPServer:
         if seconds := Dice(connection.random).seconds(self._delay):
             await connection.sleep(seconds)
         try:
-            response = self._handler(Request._of(request))
+            response = self._handler(view_request(Request, request))
             if isinstance(response, Awaitable):
                 response = await response
         except (OSError, RequestError) as exc:
@@ -51,7 +60,7 @@ class HTTPServer:
             raise RuntimeError(f"the handler of a simulated server failed: {exc!r}") from exc
         if not isinstance(response, Response | AsyncResponse):
             raise TypeError(f"the handler must return a Response, not {type(response).__name__}")
-        return Answer(reissued(response._state, request), request)
+        return Answer(reissued(state_of(response), request), request)
 
 
 class Answer:
@@ -91,4 +100,4 @@ def received_request(
     """A request as the handler gets it, just as it came."""
     scheme = "https" if connection.is_tls else "http"
     url = target if "://" in target else f"{scheme}://{host}{target if target.startswith('/') else '/'}"
-    return RequestState(method, URL(url), Headers._from_raw(fields), BytesBody(body))
+    return RequestState(method, URL(url), headers_from_pairs(fields), BytesBody(body))
