@@ -39,7 +39,7 @@ from http3_models import (
 )
 from http3_models import _config as config
 from http3_models._values import UNSET
-from http3_models.engine import ImmutableValue, seconds_in_line, shortened
+from http3_models.engine import ImmutableValue, bounded_timeout, effective_pool_timeout
 
 NAN = float("nan")
 
@@ -136,7 +136,7 @@ class TestTimeoutConfig:
             assert hash(again) == hash(timeout)
             assert again.pool_timeout == timeout.pool_timeout
             for limits in (PoolLimits(), PoolLimits(pool_timeout=3)):
-                assert seconds_in_line(again, limits) == seconds_in_line(timeout, limits)
+                assert effective_pool_timeout(again, limits) == effective_pool_timeout(timeout, limits)
 
     @pytest.mark.parametrize(
         ("timeout", "alone", "beside_three"),
@@ -162,14 +162,15 @@ class TestTimeoutConfig:
         self, timeout: TimeoutConfig, alone: float | None, beside_three: float | None
     ) -> None:
         assert timeout.pool_timeout == alone
-        assert seconds_in_line(timeout, PoolLimits()) == alone
-        assert seconds_in_line(timeout, PoolLimits(hard_limit=1)) == alone
+        assert effective_pool_timeout(timeout, PoolLimits()) == alone
+        assert effective_pool_timeout(timeout, PoolLimits(hard_limit=1)) == alone
         for limits in (PoolLimits(pool_timeout=3), pickle.loads(pickle.dumps(PoolLimits(pool_timeout=3)))):
-            assert seconds_in_line(timeout, limits) == beside_three
-        given_none = seconds_in_line(timeout, PoolLimits(pool_timeout=None))
+            assert effective_pool_timeout(timeout, limits) == beside_three
+        given_none = effective_pool_timeout(timeout, PoolLimits(pool_timeout=None))
         assert given_none == (alone if alone == beside_three else None)
         default = pickle.loads(pickle.dumps(PoolLimits()))
-        assert seconds_in_line(timeout, default) == seconds_in_line(timeout, typed_in(PoolLimits())) == alone
+        assert effective_pool_timeout(timeout, default) == alone
+        assert effective_pool_timeout(timeout, typed_in(PoolLimits())) == alone
 
     def test_a_named_limit_of_the_pool_is_part_of_the_value(self) -> None:
         assert TimeoutConfig(5) == TimeoutConfig()
@@ -182,11 +183,11 @@ class TestTimeoutConfig:
             return 4 if limit is None else min(limit, 4)
 
         timeout = TimeoutConfig((1, None, 9), total_timeout=20)
-        cut = shortened(timeout, four_at_most)
+        cut = bounded_timeout(timeout, four_at_most)
         assert times(cut) == (1, 4, 4, 4)
-        assert seconds_in_line(cut, PoolLimits(pool_timeout=3)) == 3
-        cut = shortened(TimeoutConfig(timeout, pool_timeout=7), four_at_most)
-        assert seconds_in_line(cut, PoolLimits(pool_timeout=3)) == 4
+        assert effective_pool_timeout(cut, PoolLimits(pool_timeout=3)) == 3
+        cut = bounded_timeout(TimeoutConfig(timeout, pool_timeout=7), four_at_most)
+        assert effective_pool_timeout(cut, PoolLimits(pool_timeout=3)) == 4
 
 
 class TestPoolLimits:

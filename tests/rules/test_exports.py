@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from types import FunctionType
 
 import pytest
 
@@ -13,6 +14,7 @@ import http3.models
 import http3_client
 import http3_models
 import http3_transport
+from http3_models import engine
 from http3_transport._interfaces import Backend
 
 FUNCTIONS = {"delete", "get", "head", "options", "patch", "post", "put", "request"}
@@ -91,7 +93,7 @@ def test_the_modules_of_0_6_7(package: object, wanted: set[str]) -> None:
         assert getattr(package, name) is getattr(http3, name)
 
 
-@pytest.mark.parametrize("package", [http3_models, http3_transport, http3_client, http3])
+@pytest.mark.parametrize("package", [http3_models, engine, http3_transport, http3_client, http3])
 def test_every_name_is_there_and_listed_once(package: object) -> None:
     names: list[str] = package.__all__  # type: ignore[attr-defined]
     assert len(names) == len(set(names))
@@ -138,7 +140,14 @@ def test_everything_public_has_a_docstring(name: str) -> None:
         assert inspect.getdoc(value)
 
 
-@pytest.mark.parametrize("package", [http3_models, http3_transport, http3_client, http3])
+@pytest.mark.parametrize("name", engine.__all__)
+def test_everything_of_the_engine_has_a_docstring(name: str) -> None:
+    value = getattr(engine, name)
+    if isinstance(value, type | FunctionType):
+        assert inspect.getdoc(value)
+
+
+@pytest.mark.parametrize("package", [http3_models, engine, http3_transport, http3_client, http3])
 def test_unknown_names_are_attribute_errors(package: object) -> None:
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = package.no_such_name  # type: ignore[attr-defined]

@@ -8,11 +8,20 @@ import re
 import pytest
 
 import http3
+from http3_models import engine
 from support.source_tree import ROOT
 
 PAGE = (ROOT / "docs" / "reference.md").read_text()
 PROSE = re.sub(r"^```.*?^```", "", PAGE, flags=re.DOTALL | re.MULTILINE)
-WORDS = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", PROSE))))
+
+
+def words_in_code(text: str) -> set[str]:
+    """The words that stand between backticks."""
+    return set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", text))))
+
+
+WORDS = words_in_code(PROSE)
+ENGINE_WORDS = words_in_code(PROSE[PROSE.index("## Engine") : PROSE.index("## Types")])
 
 FOR_THE_ENGINE = {"derived", "exchange", "suspends"}
 """What has no underscore only because another of our packages uses it."""
@@ -21,6 +30,11 @@ FOR_THE_ENGINE = {"derived", "exchange", "suspends"}
 @pytest.mark.parametrize("name", http3.__all__)
 def test_every_name_is_explained(name: str) -> None:
     assert name in WORDS
+
+
+@pytest.mark.parametrize("name", engine.__all__)
+def test_every_name_of_the_engine_is_explained(name: str) -> None:
+    assert name in ENGINE_WORDS
 
 
 @pytest.mark.parametrize("name", http3.__all__)

@@ -32,13 +32,13 @@ from http3_models import (
     TotalTimeout,
 )
 from http3_models.engine import (
+    bounded_timeout,
     close,
     close_unawaited,
     failed_request,
     forget_request,
     maybe_await,
     reissued,
-    shortened,
     state_of,
     view_request,
 )
@@ -370,7 +370,7 @@ def time_left(request: RequestState) -> TimeoutConfig | None:
     if timeout is None or deadline is None:
         return timeout
     deadline.check(request, Delivery.NOT_SENT)
-    return shortened(timeout, deadline.within)
+    return bounded_timeout(timeout, deadline.within)
 
 
 def _clock_of(dispatch: Any) -> Callable[[], float]:

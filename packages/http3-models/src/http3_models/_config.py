@@ -239,14 +239,14 @@ class PoolLimits(ImmutableValue):
         return arguments
 
 
-def seconds_in_line(timeout: TimeoutConfig, limits: PoolLimits) -> float | None:
+def effective_pool_timeout(timeout: TimeoutConfig, limits: PoolLimits) -> float | None:
     """How long a request with this timeout waits for a connection of a pool with these limits."""
     if limits._names_timeout and not timeout._names_pool:
         return limits.pool_timeout
     return timeout.pool_timeout
 
 
-def shortened(timeout: TimeoutConfig, within: Callable[[float | None], float]) -> TimeoutConfig:
+def bounded_timeout(timeout: TimeoutConfig, within: Callable[[float | None], float]) -> TimeoutConfig:
     """The same with each limit passed through ``within``; the total one is what that makes of None."""
     arguments = timeout._arguments()
     for name in arguments:

@@ -117,6 +117,7 @@ def _number(name: str, value: object, expected: str) -> float:
 
 
 def check_count(name: str, value: object, least: int) -> int:
+    """A whole number of at least ``least``. Raises TypeError and ValueError that name the argument."""
     if value is True or value is False:
         raise ValueError(f"{name} must be a whole number, not {short_repr(value)}")
     if not isinstance(value, int):

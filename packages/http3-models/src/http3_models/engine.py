@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ._bodies import EMPTY_BODY, BytesBody, FileBody
 from ._brief import short_repr, short_text
-from ._config import seconds_in_line, shortened
+from ._config import bounded_timeout, effective_pool_timeout
 from ._cookies import join_cookie_headers
 from ._encodings import find_text_encoding
 from ._exceptions import UnsupportedRedirect, failed_request, forget_request
@@ -72,6 +72,7 @@ __all__ = [
     "SyncRunner",
     "UnsupportedRedirect",
     "WholeBody",
+    "bounded_timeout",
     "build_request",
     "check_count",
     "check_request",
@@ -81,6 +82,7 @@ __all__ = [
     "cookie_header",
     "describe",
     "drain",
+    "effective_pool_timeout",
     "failed_request",
     "find_text_encoding",
     "forget_locals",
@@ -101,12 +103,10 @@ __all__ = [
     "redacted_text",
     "reissued",
     "run_sync",
-    "seconds_in_line",
     "set_next",
     "set_unread_message",
     "short_repr",
     "short_text",
-    "shortened",
     "split_headers",
     "ssl_context_for",
     "state_of",

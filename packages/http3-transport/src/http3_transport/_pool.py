@@ -32,7 +32,7 @@ from http3_models import (
     TimeoutConfig,
     TotalTimeout,
 )
-from http3_models.engine import hide_arguments, seconds_in_line
+from http3_models.engine import effective_pool_timeout, hide_arguments
 
 from . import _pool_books
 from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
@@ -303,7 +303,7 @@ class ConnectionPool(AsyncDispatcher):
 
     async def _wait(self, books: Books, request: RequestState, ticket: Ticket) -> None:
         """Wait in line. Raises PoolTimeout, TotalTimeout or ClientClosed."""
-        limit = seconds_in_line(request.timeout or self.timeout, self.pool_limits)
+        limit = effective_pool_timeout(request.timeout or self.timeout, self.pool_limits)
         phases = request.phases
         patience = SETTINGS_WAIT if limit is None else min(SETTINGS_WAIT, limit / 2)
         longest = min(WAIT_SLICE, patience / 2)
