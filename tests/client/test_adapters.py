@@ -33,7 +33,7 @@ from http3_models import (
     Response,
     TimeoutConfig,
 )
-from http3_models.engine import RequestState, ResponseState, run_sync
+from http3_models.engine import RequestState, ResponseState, run_sync, state_of
 from support.client_worlds import Site, World, redirect
 
 
@@ -278,12 +278,12 @@ def test_trailers_come_through(world: World) -> None:
 
     def answer(_: Any) -> Response:
         response = Response(200)
-        response._state.body = Body()
+        state_of(response).body = Body()
         return response
 
     async def answer_later(_: Any) -> AsyncResponse:
         response = AsyncResponse(200)
-        response._state.body = Body()
+        state_of(response).body = Body()
         return response
 
     for dispatch in [Blocking(answer), Suspending(answer_later)]:

@@ -25,7 +25,7 @@ from http3_models import (
     Response,
     TimeoutConfig,
 )
-from http3_models.engine import RequestState, ResponseState, view_request
+from http3_models.engine import RequestState, ResponseState, state_of, view_request
 from support.client_worlds import Site, World, redirect
 
 
@@ -50,7 +50,7 @@ class Pool(AsyncDispatcher):
             raise ClientClosed("the pool is closed")
         self.threads.append(threading.current_thread().name)
         answer: Response = self.site(view_request(Request, request))
-        state = answer._state
+        state = state_of(answer)
         return ResponseState(state.status_code, "", "HTTP/1.1", Headers(state.headers), state.body, request)
 
     async def close(self) -> None:

@@ -30,7 +30,7 @@ from http3_models import (
     TimeoutConfig,
     TotalTimeout,
 )
-from http3_models.engine import Deadline, view_request, view_response
+from http3_models.engine import Deadline, state_of, view_request, view_response
 from http3_transport import WSGIDispatch
 from http3_transport._wsgi_environ import make_input
 from http3_transport.testing import DISPATCHER_CHECKS, check_dispatcher, wsgi_app
@@ -135,7 +135,7 @@ def test_send_takes_a_timeout() -> None:
     request = Request("GET", "http://localhost/")
     with WSGIDispatch(answering(b"ok")) as dispatch:
         assert dispatch.send(request, timeout=3).read() == b"ok"
-    assert request._state.timeout == TimeoutConfig(3)
+    assert state_of(request).timeout == TimeoutConfig(3)
 
 
 def test_closing_is_for_all(runtime: Runtime) -> None:

@@ -26,7 +26,7 @@ from http3_models import (
     WriteTimeout,
 )
 from http3_models._content import encode_request
-from http3_models.engine import BytesBody, Deadline, RequestBody
+from http3_models.engine import BytesBody, Deadline, RequestBody, state_of
 from support.exchanges import Pieces, answering, fetch, make_pool, ok, silent
 from support.runtimes import Runtime
 from support.servers import Authority, Nginx, StartRawServer, read_head, read_request
@@ -633,10 +633,10 @@ def test_a_body_that_differs_from_its_content_length_is_our_own_fault(
         lambda request: request.headers.add("Content-Length", "five"),
         lambda request: request.headers.add("Transfer-Encoding", "gzip"),
         lambda request: request.headers.add("Content-Length", "5"),
-        lambda request: setattr(request._state, "method", "GET /x"),
-        lambda request: setattr(request._state.url, "_full_path", "/a b"),
-        lambda request: setattr(request._state, "body", BytesBody(b"unannounced")),
-        lambda request: setattr(request._state, "body", request_body(Pieces(b"unannounced"))),
+        lambda request: setattr(state_of(request), "method", "GET /x"),
+        lambda request: setattr(state_of(request).url, "_full_path", "/a b"),
+        lambda request: setattr(state_of(request), "body", BytesBody(b"unannounced")),
+        lambda request: setattr(state_of(request), "body", request_body(Pieces(b"unannounced"))),
     ],
     ids=[
         "break",
@@ -747,7 +747,7 @@ def test_a_drip_does_not_outlast_the_total_limit(runtime: Runtime, raw_server: S
     async def main() -> None:
         pool = make_pool(runtime)
         request = AsyncRequest("GET", server.url)
-        request._state.deadline = Deadline(0.2, pool.now)
+        state_of(request).deadline = Deadline(0.2, pool.now)
         response = await pool.send(request)
         with pytest.raises(TotalTimeout, match="total_timeout"):
             await response.read()

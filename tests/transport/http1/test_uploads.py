@@ -33,7 +33,7 @@ from http3_models import (
     WriteTimeout,
 )
 from http3_models._content import encode_request
-from http3_models.engine import Deadline, RequestBody, RequestState, run_sync
+from http3_models.engine import Deadline, RequestBody, RequestState, run_sync, state_of
 from http3_transport._http11 import HTTP11Engine
 from http3_transport._http11_upload import LOOK_SECONDS, LOOK_SIZE, SMALL_FILE
 from http3_transport._interfaces import DirectStream
@@ -370,7 +370,7 @@ def test_a_server_that_takes_nothing(
         pool = make_pool(runtime, timeout=TimeoutConfig(write_timeout=0.1 if limit == "write" else None))
         request = AsyncRequest("PUT", server.url, data=huge)
         if limit == "total":
-            request._state.deadline = Deadline(0.2, pool.now)
+            state_of(request).deadline = Deadline(0.2, pool.now)
         with pytest.raises(WriteTimeout if limit == "write" else TotalTimeout, match=f"{limit}_timeout"):
             await pool.send(request)
         assert pool.active_connections == pool.keepalive_connections == []

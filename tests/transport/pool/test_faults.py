@@ -42,7 +42,7 @@ from http3_models import (
     TransportError,
     UnsupportedProtocol,
 )
-from http3_models.engine import Deadline, run_sync
+from http3_models.engine import Deadline, run_sync, state_of
 from http3_transport import BlockingBackend, ConnectionPool, HTTPConnection, _pool
 from http3_transport._errors import timeout_error
 from http3_transport._http11 import HTTP11Engine
@@ -312,7 +312,7 @@ def test_the_total_limit_names_the_phase(runtime: Runtime, raw_server: StartRawS
         assert caught.value.timings is not None
         assert caught.value.timings.pool == pytest.approx(0.05, abs=0.2)
         request = AsyncRequest("GET", server.url)
-        request._state.deadline = Deadline(-1, pool.now)
+        state_of(request).deadline = Deadline(-1, pool.now)
         await holder.close()
         with pytest.raises(TotalTimeout, match="in the connect phase"):
             await pool.send(request)
@@ -355,7 +355,7 @@ def test_a_request_may_be_sent_again_with_other_limits(
                 response = await pool.send(request, timeout=limit)
                 await response.read()
                 assert response.elapsed is not None
-        assert request._state.timeout is None
+        assert state_of(request).timeout is None
         await pool.close()
 
     runtime.run(main)

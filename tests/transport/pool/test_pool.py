@@ -34,7 +34,7 @@ from http3_models import (
     TotalTimeout,
     UnsupportedProtocol,
 )
-from http3_models.engine import Deadline, run_sync
+from http3_models.engine import Deadline, run_sync, state_of
 from http3_transport import AsyncioBackend, BlockingBackend, ConnectionPool, HTTPConnection, _pool
 from http3_transport._backends._choice import choose_backend
 from http3_transport._interfaces import Backend
@@ -84,7 +84,7 @@ def test_the_total_limit_holds_in_line(runtime: Runtime, raw_server: StartRawSer
         pool = make_pool(runtime, pool_limits=PoolLimits(hard_limit=1))
         holder = await pool.send(AsyncRequest("GET", server.url))
         request = AsyncRequest("GET", server.url)
-        request._state.deadline = Deadline(0.05, pool.now)
+        state_of(request).deadline = Deadline(0.05, pool.now)
         with pytest.raises(TotalTimeout, match="total_timeout"):
             await pool.send(request)
         await holder.close()
