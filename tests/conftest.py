@@ -125,7 +125,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture(scope="session")
 def sites(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[dict[str, Site]]:
-    """`acceptance_app` under one hypercorn at four origins: two in clear text, two with TLS."""
+    """`site_app` under one hypercorn at four origins: two in clear text, two with TLS."""
     clear, secure = (free_port(), free_port()), (free_port(), free_port())
     command = [sys.executable, "-m", "hypercorn", "-w", "0", "--graceful-timeout", "1"]
     for port in clear:
@@ -133,8 +133,8 @@ def sites(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Ite
     for port in secure:
         command += ["--bind", f"127.0.0.1:{port}"]
     command += ["--certfile", authority.server_cert, "--keyfile", authority.server_key]
-    command += ["--access-logfile", "/dev/null", "support.acceptance_app:app"]
-    log = tmp_path_factory.mktemp("acceptance") / "log"
+    command += ["--access-logfile", "/dev/null", "support.site_app:app"]
+    log = tmp_path_factory.mktemp("sites") / "log"
     with running(command, ports=[*clear, *secure], log=log, cwd=TESTS):
         yield {way: _site(way, clear, secure, authority) for way in WAYS}
 

@@ -331,6 +331,8 @@ def test_base_url_is_a_prefix(world: World, base: str, url: str, expected: str |
     if expected is None:
         with pytest.raises(InvalidURL):
             session.get(url)
+        with pytest.raises(InvalidURL):
+            session.client.build_request("GET", url)
         assert site.requests == []
     else:
         session.get(url)

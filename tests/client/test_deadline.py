@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+import http3
 from http3_models import Delivery, Dispatcher, MockDispatcher, Response, TimeoutConfig, TotalTimeout
+from http3_transport.testing import ScriptedConnection, ScriptedServer
 from support.client_worlds import World, redirect
 
 
@@ -164,3 +167,23 @@ def test_draining_a_redirect_is_bounded(world: World) -> None:
     session = session_of(world, clock, handler)
     with pytest.raises(TotalTimeout):
         session.get("https://h/a", timeout=TimeoutConfig(total_timeout=3))
+
+
+def test_total_timeout_holds_for_what_another_client_answers() -> None:
+    def dripping(connection: ScriptedConnection) -> None:
+        connection.read_request()
+        connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        connection.drip(b"x" * 100, 0.02)
+
+    with ScriptedServer(dripping) as server, http3.Client() as inner:
+
+        class Forwarding(http3.Dispatcher):
+            def send(self, request: http3.Request, *options: Any, **more: Any) -> http3.Response:
+                return inner.get(server.url, stream=True)
+
+        limits = http3.TimeoutConfig(timeout=5, total_timeout=0.2)
+        with http3.Client(dispatch=Forwarding(), timeout=limits) as client:
+            started = time.monotonic()
+            with pytest.raises(http3.TotalTimeout):
+                client.get(server.url)
+            assert time.monotonic() - started < 1

@@ -21,7 +21,7 @@ Action = Callable[[], Coroutine[Any, Any, Any]]
 
 
 class Site(NamedTuple):
-    """A way to reach `acceptance_app`: where, and with which options of a client."""
+    """A way to reach `site_app`: where, and with which options of a client."""
 
     name: str
     url: str

@@ -17,7 +17,7 @@ import http3
 from http3_transport import AsyncioBackend
 from http3_transport._backends import _asyncio_stream
 from http3_transport._backends._asyncio_stream import HIGH_WATER, SMALL_READ, AsyncioStream
-from http3_transport.testing import Peer, plain_pairs
+from http3_transport.testing import OperationTimeout, Peer, ScriptedConnection, ScriptedServer, plain_pairs
 from http3_transport.testing._streams import pattern, read_to_end
 from support.counting_loops import CountingLoop
 from support.runtimes import Runtime
@@ -495,3 +495,21 @@ def test_a_backend_serves_loops_one_after_the_other() -> None:
 
     run_counting(main)
     run_counting(main)
+
+
+def test_what_the_transport_holds_has_not_been_sent() -> None:
+    """Else a connection would be offered again while the rest of an upload is still here."""
+
+    async def main(port: int) -> None:
+        backend = AsyncioBackend()
+        (address,) = await backend.resolve("127.0.0.1", port, 5)
+        stream = await backend.connect_address(address, 5)
+        await stream.write(b"x", 5)
+        assert not stream.has_unsent
+        with pytest.raises(OperationTimeout):
+            await stream.write(bytes(20_000_000), 0.1)
+        assert stream.has_unsent
+        stream.abort()
+
+    with ScriptedServer(ScriptedConnection.stall) as server:
+        asyncio.run(main(server.port))

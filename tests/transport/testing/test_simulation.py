@@ -727,3 +727,16 @@ class TestArguments:
     def test_a_handler_can_be_called(self) -> None:
         with pytest.raises(TypeError, match="handler"):
             HTTP11Server("no handler")  # type: ignore[arg-type]
+
+
+def test_hosts_of_a_simulation_have_addresses_of_their_own() -> None:
+    simulation = Simulation()
+    simulation.serve("10.0.0.2", 80, HTTP11Server(lambda request: http3.Response(200, text="by address")))
+    simulation.serve("two.test", 80, HTTP11Server(lambda request: http3.Response(200, text="by name")))
+    assert simulation.add_host("three.test") not in (["10.0.0.2"], simulation.add_host("two.test"))
+
+    async def main() -> list[str]:
+        async with http3.AsyncClient(backend=simulation.backend) as client:
+            return [(await client.get(f"http://{host}/")).text for host in ("10.0.0.2", "two.test")]
+
+    assert simulation.run(main) == ["by address", "by name"]

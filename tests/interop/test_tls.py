@@ -1,4 +1,4 @@
-"""TLS: verification, authorities, client certificates, names and addresses (api.md section 10)."""
+"""TLS: verification, authorities, client certificates, names and addresses (docs/tls.md)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 
 import http3
 from http3_transport.testing import HTTP2Frames, ScriptedConnection, ScriptedServer, response_bytes
@@ -178,59 +177,6 @@ async def test_a_client_certificate_stays_on_the_origin_that_was_asked(
     assert checkpoint.shown == [("other", True), ("here", True), ("other", False)]
 
 
-@pytest.fixture
-def locked(authority: Authority, tmp_path: Path) -> Path:
-    """The client's key behind a password."""
-    key = serialization.load_pem_private_key(Path(authority.client_key).read_bytes(), None)
-    encryption = serialization.BestAvailableEncryption(b"open sesame")
-    path = tmp_path / "locked.key"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
-    )
-    return path
-
-
-async def test_a_client_certificate_with_a_password(
-    world: World, nginx: Nginx, authority: Authority, locked: Path
-) -> None:
-    cert = (authority.client_cert, str(locked), "open sesame")
-    client = world.client(verify=authority.ca_file, cert=cert)
-    assert (await do((await do(client.get(nginx.mutual_tls + "/echo"))).json()))["client"] == "SUCCESS"
-    assert "sesame" not in repr(http3.SSLConfig(cert=cert))
-    wrong = world.client(verify=authority.ca_file, cert=(authority.client_cert, str(locked), "rosebud"))
-    error = await raised(Exception, lambda: wrong.get(nginx.mutual_tls + "/echo"))
-    assert not isinstance(error, ssl.SSLError)
-    assert isinstance(error, (OSError, ValueError, http3.Http3Error))
-    assert str(locked) in str(error) or authority.client_cert in str(error)
-    assert "rosebud" not in str(error)
-
-
-async def test_missing_files_are_named(world: World, nginx: Nginx, tmp_path: Path) -> None:
-    missing = str(tmp_path / "missing.pem")
-    cases: tuple[dict[str, Any], ...] = (
-        {"verify": missing},
-        {"cert": missing},
-        {"cert": (missing, missing)},
-        {"cert": missing, "verify": False},
-    )
-    strict = world.client(verify=False)
-    for options in cases:
-        error = await raised(OSError, world.client(**options).get, nginx.tls + "/small")
-        assert missing in str(error)
-        await raised(OSError, strict.get, nginx.tls + "/small", **options)
-        assert (await do(strict.get(nginx.tls + "/small"))).status_code == 200
-
-
-async def test_a_file_that_holds_no_certificate(world: World, nginx: Nginx, tmp_path: Path) -> None:
-    rubbish = tmp_path / "rubbish.pem"
-    rubbish.write_text("this is no certificate")
-    cases: tuple[dict[str, Any], ...] = ({"verify": str(rubbish)}, {"cert": str(rubbish), "verify": False})
-    for options in cases:
-        error = await raised(Exception, world.client(**options).get, nginx.tls + "/small")
-        assert not isinstance(error, ssl.SSLError), error
-        assert str(rubbish) in str(error)
-
-
 async def test_tls_to_a_server_that_speaks_none(world: World, nginx: Nginx) -> None:
     client = world.client(verify=False)
     url = nginx.plain.replace("http:", "https:")
@@ -281,62 +227,3 @@ async def test_environment(world: World, nginx: Nginx, authority: Authority, mon
     called = world.client(verify=authority.stranger_ca_file)
     await raised(http3.TLSError, lambda: called.get(nginx.tls + "/small"))
     assert "SSL_CERT_FILE" in os.environ
-
-
-@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
-async def test_a_key_log_that_cannot_be_written(
-    world: World, nginx: Nginx, authority: Authority, monkeypatch: Any, tmp_path: Any, version: str
-) -> None:
-    """The requests go on, and one warning tells that nothing is logged."""
-    monkeypatch.setenv("SSLKEYLOGFILE", f"{tmp_path}/missing/keys.log")
-
-    async def ask_often() -> None:
-        for _ in range(2):
-            client = world.client(verify=authority.ca_file, http_versions=(version,))
-            for _ in range(2):
-                response = await do(client.get(nginx.tls_h2 + "/small"))
-                assert (response.text, response.protocol) == ("hello\n", version)
-            await do(client.get(nginx.tls_h2 + "/small", verify=False))
-
-    with pytest.warns(RuntimeWarning, match="SSLKEYLOGFILE") as caught:
-        await ask_often()
-    assert len(caught) == 1
-
-
-@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-async def test_authorities_that_are_missing(world: World, nginx: Nginx, monkeypatch: Any, name: str) -> None:
-    """Whom to trust is never guessed: the error names the variable and the path."""
-    monkeypatch.setenv(name, "/nowhere/ca")
-    client = world.client()
-    for _ in range(2):
-        error = await raised(OSError, lambda: client.get(nginx.tls + "/small"))
-        assert isinstance(error, FileNotFoundError)
-        assert f"{name} can't be read" in str(error)
-        assert "/nowhere/ca" in str(error)
-    assert (await do(client.get(nginx.tls + "/small", verify=False))).status_code == 200
-
-
-async def ask(world: World, url: str, options: dict[str, Any]) -> Any:
-    return await do(world.client(**options).get(url))
-
-
-async def test_verify_and_cert_of_wrong_types(world: World, nginx: Nginx) -> None:
-    cases: tuple[dict[str, Any], ...] = (
-        {"verify": 42},
-        {"verify": 0.5},
-        {"cert": 42},
-        {"cert": ("a", "b", "c", "d")},
-    )
-    for options in cases:
-        error = await raised((TypeError, ValueError), ask, world, nginx.tls + "/small", options)
-        assert next(iter(options)) in str(error)
-
-
-async def test_ssl_config(world: World, authority: Authority) -> None:
-    config = http3.SSLConfig(verify=authority.ca_file)
-    assert isinstance(config.create_ssl_context(), ssl.SSLContext)
-    if world.name == "asyncio":
-        assert isinstance(await config.load_ssl_context(), ssl.SSLContext)
-    assert config.with_overrides(verify=False).create_ssl_context().verify_mode == ssl.CERT_NONE
-    assert config == http3.SSLConfig(verify=authority.ca_file)
-    assert hash(config) == hash(http3.SSLConfig(verify=authority.ca_file))

@@ -1,9 +1,8 @@
-"""The module-level functions (api.md section 2)."""
+"""The functions of the module (docs/quickstart.md)."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
@@ -44,30 +43,6 @@ def test_request_takes_every_option(site: Site) -> None:
     assert {"x-test", "cookie", "authorization"} <= names
     assert (echo["body"], echo["query"]) == ('{"a":1}', "q=1")
     assert response.protocol == ("HTTP/2" if site.is_tls else "HTTP/1.1")
-
-
-def test_options_are_keyword_only(plain: Site) -> None:
-    positional: list[Any] = [plain.url, {"a": 1}]
-    with pytest.raises(TypeError):
-        http3.get(*positional)
-    options: dict[str, Any] = {"colour": "red"}
-    with pytest.raises(TypeError, match="colour"):
-        http3.get(plain.url, **options)
-
-
-def test_a_streamed_answer_keeps_its_client_until_it_is_closed(plain: Site) -> None:
-    with http3.get(plain.url + "/download/3000000", stream=True) as response:
-        assert sum(map(len, response.stream())) == 3_000_000
-    assert response.is_closed
-    response = http3.get(plain.url + "/download/3000000", stream=True)
-    assert len(response.read()) == 3_000_000
-    response.close()
-
-
-def test_head_does_not_follow_redirects_unless_asked(plain: Site) -> None:
-    assert http3.head(plain.url + "/redirect/1").status_code == 302
-    assert http3.head(plain.url + "/redirect/1", allow_redirects=True).status_code == 200
-    assert http3.options(plain.url + "/redirect/1").status_code == 200
 
 
 def test_in_a_running_loop(plain: Site) -> None:

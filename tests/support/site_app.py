@@ -1,4 +1,4 @@
-"""What the acceptance tests talk to: the routes of `echo_app`, and these.
+"""What the `site` fixtures serve: the routes of `echo_app`, and these.
 
 any  /answer     any answer: `status`, `h=Name:value` (repeatable), `body` (base64),
                  `pieces` (bytes per chunk), `length=no` (no Content-Length)
