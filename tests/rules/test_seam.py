@@ -2,7 +2,8 @@
 
 A syntax tree does not tell which class an attribute belongs to. So a private attribute counts as one of
 another distribution if that one defines the name, and this one does not or reads it from
-something else than ``self``. `OWN` lists those that are meant even so.
+something else than ``self``; or if a class of this module inherits from one of another distribution, and the
+module does not define it. `OWN` lists those that are meant even so.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ def private_imports(source: Module) -> Iterator[tuple[str, int]]:
 def private_attributes(source: Module) -> Iterator[tuple[str, int]]:
     """Private attributes that belong to another distribution, with the line."""
     own = defined(source.package)
+    by_self = frozenset(_definitions(source.tree)) if inherits(source) else own
     others = frozenset().union(*(defined(package) for package in BELOW[source.package]))
     for node in ast.walk(source.tree):
         name, of = "", ""
@@ -73,9 +75,22 @@ def private_attributes(source: Module) -> Iterator[tuple[str, int]]:
             name = asked.value if isinstance(asked, ast.Constant) and isinstance(asked.value, str) else ""
             of = dotted(node.args[0])
         if is_private(name) and name in others:
-            is_own = name in own and (of in ("self", "cls") or f"{source.package}: {name}" in OWN)
-            if not is_own:
+            of_self = of in ("self", "cls") and name in by_self
+            if not (of_self or (name in own and f"{source.package}: {name}" in OWN)):
                 yield name, node.lineno
+
+
+def inherits(source: Module) -> bool:
+    """Whether a class in it has a base of another distribution, whose private attributes it might use."""
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 0
+        for alias in node.names
+        if str(node.module).partition(".")[0] in BELOW[source.package]
+    }
+    classes = [node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)]
+    return any(dotted(base) in imported for node in classes for base in node.bases)
 
 
 @cache
@@ -129,6 +144,9 @@ def module_of(package: str, text: str) -> Module:
     return Module(f"{package}._made_up", Path("made_up.py"), text, ast.parse(text))
 
 
+SUBCLASS = "from http3_models import Headers\nclass Mine(Headers):\n    "
+
+
 @pytest.mark.parametrize(
     ("package", "text"),
     [
@@ -145,6 +163,7 @@ def module_of(package: str, text: str) -> Module:
         ("http3_transport", "request._state.body"),
         ("http3_transport", "error._request = None"),
         ("http3", "client._engine"),
+        ("http3_client", SUBCLASS + "def f(self): self._state"),
     ],
 )
 def test_what_crosses_is_found(package: str, text: str) -> None:
@@ -161,6 +180,7 @@ def test_what_crosses_is_found(package: str, text: str) -> None:
         ("http3_client", "self._engine._settings"),
         ("http3_client", "client._engine"),
         ("http3_transport", "self._state._closed"),
+        ("http3_client", SUBCLASS + "def _state(self): self._state"),
         ("http3_models", "request._state"),
         ("http3_models", "from zlib import _Decompress"),
     ],

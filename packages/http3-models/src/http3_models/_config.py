@@ -25,6 +25,7 @@ from ._values import (
     check_count_or_none,
     check_ratio,
     check_seconds,
+    set_fields,
 )
 
 if TYPE_CHECKING:
@@ -222,7 +223,8 @@ class PoolLimits(ImmutableValue):
     ) -> None:
         hard = check_count_or_none("hard_limit", hard_limit, 1)
         given = _DEFAULT_TIMEOUT if pool_timeout is UNSET else pool_timeout
-        self._fill(
+        set_fields(
+            self,
             soft_limit=_soft_limit(soft_limit, hard),
             hard_limit=hard,
             pool_timeout=check_seconds("pool_timeout", given),
@@ -314,7 +316,8 @@ class Limits(ImmutableValue):
         max_trailer_size: int = 64 * 1024,
         max_drained: int = 64 * 1024,
     ) -> None:
-        self._fill(
+        set_fields(
+            self,
             max_decoded=check_count_or_none("max_decoded", max_decoded, 0),
             max_ratio=check_ratio("max_ratio", max_ratio),
             ratio_free_size=check_count("ratio_free_size", ratio_free_size, 0),
@@ -360,7 +363,7 @@ class SSLConfig(ImmutableValue):
             )
         if not isinstance(trust_env, bool):
             raise TypeError(f"trust_env must be True or False, not {type(trust_env).__name__}")
-        self._fill(cert=_checked_cert(cert), verify=checked, trust_env=trust_env)
+        set_fields(self, cert=_checked_cert(cert), verify=checked, trust_env=trust_env)
 
     def __repr__(self) -> str:
         if not self._is_made:

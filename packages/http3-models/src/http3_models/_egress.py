@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from ._brief import short_repr, short_text
-from ._values import ImmutableValue
+from ._values import ImmutableValue, set_fields
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -74,7 +74,7 @@ class EgressPolicy(ImmutableValue):
     deny: tuple[str, ...]
 
     def __init__(self, *, allow: Iterable[str] = (), deny: Iterable[str] = ()) -> None:
-        self._fill(allow=_networks("allow", allow), deny=_networks("deny", deny))
+        set_fields(self, allow=_networks("allow", allow), deny=_networks("deny", deny))
 
     def refusal(self, address: str) -> str | None:
         """Why ``address`` (IPv4 or IPv6, as numbers) is refused, in a few words; None where it may be used.

@@ -29,10 +29,6 @@ class ImmutableValue:
     __slots__ = ()
     _fields: tuple[str, ...] = ()
 
-    def _fill(self, **fields: object) -> None:
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
-
     def _values(self) -> tuple[Any, ...]:
         return tuple([getattr(self, name) for name in self._fields])
 
@@ -77,6 +73,12 @@ class ImmutableValue:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self._arguments()))
+
+
+def set_fields(value: ImmutableValue, /, **fields: object) -> None:
+    """Set the fields of a value, in its constructor; they do not change afterwards."""
+    for name, field in fields.items():
+        object.__setattr__(value, name, field)
 
 
 V = TypeVar("V", bound=ImmutableValue)

@@ -42,7 +42,7 @@ from ._turns import Pause, checkpoint, in_asyncio_task, in_trio_task
 from ._types import AuthFlow
 from ._url import parse_url, redacted
 from ._url_parse import redacted_text
-from ._values import ImmutableValue, check_count
+from ._values import ImmutableValue, check_count, set_fields
 
 if TYPE_CHECKING:
     from ._ssl import ssl_context_for
@@ -103,6 +103,7 @@ __all__ = [
     "redacted_text",
     "reissued",
     "run_sync",
+    "set_fields",
     "set_next",
     "set_unread_message",
     "short_repr",

@@ -7,6 +7,8 @@ an extension; and so is a little more: bare line feeds, folded lines, fields of 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ._http11_grammar import (
     BLANK_LINE,
     FIRST_SIZE,
@@ -17,9 +19,11 @@ from ._http11_grammar import (
     NEXT_SIZE_BEGUN,
     Malformed,
     Oversized,
-    Pair,
     read_fields,
 )
+
+if TYPE_CHECKING:
+    from http3_models.engine import FieldPair
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 """Must not stand in trailers (RFC 9110 section 6.5.1)."""
@@ -52,7 +56,7 @@ class ChunkedDecoder:
     def __init__(self, max_trailer_size: int) -> None:
         self.is_over = False
         self.has_leftover = False
-        self.trailers: list[Pair] = []
+        self.trailers: list[FieldPair] = []
         self.fault: Malformed | None = None
         self._max_trailers = max_trailer_size
         self._left = 0  # bytes of the current chunk still to come

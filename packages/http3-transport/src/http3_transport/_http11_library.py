@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from http3_models import Limits
-    from http3_models.engine import RequestState
-
-    from ._http11_grammar import Pair
+    from http3_models.engine import FieldPair, RequestState
 
 
 SWITCHED = (
@@ -220,5 +218,5 @@ def _stays_open(event: h11.Response, fields: dict[bytes, bytes]) -> bool:
     return not _closes(event.headers)
 
 
-def _closes(headers: Iterable[Pair]) -> bool:
+def _closes(headers: Iterable[FieldPair]) -> bool:
     return says_close(b",".join([value for name, value in headers if name == b"connection"]))

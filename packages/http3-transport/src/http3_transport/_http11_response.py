@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ._http11_grammar import (
     BLANK_LINE,
     MAX_LENGTH_DIGITS,
-    Pair,
     read_fields,
     read_status_line,
     says_close,
@@ -22,7 +21,7 @@ from ._http11_grammar import (
 
 if TYPE_CHECKING:
     from http3_models import Limits
-    from http3_models.engine import FieldIndex
+    from http3_models.engine import FieldIndex, FieldPair
 
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
@@ -56,7 +55,7 @@ class ResponseHead(NamedTuple):
 
     status_code: int
     reason: str
-    fields: list[Pair]
+    fields: list[FieldPair]
     length: int
     stays_open: bool
     size: int
@@ -104,7 +103,7 @@ def _verdict(data: bytes | bytearray, limits: Limits, searched: int) -> Verdict:
     return DECLINED if BLANK_LINE.search(data, max(searched - 2, 0)) else INCOMPLETE
 
 
-def _repeats_single(fields: list[Pair]) -> bool:
+def _repeats_single(fields: list[FieldPair]) -> bool:
     names = [name for name, _ in fields]
     return any(names.count(name) > 1 for name in _SINGLE)
 
@@ -130,7 +129,7 @@ def _body_length(method: str, status_code: int, by_name: dict[bytes, bytes]) -> 
     return 0 if method == "HEAD" or status_code in (204, 304) else length
 
 
-def announces_body(fields: list[Pair]) -> bool:
+def announces_body(fields: list[FieldPair]) -> bool:
     """Whether these fields say that a body follows, where status or method say that there is none."""
     by_name = dict(fields)
     return b"transfer-encoding" in by_name or by_name.get(b"content-length", b"").strip(b"0") != b""

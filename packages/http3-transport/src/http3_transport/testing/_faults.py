@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TypeAlias, TypeGuard
 
-from http3_models.engine import ImmutableValue, check_count
+from http3_models.engine import ImmutableValue, check_count, set_fields
 
 Range: TypeAlias = "float | tuple[float, float]"
 """Seconds, or (least, most): then each time is drawn anew."""
@@ -75,7 +75,8 @@ class Faults(ImmutableValue):
         buffer: int | tuple[int, int] = 65536,
         shuffle: bool = False,
     ) -> None:
-        self._fill(
+        set_fields(
+            self,
             latency=range_of_seconds("latency", latency),
             lookup=range_of_seconds("lookup", lookup),
             drip_interval=range_of_seconds("drip_interval", drip_interval),
