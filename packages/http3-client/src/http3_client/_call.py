@@ -60,10 +60,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from http3_models import URL, Headers
-    from http3_models.engine import Pause, SyncRunner
+    from http3_models.engine import Pause, SyncRunner, Transport
 
     from ._auth import AnyRequest, AnyResponse, Auth, Flow
-    from ._dispatching import Dispatching
     from ._settings import Hook, Settings
 
 T = TypeVar("T")
@@ -105,8 +104,18 @@ class Call:
     """What one call has to remember between its hops. ``sent`` is the request that went out last."""
 
     __slots__ = (
-        "_asked", "_auth", "_chain", "_checked", "_dispatching", "_follows", "_plain", "_settings",
-        "_started", "_stream", "_views", "sent",
+        "_asked",
+        "_auth",
+        "_chain",
+        "_checked",
+        "_follows",
+        "_plain",
+        "_settings",
+        "_started",
+        "_stream",
+        "_transport",
+        "_views",
+        "sent",
     )  # fmt: skip
 
     _stream: bool  # whether the caller reads the body
@@ -119,7 +128,7 @@ class Call:
         request: RequestState,
         auth: Auth | None,
         settings: Settings,
-        dispatching: Dispatching,
+        transport: Transport,
         views: Views,
         checked: bool,
     ) -> None:
@@ -127,9 +136,9 @@ class Call:
         self._checked = request if checked else None  # a request that is as `build_request` made it
         self._auth = auth
         self._settings = settings
-        self._dispatching = dispatching
+        self._transport = transport
         self._views = views
-        self._started = dispatching.now()
+        self._started = transport.now()
         self._chain: Chain | None = None  # begun by the first redirect
 
     async def run(self, *, stream: bool, allow_redirects: bool) -> ResponseState:
@@ -142,14 +151,14 @@ class Call:
                 response = await self._follow(response)
         return response if stream or take_ended(response) else await self._read(response)
 
-    async def step(self, response: ResponseState, dispatching: Dispatching, *, stream: bool) -> ResponseState:
+    async def step(self, response: ResponseState, transport: Transport, *, stream: bool) -> ResponseState:
         """Follow one redirect: what ``response.next()`` does. It is a call of its own for time limits."""
-        self._dispatching = dispatching
+        self._transport = transport
         self._stream, self._follows = stream, False
-        self._started = dispatching.now()
+        self._started = transport.now()
         sent = response.request
         if sent is not None and sent.deadline is not None:
-            sent.deadline = Deadline(sent.deadline.limit, dispatching.now)
+            sent.deadline = Deadline(sent.deadline.limit, transport.now)
         following = await self._follow(response)
         return following if stream or take_ended(following) else await self._read(following)
 
@@ -194,7 +203,7 @@ class Call:
                 except StopIteration:
                     break
                 wanted = _yielded(auth, following)
-                await finish(response, self._dispatching.now, self._views.pause)
+                await finish(response, self._transport.now, self._views.pause)
                 earlier.append(response)
                 if wanted is work and "set-cookie" in response.headers:
                     self._renew_cookies(work)
@@ -241,9 +250,9 @@ class Call:
             where = f"{request.method} {redacted(request.url)}"
             raise StreamConsumed(f"The body comes only once and was read already: {where}")
         request.body.rewind()
-        response = await self._dispatching.exchange(request)
+        response = await self._transport.exchange(request)
         response.request = request
-        response.elapsed = self._dispatching.now() - self._started
+        response.elapsed = self._transport.now() - self._started
         response.limits = settings.limits
         response.default_encoding = settings.default_encoding
         try:
@@ -257,7 +266,7 @@ class Call:
             await self._dispose(response, exc)
             raise
         if response.status_code == 417 and expects and refused_to_continue(request):
-            await finish(response, self._dispatching.now, self._views.pause)
+            await finish(response, self._transport.now, self._views.pause)
             following = await self._exchange(asked, expects=False)
             following.history = [response]
             return following
@@ -266,7 +275,7 @@ class Call:
     async def _read_ahead(self, response: ResponseState) -> None:
         """Have what will be read read now, so that hooks may look at it, and it survives their exceptions."""
         if self._follows and is_redirect(response):
-            await keep_short(response, self._dispatching.now, self._views.pause)
+            await keep_short(response, self._transport.now, self._views.pause)
         elif not self._stream:
             await self._read(response)
 
@@ -297,7 +306,7 @@ class Call:
         if isinstance(exc, HttpError) and response is not None and state_of(exc.response) is response:
             set_unread_message(exc.response, None)
             with suppress(TotalTimeout):
-                await keep_short(response, self._dispatching.now, self._views.pause)
+                await keep_short(response, self._transport.now, self._views.pause)
         if response is None or response.body is None:
             return
         if isinstance(exc, Exception):
@@ -310,7 +319,7 @@ class Call:
     async def _follow(self, response: ResponseState) -> ResponseState:
         sent = response.request
         assert sent is not None
-        await finish(response, self._dispatching.now, self._views.pause)
+        await finish(response, self._transport.now, self._views.pause)
         try:
             request = self._next_request(sent, response)
         except RedirectError as exc:

@@ -381,7 +381,7 @@ class Client(HasSettings):
 
 
 def _run_of(runner: Runner | None) -> SyncRunner:
-    """How to drive the engine: by default nothing in it suspends, see `_dispatching.Bridged`."""
+    """How to drive the engine: by default nothing in it suspends, see `_adapters.LoopThreadAdapter`."""
     if runner is None:
         return run_sync
     check_instance("runner", runner, "run")

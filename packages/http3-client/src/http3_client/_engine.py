@@ -22,6 +22,7 @@ from http3_models.engine import (
     redacted,
 )
 
+from ._adapters import has_closed
 from ._auth import BasicAuth, as_auth
 from ._base_url import locate
 from ._call import Call, add_defaults, set_cookies
@@ -43,11 +44,10 @@ if TYPE_CHECKING:
         URLTypes,
         VerifyTypes,
     )
-    from http3_models.engine import RequestState, ResponseState
+    from http3_models.engine import RequestState, ResponseState, Transport
 
     from ._auth import Auth
     from ._call import Views
-    from ._dispatching import Dispatching
     from ._settings import Settings
 
 
@@ -71,9 +71,9 @@ class Engine:
     __slots__ = (
         "_cert",
         "_defaults",
-        "_dispatching",
         "_fallback_base",
         "_open",
+        "_transport",
         "_verify",
         "_views",
         "is_closed",
@@ -84,7 +84,7 @@ class Engine:
         self,
         settings: Settings,
         views: Views,
-        open_dispatching: Callable[[], Dispatching],
+        open_transport: Callable[[], Transport],
         *,
         fallback_base: URL | None,
         verify: VerifyTypes | None,
@@ -94,8 +94,8 @@ class Engine:
         self.settings = settings
         self.is_closed = False
         self._views = views
-        self._open = open_dispatching
-        self._dispatching: Dispatching | None = open_dispatching() if is_open else None
+        self._open = open_transport
+        self._transport: Transport | None = open_transport() if is_open else None
         self._fallback_base = fallback_base
         self._defaults = RequestDefaults(settings.headers, settings.removed)
         self._verify = verify
@@ -189,18 +189,18 @@ class Engine:
         try:
             as_flag("stream", stream)
             as_flag("allow_redirects", allow_redirects)
-            dispatching = self._opened()
+            transport = self._opened()
             if request.left_out is not None:
                 add_defaults(request, self.settings)
             chosen = self._choose_auth(request, auth)
-            self._settle(request, dispatching, verify, cert, timeout)
+            self._settle(request, transport, verify, cert, timeout)
         except Exception as exc:
             forget_locals(exc)
             check_end(exc)
             raise
         finally:
             del auth, cert
-        call = Call(request, chosen, self.settings, dispatching, self._views, checked)
+        call = Call(request, chosen, self.settings, transport, self._views, checked)
         try:
             check_scheme(request.url)
             return await call.run(stream=stream, allow_redirects=allow_redirects), call
@@ -213,9 +213,9 @@ class Engine:
 
     async def step(self, call: Call, response: ResponseState, *, stream: bool) -> ResponseState:
         """``response.next()``."""
-        dispatching = self._opened()
+        transport = self._opened()
         try:
-            return await call.step(response, dispatching, stream=stream)
+            return await call.step(response, transport, stream=stream)
         except RequestError as exc:
             self._sign(exc, call)
             raise
@@ -228,30 +228,29 @@ class Engine:
         if self.is_closed:
             return
         self.is_closed = True
-        dispatching = self._dispatching
-        if dispatching is None:
+        transport = self._transport
+        if transport is None:
             return
         try:
-            await maybe_await(dispatching.close())  # a `Dispatcher` of ours closes at once
-        except BaseException:
-            # An adapter knows whether the user's dispatcher has failed to close, or was never asked to.
-            self.is_closed = getattr(dispatching, "is_closed", False)
+            await maybe_await(transport.close())
+        except BaseException as exc:
+            self.is_closed = has_closed(transport, exc)
             raise
 
     def reopen(self) -> None:
         """Start anew after `close`: the client of a request function is wanted again by ``next()``."""
-        self._dispatching = None
+        self._transport = None
         self.is_closed = False
 
-    def _opened(self) -> Dispatching:
+    def _opened(self) -> Transport:
         if self.is_closed:
             raise ClientClosed("This client is closed; make a new one")
-        dispatching = self._dispatching
-        if dispatching is None:
+        transport = self._transport
+        if transport is None:
             # Two threads may come here at once. What the slower one opened has done nothing yet.
             opened = self._open()
-            self._dispatching = dispatching = self._dispatching or opened
-        return dispatching
+            self._transport = transport = self._transport or opened
+        return transport
 
     def _choose_auth(self, request: RequestState, given: AuthTypes | None) -> Auth | None:
         """Of the request, else (unless a header was written by hand) of the client, else of the URL.
@@ -272,7 +271,7 @@ class Engine:
     def _settle(
         self,
         request: RequestState,
-        dispatching: Dispatching,
+        transport: Transport,
         verify: VerifyTypes | None,
         cert: CertTypes | None,
         timeout: TimeoutTypes | None,
@@ -283,7 +282,7 @@ class Engine:
         request.cert = self._cert if cert is None else cert
         request.timeout = limits = self.settings.timeout if timeout is None else as_timeout(timeout)
         total = limits.total_timeout
-        request.deadline = None if total is None else Deadline(total, dispatching.now)
+        request.deadline = None if total is None else Deadline(total, transport.now)
 
     def _sign(self, exc: RequestError, call: Call) -> None:
         """Tell an error which request it belongs to, and what its phases took."""

@@ -16,15 +16,19 @@ from typing import TYPE_CHECKING, Any
 from http3_models import EgressPolicy, PoolLimits, SSLConfig
 from http3_models.engine import short_repr, short_text
 
+from ._adapters import adapt
 from ._apps import app_kind
-from ._dispatching import Bridged, Dispatching, adapted
 
 if TYPE_CHECKING:
     from http3_models import CertTypes, Limits, TimeoutConfig, VerifyTypes
+    from http3_models.engine import Transport
 
 HTTP_VERSIONS = ("HTTP/1.1", "HTTP/2")
 
 _TRANSPORT = "http3_transport"
+
+_CONNECTS = ("connect", "connect_address")
+"""What a `ConcurrencyBackend` and a `Backend` connect by; the transport looks closer."""
 
 
 class PoolOptions:
@@ -51,8 +55,10 @@ class PoolOptions:
         if not isinstance(pool_limits, PoolLimits):
             raise TypeError(f"pool_limits must be a PoolLimits, not {type(pool_limits).__name__}")
         check_instance("backend", backend, "connect")
-        if backend is not None and not callable(getattr(backend, "connect", None)):
-            raise TypeError(f"backend must be a ConcurrencyBackend, not {type(backend).__name__}")
+        if backend is not None and not any(callable(getattr(backend, name, None)) for name in _CONNECTS):
+            raise TypeError(
+                f"backend must be a Backend or a ConcurrencyBackend, not {type(backend).__name__}"
+            )
         if egress is not None and not isinstance(egress, EgressPolicy):
             raise TypeError(f"egress must be an EgressPolicy, not {type(egress).__name__}")
         self.backend = backend
@@ -77,7 +83,7 @@ def opener(
     *,
     asynchronous: bool,
     has_runner: bool,
-) -> Callable[[], Dispatching]:
+) -> Callable[[], Transport]:
     """A function that opens what the client sends through.
 
     Raises TypeError for what can't be a dispatcher, an app or a backend, and ImportError if it takes
@@ -87,7 +93,7 @@ def opener(
         if app is not None:
             raise TypeError("dispatch and app can't be given together: requests go to one of them")
         check_instance("dispatch", dispatch, "send")
-        ready = adapted(dispatch, asynchronous=asynchronous, has_runner=has_runner)
+        ready = adapt(dispatch, asynchronous=asynchronous, has_runner=has_runner)
         return lambda: ready
     _require_transport()
     if app is not None:
@@ -114,29 +120,27 @@ def _lies_on_the_path(package: str) -> bool:
 
 def _app_opener(
     app: Any, raise_app_exceptions: bool, *, asynchronous: bool, has_runner: bool
-) -> Callable[[], Dispatching]:
+) -> Callable[[], Transport]:
     is_asgi = app_kind(app) == "asgi"
 
-    def open_app() -> Dispatching:
+    def open_app() -> Transport:
         import http3_transport
 
         make = http3_transport.ASGIDispatch if is_asgi else http3_transport.WSGIDispatch
         dispatch = make(app, raise_app_exceptions=raise_app_exceptions)
-        return adapted(dispatch, asynchronous=asynchronous, has_runner=has_runner)
+        return adapt(dispatch, asynchronous=asynchronous, has_runner=has_runner)
 
     return open_app
 
 
-def _open_pool(pool: PoolOptions, *, asynchronous: bool, has_runner: bool) -> Dispatching:
+def _open_pool(pool: PoolOptions, *, asynchronous: bool, has_runner: bool) -> Transport:
     import http3_transport
 
-    make_pool = http3_transport.ConnectionPool
-    if asynchronous:
-        return make_pool(backend=pool.backend, **pool.arguments)
-    backend = http3_transport.BlockingBackend() if pool.backend is None else pool.backend
-    made = make_pool(backend=backend, **pool.arguments)
-    blocks = type(backend) is http3_transport.BlockingBackend
-    return made if blocks or has_runner else Bridged(made)
+    backend = pool.backend
+    if backend is None and not asynchronous:
+        backend = http3_transport.BlockingBackend()
+    made = http3_transport.ConnectionPool(backend=backend, **pool.arguments)
+    return adapt(made, asynchronous=asynchronous, has_runner=has_runner)
 
 
 def check_instance(name: str, value: object, method: str) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._interfaces import AsyncDispatcher, Dispatcher
+from ._interfaces import Dispatcher
+from ._request import AsyncRequest, Request, view_request
 from ._response import AsyncResponse, Response
-from ._response_base import reissued, view_response
+from ._response_base import answer_to, copy_response, view_response
+from ._transport import sends_by_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._config import CertTypes, TimeoutTypes, VerifyTypes
-    from ._request import AsyncRequest, Request
+    from ._records import RequestState, ResponseState
 
 
 class MockDispatcher(Dispatcher):
@@ -25,6 +27,9 @@ class MockDispatcher(Dispatcher):
     be returned many times, if its content is bytes. What the handler raises passes through unchanged.
     """
 
+    blocks = True
+    """In a sync client nothing suspends; in an async one the handler may."""
+
     def __init__(self, handler: Callable[[Any], Any]) -> None:
         self._handler = handler
         if not callable(handler):
@@ -33,6 +38,7 @@ class MockDispatcher(Dispatcher):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({getattr(self._handler, '__name__', self._handler)})"
 
+    @sends_by_exchange
     def send(
         self,
         request: Request,
@@ -44,36 +50,24 @@ class MockDispatcher(Dispatcher):
         answer = self._handler(request)
         if not isinstance(answer, Response):
             raise _wrong_answer(answer, "a Response")
-        response = view_response(type(answer), reissued(answer._state, request._state))
+        response = view_response(type(answer), copy_response(answer._state, request._state))
         response._request = request
         return response
 
-    def _for_async(self) -> AsyncDispatcher:
-        """The same for an asynchronous client; clients ask a dispatcher for it."""
-        return _AsyncMockDispatcher(self._handler)
-
-
-class _AsyncMockDispatcher(AsyncDispatcher):
-    """`MockDispatcher` as an `AsyncClient` sees it."""
-
-    def __init__(self, handler: Callable[[Any], Any]) -> None:
-        self._handler = handler
-
-    async def send(
-        self,
-        request: AsyncRequest,
-        verify: VerifyTypes | None = None,
-        cert: CertTypes | None = None,
-        timeout: TimeoutTypes | None = None,
-    ) -> AsyncResponse:
-        answer = self._handler(request)
-        if hasattr(answer, "__await__"):
-            answer = await answer
-        if not isinstance(answer, AsyncResponse | Response):
-            raise _wrong_answer(answer, "a Response or an AsyncResponse")
-        response = view_response(AsyncResponse, reissued(answer._state, request._state))
-        response._request = request
-        return response
+    async def exchange(self, request: RequestState) -> ResponseState:
+        """`Transport.exchange`: what the handler returns. An async client sends an `AsyncRequest`."""
+        started = self.now()
+        if not request.asynchronous:
+            answer = self._handler(view_request(Request, request))
+            if not isinstance(answer, Response):
+                raise _wrong_answer(answer, "a Response")
+        else:
+            answer = self._handler(view_request(AsyncRequest, request))
+            if hasattr(answer, "__await__"):
+                answer = await answer
+            if not isinstance(answer, AsyncResponse | Response):
+                raise _wrong_answer(answer, "a Response or an AsyncResponse")
+        return answer_to(request, answer, self.now, started)
 
 
 def _wrong_answer(answer: object, expected: str) -> TypeError:

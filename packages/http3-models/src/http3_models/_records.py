@@ -224,11 +224,12 @@ class RequestState:
     its store, for showing.
     ``timeout`` is settled by the client; ``verify`` and ``cert`` are None where the dispatcher's own apply.
     ``without_cert``: no client certificate is presented, not even the dispatcher's own.
+    ``asynchronous``: an async client sends it: a transport may suspend, and shows it as `AsyncRequest`.
     ``phases`` is new for every exchange.
     """
 
     __slots__ = (
-        "body", "cert", "computed_cookie", "cookies", "deadline", "hand_cookie", "headers",
+        "asynchronous", "body", "cert", "computed_cookie", "cookies", "deadline", "hand_cookie", "headers",
         "left_out", "method", "phases", "timeout", "url", "verify", "without_cert",
     )  # fmt: skip
 
@@ -244,6 +245,7 @@ class RequestState:
     cert: CertTypes | None
     without_cert: bool
     left_out: frozenset[bytes] | None
+    asynchronous: bool
     phases: PhaseTimes
 
     def __init__(
@@ -261,6 +263,7 @@ class RequestState:
         cert: CertTypes | None = None,
         without_cert: bool = False,
         left_out: frozenset[bytes] | None = None,
+        asynchronous: bool = False,
     ) -> None:
         self.method = method
         self.url = url
@@ -275,6 +278,7 @@ class RequestState:
         self.cert = cert
         self.without_cert = without_cert
         self.left_out = left_out
+        self.asynchronous = asynchronous
         self.phases = PhaseTimes()
 
     def __repr__(self) -> str:
@@ -291,6 +295,7 @@ class RequestState:
 class ResponseState:
     """A response: its head, and the body object that brings the rest.
 
+    ``url`` is where it came from, if that is not the URL of ``request``.
     ``content`` is the decoded body once it was read whole. ``next_request`` is the redirect not
     followed. ``elapsed`` is in seconds, from the call to the head. ``unclaimed`` is deleted by the one that
     reads the body: of several threads only one can do that. ``phases``: where they are not ``request``'s.
@@ -299,11 +304,12 @@ class ResponseState:
     __slots__ = (
         "body", "connection", "content", "default_encoding", "elapsed", "headers", "history", "limits",
         "next_request", "phases", "protocol", "reason_phrase", "request", "status_code", "trailers",
-        "unclaimed",
+        "unclaimed", "url",
     )  # fmt: skip
 
     def __init__(
         self,
+        *,
         status_code: int,
         reason_phrase: str,
         protocol: str,
@@ -311,6 +317,7 @@ class ResponseState:
         body: ResponseBody | None,
         request: RequestState | None = None,
         connection: ConnectionInfo | None = None,
+        url: URL | None = None,
     ) -> None:
         self.status_code = status_code
         self.reason_phrase = reason_phrase
@@ -319,6 +326,7 @@ class ResponseState:
         self.body = body
         self.request = request
         self.connection = connection
+        self.url = url
         self.history: list[ResponseState] = []
         self.elapsed: float | None = None
         self.content: bytes | None = None
@@ -338,16 +346,6 @@ def describe(request: RequestState) -> str:
     elapsed = request.phases.elapsed()
     after = "" if elapsed is None else f", {elapsed:.3f} s after the start"
     return f"{request.method} {redacted(request.url)}{after}"
-
-
-class Exchange(Protocol):
-    """What the engine asks of a dispatcher of ours: records in, records out."""
-
-    async def exchange(self, request: RequestState) -> ResponseState:
-        """Send the request, return the response with its body still to be read."""
-
-    async def close(self) -> None:
-        """Close idle connections now and busy ones when their response ends. Idempotent."""
 
 
 class SyncRunner(Protocol):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ._headers import HeaderFields
     from ._records import ConnectionInfo, Timings
-    from ._types import AsyncResponseContent, ResponseContent
+    from ._types import AsyncResponseContent, ResponseContent, URLTypes
 
 
 class Response(BaseResponse[Request]):
@@ -33,8 +33,8 @@ class Response(BaseResponse[Request]):
     Clients make them, and so may any dispatcher. ``content`` is bytes, or an iterable of bytes that is read
     on demand; with a Content-Encoding in ``headers`` it is undone as if it came over the wire. ``text``,
     ``html`` and ``json`` are alternatives to it that set Content-Type. ``on_close`` is called once, by
-    `close` or at the end of an iterable. ``elapsed`` is a timedelta or seconds. ``trailers``, ``connection``
-    and ``timings`` are for who makes one response of another.
+    `close` or at the end of an iterable. ``elapsed`` is a timedelta or seconds. ``trailers``, ``connection``,
+    ``timings`` and ``url`` (if not the request's) are for a dispatcher that makes one response of another.
 
     Raises TypeError for more than one kind of content or a wrong type, ValueError for a status code outside
     of 100 to 999.
@@ -61,13 +61,14 @@ class Response(BaseResponse[Request]):
         trailers: HeaderFields | None = None,
         connection: ConnectionInfo | None = None,
         timings: Timings | None = None,
+        url: URLTypes | None = None,
     ) -> None:
         if hasattr(content, "__aiter__"):
             raise TypeError("content of a Response can't be an async iterator; AsyncResponse takes one")
         state = handmade_state(status_code, reason_phrase, protocol, headers, elapsed)
         fill(state, content, text, html, json, on_close)
         attach(state, request, history)
-        add_facts(state, trailers, connection, timings)
+        add_facts(state, trailers, connection, timings, url)
         self._attach(state)
         self._request = request
 
@@ -178,11 +179,12 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         trailers: HeaderFields | None = None,
         connection: ConnectionInfo | None = None,
         timings: Timings | None = None,
+        url: URLTypes | None = None,
     ) -> None:
         state = handmade_state(status_code, reason_phrase, protocol, headers, elapsed)
         fill(state, content, text, html, json, on_close)
         attach(state, request, history)
-        add_facts(state, trailers, connection, timings)
+        add_facts(state, trailers, connection, timings, url)
         self._attach(state)
         self._request = request
 

@@ -106,8 +106,8 @@ class BaseResponse(Generic[RequestT]):
 
     @property
     def url(self) -> URL:
-        """Where it came from. Raises RuntimeError if no request is known."""
-        return self.request.url
+        """Where it came from. Raises RuntimeError if no URL was given and no request is known."""
+        return self.request.url if self._state.url is None else self._state.url
 
     @property
     def request(self) -> RequestT:
@@ -421,20 +421,21 @@ def phases_of(state: ResponseState) -> PhaseTimes | None:
     return state.phases
 
 
-def reissued(state: ResponseState, request: RequestState) -> ResponseState:
+def copy_response(state: ResponseState, request: RequestState) -> ResponseState:
     """A record of its own for a response that is made once and given out often, as a mock's may be, or that
     comes from another client or a pool. What these know of the exchange goes along."""
     body = state.body
     if isinstance(body, MemoryBody):
         body = MemoryBody(body.data, body.on_close)
     record = ResponseState(
-        state.status_code,
-        state.reason_phrase,
-        state.protocol,
-        state.headers.copy(),
-        body,
-        request,
-        state.connection,
+        status_code=state.status_code,
+        reason_phrase=state.reason_phrase,
+        protocol=state.protocol,
+        headers=state.headers.copy(),
+        body=body,
+        request=request,
+        connection=state.connection,
+        url=state.url,
     )
     record.elapsed = state.elapsed
     record.history = state.history.copy()
@@ -445,6 +446,21 @@ def reissued(state: ResponseState, request: RequestState) -> ResponseState:
     if phases is not None and phases.freeze() != Timings():
         record.phases = phases
         record.connection = state.connection or phases.connection
+    return record
+
+
+def answer_to(
+    request: RequestState, response: BaseResponse[Any], now: Callable[[], float], started: float
+) -> ResponseState:
+    """A record for ``request`` of a response that a dispatcher's ``send`` or a handler has returned. It may
+    return one response many times, or one of another client.
+
+    ``started`` is when it was asked, on the clock ``now``: times that began earlier are not of this exchange.
+    """
+    record = copy_response(response._state, request)
+    phases, record.phases = record.phases, None
+    if phases is not None and not (phases.now == now and phases.started < started):
+        request.phases = phases
     return record
 
 
@@ -460,6 +476,7 @@ _COPIED = (
     "elapsed",
     "connection",
     "limits",
+    "url",
 )
 
 
@@ -484,7 +501,11 @@ def _rebuild(cls: type[BaseResponse[Any]], packed: dict[str, Any]) -> Any:
     if packed["memory"] is not None:
         body = MemoryBody(packed["memory"])
     state = ResponseState(
-        packed["status_code"], packed["reason_phrase"], packed["protocol"], packed["headers"], body
+        status_code=packed["status_code"],
+        reason_phrase=packed["reason_phrase"],
+        protocol=packed["protocol"],
+        headers=packed["headers"],
+        body=body,
     )
     for name in _COPIED:
         setattr(state, name, packed[name])

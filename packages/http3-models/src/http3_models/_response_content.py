@@ -12,6 +12,7 @@ from ._headers import Headers
 from ._percent import utf8
 from ._records import ConnectionInfo, PhaseTimes, ResponseState, Timings
 from ._response_bodies import MemoryBody, close_unawaited, maybe_await
+from ._url import URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from ._headers import HeaderFields
     from ._records import ResponseBody
-    from ._types import AsyncResponseContent
+    from ._types import AsyncResponseContent, URLTypes
 
 
 def handmade_state(
@@ -31,11 +32,11 @@ def handmade_state(
 ) -> ResponseState:
     """The head: everything but the body. Raises TypeError and ValueError for a wrong status code."""
     state = ResponseState(
-        _checked_status(status_code),
-        _registered_phrase(status_code) if reason_phrase is None else reason_phrase,
-        "HTTP/1.1" if protocol is None else str(protocol),
-        Headers(headers),
-        None,
+        status_code=_checked_status(status_code),
+        reason_phrase=_registered_phrase(status_code) if reason_phrase is None else reason_phrase,
+        protocol="HTTP/1.1" if protocol is None else str(protocol),
+        headers=Headers(headers),
+        body=None,
     )
     if elapsed is not None:
         state.elapsed = _seconds(elapsed)
@@ -117,9 +118,15 @@ def attach(state: ResponseState, request: object, history: object) -> None:
 
 
 def add_facts(
-    state: ResponseState, trailers: HeaderFields | None, connection: object, timings: object
+    state: ResponseState,
+    trailers: HeaderFields | None,
+    connection: object,
+    timings: object,
+    url: URLTypes | None,
 ) -> None:
-    """Give ``state`` what else is known of the exchange. Raises TypeError."""
+    """Give ``state`` what else is known of the exchange. Raises TypeError and InvalidURL."""
+    if url is not None:
+        state.url = URL(url)
     if trailers is not None:
         state.trailers = Headers(trailers)
     if connection is not None:

@@ -21,7 +21,6 @@ from ._percent import percent_decode
 from ._reading import close, drain, has_no_body, read_all, take_ended
 from ._records import (
     Deadline,
-    Exchange,
     PhaseTimes,
     RequestBody,
     RequestState,
@@ -36,8 +35,17 @@ from ._redaction import forget_locals, forget_text, hide_arguments
 from ._request import build_request, view_request
 from ._request_defaults import RequestDefaults
 from ._request_head import check_request, cookie_header, split_headers
-from ._response_base import is_redirect, reissued, set_next, set_unread_message, state_of, view_response
+from ._response_base import (
+    answer_to,
+    copy_response,
+    is_redirect,
+    set_next,
+    set_unread_message,
+    state_of,
+    view_response,
+)
 from ._response_bodies import Begun, EndedBody, MemoryBody, Spent, close_unawaited, maybe_await
+from ._transport import Transport, is_transport, sends_by_exchange
 from ._turns import Pause, checkpoint, in_asyncio_task, in_trio_task
 from ._types import AuthFlow
 from ._url import parse_url, redacted
@@ -55,7 +63,6 @@ __all__ = [
     "BytesBody",
     "Deadline",
     "EndedBody",
-    "Exchange",
     "FieldIndex",
     "FieldPair",
     "FileBody",
@@ -70,8 +77,10 @@ __all__ = [
     "ResponseState",
     "Spent",
     "SyncRunner",
+    "Transport",
     "UnsupportedRedirect",
     "WholeBody",
+    "answer_to",
     "bounded_timeout",
     "build_request",
     "check_count",
@@ -80,6 +89,7 @@ __all__ = [
     "close",
     "close_unawaited",
     "cookie_header",
+    "copy_response",
     "describe",
     "drain",
     "effective_pool_timeout",
@@ -94,6 +104,7 @@ __all__ = [
     "in_asyncio_task",
     "in_trio_task",
     "is_redirect",
+    "is_transport",
     "join_cookie_headers",
     "maybe_await",
     "parse_url",
@@ -101,8 +112,8 @@ __all__ = [
     "read_all",
     "redacted",
     "redacted_text",
-    "reissued",
     "run_sync",
+    "sends_by_exchange",
     "set_fields",
     "set_next",
     "set_unread_message",

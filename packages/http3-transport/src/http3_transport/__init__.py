@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from ._backends._asyncio import AsyncioBackend as AsyncioBackend
     from ._backends._blocking import BlockingBackend as BlockingBackend
     from ._backends._trio import TrioBackend as TrioBackend
+    from ._blocking_pool import BlockingConnectionPool as BlockingConnectionPool
     from ._connection import HTTPConnection as HTTPConnection
+    from ._interfaces import Address as Address
+    from ._interfaces import Backend as Backend
+    from ._interfaces import OperationTimeout as OperationTimeout
+    from ._interfaces import Stream as Stream
+    from ._interfaces import Waiter as Waiter
     from ._pool import ConnectionPool as ConnectionPool
     from ._wsgi import WSGIDispatch as WSGIDispatch
 
@@ -21,23 +27,35 @@ __version__ = "0.7.0"
 
 __all__ = [
     "ASGIDispatch",
+    "Address",
     "AsyncioBackend",
+    "Backend",
     "BlockingBackend",
+    "BlockingConnectionPool",
     "ConnectionPool",
     "HTTPConnection",
+    "OperationTimeout",
+    "Stream",
     "TrioBackend",
     "WSGIDispatch",
+    "Waiter",
     "__version__",
 ]
 
 _HOMES = {
     "ASGIDispatch": "_asgi",
+    "Address": "_interfaces",
     "AsyncioBackend": "_backends._asyncio",
+    "Backend": "_interfaces",
     "BlockingBackend": "_backends._blocking",
+    "BlockingConnectionPool": "_blocking_pool",
     "ConnectionPool": "_pool",
     "HTTPConnection": "_connection",
+    "OperationTimeout": "_interfaces",
+    "Stream": "_interfaces",
     "TrioBackend": "_backends._trio",
     "WSGIDispatch": "_wsgi",
+    "Waiter": "_interfaces",
 }
 
 

@@ -117,7 +117,12 @@ class Head:
         """The response's record."""
         try:
             return ResponseState(
-                self.status_code, self.reason_phrase, "HTTP/1.1", self.headers, body, request
+                status_code=self.status_code,
+                reason_phrase=self.reason_phrase,
+                protocol="HTTP/1.1",
+                headers=self.headers,
+                body=body,
+                request=request,
             )
         except BaseException:  # an interrupt
             body.abort()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from http3_models import AsyncDispatcher, AsyncResponse, TimeoutConfig
-from http3_models.engine import short_repr, state_of, view_response
+from http3_models.engine import sends_by_exchange, short_repr, state_of, view_response
 
 from ._app_body import AppBody
 from ._app_response import FullBody, server_error
@@ -35,6 +35,9 @@ class ASGIDispatch(AsyncDispatcher):
 
     __module__ = "http3_transport"
 
+    blocks = False
+    keeps_deadline = True
+
     def __init__(
         self,
         app: Callable[..., Any],
@@ -52,6 +55,7 @@ class ASGIDispatch(AsyncDispatcher):
     def __repr__(self) -> str:
         return f"<ASGIDispatch {short_repr(self.app)}>"
 
+    @sends_by_exchange
     async def send(
         self,
         request: AsyncRequest,
@@ -71,7 +75,7 @@ class ASGIDispatch(AsyncDispatcher):
         return view_response(AsyncResponse, await self.exchange(state))
 
     async def exchange(self, request: RequestState) -> ResponseState:
-        """Records in, records out; see `Exchange`."""
+        """`Transport.exchange`: the application's answer."""
         now, phases = self.now, request.phases
         started = phases.begin(now)
         call = AppCall(request, raises=self.raise_app_exceptions, now=now)

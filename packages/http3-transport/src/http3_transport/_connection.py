@@ -26,10 +26,10 @@ from http3_models import (
     Origin,
     TotalTimeout,
 )
-from http3_models.engine import hide_arguments
+from http3_models.engine import hide_arguments, sends_by_exchange, view_response
 
 from . import _process
-from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
+from ._backends._choice import check_backend, choose_backend, choose_clock, never_suspends
 from ._errors import network_error, protocol_error, timeout_error
 from ._idle import give_back, weakly
 from ._interfaces import WatchedStream
@@ -82,7 +82,7 @@ class HTTPConnection(AsyncDispatcher):
     """The engine then."""
 
     _config: SSLConfig = DEFAULT_SSL_CONFIG
-    _given_backend: ConcurrencyBackend | None = None
+    _given_backend: ConcurrencyBackend | Backend | None = None
     _http_versions: tuple[str, ...] = HTTP_VERSIONS
     _limits: Limits = DEFAULT_LIMITS
     _egress: EgressPolicy | None = None
@@ -108,7 +108,7 @@ class HTTPConnection(AsyncDispatcher):
         cert: CertTypes | None = None,
         timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
         http_versions: tuple[str, ...] = HTTP_VERSIONS,
-        backend: ConcurrencyBackend | None = None,
+        backend: ConcurrencyBackend | Backend | None = None,
         trust_env: bool = True,
         limits: Limits | None = None,
         egress: EgressPolicy | None = None,
@@ -152,10 +152,11 @@ class HTTPConnection(AsyncDispatcher):
         return self._closing or (self._engine is not None and self._engine.is_closed)
 
     @property
-    def suspends(self) -> bool:
-        """False over blocking sockets: then no event loop is needed to drive it."""
-        return not blocks(self._given_backend)
+    def blocks(self) -> bool:
+        """True over blocking sockets: no event loop is needed to drive it."""
+        return never_suspends(self._given_backend)
 
+    @sends_by_exchange
     async def send(
         self,
         request: AsyncRequest,
@@ -171,10 +172,10 @@ class HTTPConnection(AsyncDispatcher):
         if verify is not None or cert is not None:
             raise TypeError("verify and cert belong to the connection, not to one request on it")
         record = outgoing(request, self.timeout if timeout is None else timeout, self.now)
-        return await send_by(self.exchange, record, request)
+        return view_response(AsyncResponse, await send_by(self.exchange, record, request))
 
     async def exchange(self, request: RequestState) -> ResponseState:
-        """Records in, records out; see `Exchange`."""
+        """`Transport.exchange`."""
         if request.timeout is None:
             request.timeout = self.timeout
         request.phases.begin(self.now)

@@ -37,6 +37,7 @@ _ALPN = {Protocol.HTTP_2: "h2", Protocol.HTTP_11: "http/1.1"}
 class ForeignBackend:
     """A user's backend as a `Backend` of ours; ``native`` is our own one for the library that runs."""
 
+    blocks = False
     must_look = False
     """A reader can't be asked."""
 

@@ -327,7 +327,15 @@ class HTTP11Engine:
             upload = None
         body = self._body(request, lease, length, reusable, upload)
         headers = headers_from_pairs(fields, by_name)
-        return ResponseState(status_code, reason, protocol, headers, body, request, info)
+        return ResponseState(
+            status_code=status_code,
+            reason_phrase=reason,
+            protocol=protocol,
+            headers=headers,
+            body=body,
+            request=request,
+            connection=info,
+        )
 
     def _body(
         self, request: RequestState, lease: Lease, length: int, reusable: bool, upload: Upload | None

@@ -172,13 +172,13 @@ class HTTP2Exchange:
         self._phase = "read"
         self._lease.answered = True
         response = ResponseState(
-            status,
-            StatusCode.get_reason_phrase(status),
-            "HTTP/2",
-            headers_from_pairs(fields),
-            self,
-            self._request,
-            self._engine.stream.info,
+            status_code=status,
+            reason_phrase=StatusCode.get_reason_phrase(status),
+            protocol="HTTP/2",
+            headers=headers_from_pairs(fields),
+            body=self,
+            request=self._request,
+            connection=self._engine.stream.info,
         )
         if stream.ended and not stream.inbox:
             self._finish()

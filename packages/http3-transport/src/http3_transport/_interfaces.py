@@ -178,10 +178,16 @@ class Timer(Protocol):
 
 
 class Backend(Protocol):
-    """What our own backends offer beyond the public `ConcurrencyBackend`.
+    """Opens connections and waits, for one kind of I/O: blocking sockets, asyncio, trio.
 
-    Nothing here is tied to a loop at construction: the running one is looked up at each call.
+    ``backend=`` takes any object with these methods, whoever wrote it. It need not have the ``connect`` of
+    `ConcurrencyBackend`, the smaller interface of 0.6.7. `http3_transport.testing.check_backend` tests one.
+
+    Nothing here is tied to an event loop at construction: the running one is looked up at each call.
     """
+
+    blocks: bool
+    """True where no method ever suspends, so that no event loop is needed."""
 
     must_look: bool
     """True where an event loop runs that does not read idle connections by itself: only a look tells whether
@@ -220,6 +226,10 @@ class Backend(Protocol):
     def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
         """Have the loop of that scope call ``action`` soon. From any thread, also from a finaliser. False if
         it has ended, or there never was one."""
+
+
+BACKEND_METHODS = tuple(name for name, member in vars(Backend).items() if callable(member) and name[0] != "_")
+"""What makes an object a `Backend`."""
 
 
 class Lease(Protocol):

@@ -20,6 +20,7 @@ from http3_models import (
     DEFAULT_POOL_LIMITS,
     DEFAULT_TIMEOUT_CONFIG,
     AsyncDispatcher,
+    AsyncResponse,
     ClientClosed,
     Delivery,
     EgressPolicy,
@@ -32,10 +33,10 @@ from http3_models import (
     TimeoutConfig,
     TotalTimeout,
 )
-from http3_models.engine import effective_pool_timeout, hide_arguments
+from http3_models.engine import effective_pool_timeout, hide_arguments, sends_by_exchange, view_response
 
 from . import _pool_books
-from ._backends._choice import blocks, check_backend, choose_backend, choose_clock
+from ._backends._choice import check_backend, choose_backend, choose_clock, never_suspends
 from ._connection import HTTPConnection
 from ._errors import HTTP11Required, timeout_error
 from ._idle import weakly
@@ -49,16 +50,16 @@ if TYPE_CHECKING:
 
     from http3_models import (
         AsyncRequest,
-        AsyncResponse,
         CertTypes,
         ConcurrencyBackend,
         Origin,
+        Request,
         TimeoutTypes,
         VerifyTypes,
     )
     from http3_models.engine import RequestState, ResponseState
 
-    from ._interfaces import Engine
+    from ._interfaces import Backend, Engine
 
 
 WAIT_SLICE = 0.5
@@ -86,6 +87,8 @@ class ConnectionPool(AsyncDispatcher):
 
     __module__ = "http3_transport"
 
+    keeps_deadline = True
+
     @hide_arguments
     def __init__(
         self,
@@ -94,7 +97,7 @@ class ConnectionPool(AsyncDispatcher):
         cert: CertTypes | None = None,
         timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
         pool_limits: PoolLimits = DEFAULT_POOL_LIMITS,
-        backend: ConcurrencyBackend | None = None,
+        backend: ConcurrencyBackend | Backend | None = None,
         http_versions: tuple[str, ...] = HTTP_VERSIONS,
         trust_env: bool = True,
         replay: bool = True,
@@ -134,10 +137,11 @@ class ConnectionPool(AsyncDispatcher):
         return [] if self._books is None else self._books.connections(idle=True)
 
     @property
-    def suspends(self) -> bool:
-        """False over blocking sockets: then no event loop is needed to drive it."""
-        return not blocks(self._given_backend)
+    def blocks(self) -> bool:
+        """True over blocking sockets: no event loop is needed to drive it."""
+        return never_suspends(self._given_backend)
 
+    @sends_by_exchange
     async def send(
         self,
         request: AsyncRequest,
@@ -147,17 +151,13 @@ class ConnectionPool(AsyncDispatcher):
     ) -> AsyncResponse:
         """Send a request; the response's body is still to be read. Raises TransportError subclasses."""
         try:
-            record = outgoing(request, self.timeout if timeout is None else timeout, self.now)
-            record.verify = verify
-            record.cert = cert
-            record.without_cert = record.without_cert and cert is None
-            self._ssl_config(record)  # for its complaints
+            record = self._outgoing(request, verify, cert, timeout)
         finally:
             del cert  # see `http3_models._redaction`
-        return await send_by(self.exchange, record, request)
+        return view_response(AsyncResponse, await send_by(self.exchange, record, request))
 
     async def exchange(self, request: RequestState) -> ResponseState:
-        """Records in, records out; see `Exchange`."""
+        """`Transport.exchange`."""
         books = self._open_books()
         request.phases.begin(self.now)
         if request.timeout is None:
@@ -191,6 +191,27 @@ class ConnectionPool(AsyncDispatcher):
                 books.close()
 
     # The steps of a request.
+
+    def _outgoing(
+        self,
+        request: AsyncRequest | Request,
+        verify: VerifyTypes | None,
+        cert: CertTypes | None,
+        timeout: TimeoutTypes | None,
+        *,
+        asynchronous: bool = True,
+    ) -> RequestState:
+        """The record of a request that is sent without a client. Raises for arguments that can't be."""
+        try:
+            limits = self.timeout if timeout is None else timeout
+            record = outgoing(request, limits, self.now, asynchronous=asynchronous)
+            record.verify = verify
+            record.cert = cert
+            record.without_cert = record.without_cert and cert is None
+            self._ssl_config(record)  # raises what it finds wrong
+        finally:
+            del cert
+        return record
 
     def _check_open(self) -> None:
         if self._closed:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 from http3_models import (
     DEFAULT_SSL_CONFIG,
     AsyncRequest,
-    AsyncResponse,
     Request,
     RequestError,
     SSLConfig,
     TimeoutConfig,
 )
-from http3_models.engine import Deadline, RequestState, failed_request, state_of, view_response
+from http3_models.engine import Deadline, RequestState, failed_request, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,13 +51,15 @@ def as_ssl_config(verify: VerifyTypes, cert: CertTypes | None, trust_env: bool) 
     return SSLConfig(verify=verify, cert=cert, trust_env=trust_env)
 
 
-def outgoing(request: AsyncRequest, timeout: TimeoutTypes, now: Clock) -> RequestState:
+def outgoing(
+    request: AsyncRequest | Request, timeout: TimeoutTypes, now: Clock, *, asynchronous: bool = True
+) -> RequestState:
     """A record of its own for one exchange: the request may be sent again, with other limits.
 
     Raises TypeError for what is no request, StreamConsumed for a body that was sent and can't be again.
     """
     if not isinstance(request, AsyncRequest | Request):
-        raise TypeError(f"request must be an AsyncRequest, not {type(request).__name__}")
+        raise TypeError(f"request must be a Request or an AsyncRequest, not {type(request).__name__}")
     given = state_of(request)
     limits = TimeoutConfig(timeout)
     deadline = given.deadline
@@ -75,6 +76,7 @@ def outgoing(request: AsyncRequest, timeout: TimeoutTypes, now: Clock) -> Reques
         timeout=limits,
         deadline=deadline,
         without_cert=given.without_cert,
+        asynchronous=asynchronous,
     )
     # Who sends somebody's request on, and answers by a response made by hand, tells the phases in this way.
     given.phases = record.phases
@@ -82,9 +84,11 @@ def outgoing(request: AsyncRequest, timeout: TimeoutTypes, now: Clock) -> Reques
 
 
 async def send_by(
-    exchange: Callable[[RequestState], Awaitable[ResponseState]], record: RequestState, request: AsyncRequest
-) -> AsyncResponse:
-    """The exchange as a response, with the time it took; what fails is signed with the request."""
+    exchange: Callable[[RequestState], Awaitable[ResponseState]],
+    record: RequestState,
+    request: AsyncRequest | Request,
+) -> ResponseState:
+    """The exchange, with the time it took; an error tells its request."""
     try:
         response = await exchange(record)
     except RequestError as exc:
@@ -93,4 +97,4 @@ async def send_by(
         raise
     response.elapsed = record.phases.elapsed()
     record.phases.connection = response.connection
-    return view_response(AsyncResponse, response)
+    return response

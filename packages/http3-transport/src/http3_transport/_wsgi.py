@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from http3_models import Delivery, Dispatcher, Response, TimeoutConfig, TotalTimeout
-from http3_models.engine import BytesBody, run_sync, short_repr, state_of, view_response
+from http3_models.engine import BytesBody, run_sync, sends_by_exchange, short_repr, state_of, view_response
 
 from ._app_body import AppBody
 from ._app_response import FullBody, RequestChunks, server_error
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from http3_models import CertTypes, Headers, Request, TimeoutTypes, VerifyTypes
-    from http3_models.engine import Exchange, RequestState, ResponseState
-
-    from ._interfaces import Clock
+    from http3_models.engine import RequestState, ResponseState
 
 BLOCKS = "; the application runs in the caller's thread, where it can't be interrupted"
 
@@ -49,6 +47,10 @@ class WSGIDispatch(Dispatcher):
 
     __module__ = "http3_transport"
 
+    blocks = True
+    """For an async client the application runs in a thread, and the coroutine waits for it."""
+    keeps_deadline = True
+
     def __init__(
         self,
         app: Callable[..., Any],
@@ -68,6 +70,7 @@ class WSGIDispatch(Dispatcher):
     def __repr__(self) -> str:
         return f"<WSGIDispatch {short_repr(self.app)}>"
 
+    @sends_by_exchange
     def send(
         self,
         request: Request,
@@ -86,7 +89,16 @@ class WSGIDispatch(Dispatcher):
         return view_response(Response, run_sync(self.exchange(state)))
 
     async def exchange(self, request: RequestState) -> ResponseState:
-        """Records in, records out, in the caller's thread; see `Exchange`."""
+        """`Transport.exchange`: the application's answer. For an async client it runs in a thread."""
+        if not request.asynchronous:
+            return self._exchange_here(request)
+        if not CAN_THREAD:
+            return await self._exchange_loaded(request)
+        from ._wsgi_thread import exchange_in_thread
+
+        return await exchange_in_thread(self, request)
+
+    def _exchange_here(self, request: RequestState) -> ResponseState:
         now, phases = self.now, request.phases
         started = phases.begin(now)
         chunks = RequestChunks(request)
@@ -106,49 +118,8 @@ class WSGIDispatch(Dispatcher):
             return head.respond(request, FullBody(b""))
         return head.respond(request, AppBody.of(Inline(call, context, request), request, now))
 
-    def _for_client(self, asynchronous: bool) -> Exchange:
-        """How a client is to send; whether it may block is known to it alone."""
-        if not asynchronous:
-            return _Blocking(self)
-        return _Threaded(self) if CAN_THREAD else _Loaded(self)
-
-
-class _Blocking:
-    """A `WSGIDispatch` as `Client` sees it."""
-
-    __slots__ = ("_dispatch",)
-
-    def __init__(self, dispatch: WSGIDispatch) -> None:
-        self._dispatch = dispatch
-
-    @property
-    def now(self) -> Clock:
-        return self._dispatch.now
-
-    async def exchange(self, request: RequestState) -> ResponseState:
-        return await self._dispatch.exchange(request)
-
-    async def close(self) -> None:
-        self._dispatch.close()
-
-
-class _Threaded(_Blocking):
-    """A `WSGIDispatch` as `AsyncClient` sees it."""
-
-    __slots__ = ()
-
-    async def exchange(self, request: RequestState) -> ResponseState:
-        from ._wsgi_thread import exchange_in_thread
-
-        return await exchange_in_thread(self._dispatch, request)
-
-
-class _Loaded(_Blocking):
-    """The same where there are no threads: the application blocks; the request's body is awaited before."""
-
-    __slots__ = ()
-
-    async def exchange(self, request: RequestState) -> ResponseState:
+    async def _exchange_loaded(self, request: RequestState) -> ResponseState:
+        """For an async client where there are no threads: the request's body is read before."""
         original = request.body
         if original.data is None:
             chunks = RequestChunks(request)
@@ -157,7 +128,7 @@ class _Loaded(_Blocking):
                 pieces.append(chunk)
             request.body = BytesBody(b"".join(pieces))
         try:
-            return await self._dispatch.exchange(request)
+            return self._exchange_here(request)
         finally:
             request.body = original
 

@@ -12,20 +12,16 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from http3_models import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
-
 from .._connecting import Race, run_race
-from .._interfaces import Address, OperationTimeout, Stream, Timer, Waiter
+from .._interfaces import Address, Clock, OperationTimeout, Stream, Timer, Waiter
 from ._asyncio_stream import AsyncioStream
 from ._asyncio_waits import LONGEST, Alarms, AsyncioWaiter
-from ._halves import connect_halves
+from ._halves import BackendWithConnect
 from ._lookup import look_up
 from ._sockets import connect_error, make_socket
 
 if TYPE_CHECKING:
-    import ssl
-
-    from http3_models import TimeoutConfig
+    pass
 
 
 class AsyncioAttempts:
@@ -101,11 +97,12 @@ async def make_stream(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> A
     return stream
 
 
-class AsyncioBackend(ConcurrencyBackend):
+class AsyncioBackend(BackendWithConnect):
     """asyncio and uvloop, for `AsyncClient`. Not tied to a loop; may serve several, one after the other."""
 
     __module__ = "http3_transport"
 
+    blocks = False
     must_look = False  # transports read all the time
 
     _alarms: Alarms | None = None  # of the loop that was seen last
@@ -170,13 +167,5 @@ class AsyncioBackend(ConcurrencyBackend):
             return False
         return True
 
-    async def connect(
-        self, hostname: str, port: int, ssl_context: ssl.SSLContext | None, timeout: TimeoutConfig
-    ) -> tuple[BaseReader, BaseWriter, Protocol]:
-        """Open a connection: lookup, all addresses and TLS within ``timeout.connect_timeout`` seconds.
-
-        ALPN is what the context asks for. Raises ConnectTimeout, or OSError (which those of ssl are, too).
-        """
-        return await connect_halves(
-            self, hostname, port, ssl_context, timeout, asyncio.get_running_loop().time
-        )
+    def clock(self) -> Clock:
+        return asyncio.get_running_loop().time

@@ -15,11 +15,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from http3_models import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
-
 from .._connecting import Race, run_race
 from .._interfaces import Address, Clock, OperationTimeout, Stream, Timer, Waiter
-from ._halves import connect_halves
+from ._halves import BackendWithConnect
 from ._lookup import look_up
 from ._sockets import (
     READABLE,
@@ -34,9 +32,7 @@ from ._sockets import (
 )
 
 if TYPE_CHECKING:
-    import ssl
-
-    from http3_models import TimeoutConfig
+    pass
 
 # The longest sleep of a waiting thread: finalisers in other threads may leave work behind that the pool's
 # waiters pick up, and can't wake them.
@@ -175,11 +171,12 @@ def wait_any_writable(sockets: Sequence[socket.socket], seconds: float | None) -
     return [sock for sock in sockets if sock.fileno() in numbers]
 
 
-class BlockingBackend(ConcurrencyBackend):
+class BlockingBackend(BackendWithConnect):
     """Blocking sockets, the default of `Client`. No await on it ever suspends; any thread may use it."""
 
     __module__ = "http3_transport"
 
+    blocks = True
     must_look = False  # nobody is there who could
 
     _now: Clock = staticmethod(time.monotonic)
@@ -233,11 +230,5 @@ class BlockingBackend(ConcurrencyBackend):
     def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
         return False
 
-    async def connect(
-        self, hostname: str, port: int, ssl_context: ssl.SSLContext | None, timeout: TimeoutConfig
-    ) -> tuple[BaseReader, BaseWriter, Protocol]:
-        """Open a connection: lookup, all addresses and TLS within ``timeout.connect_timeout`` seconds.
-
-        ALPN is what the context asks for. Raises ConnectTimeout, or OSError (which those of ssl are, too).
-        """
-        return await connect_halves(self, hostname, port, ssl_context, timeout, self._now)
+    def clock(self) -> Clock:
+        return self._now

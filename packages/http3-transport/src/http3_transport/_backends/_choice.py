@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeGuard, cast
+
+from http3_models.engine import short_repr
 
 from .._foreign import ForeignBackend
+from .._interfaces import BACKEND_METHODS
 from ._detect import running_backend
+from ._halves import BackendWithConnect
 
 if TYPE_CHECKING:
     from http3_models import ConcurrencyBackend
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
     from .._interfaces import Backend, Clock
 
 
-def choose_backend(backend: ConcurrencyBackend | None) -> Backend:
+def choose_backend(backend: ConcurrencyBackend | Backend | None) -> Backend:
     """The backend to use now; to be called at the first await, not at construction.
 
     Raises RuntimeError if none was given, or one that only connects, and no supported async library runs.
@@ -22,18 +26,25 @@ def choose_backend(backend: ConcurrencyBackend | None) -> Backend:
     if backend is None:
         return running_backend()
     if is_native(backend):
-        return cast("Backend", backend)
-    return ForeignBackend(backend, running_backend())
-
-
-def check_backend(backend: ConcurrencyBackend | None) -> ConcurrencyBackend | None:
-    """The backend. Raises TypeError for what can't be one."""
-    if backend is None or callable(getattr(backend, "connect", None)):
         return backend
-    raise TypeError(f"backend must be a ConcurrencyBackend or None, not {type(backend).__name__}")
+    return ForeignBackend(cast("ConcurrencyBackend", backend), running_backend())
 
 
-def choose_clock(now: Clock | None, backend: ConcurrencyBackend | None) -> Clock:
+def check_backend(backend: ConcurrencyBackend | Backend | None) -> ConcurrencyBackend | Backend | None:
+    """The backend. Raises TypeError for what can't be one."""
+    if backend is None:
+        return backend
+    if offers_streams(backend):
+        for name in ("blocks", "must_look"):
+            if not isinstance(getattr(backend, name, None), bool):
+                raise TypeError(f"{name} of backend {short_repr(backend)} must be True or False")
+        return backend
+    if callable(getattr(backend, "connect", None)):
+        return backend
+    raise TypeError(f"backend must be a Backend, a ConcurrencyBackend or None, not {type(backend).__name__}")
+
+
+def choose_clock(now: Clock | None, backend: ConcurrencyBackend | Backend | None) -> Clock:
     """``now``; else that of a backend which turns the time itself, as a simulation does; else the system's.
 
     Raises TypeError for what can't be called.
@@ -44,16 +55,18 @@ def choose_clock(now: Clock | None, backend: ConcurrencyBackend | None) -> Clock
     return cast("Clock", clock)
 
 
-def blocks(backend: ConcurrencyBackend | None) -> bool:
-    """True if no await on the backend ever suspends: ours for blocking sockets."""
-    from ._blocking import BlockingBackend
-
-    return isinstance(backend, BlockingBackend) and is_native(backend)
+def never_suspends(backend: ConcurrencyBackend | Backend | None) -> bool:
+    """True for a `Backend` over which no await suspends."""
+    return backend is not None and is_native(backend) and backend.blocks
 
 
-def is_native(backend: ConcurrencyBackend) -> bool:
-    """True for our own backends, unless a subclass overrides ``connect``: then that is what it is for."""
-    for cls in type(backend).__mro__:
-        if "connect" in cls.__dict__:
-            return cls.__module__.partition(".")[0] == "http3_transport"
-    return False
+def offers_streams(backend: object) -> TypeGuard[Backend]:
+    """True if it has the methods of `Backend`."""
+    return all(callable(getattr(backend, name, None)) for name in BACKEND_METHODS)
+
+
+def is_native(backend: object) -> TypeGuard[Backend]:
+    """True for a `Backend`, unless it overrides the ``connect`` of `BackendWithConnect`."""
+    own = BackendWithConnect.connect
+    overrides = isinstance(backend, BackendWithConnect) and type(backend).connect is not own
+    return not overrides and offers_streams(backend)

@@ -1,16 +1,18 @@
 """The documented `ConcurrencyBackend.connect`, written on top of what our backends offer beyond it.
 
-Our own pool does not come this way: it uses streams. This is for code that calls ``backend.connect``
+`ConnectionPool` does not come this way: it uses streams. This is for code that calls ``backend.connect``
 itself, or overrides it and calls ``super().connect``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, cast
 
 from http3_models import (
     BaseReader,
     BaseWriter,
+    ConcurrencyBackend,
     ConnectTimeout,
     Protocol,
     ReadTimeout,
@@ -82,27 +84,37 @@ class StreamWriter(BaseWriter):
         self._stream.close()
 
 
-async def connect_halves(
-    backend: Backend,
-    hostname: str,
-    port: int,
-    ssl_context: ssl.SSLContext | None,
-    timeout: TimeoutConfig,
-    now: Clock,
-) -> tuple[BaseReader, BaseWriter, Protocol]:
-    """`ConcurrencyBackend.connect` over any `Backend`."""
-    limit = timeout.connect_timeout
-    start = now()
-    try:
-        stream = await open_stream(backend, hostname, port, limit, now=now)
-        if ssl_context is not None:
-            stream = await _start_tls(stream, ssl_context, hostname, remaining(limit, start, now()), now)
-    except OperationTimeout as exc:
-        raise ConnectTimeout(
-            f"No connection to {hostname}:{port} within {limit} s (connect_timeout)"
-        ) from exc
-    protocol = Protocol.HTTP_2 if stream.alpn_protocol == "h2" else Protocol.HTTP_11
-    return StreamReader(stream, timeout), StreamWriter(stream, timeout), protocol
+class BackendWithConnect(ConcurrencyBackend):
+    """Base class of a `Backend`: 0.6.7's ``connect``, written once on the other methods.
+
+    A subclass that overrides ``connect`` is used by its ``connect`` alone: that is what it was written for.
+    """
+
+    def clock(self) -> Clock:
+        """The clock that `connect` measures its timeout with."""
+        return time.monotonic
+
+    async def connect(
+        self, hostname: str, port: int, ssl_context: ssl.SSLContext | None, timeout: TimeoutConfig
+    ) -> tuple[BaseReader, BaseWriter, Protocol]:
+        """Open a connection: lookup, all addresses and TLS within ``timeout.connect_timeout`` seconds.
+
+        ALPN is what the context asks for. Raises ConnectTimeout, or OSError (which those of ssl are, too).
+        """
+        backend, now = cast("Backend", self), self.clock()
+        limit = timeout.connect_timeout
+        start = now()
+        try:
+            stream = await open_stream(backend, hostname, port, limit, now=now)
+            if ssl_context is not None:
+                left = remaining(limit, start, now())
+                stream = await _start_tls(stream, ssl_context, hostname, left, now)
+        except OperationTimeout as exc:
+            raise ConnectTimeout(
+                f"No connection to {hostname}:{port} within {limit} s (connect_timeout)"
+            ) from exc
+        protocol = Protocol.HTTP_2 if stream.alpn_protocol == "h2" else Protocol.HTTP_11
+        return StreamReader(stream, timeout), StreamWriter(stream, timeout), protocol
 
 
 async def _start_tls(

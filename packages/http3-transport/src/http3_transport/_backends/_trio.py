@@ -12,26 +12,19 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 try:
     import trio
 except ImportError:  # an extra; the class can be named without it, and says so when one is made
     pass
 
-from http3_models import BaseReader, BaseWriter, ConcurrencyBackend, Protocol
 
 from .._connecting import Race, run_race
-from .._interfaces import Address, OperationTimeout, Stream, Timer, Waiter
+from .._interfaces import Address, Clock, OperationTimeout, Stream, Timer, Waiter
 from ._alarm_clock import set_alarm
-from ._halves import connect_halves
+from ._halves import BackendWithConnect
 from ._lookup import look_up
 from ._sockets import SocketStream, closed_error, finish_connect, make_socket, peer_at, start_connect
-
-if TYPE_CHECKING:
-    import ssl
-
-    from http3_models import TimeoutConfig
 
 
 def seconds_for_trio(timeout: float | None) -> float:
@@ -177,7 +170,7 @@ def make_stream(sock: socket.socket, peer: tuple[str, int] | None = None) -> Tri
         raise
 
 
-class TrioBackend(ConcurrencyBackend):
+class TrioBackend(BackendWithConnect):
     """trio, for `AsyncClient` inside ``trio.run``. Not tied to a run; may serve several, one by one.
 
     Raises ImportError where trio is not installed.
@@ -185,6 +178,7 @@ class TrioBackend(ConcurrencyBackend):
 
     __module__ = "http3_transport"
 
+    blocks = False
     must_look = True
 
     def __init__(self) -> None:
@@ -266,14 +260,8 @@ class TrioBackend(ConcurrencyBackend):
             return False
         return True
 
-    async def connect(
-        self, hostname: str, port: int, ssl_context: ssl.SSLContext | None, timeout: TimeoutConfig
-    ) -> tuple[BaseReader, BaseWriter, Protocol]:
-        """Open a connection: lookup, all addresses and TLS within ``timeout.connect_timeout`` seconds.
-
-        ALPN is what the context asks for. Raises ConnectTimeout, or OSError (which those of ssl are, too).
-        """
-        return await connect_halves(self, hostname, port, ssl_context, timeout, trio.current_time)
+    def clock(self) -> Clock:
+        return trio.current_time
 
 
 def _nothing() -> None:

@@ -10,9 +10,9 @@ from http3_models.engine import (
     BytesBody,
     MemoryBody,
     RequestState,
+    copy_response,
     has_no_body,
     headers_from_pairs,
-    reissued,
     state_of,
     view_request,
 )
@@ -60,7 +60,7 @@ class HTTPServer:
             raise RuntimeError(f"the handler of a simulated server failed: {exc!r}") from exc
         if not isinstance(response, Response | AsyncResponse):
             raise TypeError(f"the handler must return a Response, not {type(response).__name__}")
-        return Answer(reissued(state_of(response), request), request)
+        return Answer(copy_response(state_of(response), request), request)
 
 
 class Answer:

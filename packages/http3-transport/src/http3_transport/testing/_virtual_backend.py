@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from http3_models import BaseReader, BaseWriter, ConcurrencyBackend, ConnectionInfo, Protocol
+from http3_models import ConnectionInfo
 
-from .._backends._halves import connect_halves
+from .._backends._halves import BackendWithConnect
 from .._backends._sockets import closed_error
 from .._connecting import Race, run_race
-from .._interfaces import Address, DirectStream, PatientStream, Stream, Timer, Waiter, WatchedStream
+from .._interfaces import Address, Clock, DirectStream, PatientStream, Stream, Timer, Waiter, WatchedStream
 from ._virtual_network import Attempt, VirtualNetwork
 from ._virtual_sockets import READ, WRITE, VirtualSocket
 from ._virtual_tasks import Wait
@@ -21,10 +21,6 @@ from ._virtual_time import Scheduler
 from ._virtual_time import Timer as SchedulerTimer
 
 if TYPE_CHECKING:
-    import ssl
-
-    from http3_models import TimeoutConfig
-
     from ._virtual_sockets import World
 
 FILE_PIECE = 64 * 1024
@@ -213,9 +209,10 @@ class VirtualTimer:
         self._timer.action = None
 
 
-class SimulatedBackend(ConcurrencyBackend):
+class SimulatedBackend(BackendWithConnect):
     """``backend=`` of an `AsyncClient` or a pool inside a `Simulation`. It brings its own clock, `now`."""
 
+    blocks = False
     must_look = False
 
     def __init__(self, network: VirtualNetwork) -> None:
@@ -295,11 +292,5 @@ class SimulatedBackend(ConcurrencyBackend):
         self._scheduler.call_at(self._scheduler.moment, action, is_idle=True)
         return True
 
-    async def connect(
-        self, hostname: str, port: int, ssl_context: ssl.SSLContext | None, timeout: TimeoutConfig
-    ) -> tuple[BaseReader, BaseWriter, Protocol]:
-        """Open a connection: lookup, all addresses and TLS within ``timeout.connect_timeout`` seconds.
-
-        ALPN is what the context asks for. Raises ConnectTimeout, or OSError (which those of ssl are, too).
-        """
-        return await connect_halves(self, hostname, port, ssl_context, timeout, self.now)
+    def clock(self) -> Clock:
+        return self.now

@@ -1,23 +1,25 @@
-"""From whatever ``dispatch=``, ``app=`` or ``backend=`` is to one thing: records in, records out.
+"""From a ``dispatch=`` of any kind to a `Transport`: what a client's engine sends through.
 
-The engine asks for `Exchange`. Our own dispatchers offer it; a user's `Dispatcher` or `AsyncDispatcher`
-(or anything with their methods) is adapted here. What a dispatcher is and what the client is decide:
+A transport is used as it is. A `Dispatcher` or an `AsyncDispatcher` (or any object with the same ``send``) is
+adapted here. What is needed depends on what it is and on the client:
 
-    dispatcher             in Client                              in AsyncClient
-    ours, never suspends   as it is                               as it is, or what it has for that
-    ours, suspends         `Bridged`: on a loop of its own        as it is
-    user's Dispatcher      `BlockingSend`                         `ThreadedSend`: in threads of its own
-    user's AsyncDispatcher `Bridged` over `AsyncSend`             `AsyncSend`
+    dispatch=                       in Client                              in AsyncClient
+    Transport that never suspends   as it is                               as it is
+    Transport that suspends         `LoopThreadAdapter`                    as it is
+    Dispatcher                      `SyncDispatcherAdapter`                `ThreadAdapter`
+    AsyncDispatcher                 `LoopThreadAdapter` over               `AsyncDispatcherAdapter`
+                                    `AsyncDispatcherAdapter`
 
-In a `Client` with a runner of the user's nothing is bridged: that runner drives what suspends, too.
+What does not keep to the request's deadline by itself is put into a `DeadlineAdapter` first. In a `Client`
+with a ``runner`` there is no `LoopThreadAdapter`: the runner drives what suspends.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from http3_models import (
     AsyncDispatcher,
@@ -32,14 +34,14 @@ from http3_models import (
     TotalTimeout,
 )
 from http3_models.engine import (
+    answer_to,
     bounded_timeout,
     close,
     close_unawaited,
     failed_request,
     forget_request,
+    is_transport,
     maybe_await,
-    reissued,
-    state_of,
     view_request,
 )
 
@@ -50,47 +52,31 @@ from ._workers import CAN_THREAD, ThreadedBody, in_thread, send_in_thread
 
 if TYPE_CHECKING:
     from http3_models import Headers
-    from http3_models.engine import Deadline, RequestState, ResponseBody, ResponseState
+    from http3_models.engine import Deadline, RequestState, ResponseBody, ResponseState, Transport
 
     from ._runners import JSPIRunner, LoopRunner
 
 
-_NO_INTERRUPT = "which can't be interrupted"
-
-
-class Dispatching(Protocol):
-    """`Exchange` with its clock."""
-
-    @property
-    def now(self) -> Callable[[], float]: ...
-
-    async def exchange(self, request: RequestState) -> ResponseState: ...
-
-    async def close(self) -> None: ...
-
-
-class BlockingSend:
-    """A user's `Dispatcher`, called where we are. Nothing can end it before it returns."""
+class SyncDispatcherAdapter:
+    """A user's `Dispatcher`, called in the caller's thread. Nothing can interrupt it."""
 
     __slots__ = ("_dispatch", "is_closed", "now")
+
+    blocks = True
 
     def __init__(self, dispatch: Any) -> None:
         self._dispatch = dispatch
         self.is_closed = False
         self.now = _clock_of(dispatch)
 
+    def __str__(self) -> str:
+        return f"{type(self._dispatch).__name__}.send()"
+
     async def exchange(self, request: RequestState) -> ResponseState:
-        deadline = request.deadline
-        if deadline is None:
-            return self._send(request)
-        request.phases.begin(self.now)
-        response = self._send(request)
-        await _check_end(response, deadline, request, f"{_send_of(self._dispatch)} blocks, {_NO_INTERRUPT}")
-        hold_to(response, deadline, BlockingBody)
-        return response
+        return self._send(request)
 
     def _send(self, request: RequestState) -> ResponseState:
-        view = view_request(Request, lent(request))
+        view = view_request(Request, _with_own_headers(request))
         started = self.now()
         try:
             response = self._dispatch.send(
@@ -116,21 +102,16 @@ class BlockingSend:
             raise
 
 
-class ThreadedSend(BlockingSend):
-    """A user's `Dispatcher` under an async client; see `_workers`. The deadline leaves its thread behind."""
+class ThreadAdapter(SyncDispatcherAdapter):
+    """A user's `Dispatcher` in an `AsyncClient`: it runs in threads, see `_workers`. A deadline leaves its
+    thread behind."""
 
     __slots__ = ()
 
-    async def exchange(self, request: RequestState) -> ResponseState:
-        deadline = request.deadline
-        if deadline is None:
-            return self._threaded(await send_in_thread(self._send, request))
-        request.phases.begin(self.now)
-        response = await until_deadline(request, partial(send_in_thread, self._send, request))
-        hold_to(self._threaded(response), deadline, CancelledBody)
-        return response
+    blocks = False
 
-    def _threaded(self, response: ResponseState) -> ResponseState:
+    async def exchange(self, request: RequestState) -> ResponseState:
+        response = await send_in_thread(self._send, request)
         if response.body is not None and is_streaming(response):
             response.body = ThreadedBody(response.body)
         return response
@@ -139,33 +120,23 @@ class ThreadedSend(BlockingSend):
         await in_thread(self._close, lambda _: None)
 
 
-class AsyncSend:
-    """A user's `AsyncDispatcher`; it is cancelled at the deadline.
+class AsyncDispatcherAdapter:
+    """A user's `AsyncDispatcher`."""
 
-    ``owner``: what it is the asynchronous face of (a `MockDispatcher`), which is closed in its place.
-    """
+    __slots__ = ("_dispatch", "is_closed", "now")
 
-    __slots__ = ("_dispatch", "_owner", "is_closed", "now")
+    blocks = False
 
-    def __init__(self, dispatch: Any, owner: Any = None) -> None:
+    def __init__(self, dispatch: Any) -> None:
         self._dispatch = dispatch
-        self._owner = dispatch if owner is None else owner
         self.is_closed = False
-        self.now = _clock_of(self._owner)
+        self.now = _clock_of(dispatch)
+
+    def __str__(self) -> str:
+        return f"{type(self._dispatch).__name__}.send()"
 
     async def exchange(self, request: RequestState) -> ResponseState:
-        deadline = request.deadline
-        if deadline is None:
-            return await self._send(request)
-        request.phases.begin(self.now)
-        response = await until_deadline(request, partial(self._send, request))
-        # It did not suspend, or held its cancellation back.
-        await _check_end(response, deadline, request, f"{_send_of(self._dispatch)} could not be cancelled")
-        hold_to(response, deadline, CancelledBody)
-        return response
-
-    async def _send(self, request: RequestState) -> ResponseState:
-        view = view_request(AsyncRequest, lent(request))
+        view = view_request(AsyncRequest, _with_own_headers(request))
         started = self.now()
         try:
             response = await self._dispatch.send(
@@ -182,24 +153,77 @@ class AsyncSend:
             return
         self.is_closed = True
         try:
-            await maybe_await(_closing_of(self._owner)())
+            await maybe_await(_closing_of(self._dispatch)())
         except BaseException as exc:
             self.is_closed = isinstance(exc, Exception)
             raise
 
 
-class Bridged:
-    """What truly suspends, under a sync client: it runs on a loop, the engine stays in the caller's thread.
+class DeadlineAdapter:
+    """Applies the request's deadline to a transport that does not: what suspends is cancelled, and after what
+    blocks the clock is looked at."""
 
-    So hooks, auth flows and the response's verbs block as they should, and only the dispatcher's own
-    work crosses over. The runner lives until `close`, and until the last open body is closed.
+    __slots__ = ("_inner", "_is_cancelled", "now")
+
+    def __init__(self, inner: Transport, *, is_cancelled: bool) -> None:
+        self._inner = inner
+        self._is_cancelled = is_cancelled  # for it runs where it is awaited
+        self.now = inner.now
+
+    @property
+    def blocks(self) -> bool:
+        return self._inner.blocks
+
+    @property
+    def is_closed(self) -> bool | None:
+        """Whether `close` has come to its end, if the transport inside tells."""
+        return getattr(self._inner, "is_closed", None)
+
+    def exchange(self, request: RequestState) -> Coroutine[Any, Any, ResponseState]:
+        deadline = request.deadline
+        if deadline is None:
+            return self._inner.exchange(request)
+        return self._exchange_until(request, deadline)
+
+    async def _exchange_until(self, request: RequestState, deadline: Deadline) -> ResponseState:
+        request.phases.begin(self.now)
+        if not self._is_cancelled:
+            response = await self._inner.exchange(request)
+            await _check_end(
+                response, deadline, request, f"{self._name()} blocks, which can't be interrupted"
+            )
+            hold_to(response, deadline, BlockingBody)
+            return response
+        response = await until_deadline(request, partial(self._inner.exchange, request))
+        # It did not suspend, or held its cancellation back.
+        await _check_end(response, deadline, request, f"{self._name()} could not be cancelled")
+        hold_to(response, deadline, CancelledBody)
+        return response
+
+    def close(self) -> Awaitable[None] | None:
+        return self._inner.close()
+
+    def _name(self) -> str:
+        inner = self._inner
+        is_adapter = isinstance(inner, SyncDispatcherAdapter | AsyncDispatcherAdapter)
+        return str(inner) if is_adapter else f"{type(inner).__name__}.exchange()"
+
+
+class LoopThreadAdapter:
+    """A transport that suspends, in a sync client: it runs on an event loop in a thread of its own, and the
+    caller's thread waits.
+
+    Hooks and auth flows stay in the caller's thread. The loop lives until `close`, and until the last open
+    body is closed.
     """
 
     __slots__ = ("_inner", "_needs_closing", "_runner", "_token", "now")
 
+    blocks = True
+
     def __init__(
         self,
-        inner: Dispatching,
+        inner: Transport,
         runner: LoopRunner | JSPIRunner | None = None,
         *,
         needs_closing: bool = True,
@@ -221,7 +245,7 @@ class Bridged:
         body = response.body
         if body is not None and is_streaming(response) and getattr(body, "suspends", True):
             try:
-                response.body = BridgedBody(body, self._runner)
+                response.body = LoopThreadBody(body, self._runner)
             except BaseException:  # an interrupt
                 self._runner.run(_aborted(body))
                 raise
@@ -230,9 +254,9 @@ class Bridged:
     async def close(self) -> None:
         try:
             if self._token is not None and self._needs_closing:
-                self._runner.run(self._inner.close())
-        except BaseException:
-            if getattr(self._inner, "is_closed", False):
+                self._runner.run(_close(self._inner))
+        except BaseException as exc:
+            if has_closed(self._inner, exc):
                 self._let_go()
             raise
         self._let_go()
@@ -250,7 +274,7 @@ class Bridged:
             self._runner.release_later(token)
 
 
-class BridgedBody:
+class LoopThreadBody:
     """A body whose reading suspends, for a caller that blocks."""
 
     __slots__ = ("_body", "_runner", "_token")
@@ -302,54 +326,45 @@ class BridgedBody:
             self._runner.release_later(token)
 
 
+async def _close(transport: Transport) -> None:
+    await maybe_await(transport.close())
+
+
 async def _aborted(body: ResponseBody) -> None:
     body.abort()
 
 
-def adapted(dispatch: object, *, asynchronous: bool, has_runner: bool = False) -> Dispatching:
-    """``dispatch`` as the engine wants it. Raises TypeError where it has no ``send`` to call.
+def adapt(dispatch: object, *, asynchronous: bool, has_runner: bool = False) -> Transport:
+    """``dispatch`` as a transport. Raises TypeError for what has neither ``exchange`` nor ``send``.
 
     ``has_runner``: a runner of the user's drives the sync client, and all that suspends in it.
     """
-    native: Any = dispatch
     awaits = asynchronous or has_runner
-    if _has_own("_for_client", dispatch):  # one of ours that blocks or not, as the client needs it
-        chosen: Dispatching = native._for_client(asynchronous)
-        return chosen
-    if _has_own("exchange", dispatch):
-        return native if awaits or not exchange_suspends(dispatch) else _bridged(native, dispatch)
+    transport: Transport
+    if is_transport(dispatch):
+        transport = dispatch
+        if not getattr(dispatch, "keeps_deadline", False):
+            transport = DeadlineAdapter(dispatch, is_cancelled=asynchronous or not dispatch.blocks)
+        return transport if awaits or dispatch.blocks else _on_loop_thread(transport, dispatch)
     if not callable(getattr(dispatch, "send", None)):
-        raise TypeError(f"dispatch must be a Dispatcher or an AsyncDispatcher, not {type(dispatch).__name__}")
-    if asynchronous and _has_own("_for_async", dispatch):
-        return AsyncSend(native._for_async(), native)
-    if send_suspends(dispatch):
-        return AsyncSend(dispatch) if awaits else _bridged(AsyncSend(dispatch), dispatch)
-    return ThreadedSend(dispatch) if asynchronous and CAN_THREAD else BlockingSend(dispatch)
+        raise TypeError(
+            f"dispatch must be a Dispatcher, an AsyncDispatcher or a Transport, not {type(dispatch).__name__}"
+        )
+    if _send_suspends(dispatch):
+        transport = DeadlineAdapter(AsyncDispatcherAdapter(dispatch), is_cancelled=True)
+        return transport if awaits else _on_loop_thread(transport, dispatch)
+    if asynchronous and CAN_THREAD:
+        return DeadlineAdapter(ThreadAdapter(dispatch), is_cancelled=True)
+    return DeadlineAdapter(SyncDispatcherAdapter(dispatch), is_cancelled=False)
 
 
-def _bridged(adapter: Dispatching, dispatch: object) -> Bridged:
+def _on_loop_thread(transport: Transport, dispatch: object) -> LoopThreadAdapter:
     """No loop is started to close what has nothing to close: the `close` that all dispatchers inherit."""
     inherited = getattr(_closing_of(dispatch), "__func__", None) is AsyncDispatcher.close
-    return Bridged(adapter, needs_closing=not inherited)
+    return LoopThreadAdapter(transport, needs_closing=not inherited)
 
 
-def _has_own(name: str, dispatch: object) -> bool:
-    """Whether it has this method of ours, and no subclass overrides ``send``: then that is to be called."""
-    for cls in type(dispatch).__mro__:
-        if name in cls.__dict__:
-            return True
-        if "send" in cls.__dict__:
-            return False
-    return False
-
-
-def exchange_suspends(dispatch: Any) -> bool:
-    """Whether a dispatcher of ours may need an event loop: ``suspends`` tells, else its base class."""
-    said = getattr(dispatch, "suspends", None)
-    return said if isinstance(said, bool) else isinstance(dispatch, AsyncDispatcher)
-
-
-def send_suspends(dispatch: Any) -> bool:
+def _send_suspends(dispatch: Any) -> bool:
     """Whether a user's dispatcher is to be awaited."""
     if isinstance(dispatch, AsyncDispatcher | Dispatcher):
         return isinstance(dispatch, AsyncDispatcher)
@@ -358,7 +373,14 @@ def send_suspends(dispatch: Any) -> bool:
     return inspect.iscoroutinefunction(dispatch.send)
 
 
-def lent(request: RequestState) -> RequestState:
+def has_closed(transport: Transport, error: BaseException) -> bool:
+    """Whether a transport whose ``close`` has raised ``error`` is closed all the same: an adapter tells; of
+    others it is assumed, unless they were interrupted."""
+    said: bool | None = getattr(transport, "is_closed", None)
+    return isinstance(error, Exception) if said is None else said
+
+
+def _with_own_headers(request: RequestState) -> RequestState:
     """The request for a user's dispatcher: what that does to the headers won't be seen by the next hop."""
     request.headers = request.headers.copy()
     return request
@@ -397,10 +419,6 @@ async def _check_end(response: ResponseState, deadline: Deadline, request: Reque
         raise
 
 
-def _send_of(dispatch: object) -> str:
-    return f"{type(dispatch).__name__}.send()"
-
-
 def _unsign(error: RequestError, view: Request | AsyncRequest) -> None:
     """Take our own request off an error: the client shows it in its own kind, sync or async."""
     if failed_request(error) is view:
@@ -410,17 +428,9 @@ def _unsign(error: RequestError, view: Request | AsyncRequest) -> None:
 def _record(
     response: object, request: RequestState, now: Callable[[], float], started: float
 ) -> ResponseState:
-    """A record of our own: a dispatcher may hand out one response many times, or that of another client.
-
-    ``started``: when the dispatcher was asked. What phases took before that is not of this exchange.
-    """
     if not isinstance(response, Response | AsyncResponse):
         close_unawaited(response)
         raise TypeError(
             f"dispatch.send() must return a Response or an AsyncResponse, not {type(response).__name__}"
         )
-    record = reissued(state_of(response), request)
-    phases, record.phases = record.phases, None
-    if phases is not None and not (phases.now == now and phases.started < started):
-        request.phases = phases
-    return record
+    return answer_to(request, response, now, started)
