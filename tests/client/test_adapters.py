@@ -18,8 +18,8 @@ import pytest
 import trio
 import trio.lowlevel
 
-from http3_client import AsyncClient, Client, _dispatching
-from http3_client._dispatching import Bridged, ThreadedSend, adapted, send_suspends
+from http3_client import AsyncClient, Client, _adapters
+from http3_client._adapters import LoopThreadAdapter, adapt
 from http3_client._runners import LoopRunner
 from http3_models import (
     AsyncDispatcher,
@@ -33,7 +33,7 @@ from http3_models import (
     Response,
     TimeoutConfig,
 )
-from http3_models.engine import RequestState, ResponseState, run_sync, state_of
+from http3_models.engine import RequestState, ResponseState, run_sync, sends_by_exchange, state_of
 from support.client_worlds import Site, World, redirect
 
 
@@ -296,11 +296,19 @@ def test_trailers_come_through(world: World) -> None:
 
 def test_overriding_send_of_a_dispatcher_of_ours_counts(world: World) -> None:
     class Base(AsyncDispatcher):
-        suspends = False
+        blocks = True
 
         async def exchange(self, request: RequestState) -> ResponseState:
-            return ResponseState(200, "OK", "HTTP/1.1", Headers(), None, request)
+            return ResponseState(
+                status_code=200,
+                reason_phrase="OK",
+                protocol="HTTP/1.1",
+                headers=Headers(),
+                body=None,
+                request=request,
+            )
 
+        @sends_by_exchange
         async def send(self, request: Any, verify: Any = None, cert: Any = None, timeout: Any = None) -> Any:
             raise AssertionError("the short way is there")
 
@@ -318,15 +326,14 @@ def test_overriding_send_of_a_dispatcher_of_ours_counts(world: World) -> None:
 
 
 def test_what_suspends() -> None:
-    assert send_suspends(Suspending())
-    assert send_suspends(DuckSuspending())
-    assert not send_suspends(Blocking())
-    assert not send_suspends(DuckBlocking())
-    assert not send_suspends(MockDispatcher(print))
-    assert isinstance(adapted(Blocking(), asynchronous=True), ThreadedSend)
-    bridged = adapted(Suspending(), asynchronous=False)
-    assert isinstance(bridged, Bridged)
-    run_sync(bridged.close())
+    for suspending in (Suspending(), DuckSuspending()):
+        assert not adapt(suspending, asynchronous=True).blocks
+        adapter = adapt(suspending, asynchronous=False)
+        assert isinstance(adapter, LoopThreadAdapter)
+        run_sync(adapter.close())
+    for blocking in (Blocking(), DuckBlocking(), MockDispatcher(print)):
+        assert adapt(blocking, asynchronous=False).blocks
+    assert not adapt(Blocking(), asynchronous=True).blocks
 
 
 def test_the_dispatchers_clock_is_the_clients(world: World) -> None:
@@ -341,20 +348,31 @@ def test_the_dispatchers_clock_is_the_clients(world: World) -> None:
         assert world.session(dispatch).get("https://h/").elapsed.total_seconds() == 7
 
 
-def test_a_dispatcher_of_ours_may_choose_by_client(world: World) -> None:
-    chosen: list[bool] = []
+def test_a_transport_is_told_which_client_asks(world: World) -> None:
+    told: list[bool] = []
 
-    class Choosing(Dispatcher):
-        def _for_client(self, asynchronous: bool) -> Any:
-            chosen.append(asynchronous)
-            return adapted(MockDispatcher(Site()), asynchronous=asynchronous)
+    class Telling:
+        """A transport without a base class."""
 
-    assert world.session(Choosing()).get("https://h/").ok
-    assert chosen == [world.is_async]
+        blocks = True
+        now = staticmethod(time.monotonic)
+
+        async def exchange(self, request: RequestState) -> ResponseState:
+            told.append(request.asynchronous)
+            return await MockDispatcher(Site()).exchange(request)
+
+        async def close(self) -> None:
+            told.clear()
+
+    session = world.session(Telling())
+    assert session.get("https://h/").ok
+    assert told == [world.is_async]
+    session.close()
+    assert told == []
 
 
 def test_where_there_are_no_threads_a_blocking_dispatcher_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_dispatching, "CAN_THREAD", False)
+    monkeypatch.setattr(_adapters, "CAN_THREAD", False)
 
     async def main() -> None:
         dispatch = Blocking()

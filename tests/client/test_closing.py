@@ -291,7 +291,7 @@ def test_no_thread_to_be_had(monkeypatch: pytest.MonkeyPatch, is_used: bool) -> 
 
 def stop_loop(client: Client) -> None:
     """As something does that runs on the loop, and should not."""
-    runner: Any = client._engine._dispatching._runner  # type: ignore[union-attr]
+    runner: Any = client._engine._transport._runner  # type: ignore[union-attr]
     thread = runner._thread
     runner._loop.call_soon_threadsafe(runner._loop.stop)
     thread.join(10)

@@ -17,7 +17,6 @@ from http3_models import (
     ClientClosed,
     Dispatcher,
     EgressPolicy,
-    Headers,
     InvalidURL,
     Limits,
     MockDispatcher,
@@ -25,13 +24,14 @@ from http3_models import (
     Response,
     TimeoutConfig,
 )
-from http3_models.engine import RequestState, ResponseState, state_of, view_request
+from http3_models.engine import RequestState, ResponseState, copy_response, state_of, view_request
 from support.client_worlds import Site, World, redirect
 
 
 class Pool(AsyncDispatcher):
     """Stands in for `ConnectionPool`; what it is made with is remembered."""
 
+    blocks = True
     made: ClassVar[list[Pool]] = []
     site: ClassVar[Site] = Site()
 
@@ -51,7 +51,7 @@ class Pool(AsyncDispatcher):
         self.threads.append(threading.current_thread().name)
         answer: Response = self.site(view_request(Request, request))
         state = state_of(answer)
-        return ResponseState(state.status_code, "", "HTTP/1.1", Headers(state.headers), state.body, request)
+        return copy_response(state, request)
 
     async def close(self) -> None:
         self.closed += 1
@@ -126,22 +126,26 @@ def test_a_backend_that_suspends_runs_on_a_loop_of_its_own(pools: list[Pool]) ->
 
 
 class FakeASGI(AsyncDispatcher):
+    blocks = False
+
     def __init__(self, app: Any, raise_app_exceptions: bool) -> None:
         self.app, self.raise_app_exceptions = app, raise_app_exceptions
 
     async def exchange(self, request: RequestState) -> ResponseState:
         await asyncio.sleep(0)
         text = f"asgi {request.url} {self.raise_app_exceptions}"
-        return ResponseState(200, "OK", "HTTP/1.1", Headers(), Response(200, text=text)._state.body, request)
+        return copy_response(Response(200, text=text)._state, request)
 
 
 class FakeWSGI(Dispatcher):
+    blocks = True
+
     def __init__(self, app: Any, raise_app_exceptions: bool) -> None:
         self.app, self.raise_app_exceptions = app, raise_app_exceptions
 
     async def exchange(self, request: RequestState) -> ResponseState:
         text = f"wsgi {request.url} {self.raise_app_exceptions}"
-        return ResponseState(200, "OK", "HTTP/1.1", Headers(), Response(200, text=text)._state.body, request)
+        return copy_response(Response(200, text=text)._state, request)
 
 
 @pytest.fixture

@@ -29,9 +29,15 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 CODES = [301, 302, 303, 307, 308]
 
 
+def response(status: int, headers: Headers) -> ResponseState:
+    return ResponseState(
+        status_code=status, reason_phrase="", protocol="HTTP/1.1", headers=headers, body=None
+    )
+
+
 def answer(location: str | bytes, status: int = 302) -> ResponseState:
     value = location.encode() if isinstance(location, str) else location
-    return ResponseState(status, "", "HTTP/1.1", headers_from_pairs([(b"Location", value)]), None)
+    return response(status, headers_from_pairs([(b"Location", value)]))
 
 
 async def _first_chunk(sent: RequestState) -> bytes:
@@ -49,7 +55,7 @@ def follow(
 @pytest.mark.parametrize("status", [*CODES, 200, 300, 304, 305, 306, 309])
 def test_what_is_a_redirect(status: int) -> None:
     assert is_redirect(answer("/x", status)) is (status in CODES)
-    assert not is_redirect(ResponseState(status, "", "HTTP/1.1", Headers(), None))
+    assert not is_redirect(response(status, Headers()))
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -168,7 +168,7 @@ def test_an_idle_connection_that_the_server_closes_is_closed(loop: Loop, closing
 
             def is_quiet() -> bool:
                 """The kernel lists no socket that was reset, so the pool is asked, too."""
-                return not client._engine._dispatching.keepalive_connections and not closing.open_sockets
+                return not client._engine._transport.keepalive_connections and not closing.open_sockets
 
             for number in range(2):
                 assert (await client.get(f"{closing.url}/{number}")).text == f"/{number}"
@@ -353,7 +353,7 @@ def test_a_response_that_is_forgotten_gives_its_connection_back(loop: Loop, plac
     async def main() -> None:
         async with loop.client(place) as client:
             held = [await client.get(place.url + "/bad", stream=True)]
-            pool: Any = client._engine._dispatching
+            pool: Any = client._engine._transport
             assert len(pool.active_connections) == 1
             with pytest.warns(ResourceWarning, match="neither read nor closed"):
                 held.clear()

@@ -27,7 +27,16 @@ from http3_models import (
     TimeoutFlag,
     Timings,
 )
+from http3_models._request_defaults import CLIENT_DEFAULTS
 from http3_models.engine import read_all, run_sync
+
+
+async def ask(mock: MockDispatcher, method: str, url: str, **options: Any) -> AsyncResponse:
+    """Send a request through a mock as an async client does."""
+    request = AsyncRequest(method, url, **options)._state
+    CLIENT_DEFAULTS.complete(request)
+    request.asynchronous = True
+    return AsyncResponse._of(await mock.exchange(request))
 
 
 def test_request_adds_what_a_client_adds_and_send_nothing() -> None:
@@ -39,7 +48,7 @@ def test_request_adds_what_a_client_adds_and_send_nothing() -> None:
 
     dispatcher = MockDispatcher(handler)
     dispatcher.request("GET", "https://example.org/", headers={"X": "1", "Accept": None})
-    asyncio.run(dispatcher._for_async().request("GET", "https://example.org/"))
+    run_sync(ask(dispatcher, "GET", "https://example.org/"))
     dispatcher.send(Request("GET", "https://example.org/", headers={"X": "1"}))
     assert seen == [
         ["host", "user-agent", "accept-encoding", "connection", "x"],
@@ -99,8 +108,7 @@ async def coroutine_handler(request: AsyncRequest) -> AsyncResponse:
 )
 def test_a_mock_of_the_async_client(handler: Callable[[Any], Any]) -> None:
     async def main() -> None:
-        async with MockDispatcher(handler)._for_async() as dispatcher:
-            response = await dispatcher.request("POST", "https://example.org", data=b"abc")
+        response = await ask(MockDispatcher(handler), "POST", "https://example.org", data=b"abc")
         assert isinstance(response, AsyncResponse)
         assert isinstance(response.request, AsyncRequest)
         assert await response.read() == b"b'abc'"
@@ -121,9 +129,9 @@ def test_an_async_handler_is_for_the_async_client() -> None:
 
 
 def test_a_wrong_answer_of_the_async_mock() -> None:
-    dispatcher = MockDispatcher(lambda request: None)._for_async()
+    dispatcher = MockDispatcher(lambda request: None)
     with pytest.raises(TypeError, match="NoneType"):
-        asyncio.run(dispatcher.request("GET", "https://example.org"))
+        run_sync(ask(dispatcher, "GET", "https://example.org"))
 
 
 def test_the_handler_must_be_callable() -> None:
@@ -258,5 +266,5 @@ def test_a_response_that_was_read_keeps_what_it_has(kind: Any) -> None:
     if kind is Response:
         response: Any = mock.request("GET", "https://h/")
     else:
-        response = run_sync(mock._for_async().request("GET", "https://h/"))
+        response = run_sync(ask(mock, "GET", "https://h/"))
     assert (response.content, response.trailers, response.timings.wait) == (b"abc", {"x-sum": "1"}, 1)

@@ -49,9 +49,11 @@ TYPES = {
     "AsyncResponseContent",
 }  # fmt: skip
 TRANSPORT = {
-    "ASGIDispatch", "AsyncioBackend", "BlockingBackend", "ConnectionPool", "HTTPConnection",
-    "TrioBackend", "WSGIDispatch",
+    "ASGIDispatch", "AsyncioBackend", "BlockingBackend", "BlockingConnectionPool", "ConnectionPool",
+    "HTTPConnection", "TrioBackend", "WSGIDispatch",
 }  # fmt: skip
+OF_BACKENDS = {"Address", "Backend", "OperationTimeout", "Stream", "Waiter"}
+"""Named in http3_transport alone: who writes a backend imports from there."""
 
 OF_CONFIG = {"CertTypes", "VerifyTypes", "TimeoutTypes"}
 OF_OLD_MODELS = (MODELS - {"Delivery", "StatusCode", "codes", "Timings", "ConnectionInfo"}) | (
@@ -67,7 +69,7 @@ def test_http3_models() -> None:
 
 
 def test_http3_transport() -> None:
-    assert set(http3_transport.__all__) == TRANSPORT | VERSION
+    assert set(http3_transport.__all__) == TRANSPORT | OF_BACKENDS | VERSION
 
 
 def test_http3_client() -> None:

@@ -84,7 +84,7 @@ GUARDED: dict[str, dict[str, str]] = {
     "hyperframe": {"http3_transport._http2*": "module"},
     # Costly modules of the standard library: at first need, or never.
     "idna": {"http3_models._idna_host": "function"},
-    "inspect": {"http3_client._apps": "function", "http3_client._dispatching": "function"},
+    "inspect": {"http3_client._apps": "function", "http3_client._adapters": "function"},
     "http.cookiejar": {"http3_models._cookie_jar": "module"},
     "dataclasses": {},
     "logging": {},

@@ -98,7 +98,7 @@ class Backend:
 
     def holdings(self) -> tuple[int, int]:
         """Leases that are not given back, and idle connections; between two rounds."""
-        pools = [client._engine._dispatching for client in self.clients.values()]
+        pools = [client._engine._transport for client in self.clients.values()]
         opened = [pool for pool in pools if pool is not None]
         return (
             sum(len(pool.active_connections) for pool in opened),

@@ -64,7 +64,14 @@ class Body:
 def state_of(body: Body | None, headers: dict[str, str] | None = None, **fields: Any) -> ResponseState:
     request = Request("GET", "https://user:secret@example.org/path")
     request._state.phases.wait = 0.5
-    state = ResponseState(200, "OK", "HTTP/1.1", Headers(headers or {}), body, request._state)
+    state = ResponseState(
+        status_code=200,
+        reason_phrase="OK",
+        protocol="HTTP/1.1",
+        headers=Headers(headers or {}),
+        body=body,
+        request=request._state,
+    )
     for name, value in fields.items():
         setattr(state, name, value)
     return state

@@ -127,7 +127,13 @@ def test_without_a_request(response: Response | AsyncResponse) -> None:
 
 def test_views_of_records_know_their_request() -> None:
     state = ResponseState(
-        200, "OK", "HTTP/1.1", Response(200).headers, None, REQUEST._state, ConnectionInfo(("a", 1))
+        status_code=200,
+        reason_phrase="OK",
+        protocol="HTTP/1.1",
+        headers=Response(200).headers,
+        body=None,
+        request=REQUEST._state,
+        connection=ConnectionInfo(("a", 1)),
     )
     state.history.append(Response(302)._state)
     response = view_response(Response, state)

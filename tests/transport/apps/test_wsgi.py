@@ -53,8 +53,9 @@ async def call(
         options.pop("total", None),
     )
     settings = {name: options.pop(name) for name in ("script_name", "remote_addr") if name in options}
-    dispatch = WSGIDispatch(app, raises, **settings)._for_client(runtime.name != "blocking")
+    dispatch = WSGIDispatch(app, raises, **settings)
     state = AsyncRequest(method, url if "://" in url else f"http://localhost{url}", **options)._state
+    state.asynchronous = runtime.name != "blocking"
     state.timeout = None if timeout is None else TimeoutConfig(timeout)
     state.deadline = None if total is None else Deadline(total, time.monotonic)
     return view_response(AsyncResponse, await dispatch.exchange(state))
@@ -136,13 +137,6 @@ def test_send_takes_a_timeout() -> None:
     with WSGIDispatch(answering(b"ok")) as dispatch:
         assert dispatch.send(request, timeout=3).read() == b"ok"
     assert state_of(request).timeout == TimeoutConfig(3)
-
-
-def test_closing_is_for_all(runtime: Runtime) -> None:
-    async def main() -> None:
-        await WSGIDispatch(wsgi_app)._for_client(runtime.name != "blocking").close()
-
-    runtime.run(main)
 
 
 # The environ

@@ -750,9 +750,9 @@ def test_a_backend_over_blocking_sockets_that_connects_by_itself_may_suspend() -
             await asyncio.sleep(0)
             return await super().connect(hostname, port, ssl_context, timeout)
 
-    assert ConnectionPool(backend=Elsewhere()).suspends
-    assert not ConnectionPool(backend=BlockingBackend()).suspends
-    assert not HTTPConnection("http://example.org", backend=BlockingBackend()).suspends
+    assert not ConnectionPool(backend=Elsewhere()).blocks
+    assert ConnectionPool(backend=BlockingBackend()).blocks
+    assert HTTPConnection("http://example.org", backend=BlockingBackend()).blocks
 
 
 # Interruptions.

@@ -594,4 +594,4 @@ def test_a_pool_over_blocking_sockets_serves_a_sync_client_without_a_loop(uvicor
     with http3_client.Client(dispatch=ConnectionPool(backend=BlockingBackend())) as client:
         assert client.get(uvicorn.url + "/json").status_code == 200
         assert not [thread for thread in threading.enumerate() if "http3-loop" in thread.name]
-    assert ConnectionPool().suspends
+    assert not ConnectionPool().blocks

@@ -378,6 +378,7 @@ def own_copy(request: RequestState, call: RequestState | None = None) -> Request
         verify=settled.verify,
         cert=settled.cert,
         without_cert=settled.without_cert,
+        asynchronous=settled.asynchronous,
         left_out=request.left_out,
     )
 

@@ -56,7 +56,8 @@ if TYPE_CHECKING:
         URLTypes,
         VerifyTypes,
     )
-    from http3_models.engine import ResponseState, SyncRunner
+    from http3_models.engine import ResponseState, SyncRunner, Transport
+    from http3_transport import Backend
 
     from ._runners import Runner
     from ._settings import Encoding, Hook
@@ -77,11 +78,11 @@ class Client(HasSettings):
     - ``pool_limits``: `PoolLimits`, connections per host: 10 kept idle, 100 in all, 5 s in line by default.
     - ``max_redirects``: followed in one chain, 20 by default; then TooManyRedirects.
     - ``base_url``: what relative URLs are joined to; its path is a prefix: ``/v1`` + ``/users``.
-    - ``dispatch``: a `Dispatcher` or an `AsyncDispatcher` that sends the requests, in place of connections of
-      our own. It is closed with the client.
+    - ``dispatch``: a `Dispatcher`, `AsyncDispatcher` or ``Transport`` that sends the requests in place of the
+      client's own connections. It is closed with the client.
     - ``app``: a WSGI or ASGI application that answers the requests; relative URLs are on ``http://localhost``.
     - ``raise_app_exceptions``: False turns an exception of ``app`` into its error page, or status 500.
-    - ``backend``: a `ConcurrencyBackend`; blocking sockets by default.
+    - ``backend``: a ``Backend`` or `ConcurrencyBackend`; blocking sockets by default.
     - ``headers``, ``params``: sent with every request; a request's own replace them by name.
     - ``http_versions``: what may be negotiated; ``("HTTP/2",)`` on http:// is HTTP/2 with prior knowledge.
     - ``trust_env``: heed SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE.
@@ -112,10 +113,10 @@ class Client(HasSettings):
         pool_limits: PoolLimits = DEFAULT_POOL_LIMITS,
         max_redirects: int = DEFAULT_MAX_REDIRECTS,
         base_url: URLTypes | None = None,
-        dispatch: Dispatcher | AsyncDispatcher | None = None,
+        dispatch: Dispatcher | AsyncDispatcher | Transport | None = None,
         app: Callable[..., Any] | None = None,
         raise_app_exceptions: bool = True,
-        backend: ConcurrencyBackend | None = None,
+        backend: ConcurrencyBackend | Backend | None = None,
         *,
         headers: HeaderTypes | None = None,
         params: QueryParamTypes | None = None,

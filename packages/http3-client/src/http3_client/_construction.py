@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         URLTypes,
         VerifyTypes,
     )
+    from http3_transport import Backend
 
     from ._call import Views
     from ._settings import Encoding, Hook
@@ -59,7 +60,7 @@ def make_engine(
     dispatch: object,
     app: Callable[..., Any] | None,
     raise_app_exceptions: bool,
-    backend: ConcurrencyBackend | None,
+    backend: ConcurrencyBackend | Backend | None,
     headers: HeaderTypes | None,
     params: QueryParamTypes | None,
     http_versions: tuple[str, ...],

@@ -280,6 +280,7 @@ class Engine:
             cert = SSLConfig(verify=True if verify is None else verify, cert=cert).cert
         request.verify = self._verify if verify is None else verify
         request.cert = self._cert if cert is None else cert
+        request.asynchronous = self._views.asynchronous
         request.timeout = limits = self.settings.timeout if timeout is None else as_timeout(timeout)
         total = limits.total_timeout
         request.deadline = None if total is None else Deadline(total, transport.now)

@@ -126,6 +126,7 @@ def next_request(
         verify=sent.verify,
         cert=sent.cert if chain.stays else None,
         without_cert=not chain.stays,
+        asynchronous=sent.asynchronous,
     )
 
 

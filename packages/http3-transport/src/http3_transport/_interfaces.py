@@ -21,6 +21,8 @@ Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
 class OperationTimeout(Exception):
     """An operation of a `Stream` or `Backend` took longer than the seconds it was given."""
 
+    __module__ = "http3_transport"
+
 
 class Stream(Protocol):
     """A byte stream over one socket, with or without TLS.
@@ -297,3 +299,6 @@ class Engine(Protocol):
 
 Clock = Callable[[], float]
 """Seconds, monotonic."""
+
+for _public in (Stream, Waiter, Backend):  # in the body of a protocol it would be a member
+    _public.__module__ = "http3_transport"

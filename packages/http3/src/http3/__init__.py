@@ -125,6 +125,7 @@ if TYPE_CHECKING:
     from http3_transport import ASGIDispatch as ASGIDispatch
     from http3_transport import AsyncioBackend as AsyncioBackend
     from http3_transport import BlockingBackend as BlockingBackend
+    from http3_transport import BlockingConnectionPool as BlockingConnectionPool
     from http3_transport import ConnectionPool as ConnectionPool
     from http3_transport import HTTPConnection as HTTPConnection
     from http3_transport import TrioBackend as TrioBackend
@@ -160,6 +161,7 @@ __all__ = [
     "BasicAuth",
     "BearerAuth",
     "BlockingBackend",
+    "BlockingConnectionPool",
     "CertTypes",
     "Client",
     "ClientClosed",
@@ -251,6 +253,7 @@ _LATE = {
     "ASGIDispatch": "http3_transport",
     "AsyncioBackend": "http3_transport",
     "BlockingBackend": "http3_transport",
+    "BlockingConnectionPool": "http3_transport",
     "ConnectionPool": "http3_transport",
     "HTTPConnection": "http3_transport",
     "JSONDecodeError": "http3_models",

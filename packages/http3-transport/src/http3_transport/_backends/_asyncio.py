@@ -167,5 +167,5 @@ class AsyncioBackend(BackendWithConnect):
             return False
         return True
 
-    def clock(self) -> Clock:
+    def _clock(self) -> Clock:
         return asyncio.get_running_loop().time

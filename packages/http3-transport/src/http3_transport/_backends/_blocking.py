@@ -230,5 +230,5 @@ class BlockingBackend(BackendWithConnect):
     def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
         return False
 
-    def clock(self) -> Clock:
+    def _clock(self) -> Clock:
         return self._now

@@ -90,7 +90,7 @@ class BackendWithConnect(ConcurrencyBackend):
     A subclass that overrides ``connect`` is used by its ``connect`` alone: that is what it was written for.
     """
 
-    def clock(self) -> Clock:
+    def _clock(self) -> Clock:
         """The clock that `connect` measures its timeout with."""
         return time.monotonic
 
@@ -101,7 +101,7 @@ class BackendWithConnect(ConcurrencyBackend):
 
         ALPN is what the context asks for. Raises ConnectTimeout, or OSError (which those of ssl are, too).
         """
-        backend, now = cast("Backend", self), self.clock()
+        backend, now = cast("Backend", self), self._clock()
         limit = timeout.connect_timeout
         start = now()
         try:

@@ -260,7 +260,7 @@ class TrioBackend(BackendWithConnect):
             return False
         return True
 
-    def clock(self) -> Clock:
+    def _clock(self) -> Clock:
         return trio.current_time
 
 

@@ -97,6 +97,6 @@ __all__ = [
 
 for _name in __all__:
     _object = globals()[_name]
-    if isinstance(_object, type):
+    if isinstance(_object, type) and _object.__module__ != "http3_transport":
         # One public address for each class, whatever module it is written in.
         _object.__module__ = __name__

@@ -292,5 +292,5 @@ class SimulatedBackend(BackendWithConnect):
         self._scheduler.call_at(self._scheduler.moment, action, is_idle=True)
         return True
 
-    def clock(self) -> Clock:
+    def _clock(self) -> Clock:
         return self.now
