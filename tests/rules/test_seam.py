@@ -177,12 +177,8 @@ def test_what_crosses_is_found(package: str, text: str) -> None:
         ("http3_client", "self._engine._settings"),
         ("http3_client", "client._engine"),
         ("http3_transport", "self._state._closed"),
-<<<<<<< HEAD
         ("http3_client", SUBCLASS + "def _state(self): self._state"),
         ("http3_models", "request._state"),
-=======
-        ("http3_models", "state_of(request)"),
->>>>>>> 9263cb8 (Transports: docs, exports, and what tells which client asks)
         ("http3_models", "from zlib import _Decompress"),
     ],
 )
