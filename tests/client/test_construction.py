@@ -50,8 +50,7 @@ class Pool(AsyncDispatcher):
             raise ClientClosed("the pool is closed")
         self.threads.append(threading.current_thread().name)
         answer: Response = self.site(view_request(Request, request))
-        state = state_of(answer)
-        return copy_response(state, request)
+        return copy_response(answer._state, request)
 
     async def close(self) -> None:
         self.closed += 1

@@ -28,7 +28,7 @@ from http3_models import (
     Timings,
 )
 from http3_models._request_defaults import CLIENT_DEFAULTS
-from http3_models.engine import read_all, run_sync
+from http3_models.engine import read_all, run_sync, view_response
 
 
 async def ask(mock: MockDispatcher, method: str, url: str, **options: Any) -> AsyncResponse:
@@ -36,7 +36,7 @@ async def ask(mock: MockDispatcher, method: str, url: str, **options: Any) -> As
     request = AsyncRequest(method, url, **options)._state
     CLIENT_DEFAULTS.complete(request)
     request.asynchronous = True
-    return AsyncResponse._of(await mock.exchange(request))
+    return view_response(AsyncResponse, await mock.exchange(request))
 
 
 def test_request_adds_what_a_client_adds_and_send_nothing() -> None:
