@@ -24,7 +24,7 @@ from http3_models import (
     Response,
     TimeoutConfig,
 )
-from http3_models.engine import RequestState, ResponseState, copy_response, state_of, view_request
+from http3_models.engine import RequestState, ResponseState, copy_response, view_request
 from support.client_worlds import Site, World, redirect
 
 

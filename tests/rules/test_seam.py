@@ -157,7 +157,7 @@ SUBCLASS = "from http3_models import Headers\nclass Mine(Headers):\n    "
         ("http3_client", "http3_transport._pool"),
         ("http3_client", "getattr(dispatch, '_pool_state')"),
         ("http3_transport", "error._request"),
-        ("http3_transport", "state_of(request).body"),
+        ("http3_transport", "request._state.body"),
         ("http3_transport", "error._request = None"),
         ("http3", "client._engine"),
         ("http3_client", SUBCLASS + "def f(self): self._state"),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ._interfaces import Dispatcher
 from ._request import AsyncRequest, Request, view_request
 from ._response import AsyncResponse, Response
-from ._response_base import answer_to, copy_response, view_response
-from ._transport import sends_by_exchange
+from ._response_base import view_response
+from ._transport import answer_to, copy_response, sends_by_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable

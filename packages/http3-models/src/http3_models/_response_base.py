@@ -421,49 +421,6 @@ def phases_of(state: ResponseState) -> PhaseTimes | None:
     return state.phases
 
 
-def copy_response(state: ResponseState, request: RequestState) -> ResponseState:
-    """A record of its own for a response that is made once and given out often, as a mock's may be, or that
-    comes from another client or a pool. What these know of the exchange goes along."""
-    body = state.body
-    if isinstance(body, MemoryBody):
-        body = MemoryBody(body.data, body.on_close)
-    record = ResponseState(
-        status_code=state.status_code,
-        reason_phrase=state.reason_phrase,
-        protocol=state.protocol,
-        headers=state.headers.copy(),
-        body=body,
-        request=request,
-        connection=state.connection,
-        url=state.url,
-    )
-    record.elapsed = state.elapsed
-    record.history = state.history.copy()
-    record.content = state.content
-    record.trailers = state.trailers
-    phases = phases_of(state)
-    # A request that was made by hand, or not sent at all, knows of no phases.
-    if phases is not None and phases.freeze() != Timings():
-        record.phases = phases
-        record.connection = state.connection or phases.connection
-    return record
-
-
-def answer_to(
-    request: RequestState, response: BaseResponse[Any], now: Callable[[], float], started: float
-) -> ResponseState:
-    """A record for ``request`` of a response that a dispatcher's ``send`` or a handler has returned. It may
-    return one response many times, or one of another client.
-
-    ``started`` is when it was asked, on the clock ``now``: times that began earlier are not of this exchange.
-    """
-    record = copy_response(response._state, request)
-    phases, record.phases = record.phases, None
-    if phases is not None and not (phases.now == now and phases.started < started):
-        request.phases = phases
-    return record
-
-
 # Pickling and copying: everything but the connection, the way to the next request, and an unread body.
 
 _COPIED = (

@@ -36,8 +36,6 @@ from ._request import build_request, view_request
 from ._request_defaults import RequestDefaults
 from ._request_head import check_request, cookie_header, split_headers
 from ._response_base import (
-    answer_to,
-    copy_response,
     is_redirect,
     set_next,
     set_unread_message,
@@ -45,7 +43,7 @@ from ._response_base import (
     view_response,
 )
 from ._response_bodies import Begun, EndedBody, MemoryBody, Spent, close_unawaited, maybe_await
-from ._transport import Transport, is_transport, sends_by_exchange
+from ._transport import Transport, answer_to, copy_response, is_transport, sends_by_exchange
 from ._turns import Pause, checkpoint, in_asyncio_task, in_trio_task
 from ._types import AuthFlow
 from ._url import parse_url, redacted

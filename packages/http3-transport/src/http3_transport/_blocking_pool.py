@@ -20,8 +20,7 @@ from ._sending import send_by
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models import EgressPolicy, Limits, PoolLimits, Request
-    from http3_models._config import CertTypes, TimeoutTypes, VerifyTypes
+    from http3_models import CertTypes, EgressPolicy, Limits, PoolLimits, Request, TimeoutTypes, VerifyTypes
 
     from ._connection import HTTPConnection
     from ._interfaces import Backend

@@ -18,6 +18,7 @@ from http3_models import (
     DEFAULT_TIMEOUT_CONFIG,
     URL,
     AsyncDispatcher,
+    AsyncResponse,
     Delivery,
     EgressPolicy,
     Limits,
