@@ -654,7 +654,7 @@ def test_settings_that_make_no_sense_are_named() -> None:
         http3_client.Client(default_encoding="martian")
     with pytest.raises(InvalidURL, match="base_url: "):
         http3_client.Client(base_url="/v1")
-    with pytest.raises(TypeError, match="backend must be a ConcurrencyBackend, not int"):
+    with pytest.raises(TypeError, match="backend must be a Backend or a ConcurrencyBackend, not int"):
         http3_client.Client(backend=42)  # type: ignore[arg-type]
 
 

@@ -69,7 +69,8 @@ class World:
     def session(self, dispatch: Any = None, **options: Any) -> Session:
         """A client over a handler or a dispatcher."""
         if dispatch is not None:
-            options["dispatch"] = dispatch if hasattr(dispatch, "send") else MockDispatcher(dispatch)
+            is_handler = callable(dispatch) and not hasattr(dispatch, "send")
+            options["dispatch"] = MockDispatcher(dispatch) if is_handler else dispatch
         session = Session(self, self.client_class(**options), asyncio.Runner() if self.is_async else None)
         self._open.append(session)
         return session

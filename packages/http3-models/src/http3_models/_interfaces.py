@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from ._request import AsyncRequest, Request
 from ._request_defaults import CLIENT_DEFAULTS
+from ._transport import sends_by_exchange
 
 if TYPE_CHECKING:
     import ssl
@@ -57,6 +58,7 @@ class Dispatcher:
 
     now: Callable[[], float] = staticmethod(time.monotonic)
 
+    @sends_by_exchange
     def send(
         self,
         request: Request,
@@ -131,6 +133,7 @@ class AsyncDispatcher:
 
     now: Callable[[], float] = staticmethod(time.monotonic)
 
+    @sends_by_exchange
     async def send(
         self,
         request: AsyncRequest,
