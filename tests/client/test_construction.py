@@ -31,12 +31,12 @@ from support.client_worlds import Site, World, redirect
 class Pool(AsyncDispatcher):
     """Stands in for `ConnectionPool`; what it is made with is remembered."""
 
-    blocks = True
     made: ClassVar[list[Pool]] = []
     site: ClassVar[Site] = Site()
 
     def __init__(self, **options: Any) -> None:
         self.options = options
+        self.blocks = getattr(options["backend"], "blocks", False)
         self.closed = 0
         self.threads: list[str] = []
         self.made.append(self)
