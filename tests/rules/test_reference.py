@@ -23,7 +23,7 @@ def words_in_code(text: str) -> set[str]:
 WORDS = words_in_code(PROSE)
 ENGINE_WORDS = words_in_code(PROSE[PROSE.index("## Engine") : PROSE.index("## Types")])
 
-FOR_THE_ENGINE = {"derived", "exchange", "suspends"}
+FOR_THE_ENGINE = {"derived", "exchange"}
 """What has no underscore only because another of our packages uses it."""
 
 

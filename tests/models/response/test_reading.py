@@ -29,7 +29,15 @@ from http3_models import (
     ResponseNotRead,
     StreamConsumed,
 )
-from http3_models.engine import EndedBody, MemoryBody, ResponseState, drain, read_all, run_sync, view_response
+from http3_models.engine import (
+    BufferedBody,
+    MemoryBody,
+    ResponseState,
+    drain,
+    read_all,
+    run_sync,
+    view_response,
+)
 
 T = TypeVar("T")
 
@@ -259,7 +267,7 @@ def test_a_failure_without_a_request(reader: MakeReader) -> None:
 
 def ended(data: bytes, asynchronous: bool, headers: dict[str, str] | None = None, **fields: Any) -> Reader:
     state = state_of(None, headers, **fields)
-    state.body = EndedBody(data, Headers({"X-Late": "1"}))
+    state.body = BufferedBody(data, Headers({"X-Late": "1"}))
     return Reader(state, asynchronous)
 
 

@@ -34,19 +34,21 @@ from http3_models import (
     TotalTimeout,
 )
 from http3_models.engine import (
+    BufferedBody,
     answer_to,
     bounded_timeout,
     close,
     close_unawaited,
     failed_request,
     forget_request,
+    is_closed,
     is_transport,
     maybe_await,
     view_request,
 )
 
-from ._bodies import BlockingBody, CancelledBody, hold_to, is_streaming
 from ._cancelling import until_deadline
+from ._deadline_body import BlockingBody, CancelledBody, apply_deadline
 from ._runners import loop_runner
 from ._workers import CAN_THREAD, ThreadedBody, in_thread, send_in_thread
 
@@ -112,7 +114,7 @@ class ThreadAdapter(SyncDispatcherAdapter):
 
     async def exchange(self, request: RequestState) -> ResponseState:
         response = await send_in_thread(self._send, request)
-        if response.body is not None and is_streaming(response):
+        if response.body is not None and not is_closed(response):
             response.body = ThreadedBody(response.body)
         return response
 
@@ -192,12 +194,12 @@ class DeadlineAdapter:
             await _check_end(
                 response, deadline, request, f"{self._name()} blocks, which can't be interrupted"
             )
-            hold_to(response, deadline, BlockingBody)
+            apply_deadline(response, request, BlockingBody)
             return response
         response = await until_deadline(request, partial(self._inner.exchange, request))
         # It did not suspend, or held its cancellation back.
         await _check_end(response, deadline, request, f"{self._name()} could not be cancelled")
-        hold_to(response, deadline, CancelledBody)
+        apply_deadline(response, request, CancelledBody)
         return response
 
     def close(self) -> Awaitable[None] | None:
@@ -243,7 +245,7 @@ class LoopThreadAdapter:
     async def exchange(self, request: RequestState) -> ResponseState:
         response = self._runner.run(self._inner.exchange(request))
         body = response.body
-        if body is not None and is_streaming(response) and getattr(body, "suspends", True):
+        if body is not None and not (is_closed(response) or isinstance(body, BufferedBody)):
             try:
                 response.body = LoopThreadBody(body, self._runner)
             except BaseException:  # an interrupt

@@ -44,16 +44,16 @@ from http3_models.engine import (
     forget_locals,
     join_cookie_headers,
     read_all,
+    read_if_buffered,
     redacted,
     set_unread_message,
     short_repr,
     state_of,
-    take_ended,
     view_request,
     view_response,
 )
 
-from ._bodies import finish, hold_to, keep_short
+from ._draining import drain_or_close, keep_short
 from ._redirects import Chain, is_redirect, next_request, tell_where
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Call:
         if allow_redirects:
             while is_redirect(response):
                 response = await self._follow(response)
-        return response if stream or take_ended(response) else await self._read(response)
+        return response if stream or read_if_buffered(response) else await self._read(response)
 
     async def step(self, response: ResponseState, transport: Transport, *, stream: bool) -> ResponseState:
         """Follow one redirect: what ``response.next()`` does. It is a call of its own for time limits."""
@@ -160,13 +160,13 @@ class Call:
         if sent is not None and sent.deadline is not None:
             sent.deadline = Deadline(sent.deadline.limit, transport.now)
         following = await self._follow(response)
-        return following if stream or take_ended(following) else await self._read(following)
+        return following if stream or read_if_buffered(following) else await self._read(following)
 
     async def _read(self, response: ResponseState) -> ResponseState:
         """The whole body, into memory. A failure closes the response."""
         await read_all(response, self._views.pause)
-        if isinstance(response.body, MemoryBody):
-            await response.body.close()  # calls on_close; the bytes stay
+        if response.body is not None:
+            await close(response)  # one that was in memory: calls on_close; the bytes stay
         return response
 
     # The steps of a hop.
@@ -203,7 +203,7 @@ class Call:
                 except StopIteration:
                     break
                 wanted = _yielded(auth, following)
-                await finish(response, self._transport.now, self._views.pause)
+                await drain_or_close(response, self._transport.now, self._views.pause)
                 earlier.append(response)
                 if wanted is work and "set-cookie" in response.headers:
                     self._renew_cookies(work)
@@ -257,7 +257,6 @@ class Call:
         response.default_encoding = settings.default_encoding
         try:
             if deadline is not None:
-                hold_to(response, deadline)
                 deadline.check(request, Delivery.MAYBE_PROCESSED)
             settings.cookies.extract(request.url, response.headers)
             if after:
@@ -266,7 +265,7 @@ class Call:
             await self._dispose(response, exc)
             raise
         if response.status_code == 417 and expects and refused_to_continue(request):
-            await finish(response, self._transport.now, self._views.pause)
+            await drain_or_close(response, self._transport.now, self._views.pause)
             following = await self._exchange(asked, expects=False)
             following.history = [response]
             return following
@@ -319,7 +318,7 @@ class Call:
     async def _follow(self, response: ResponseState) -> ResponseState:
         sent = response.request
         assert sent is not None
-        await finish(response, self._transport.now, self._views.pause)
+        await drain_or_close(response, self._transport.now, self._views.pause)
         try:
             request = self._next_request(sent, response)
         except RedirectError as exc:

@@ -1,7 +1,7 @@
 """What callers iterate over: a response's bytes, text or lines, in pieces.
 
 A *source* has one coroutine, ``next()``, that gives the next piece, or None at the end and ever after.
-Sources stack: `Chunks` (the body itself, see `_reading`), `Rechunked` (pieces of one size), `TextPieces`,
+Sources stack: `BodyReader` (the body itself, see `_reading`), `Rechunked` (pieces of one size), `TextPieces`,
 `Lines`. `PieceIterator` and `AsyncPieceIterator` turn a source into what a ``for`` loop takes. All are plain
 classes, not generators: they may be left unfinished, and nothing of theirs runs later.
 """

@@ -1,13 +1,14 @@
 """How the body of a response is read: whole, in pieces, as text, as lines.
 
-Written once, as coroutines, for both kinds of response. `Chunks` gives the body piece by piece and is what
-everything else stands on; `_iterators` turns it into what callers iterate over. What became of a body is
-told by what stands in its place, see `_response_bodies`.
+Written once, as coroutines, for both kinds of response. `BodyReader` gives the body piece by piece and is
+what everything else stands on; `_iterators` turns it into what callers iterate over. How far a body has been
+read is told by ``state.body_state``, see `BodyState`.
 
-Work that waits for nothing (undoing codings, bodies from memory) is done in bounded pieces. Between them
-`Chunks` looks at the call's deadline, and now and then pauses, so that an event loop turns.
+`BodyReader` compares the clock with the call's deadline (``total_timeout``) before and after each piece of
+any body. Work that waits for nothing (undoing codings, bodies from memory) is done in bounded pieces; now and
+then it pauses between them, so that an event loop turns.
 
-Invariant, kept by `Chunks`: whatever goes wrong on the way, a codec's complaint and a cancellation
+Invariant, kept by `BodyReader`: whatever goes wrong on the way, a codec's complaint and a cancellation
 included, leaves the body closed, and no piece after a gap is ever handed out as if nothing was missing.
 """
 
@@ -20,11 +21,11 @@ from ._decoders import SizeGuard, accept_encoding, make_decoder
 from ._exceptions import DecodedSizeExceeded, Delivery, RequestError
 from ._iterators import collect
 from ._records import WholeBody
-from ._response_bodies import CLOSED, CONSUMED, Begun, EndedBody, MemoryBody, Spent
+from ._response_bodies import CLOSED, CONSUMED, STREAMING, UNREAD, BufferedBody, MemoryBody
 
 if TYPE_CHECKING:
     from ._decoders import Decoder
-    from ._records import Deadline, RequestState, ResponseBody, ResponseState
+    from ._records import Deadline, ResponseBody, ResponseState
     from ._turns import Pause
 
 
@@ -57,15 +58,10 @@ def _asked_by_name(state: ResponseState) -> bool:
     return wanted not in (None, "identity", None if "range" in headers else accept_encoding())
 
 
-def _is_kept(state: ResponseState) -> bool:
-    """Whether it is a body that a call has kept, to be read when the call and its deadline are over."""
-    return isinstance(state.body, MemoryBody) and state.body.is_kept
-
-
 def check_unread(state: ResponseState) -> None:
     """Raise StreamConsumed or ResponseClosed where the body can't be begun any more."""
-    if isinstance(state.body, Spent | Begun):
-        raise state.body.error()
+    if state.body_state is not UNREAD:
+        raise state.body_state.error()
 
 
 def _is_first(state: ResponseState) -> bool:
@@ -78,28 +74,33 @@ def _is_first(state: ResponseState) -> bool:
 
 
 def _was_closed(state: ResponseState, exc: BaseException) -> bool:
-    """Whether somebody else closed the response, which is what the failure of a read comes from."""
-    return state.body is CLOSED and isinstance(exc, RequestError)
+    """Whether a read failed because another task or thread closed the response."""
+    return state.body_state is CLOSED and isinstance(exc, RequestError)
 
 
 def is_closed(state: ResponseState) -> bool:
     """True if nothing more comes over the connection: the body ended, was given up, or never was."""
-    return state.body is None or isinstance(state.body, Spent | MemoryBody)
+    return state.body is None or isinstance(state.body, MemoryBody)
 
 
 def is_consumed(state: ResponseState) -> bool:
     """True once somebody began to read the body, or got it whole."""
-    return state.content is not None or state.body is CONSUMED or isinstance(state.body, Begun | MemoryBody)
+    begun = state.body_state is STREAMING or state.body_state is CONSUMED
+    return begun or state.content is not None or isinstance(state.body, MemoryBody)
 
 
 async def close(state: ResponseState) -> None:
     """Give up what was not read. Idempotent."""
     body = state.body
-    if body is None or isinstance(body, Spent):
-        return
-    if not isinstance(body, MemoryBody):
-        state.body = CLOSED
-    await body.close()
+    if body is not None:
+        if not isinstance(body, MemoryBody):
+            _set_closed(state)
+        await body.close()
+
+
+def _set_closed(state: ResponseState) -> None:
+    state.body_state = CLOSED  # first: an interrupt in between leaves a body that `close` can still reach
+    state.body = None
 
 
 _TURN = 4 << 20
@@ -115,7 +116,7 @@ _PIECE = 4096
 """What each piece counts beside its bytes."""
 
 
-class Chunks:
+class BodyReader:
     """The body of a response, decoded or as sent, in the pieces in which it comes.
 
     ``bounded`` holds it to the caller's `Limits`, for who keeps it in memory. ``pause`` is awaited now and
@@ -125,7 +126,7 @@ class Chunks:
 
     __slots__ = (
         "_body", "_bounded", "_deadline", "_decode", "_decoder", "_discard", "_done", "_ended", "_guard",
-        "_mark", "_pause", "_received", "_state",
+        "_pause", "_received", "_state",
     )  # fmt: skip
 
     def __init__(
@@ -137,7 +138,6 @@ class Chunks:
         self._bounded = bounded
         self._pause = pause
         self._body: ResponseBody | None = None
-        self._mark: ResponseBody | None = None
         self._decoder: Decoder | None = None
         self._guard: SizeGuard | None = None
         self._deadline: Deadline | None = None
@@ -154,7 +154,7 @@ class Chunks:
         begun = self._body is not None
         if not begun:
             self._begin()
-        elif state.body is not self._mark:
+        elif state.body_state is CLOSED:
             raise CLOSED.error()
         body = self._body
         if body is None:
@@ -188,38 +188,41 @@ class Chunks:
 
     def _give_up(self) -> None:
         state, body = self._state, self._body
-        if body is not None and state.body is self._mark and not isinstance(state.body, MemoryBody):
-            state.body = CLOSED
+        if body is not None and state.body_state is STREAMING:
+            _set_closed(state)
             body.abort()
 
     def _begin(self) -> None:
-        """Take the body, and leave a mark in its place."""
+        """Take the body. Of two readers that begin at once, the second raises StreamConsumed."""
         state = self._state
         check_unread(state)
         body = state.body
         if body is None:
             self._ended = True
         elif isinstance(body, MemoryBody):
-            self._body, self._mark = MemoryBody(body.data), body
+            self._body = MemoryBody(body.data)
         else:
-            mark = Begun(body)
             if not _is_first(state):
-                raise mark.error()
-            self._body, self._mark = body, mark
-            state.body = mark
+                raise STREAMING.error()
+            self._body = body
+            state.body_state = STREAMING
 
     def _open(self) -> None:
         """Find out what is to be done with the bytes, once there are some."""
         state = self._state
         self._discard = has_no_body(state)
+        self._decoder = decoder_for(state) if self._decode and not self._discard else None
+        body, request = state.body, state.request
+        # Nothing of a body in memory takes long, if not its decoding; a kept one outlives the call.
+        if request is not None and (
+            not isinstance(body, MemoryBody) or (self._decoder is not None and not body.is_kept)
+        ):
+            self._deadline = request.deadline
         if not self._decode or self._discard:
             return
-        self._decoder = decoder_for(state)
-        if self._decoder is not None and state.request is not None and not _is_kept(state):
-            self._deadline = state.request.deadline
         limits = state.limits or DEFAULT_LIMITS
         if self._bounded and (self._decoder is not None or limits.max_decoded is not None):
-            url = None if state.request is None else state.request.url
+            url = None if request is None else request.url
             self._guard = SizeGuard(limits, bounded_ratio=True, url=url)
 
     async def _read(self, body: ResponseBody) -> bytes | None:
@@ -228,19 +231,21 @@ class Chunks:
             if self._done > _TURN and self._pause is not None:
                 self._done = 0
                 await self._pause()
-                if self._state.body is not self._mark:
-                    raise CLOSED.error()  # by somebody else, while we waited
+                if self._state.body_state is CLOSED:
+                    raise CLOSED.error()  # by another task, during the pause
+            if deadline is not None:
+                _check_deadline(self._state)
             piece = None
             if decoder is not None:
-                if deadline is not None:
-                    deadline.check(self._request(), Delivery.MAYBE_PROCESSED)
                 piece = decoder.step()
                 if piece is not None:
                     self._done += _DECODING * len(piece) if piece else _NOTHING
             if piece is None:
                 data = await body.read_chunk()
-                if self._state.body is not self._mark:
+                if self._state.body_state is CLOSED:
                     raise CLOSED.error()
+                if deadline is not None:
+                    _check_deadline(self._state)
                 if not data:
                     if decoder is not None:
                         decoder.finish()
@@ -259,18 +264,20 @@ class Chunks:
                     guard.decoded(len(piece))
                 return piece
 
-    def _request(self) -> RequestState:
-        request = self._state.request
-        assert request is not None  # whose deadline it is
-        return request
-
     def _end(self, body: ResponseBody) -> None:
         state = self._state
         if body.trailers is not None:
             state.trailers = body.trailers
-        if not isinstance(state.body, MemoryBody):
-            state.body = CONSUMED
+        if state.body_state is STREAMING:
+            state.body_state, state.body = CONSUMED, None
         self._ended = True
+
+
+def _check_deadline(state: ResponseState) -> None:
+    """Raise TotalTimeout if the call's deadline has passed."""
+    request = state.request
+    if request is not None and request.deadline is not None:
+        request.deadline.check(request, Delivery.MAYBE_PROCESSED)
 
 
 def _is_taken_as_sent(state: ResponseState) -> bool:
@@ -280,29 +287,32 @@ def _is_taken_as_sent(state: ResponseState) -> bool:
     return state.limits is None or state.limits.max_decoded is None
 
 
-def take_ended(state: ResponseState) -> bool:
+def read_if_buffered(state: ResponseState) -> bool:
     """Have a body that came with the head as ``state.content``, if nothing is to be done with it. True if so.
 
     That is so of most small responses; a plain call, because nothing can have to wait.
     """
     body = state.body
-    if type(body) is not EndedBody or not _is_taken_as_sent(state):
+    if type(body) is not BufferedBody or state.body_state is not UNREAD or not _is_taken_as_sent(state):
         return False
+    deadline = None if state.request is None else state.request.deadline
+    if deadline is not None and deadline.remaining() <= 0:
+        return False  # `read_all` raises TotalTimeout
     if body.trailers is not None:
         state.trailers = body.trailers
     state.content = body.data
-    state.body = CONSUMED
+    state.body_state, state.body = CONSUMED, None
     return True
 
 
 async def read_all(state: ResponseState, pause: Pause | None = None) -> bytes:
     """The whole body, decoded, held to the caller's `Limits`; kept in ``state.content``.
 
-    ``pause`` is that of `Chunks`.
+    ``pause`` is that of `BodyReader`.
     Raises RequestError subclasses (DecodingError, DecodedSizeExceeded, ReadTimeout ...), StreamConsumed,
     ResponseClosed; the response is closed then.
     """
-    if state.content is None and not take_ended(state):
+    if state.content is None and not read_if_buffered(state):
         content = await _read_at_once(state)
         state.content = await _gather(state, pause) if content is None else content
     assert state.content is not None
@@ -310,37 +320,42 @@ async def read_all(state: ResponseState, pause: Pause | None = None) -> bytes:
 
 
 async def _read_at_once(state: ResponseState) -> bytes | None:
-    """The body, of one that offers this, where there is nothing to do with the bytes; None for others."""
+    """The body, of one that offers this, where there is nothing to do with the bytes; None for others.
+
+    A body that waits by another deadline, as one of another client does, is read piece by piece.
+    """
     body = state.body
     if body is None or not isinstance(body, WholeBody) or not _is_taken_as_sent(state):
         return None
-    mark = Begun(body)
+    check_unread(state)
+    deadline = None if state.request is None else state.request.deadline
+    if deadline is not None and body.deadline is not deadline:
+        return None
     if not _is_first(state):
-        raise mark.error()
-    state.body = mark
+        raise STREAMING.error()
+    state.body_state = STREAMING
     try:
+        if deadline is not None:
+            _check_deadline(state)
         content = await body.read_whole()
-        if not _is_at(state, mark):
-            raise CLOSED.error()  # by somebody else, while we waited
+        if state.body_state is CLOSED:
+            raise CLOSED.error()  # by another task or thread, during the read
+        if deadline is not None:
+            _check_deadline(state)
     except BaseException as exc:
         if _was_closed(state, exc):
             raise CLOSED.error() from exc
-        if _is_at(state, mark):
-            state.body = CLOSED
-            body.abort()
+        _set_closed(state)
+        body.abort()
         raise
     if body.trailers is not None:
         state.trailers = body.trailers
-    state.body = CONSUMED
+    state.body_state, state.body = CONSUMED, None
     return content
 
 
-def _is_at(state: ResponseState, mark: ResponseBody) -> bool:
-    return state.body is mark
-
-
 async def _gather(state: ResponseState, pause: Pause | None) -> bytes:
-    source = Chunks(state, decode=True, bounded=True, pause=pause)
+    source = BodyReader(state, decode=True, bounded=True, pause=pause)
     content = await source.next() or b""
     if content:
         following = await source.next()
@@ -349,22 +364,23 @@ async def _gather(state: ResponseState, pause: Pause | None) -> bytes:
     return content
 
 
-async def drain(state: ResponseState, pause: Pause | None = None) -> bool:
-    """Read a body that nobody is going to look at, so that its connection is free for the next request.
+async def drain(state: ResponseState, pause: Pause | None = None, time_limit: Deadline | None = None) -> bool:
+    """Read a body that is not needed, so that its connection is free for the next request.
 
-    True if it came to its end within ``max_drained`` bytes: it is kept, as sent, and unpacked if somebody
-    asks for it after all. Else it is closed. Raises what the body raises.
+    True if it came to its end within ``max_drained`` bytes and ``time_limit``: it is kept, as sent, and can
+    still be read. Else it is closed. Raises what the body raises.
     """
-    if state.body is None or isinstance(state.body, MemoryBody) or state.content is not None:
+    if state.content is not None or (is_closed(state) and state.body_state is UNREAD):
         return True
     limit = (state.limits or DEFAULT_LIMITS).max_drained
-    source = Chunks(state, decode=False, pause=pause)
+    source = BodyReader(state, decode=False, pause=pause)
     pieces: list[bytes] = []
     while (piece := await source.next()) is not None:
         pieces.append(piece)
         limit -= len(piece)
-        if limit < 0:
+        if limit < 0 or (time_limit is not None and time_limit.remaining() <= 0):
             await close(state)
             return False
     state.body = MemoryBody(b"".join(pieces))
+    state.body_state = UNREAD
     return True

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ._exceptions import Delivery, TotalTimeout
+from ._response_bodies import UNREAD
 from ._url import redacted
 
 if TYPE_CHECKING:
@@ -296,15 +297,15 @@ class ResponseState:
     """A response: its head, and the body object that brings the rest.
 
     ``url`` is where it came from, if that is not the URL of ``request``.
-    ``content`` is the decoded body once it was read whole. ``next_request`` is the redirect not
-    followed. ``elapsed`` is in seconds, from the call to the head. ``unclaimed`` is deleted by the one that
-    reads the body: of several threads only one can do that. ``phases``: where they are not ``request``'s.
+    ``body_state`` tells how far ``body`` has been read; ``content`` is the decoded body once it was read
+    whole. ``elapsed`` is in seconds, from the call to the head. ``unclaimed`` is deleted by the reader of the
+    body: of several threads only one can do that. ``phases``: where they are not ``request``'s.
     """
 
     __slots__ = (
-        "body", "connection", "content", "default_encoding", "elapsed", "headers", "history", "limits",
-        "next_request", "phases", "protocol", "reason_phrase", "request", "status_code", "trailers",
-        "unclaimed", "url",
+        "body", "body_state", "connection", "content", "default_encoding", "elapsed", "headers", "history",
+        "limits", "phases", "protocol", "reason_phrase", "request", "status_code", "trailers", "unclaimed",
+        "url",
     )  # fmt: skip
 
     def __init__(
@@ -324,6 +325,7 @@ class ResponseState:
         self.protocol = protocol
         self.headers = headers
         self.body = body
+        self.body_state = UNREAD
         self.request = request
         self.connection = connection
         self.url = url
@@ -331,7 +333,6 @@ class ResponseState:
         self.elapsed: float | None = None
         self.content: bytes | None = None
         self.trailers: Headers | None = None
-        self.next_request: RequestState | None = None
         self.phases: PhaseTimes | None = None
         self.default_encoding: str | Callable[[bytes], str] | None = None
         self.limits: Limits | None = None

@@ -13,10 +13,10 @@ from ._encodings import find_text_encoding
 from ._exceptions import HttpError, RequestError, ResponseNotRead
 from ._headers import Headers
 from ._iterators import Lines, MemoryPieces, TextPieces, rechunked
-from ._reading import Chunks, check_unread, is_closed, is_consumed, read_all
+from ._reading import BodyReader, check_unread, is_closed, is_consumed, read_all
 from ._records import ConnectionInfo, PhaseTimes, ResponseState, Timings, run_sync
 from ._redaction import without_secrets
-from ._response_bodies import CLOSED, CONSUMED, MemoryBody
+from ._response_bodies import CONSUMED, UNREAD, MemoryBody
 from ._text import (
     TextDecoder,
     apparent_encoding,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from ._cookies import Cookies
     from ._iterators import Source
-    from ._records import RequestState, ResponseBody, SyncRunner
+    from ._records import RequestState, SyncRunner
     from ._request import AsyncRequest, BaseRequest, Request
     from ._url import URL
 
@@ -222,7 +222,7 @@ class BaseResponse(Generic[RequestT]):
 
     def _unread_content(self) -> bytes:
         state = self._state
-        if self._unread_message is None and (state.body is None or isinstance(state.body, MemoryBody)):
+        if self._unread_message is None and state.body_state is UNREAD and is_closed(state):
             try:
                 return run_sync(read_all(state))  # it is all there, so nothing suspends
             except RequestError as exc:
@@ -320,14 +320,14 @@ class BaseResponse(Generic[RequestT]):
         return rechunked(self._chunks(decode=False), chunk_size)
 
     def _chunks(self, *, decode: bool) -> Source[bytes]:
-        return Chunks(self._state, decode=decode, pause=checkpoint if self._takes_turns else None)
+        return BodyReader(self._state, decode=decode, pause=checkpoint if self._takes_turns else None)
 
     def _text_pieces(self) -> Source[str]:
         return self._as_text(self._decoded(None))
 
     def _lines(self) -> Source[str]:
         source = self._decoded(None)
-        return Lines(self._as_text(source), source.check_line if isinstance(source, Chunks) else None)
+        return Lines(self._as_text(source), source.check_line if isinstance(source, BodyReader) else None)
 
     def _as_text(self, source: Source[bytes]) -> Source[str]:
         state = self._state
@@ -441,7 +441,7 @@ def _packed(response: BaseResponse[Any]) -> dict[str, Any]:
     state = response._state
     packed = {name: getattr(state, name) for name in _COPIED}
     packed["memory"] = state.body.data if isinstance(state.body, MemoryBody) else None
-    packed["spent"] = None if state.body is None else "closed" if state.body is CLOSED else "consumed"
+    packed["body_state"] = state.body_state if is_closed(state) else CONSUMED
     packed["request"] = None if state.request is None else response.request
     packed["history"] = list(response.history)
     packed["encoding"] = response._encoding
@@ -454,16 +454,15 @@ def _packed(response: BaseResponse[Any]) -> dict[str, Any]:
 
 
 def _rebuild(cls: type[BaseResponse[Any]], packed: dict[str, Any]) -> Any:
-    body: ResponseBody | None = {None: None, "closed": CLOSED, "consumed": CONSUMED}[packed["spent"]]
-    if packed["memory"] is not None:
-        body = MemoryBody(packed["memory"])
+    memory: bytes | None = packed["memory"]
     state = ResponseState(
         status_code=packed["status_code"],
         reason_phrase=packed["reason_phrase"],
         protocol=packed["protocol"],
         headers=packed["headers"],
-        body=body,
+        body=None if memory is None else MemoryBody(memory),
     )
+    state.body_state = packed["body_state"]
     for name in _COPIED:
         setattr(state, name, packed[name])
     state.default_encoding = packed["default_encoding"]

@@ -1,18 +1,13 @@
-"""What can stand where a response has its body.
+"""Bodies of responses that are there from the start, and how far the body of any response has been read.
 
-What became of a body is told by what stands in ``state.body``, so that all views of one response agree:
-
-    the body itself   not begun
-    `Begun`          somebody streams it; `close` still reaches it
-    `CONSUMED`        it came to its end (``state.content`` has it, if it was read whole)
-    `CLOSED`          it was given up: closed before its end, or broken
-    `MemoryBody`      bytes that were there from the start; they never run out
-    `EndedBody`       not begun, and all there: it arrived with the head
-    None              there is none
+``body`` of a `ResponseState` is the body itself: one that comes over a connection, a `BufferedBody`, a
+`MemoryBody`, or None where there is none, or none any more. ``body_state`` tells what became of it, so that
+all views of one response agree. A `MemoryBody` can be read any number of times and stays `BodyState.UNREAD`.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from ._exceptions import ResponseClosed, StreamConsumed, StreamException
@@ -21,39 +16,41 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._headers import Headers
-    from ._records import ResponseBody
 
 
-class Spent:
-    """Stands where a body was; reading it says why that is over."""
+class BodyState(Enum):
+    """How far the body of a response has been read. The last two let go of ``ResponseState.body``."""
 
-    __slots__ = ("_kind", "_message")
-
-    trailers: Headers | None = None
-
-    def __init__(self, kind: type[StreamException], message: str) -> None:
-        self._kind = kind
-        self._message = message
+    UNREAD = "unread"
+    STREAMING = "streaming"
+    """A reader has begun; `close` still reaches the body."""
+    CONSUMED = "consumed"
+    """It came to its end; ``ResponseState.content`` has it, if it was read whole."""
+    CLOSED = "closed"
+    """Closed before its end, or broken."""
 
     def error(self) -> StreamException:
-        return self._kind(self._message)
-
-    async def read_chunk(self) -> bytes:
-        raise self.error()
-
-    async def close(self) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
+        """Why the body can't be read any more."""
+        kind, message = _ERRORS[self]
+        return kind(message)
 
 
-CONSUMED = Spent(
-    StreamConsumed, "The body was streamed already, and comes only once; read() keeps it in memory"
-)
-CLOSED = Spent(
-    ResponseClosed, "The response was closed before its body was read; read() keeps it in memory for later"
-)
+UNREAD, STREAMING, CONSUMED, CLOSED = BodyState
+
+_ERRORS: dict[BodyState, tuple[type[StreamException], str]] = {
+    STREAMING: (
+        StreamConsumed,
+        "The body is being read, or was in part, and comes only once; read() keeps it in memory",
+    ),
+    CONSUMED: (
+        StreamConsumed,
+        "The body was streamed already, and comes only once; read() keeps it in memory",
+    ),
+    CLOSED: (
+        ResponseClosed,
+        "The response was closed before its body was read; read() keeps it in memory for later",
+    ),
+}
 
 
 class BodyInUse(StreamConsumed, RuntimeError):
@@ -63,35 +60,8 @@ class BodyInUse(StreamConsumed, RuntimeError):
     """
 
 
-class Begun:
-    """Stands for a body that is being streamed."""
-
-    __slots__ = ("_body",)
-
-    def __init__(self, body: ResponseBody) -> None:
-        self._body = body
-
-    @property
-    def trailers(self) -> Headers | None:
-        return self._body.trailers
-
-    def error(self) -> StreamException:
-        return StreamConsumed(
-            "The body is being read, or was in part, and comes only once; read() keeps it in memory"
-        )
-
-    async def read_chunk(self) -> bytes:
-        raise self.error()
-
-    async def close(self) -> None:
-        await self._body.close()
-
-    def abort(self) -> None:
-        self._body.abort()
-
-
-class EndedBody:
-    """A body that was over with the head: none at all, or all of it arrived with the head's packet."""
+class BufferedBody:
+    """A body that was whole when the head was returned: none at all, or all of it arrived with the head."""
 
     __slots__ = ("data", "trailers")
 

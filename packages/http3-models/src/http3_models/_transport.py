@@ -90,6 +90,7 @@ def copy_response(state: ResponseState, request: RequestState) -> ResponseState:
         connection=state.connection,
         url=state.url,
     )
+    record.body_state = state.body_state
     record.elapsed = state.elapsed
     record.history = state.history.copy()
     record.content = state.content

@@ -18,7 +18,7 @@ from ._exceptions import UnsupportedRedirect, failed_request, forget_request
 from ._header_fields import FieldIndex, FieldPair
 from ._headers import SECRET_HEADERS, headers_from_pairs
 from ._percent import percent_decode
-from ._reading import close, drain, has_no_body, read_all, take_ended
+from ._reading import close, drain, has_no_body, is_closed, read_all, read_if_buffered
 from ._records import (
     Deadline,
     PhaseTimes,
@@ -42,7 +42,7 @@ from ._response_base import (
     state_of,
     view_response,
 )
-from ._response_bodies import Begun, EndedBody, MemoryBody, Spent, close_unawaited, maybe_await
+from ._response_bodies import BodyState, BufferedBody, MemoryBody, close_unawaited, maybe_await
 from ._transport import Transport, answer_to, copy_response, is_transport, sends_by_exchange
 from ._turns import Pause, checkpoint, in_asyncio_task, in_trio_task
 from ._types import AuthFlow
@@ -57,10 +57,10 @@ __all__ = [
     "EMPTY_BODY",
     "SECRET_HEADERS",
     "AuthFlow",
-    "Begun",
+    "BodyState",
+    "BufferedBody",
     "BytesBody",
     "Deadline",
-    "EndedBody",
     "FieldIndex",
     "FieldPair",
     "FileBody",
@@ -73,7 +73,6 @@ __all__ = [
     "RequestState",
     "ResponseBody",
     "ResponseState",
-    "Spent",
     "SyncRunner",
     "Transport",
     "UnsupportedRedirect",
@@ -101,6 +100,7 @@ __all__ = [
     "hide_arguments",
     "in_asyncio_task",
     "in_trio_task",
+    "is_closed",
     "is_redirect",
     "is_transport",
     "join_cookie_headers",
@@ -108,6 +108,7 @@ __all__ = [
     "parse_url",
     "percent_decode",
     "read_all",
+    "read_if_buffered",
     "redacted",
     "redacted_text",
     "run_sync",
@@ -120,7 +121,6 @@ __all__ = [
     "split_headers",
     "ssl_context_for",
     "state_of",
-    "take_ended",
     "view_request",
     "view_response",
 ]

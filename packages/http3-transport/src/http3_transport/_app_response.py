@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from http3_models import Delivery, Headers, LocalProtocolError, RemoteProtocolError, StatusCode
-from http3_models.engine import ResponseState, headers_from_pairs, short_repr
+from http3_models.engine import BufferedBody, ResponseState, headers_from_pairs, short_repr
 
 from ._errors import protocol_error
 
@@ -36,29 +36,6 @@ class Malformed(Exception):
 
 class ClientDisconnected(OSError):
     """The client of this request went away. Raised inside of an application that still reads or writes."""
-
-
-class FullBody:
-    """A body that is there from the start."""
-
-    __slots__ = ("_data",)
-
-    suspends = False  # a sync client need not go through its event loop to read it
-    trailers: Headers | None = None
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    async def read_chunk(self) -> bytes:
-        """The whole body; then b""."""
-        data, self._data = self._data, b""
-        return data
-
-    async def close(self) -> None:
-        """Nothing is left to give up."""
-
-    def abort(self) -> None:
-        """Nothing is left to give up."""
 
 
 def checked_status(status: object) -> int:
@@ -145,7 +122,7 @@ def server_error(request: RequestState) -> ResponseState:
     """What servers answer when an application failed before it said anything."""
     text = b"" if request.method == "HEAD" else b"Internal Server Error"
     fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"21")]
-    return Head(request.method, 500, headers_from_pairs(fields)).respond(request, FullBody(text))
+    return Head(request.method, 500, headers_from_pairs(fields)).respond(request, BufferedBody(text))
 
 
 def invalid(request: RequestState, what: Malformed | str) -> RemoteProtocolError:

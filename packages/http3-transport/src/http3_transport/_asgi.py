@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from http3_models import AsyncDispatcher, AsyncResponse, TimeoutConfig
-from http3_models.engine import sends_by_exchange, short_repr, state_of, view_response
+from http3_models.engine import BufferedBody, sends_by_exchange, short_repr, state_of, view_response
 
 from ._app_body import AppBody
-from ._app_response import FullBody, server_error
+from ._app_response import server_error
 from ._asgi_call import AppCall
 
 if TYPE_CHECKING:
@@ -89,4 +89,4 @@ class ASGIDispatch(AsyncDispatcher):
         if head is None:
             return server_error(request)
         whole = call.whole_body()
-        return head.respond(request, AppBody.of(call, request, now) if whole is None else FullBody(whole))
+        return head.respond(request, AppBody.of(call, request, now) if whole is None else BufferedBody(whole))

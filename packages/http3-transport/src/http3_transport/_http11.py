@@ -22,7 +22,7 @@ from http3_models import (
     TotalTimeout,
     WriteError,
 )
-from http3_models.engine import EndedBody, ResponseState, forget_locals, headers_from_pairs
+from http3_models.engine import BufferedBody, ResponseState, forget_locals, headers_from_pairs
 
 from ._errors import broken, is_alert, network_error, protocol_error, timeout_error
 from ._http11_body import ChunkedBody, ClosingBody, LengthBody, send_on
@@ -360,4 +360,4 @@ class HTTP11Engine:
         request.phases.receive = 0.0
         self.complete(reusable=reusable and is_whole and upload is None)
         lease.release()
-        return EndedBody(content, trailers)
+        return BufferedBody(content, trailers)

@@ -11,10 +11,18 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from http3_models import Delivery, Dispatcher, Response, TimeoutConfig, TotalTimeout
-from http3_models.engine import BytesBody, run_sync, sends_by_exchange, short_repr, state_of, view_response
+from http3_models.engine import (
+    BufferedBody,
+    BytesBody,
+    run_sync,
+    sends_by_exchange,
+    short_repr,
+    state_of,
+    view_response,
+)
 
 from ._app_body import AppBody
-from ._app_response import FullBody, RequestChunks, server_error
+from ._app_response import RequestChunks, server_error
 from ._wsgi_call import WSGICall
 
 if TYPE_CHECKING:
@@ -115,7 +123,7 @@ class WSGIDispatch(Dispatcher):
         if head is None:
             return server_error(request)
         if not call.is_open:
-            return head.respond(request, FullBody(b""))
+            return head.respond(request, BufferedBody(b""))
         return head.respond(request, AppBody.of(Inline(call, context, request), request, now))
 
     async def _exchange_loaded(self, request: RequestState) -> ResponseState:

@@ -17,9 +17,10 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from http3_models import Timeout
+from http3_models.engine import BufferedBody
 
 from ._app_body import AppBody, time_left
-from ._app_response import ClientDisconnected, FullBody, RequestChunks, server_error
+from ._app_response import ClientDisconnected, RequestChunks, server_error
 from ._backends._detect import running_backend
 from ._wsgi_call import WSGICall
 
@@ -204,4 +205,4 @@ async def exchange_in_thread(dispatch: WSGIDispatch, request: RequestState) -> R
         worker.end()
         raise
     worker.end()
-    return server_error(request) if head is None else head.respond(request, FullBody(b""))
+    return server_error(request) if head is None else head.respond(request, BufferedBody(b""))
