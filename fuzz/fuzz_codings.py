@@ -17,9 +17,9 @@ from harness import fuzz, instrumented, load, pieces
 
 with instrumented("http3_models"):
     from http3_models import DecodedSizeExceeded, DecodingError, Headers, Limits
-    from http3_models._decoders import PIECE_SIZE, SizeGuard, make_decoder
+    from http3_models._codings.decoder import PIECE_SIZE, SizeGuard, make_decoder
 
-    load("http3_models._optional_codings")
+    load("http3_models._codings.optional")
 
 import brotli
 from backports import zstd

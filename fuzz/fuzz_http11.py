@@ -11,7 +11,7 @@ import sys
 from harness import fuzz, instrumented
 from harness import pieces as in_pieces
 
-with instrumented("h11", "http3_transport._http11"):
+with instrumented("h11", "http3_transport._http1"):
     from support import http11_oracle as oracle
 
 from http3_models import Headers, LocalProtocolError

@@ -17,13 +17,14 @@ from harness import fuzz, instrumented, load, pieces
 WINDOW, SPARE = 64, 1024
 
 with instrumented("http3_transport"):
-    load("http3_transport._http2_library")
-    # A short input must be able to fill them; who is imported later takes over the small one.
-    sys.modules["http3_transport._http2_library"].__dict__["INITIAL_STREAM_WINDOW"] = WINDOW
+    load("http3_transport._http2")
+    for name, module in list(sys.modules.items()):  # a short input must be able to fill them
+        if name.startswith("http3_transport._http2.") and hasattr(module, "INITIAL_STREAM_WINDOW"):
+            module.__dict__["INITIAL_STREAM_WINDOW"] = WINDOW
     from http3_models import TransportError
-    from http3_transport import _http2_outgoing
-    from http3_transport._http2_library import TamedConnection
-    from http3_transport._http2_stream import HTTP2Stream
+    from http3_transport._http2 import outgoing
+    from http3_transport._http2.fast_h2 import TamedConnection
+    from http3_transport._http2.stream import HTTP2Stream
     from transport.http2.test_frames import books, frames_of, outcome
 
 MOST_ANSWERED = 3
@@ -32,8 +33,8 @@ MOST_ANSWERED = 3
 DATA, HEADERS, PUSH_PROMISE, CONTINUATION = 0, 1, 5, 9
 PADDED, END_HEADERS = 8, 4
 
-assert _http2_outgoing.__dict__["INITIAL_STREAM_WINDOW"] == WINDOW
-_http2_outgoing.__dict__["GROWTH"] = SPARE
+assert outgoing.__dict__["INITIAL_STREAM_WINDOW"] == WINDOW
+outgoing.__dict__["GROWTH"] = SPARE
 
 
 Frame = tuple[int, int, int, int, bytes]
@@ -110,7 +111,7 @@ class Reader:
             assert not (stream.bodyless and got), "a body where there can be none"
 
     def _take(self, stream: HTTP2Stream) -> None:
-        """As `_http2_exchange` does it."""
+        """As `_http2.exchange` does it."""
         while stream.inbox:
             chunk = stream.inbox.popleft()
             self.taken[stream] += chunk

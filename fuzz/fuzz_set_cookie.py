@@ -12,18 +12,19 @@ import pickle
 from harness import fuzz, instrumented, load
 
 with instrumented("http3_models"):
-    from http3_models import URL, CookieConflict, Cookies, Headers, _cookie_store
-    from http3_models._cookie import Cookie
-    from http3_models._set_cookie import to_bytes
+    from http3_models import URL, CookieConflict, Cookies, Headers
+    from http3_models._cookies import store
+    from http3_models._cookies.cookie import Cookie
+    from http3_models._cookies.set_cookie import to_bytes
 
-    load("http3_models._cookie_date", "http3_models._cookie_jar")
+    load("http3_models._cookies.date", "http3_models._cookies.jar")
 
 NOW = 1_900_000_000.0
 LONGEST = 400 * 86400
 PER_DOMAIN, IN_ALL = 6, 16  # a short input must be able to reach them
 for bound, small in (("MAX_PER_DOMAIN", PER_DOMAIN), ("MAX_COOKIES", IN_ALL), ("_ROOM", 3)):
-    assert hasattr(_cookie_store, bound)
-    setattr(_cookie_store, bound, small)
+    assert hasattr(store, bound)
+    setattr(store, bound, small)
 
 # By who runs the host: what one of them sets is none of the others' business.
 SITES = {

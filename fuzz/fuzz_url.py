@@ -15,10 +15,10 @@ from harness import fuzz, instrumented, load
 
 with instrumented("http3_models"):
     from http3_models import URL, InvalidURL, Origin
-    from http3_models._url import URLParts
+    from http3_models._url.url import URLParts
     from http3_models.engine import redacted
 
-    load("http3_models._url_edit")
+    load("http3_models._url.edit")
 
 PartName = Literal[
     "username",

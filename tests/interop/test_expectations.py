@@ -162,7 +162,7 @@ async def test_a_body_that_is_gone_is_not_missed(
     world: World, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server waited for the body all the same: one that comes only once was sent, others are again."""
-    for module in ("_http11_upload", "_http2_exchange"):
+    for module in ("_http1.upload", "_http2.exchange"):
         monkeypatch.setattr(f"http3_transport.{module}.CONTINUE_WAIT", 0.05)
     strict = Strict(version, waits_for_body=True)
     with strict.server:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import http3
-from http3_transport import _http2_library
+from http3_transport._http2 import fast_h2
 from http3_transport.testing import HTTP2Frames, ScriptedConnection, ScriptedServer
 from support.secrecy import HEADERS, MARK, SET_COOKIE
 from support.servers import Authority
@@ -61,7 +61,7 @@ def records() -> Iterator[Everything]:
 @pytest.fixture(params=[True, False], ids=["tamed", "plain-h2"])
 def h2(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Our h2, and the one that serves where a version of it lacks what ours stands on."""
-    monkeypatch.setattr(_http2_library, "TAMED", request.param)
+    monkeypatch.setattr(fast_h2, "TAMED", request.param)
 
 
 def watch_loop(world: World) -> None:

@@ -17,8 +17,9 @@ import trio
 from h2.errors import ErrorCodes
 
 import http3
-from http3_transport import BlockingBackend, ConnectionPool, _pool_books
+from http3_transport import BlockingBackend, ConnectionPool
 from http3_transport._backends import _lookup
+from http3_transport._pool import scope
 from support.http2_peer import Incoming, Peer
 from support.servers import Authority, RawServer, StartRawServer, answer
 from support.stalling_peers import BadHTTP2, BadHTTP11, path_of, serve_http2, serve_http11
@@ -278,7 +279,7 @@ LOCKS: dict[str, Callable[[ConnectionPool], Any]] = {
     "write": lambda pool: engine_of(pool)._write_lock._state,
     "tls": lambda pool: engine_of(pool).stream._state._lock,
     "tls sending": lambda pool: engine_of(pool).stream._sending_lock,
-    "beginning": lambda _: _pool_books.beginning,
+    "beginning": lambda _: scope.beginning,
     "lookup": lambda _: _lookup._lock,
 }
 

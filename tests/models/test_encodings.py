@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import http3_models
-from http3_models import _encodings, _text
-from http3_models._encodings import CODECS
-from http3_models._text import TextDecoder, apparent_encoding, charset_of, decode_text
+from http3_models._text import decoding
+from http3_models._text import encodings as text_encodings
+from http3_models._text.decoding import TextDecoder, apparent_encoding, charset_of, decode_text
+from http3_models._text.encodings import CODECS
 from http3_models.engine import find_text_encoding
 
 UTF7_MARKUP = b"+ADw-script+AD4-"
@@ -106,8 +107,8 @@ def test_strangers_names_leave_nothing_behind() -> None:
             with pytest.raises(LookupError, match="is no text encoding that is known"):
                 response.encoding = f"x-unknown-{number}"
     assert len(known_caches) == before
-    assert _encodings._find.cache_info().currsize <= 128
-    assert _text._kept_charset.cache_info().currsize <= 128
+    assert text_encodings._find.cache_info().currsize <= 128
+    assert decoding._kept_charset.cache_info().currsize <= 128
     gc.collect()
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from http3_models._links import parse_links
+from http3_models._headers.links import parse_links
 
 Links = dict[str, dict[str, str]]
 

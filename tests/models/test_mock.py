@@ -27,7 +27,7 @@ from http3_models import (
     TimeoutFlag,
     Timings,
 )
-from http3_models._request_defaults import CLIENT_DEFAULTS
+from http3_models._request.prepared_heads import CLIENT_DEFAULTS
 from http3_models.engine import read_all, run_sync, view_response
 
 

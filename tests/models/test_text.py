@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from http3_models._text import (
+from http3_models._text.decoding import (
     LineDecoder,
     TextDecoder,
     apparent_encoding,

@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from http3_models import URL, InvalidURL, Origin
-from http3_models._url import URLParts
-from http3_models._url_parse import remove_dot_segments
+from http3_models._url.parse import remove_dot_segments
+from http3_models._url.url import URLParts
 from http3_models.engine import redacted
 
 

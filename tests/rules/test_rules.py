@@ -12,33 +12,33 @@ from support.source_tree import Module, called, dotted, functions, imports, modu
 
 # Rule 1. Decisions live in modules without `await`, I/O or clock; coroutines carry them out.
 PURE = [
-    "http3_models._cookie_store",
-    "http3_models._cookies",
-    "http3_models._decoders",
-    "http3_models._cookie",
-    "http3_models._cookie_date",
-    "http3_models._headers",
-    "http3_models._idna_host",
-    "http3_models._links",
-    "http3_models._set_cookie",
-    "http3_models._url_edit",
-    "http3_models._url_parse",
-    "http3_models._query",
+    "http3_models._cookies.store",
+    "http3_models._cookies.cookies",
+    "http3_models._codings.decoder",
+    "http3_models._cookies.cookie",
+    "http3_models._cookies.date",
+    "http3_models._headers.headers",
+    "http3_models._url.host",
+    "http3_models._headers.links",
+    "http3_models._cookies.set_cookie",
+    "http3_models._url.edit",
+    "http3_models._url.parse",
+    "http3_models._url.query",
     "http3_models._status",
-    "http3_models._text",
-    "http3_models._url",
-    "http3_transport._certificate_names",
+    "http3_models._text.decoding",
+    "http3_models._url.url",
+    "http3_transport._connect.certificate_names",
     "http3_transport._errors",
-    "http3_transport._http11_chunked",
-    "http3_transport._http11_grammar",
-    "http3_transport._http11_request",
-    "http3_transport._http11_response",
-    "http3_transport._http2_headers",
-    "http3_transport._http2_hpack",
-    "http3_transport._http2_outgoing",
-    "http3_transport._http2_state",
-    "http3_transport._pool_records",
-    "http3_transport._pool_state",
+    "http3_transport._http1.chunked",
+    "http3_transport._http1.grammar",
+    "http3_transport._http1.request_head",
+    "http3_transport._http1.response_head",
+    "http3_transport._http2.headers",
+    "http3_transport._http2.hpack",
+    "http3_transport._http2.outgoing",
+    "http3_transport._http2.state",
+    "http3_transport._pool.entries",
+    "http3_transport._pool.state",
     "http3_client._auth",
     "http3_client._base_url",
     "http3_client._redirects",
@@ -75,17 +75,17 @@ GUARDED: dict[str, dict[str, str]] = {
     "anyio": {},
     "sniffio": {},
     # TLS, and what it costs to import.
-    "ssl": {"http3_transport._tls*": "module", TESTING: "module", "http3_models._ssl": "function"},
+    "ssl": {"http3_transport._tls.*": "module", TESTING: "module", "http3_models._ssl": "function"},
     "certifi": {"http3_models._ssl": "function"},
     # Protocol libraries: the engine of that protocol.
-    "h11": {"http3_transport._http11_library": "module"},
-    "h2": {"http3_transport._http2*": "module", "http3_transport.testing._simulated_http2": "module"},
-    "hpack": {"http3_transport._http2*": "module", "http3_transport.testing._scripted_frames": "module"},
-    "hyperframe": {"http3_transport._http2*": "module"},
+    "h11": {"http3_transport._http1.h11_fallback": "module"},
+    "h2": {"http3_transport._http2.*": "module", "http3_transport.testing._simulation.http2": "module"},
+    "hpack": {"http3_transport._http2.*": "module", "http3_transport.testing._scripted.frames": "module"},
+    "hyperframe": {"http3_transport._http2.*": "module"},
     # Costly modules of the standard library: at first need, or never.
-    "idna": {"http3_models._idna_host": "function"},
+    "idna": {"http3_models._url.host": "function"},
     "inspect": {"http3_client._apps": "function", "http3_client._adapters": "function"},
-    "http.cookiejar": {"http3_models._cookie_jar": "module"},
+    "http.cookiejar": {"http3_models._cookies.jar": "module"},
     "dataclasses": {},
     "logging": {},
     "email": {},
@@ -246,7 +246,7 @@ def test_tls_is_ours_alone(source: Module) -> None:
     banned = {"wrap_socket", "SSLSocket", "SSLStream"}
     foreign = [(line, name) for name, line in called(source.tree) if name.rpartition(".")[2] in banned]
     foreign += [(line, name) for name, line in called(source.tree) if name.endswith("loop.start_tls")]
-    if not fnmatch(source.name, "http3_transport._tls*"):
+    if not fnmatch(source.name, "http3_transport._tls.*"):
         foreign += [
             (line, name) for name, line in called(source.tree) if name.endswith(("wrap_bio", "MemoryBIO"))
         ]
@@ -299,7 +299,7 @@ def test_fork_is_noticed_where_there_is_something_to_drop() -> None:
     }
     assert hooked == {
         "http3_transport._backends._lookup",
-        "http3_transport._pool_books",
+        "http3_transport._pool.scope",
         "http3_transport._process",
     }
 

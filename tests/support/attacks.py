@@ -16,7 +16,7 @@ from typing import Any
 from backports import zstd
 
 from http3_transport.testing import HTTP2Frames, ScriptedConnection, response_bytes
-from http3_transport.testing._scripted_frames import (
+from http3_transport.testing._scripted.frames import (
     CONTINUATION,
     DATA,
     END_HEADERS,

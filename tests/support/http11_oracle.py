@@ -15,10 +15,10 @@ import h11._readers
 
 from http3_models import URL, ConnectionInfo, Headers, Limits, RequestError
 from http3_models.engine import BytesBody, RequestState, ResponseState, run_sync
-from http3_transport._http11 import HTTP11Engine
-from http3_transport._http11_chunked import ChunkedDecoder
-from http3_transport._http11_request import compose
-from http3_transport._http11_response import CHUNKED, UNTIL_CLOSE, ResponseHead, Verdict, read_head
+from http3_transport._http1.chunked import ChunkedDecoder
+from http3_transport._http1.engine import HTTP11Engine
+from http3_transport._http1.request_head import compose
+from http3_transport._http1.response_head import CHUNKED, UNTIL_CLOSE, ResponseHead, Verdict, read_head
 
 LIMITS = Limits()
 

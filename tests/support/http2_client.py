@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import trio
 
 from http3_models import URL, Headers, Limits, TimeoutConfig
-from http3_models._bodies import EmptyBody, IteratorBody
+from http3_models._request.bodies import EmptyBody, IteratorBody
 from http3_models.engine import BytesBody, Deadline, RequestState, ResponseState, run_sync
-from http3_transport._http2 import HTTP2Engine
-from http3_transport._tls import start_tls
+from http3_transport._http2.engine import HTTP2Engine
+from http3_transport._tls.stream import start_tls
 from support.http2_peer import EchoServer, Peer
 from support.runtimes import Runtime
 from support.servers import Authority, RawServer, Script

@@ -17,8 +17,9 @@ import pytest
 
 import http3
 from http3 import URL
-from http3_transport import ConnectionPool, _connecting
+from http3_transport import ConnectionPool
 from http3_transport._backends import _asyncio, _blocking, _lookup, _trio
+from http3_transport._backends import _connecting as backends__connecting
 from http3_transport._backends._sockets import make_socket
 from http3_transport._interfaces import Address
 from support.servers import Authority, Nginx
@@ -91,7 +92,7 @@ def silent_first_address(target: Target, patch: pytest.MonkeyPatch) -> Iterator[
     port = URL(target.url).port
     found = [(socket.AF_INET6, ("::1", port, 0, 0)), (socket.AF_INET, ("127.0.0.1", port))]
     patch.setattr(_lookup, "get_addresses", lambda *_: found)
-    patch.setattr(_connecting, "STAGGER", 0.005)
+    patch.setattr(backends__connecting, "STAGGER", 0.005)
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket(socket.AF_INET6))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -25,8 +25,8 @@ from typing import Any
 import trio
 
 from http3_transport import ConnectionPool, HTTPConnection
-from http3_transport._http2 import HTTP2Engine
-from http3_transport._http11 import HTTP11Engine
+from http3_transport._http1.engine import HTTP11Engine
+from http3_transport._http2.engine import HTTP2Engine
 
 CALLS = (
     "socket.", "poll.", "_SSLSocket.", "MemoryBIO.", "sendfile", "sendmsg", "lock.acquire",

@@ -15,7 +15,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Module(NamedTuple):
-    """One source file. ``name`` is dotted: "http3_models._url"."""
+    """One source file. ``name`` is dotted: "http3_models._url.url"."""
 
     name: str
     path: Path

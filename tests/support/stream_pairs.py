@@ -12,7 +12,7 @@ import uvloop
 
 from http3_transport._interfaces import Backend
 from http3_transport.testing import plain_pairs, tls_pairs
-from http3_transport.testing._peers import MakePair
+from http3_transport.testing._conformance.peers import MakePair
 
 T = TypeVar("T")
 

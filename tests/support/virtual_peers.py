@@ -17,9 +17,10 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 import pytest
 
 from http3_transport._interfaces import Stream
-from http3_transport.testing import Faults, SimulatedServer, Simulation, _backends, _streams
-from http3_transport.testing._peers import LIMIT
-from http3_transport.testing._virtual_sockets import READ, WRITE, VirtualSocket
+from http3_transport.testing import Faults, SimulatedServer, Simulation
+from http3_transport.testing._conformance import backends, streams
+from http3_transport.testing._conformance.peers import LIMIT
+from http3_transport.testing._simulation.sockets import READ, WRITE, VirtualSocket
 
 T = TypeVar("T")
 
@@ -232,9 +233,9 @@ def move_in(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
         assert Handover.current is not None
         Handover.current.block(Step(lambda: simulation.sleep(seconds), lambda: False, is_sleep=True))
 
-    for suite in (_streams, _backends):
+    for suite in (streams, backends):
         monkeypatch.setattr(suite, "threading", SimpleNamespace(Timer=timer, Event=threading.Event))
         monkeypatch.setattr(suite, "time", SimpleNamespace(monotonic=simulation.now, sleep=sleep))
-    monkeypatch.setattr(_backends, "Listener", lambda: VirtualListener(simulation))
-    monkeypatch.setattr(_backends, "SilentListener", lambda: SilentVirtualListener(simulation))
-    monkeypatch.setattr(_backends, "Peer", lambda end, _: VirtualPeer(simulation, end))
+    monkeypatch.setattr(backends, "Listener", lambda: VirtualListener(simulation))
+    monkeypatch.setattr(backends, "SilentListener", lambda: SilentVirtualListener(simulation))
+    monkeypatch.setattr(backends, "Peer", lambda end, _: VirtualPeer(simulation, end))

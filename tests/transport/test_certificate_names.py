@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from http3_transport._certificate_names import covers
+from http3_transport._connect.certificate_names import covers
 
 
 def certificate(*names: str, addresses: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from http3_models import URL, DecodedSizeExceeded, DecodingError, Headers, Limits, _optional_codings
-from http3_models._decoders import PIECE_SIZE, SizeGuard, accept_encoding, make_decoder
+from http3_models import URL, DecodedSizeExceeded, DecodingError, Headers, Limits
+from http3_models._codings import optional
+from http3_models._codings.decoder import PIECE_SIZE, SizeGuard, accept_encoding, make_decoder
 
 brotli = pytest.importorskip("brotli")
 zstd = pytest.importorskip("backports.zstd")
@@ -305,7 +306,7 @@ def test_too_many_codings() -> None:
 def test_without_its_library_a_coding_is_unknown(
     monkeypatch: pytest.MonkeyPatch, library: str, coding: str
 ) -> None:
-    monkeypatch.setattr(_optional_codings, library, lambda: None)
+    monkeypatch.setattr(optional, library, lambda: None)
     assert make_decoder(Headers({"Content-Encoding": coding}), LIMITS) is None
 
 
@@ -330,7 +331,7 @@ class Absent:
         if name in {absent!r}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
-from http3_models._decoders import accept_encoding
+from http3_models._codings.decoder import accept_encoding
 print(accept_encoding())
 assert not {{"zstd", "backports.zstd", "compression.zstd"}} & set(sys.modules) or sys.version_info >= (3, 14)
 """
@@ -345,21 +346,21 @@ def test_an_old_brotli_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
     monkeypatch.setattr(brotli, "Decompressor", OldDecompressor)
-    assert _optional_codings.brotli_library.__wrapped__() is None
+    assert optional.brotli_library.__wrapped__() is None
 
 
 def test_brotlicffi_in_place_of_brotli(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "brotli", None)
     monkeypatch.setitem(sys.modules, "brotlicffi", brotli)
-    assert _optional_codings.brotli_library.__wrapped__() is brotli
+    assert optional.brotli_library.__wrapped__() is brotli
     monkeypatch.setitem(sys.modules, "brotlicffi", None)
-    assert _optional_codings.brotli_library.__wrapped__() is None
+    assert optional.brotli_library.__wrapped__() is None
 
 
 def test_no_zstd_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("backports", "backports.zstd", "compression", "compression.zstd"):
         monkeypatch.setitem(sys.modules, name, None)
-    assert _optional_codings.zstd_library.__wrapped__() is None
+    assert optional.zstd_library.__wrapped__() is None
 
 
 # bounds

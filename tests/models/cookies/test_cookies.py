@@ -421,9 +421,9 @@ class TestTravel:
     def test_http_cookiejar_is_not_loaded_for_nothing(self) -> None:
         program = (
             "import sys\n"
-            "from http3_models._cookies import Cookies\n"
-            "from http3_models._headers import Headers\n"
-            "from http3_models._url import URL\n"
+            "from http3_models._cookies.cookies import Cookies\n"
+            "from http3_models._headers.headers import Headers\n"
+            "from http3_models._url.url import URL\n"
             "c = Cookies({'a': 'b'}); c.extract(URL('http://x.org'), Headers({'set-cookie': 'c=d'}))\n"
             "c.header_for(URL('http://x.org')); Cookies(c).update({'e': 'f'})\n"
             "names = ('http.cookiejar', 'publicsuffixlist', 'ssl', 'socket', 'threading')\n"

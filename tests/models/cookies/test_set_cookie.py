@@ -14,10 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from http3_models import URL, Cookies
-from http3_models._cookie_date import parse_cookie_date
-from http3_models._public_suffix import from_table, is_public_suffix
-from http3_models._public_suffix_table import HOSTERS
-from http3_models._set_cookie import MAX_ATTRIBUTE, MAX_PAIR, SetCookie, parse_set_cookie, to_bytes, to_text
+from http3_models._cookies.date import parse_cookie_date
+from http3_models._cookies.public_suffix import from_table, is_public_suffix
+from http3_models._cookies.public_suffix_table import HOSTERS
+from http3_models._cookies.set_cookie import (
+    MAX_ATTRIBUTE,
+    MAX_PAIR,
+    SetCookie,
+    parse_set_cookie,
+    to_bytes,
+    to_text,
+)
 from http3_models.engine import headers_from_pairs
 
 CASES = Path(__file__).parents[4] / "shared/data/http-state-parser.json"
@@ -256,13 +263,13 @@ class TestDates:
 def table(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the extra ``psl`` is not installed."""
     monkeypatch.setitem(sys.modules, "publicsuffixlist", None)
-    monkeypatch.setattr("http3_models._public_suffix._check", None)
+    monkeypatch.setattr("http3_models._cookies.public_suffix._check", None)
 
 
 @pytest.fixture
 def full_list(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("publicsuffixlist")
-    monkeypatch.setattr("http3_models._public_suffix._check", None)
+    monkeypatch.setattr("http3_models._cookies.public_suffix._check", None)
 
 
 SUFFIXES = """

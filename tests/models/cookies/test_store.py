@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from http3_models import URL
-from http3_models._cookie import (
+from http3_models._cookies.cookie import (
     MAX_LIFETIME,
     Cookie,
     default_path,
@@ -19,8 +19,8 @@ from http3_models._cookie import (
     is_ip,
     path_matches,
 )
-from http3_models._cookie_store import MAX_COOKIES, MAX_PER_DOMAIN, CookieStore
-from http3_models._set_cookie import parse_set_cookie
+from http3_models._cookies.set_cookie import parse_set_cookie
+from http3_models._cookies.store import MAX_COOKIES, MAX_PER_DOMAIN, CookieStore
 
 NOW = 1_700_000_000.0
 

@@ -21,9 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from http3_models import LocalProtocolError, QueryParams, StreamConsumed
-from http3_models._bodies import CHUNK_SIZE
-from http3_models._content import encode_request
-from http3_models._query import decode_pairs
+from http3_models._request.bodies import CHUNK_SIZE
+from http3_models._request.encode import encode_request
+from http3_models._url.query import decode_pairs
 from http3_models.engine import EMPTY_BODY, FileBody, RequestBody, run_sync
 
 FORM = "application/x-www-form-urlencoded"

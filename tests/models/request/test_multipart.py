@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from werkzeug.formparser import parse_form_data
 
 from http3_models import AsyncRequest, Headers, LocalProtocolError, Request, StreamConsumed
-from http3_models._content import encode_request
-from http3_models._multipart import MultipartBody, guess_type
+from http3_models._request.encode import encode_request
+from http3_models._request.multipart import MultipartBody, guess_type
 from http3_models.engine import BytesBody, FileBody, RequestBody, RequestDefaults, build_request, run_sync
 
 Part = tuple[str, str | None, str | None, bytes]

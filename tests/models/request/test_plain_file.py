@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from http3_models._bodies import CHUNK_SIZE
-from http3_models._content import encode_request
-from http3_models._plain_file import open_descriptor
+from http3_models._request.bodies import CHUNK_SIZE
+from http3_models._request.encode import encode_request
+from http3_models._request.plain_file import open_descriptor
 from http3_models.engine import FileBody, RequestBody, run_sync
 
 CONTENT = bytes(range(256)) * 1024

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from http3_models import URL, Headers, LocalProtocolError
-from http3_models import _request_defaults as module
-from http3_models._bodies import IteratorBody
-from http3_models._request_defaults import NO_DEFAULTS
+from http3_models._request import prepared_heads as module
+from http3_models._request.bodies import IteratorBody
+from http3_models._request.prepared_heads import NO_DEFAULTS
 from http3_models.engine import (
     EMPTY_BODY,
     BytesBody,

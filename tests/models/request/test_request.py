@@ -23,7 +23,7 @@ from http3_models import (
     StreamConsumed,
     StreamException,
 )
-from http3_models._decoders import accept_encoding
+from http3_models._codings.decoder import accept_encoding
 from http3_models.engine import RequestDefaults, build_request, check_request, split_headers, view_request
 
 URL_TEXT = "https://example.org/path"

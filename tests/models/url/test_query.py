@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from http3_models import URL, QueryParams, Request
-from http3_models._query import decode_pairs, encode_pairs, text_of
+from http3_models._url.query import decode_pairs, encode_pairs, text_of
 
 
 class Number(int, enum.Enum):

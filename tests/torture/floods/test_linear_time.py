@@ -17,18 +17,18 @@ from hpack import HPACKError
 from http3_client._base_url import locate
 from http3_client._challenges import parse_challenges
 from http3_models import DEFAULT_LIMITS, URL, Cookies, Headers, Http3Error, QueryParams, Request, Response
-from http3_models._decoders import make_decoder
-from http3_models._links import parse_links
-from http3_models._multipart import encode_multipart
-from http3_models._percent import encode_component, encode_form
-from http3_models._text import LineDecoder, TextDecoder, charset_of
+from http3_models._codings.decoder import make_decoder
+from http3_models._headers.links import parse_links
+from http3_models._request.multipart import encode_multipart
+from http3_models._text.decoding import LineDecoder, TextDecoder, charset_of
+from http3_models._url.percent import encode_component, encode_form
 from http3_models.engine import join_cookie_headers, percent_decode
-from http3_transport._http2_headers import Malformed as BrokenFields
-from http3_transport._http2_headers import check_fields
-from http3_transport._http2_hpack import FieldDecoder
-from http3_transport._http11_chunked import ChunkedDecoder
-from http3_transport._http11_grammar import Malformed
-from http3_transport._http11_reader import HeadReader
+from http3_transport._http1.chunked import ChunkedDecoder
+from http3_transport._http1.grammar import Malformed
+from http3_transport._http1.head_reader import HeadReader
+from http3_transport._http2.headers import Malformed as BrokenFields
+from http3_transport._http2.headers import check_fields
+from http3_transport._http2.hpack import FieldDecoder
 
 SIZE = 20_000
 BOUND = 0.15

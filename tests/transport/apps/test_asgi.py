@@ -801,7 +801,7 @@ def test_closing_early(runtime: Runtime, wait: Any, how: list[str], begun: bool)
 
 
 def test_who_ignores_the_hint_is_cancelled(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("http3_transport._asgi_call.GRACE", 0.05)
+    monkeypatch.setattr("http3_transport._apps.asgi_call.GRACE", 0.05)
     log: list[str] = []
 
     async def wait(receive: Receive, send: Send) -> None:
@@ -821,7 +821,7 @@ def test_who_ignores_the_hint_is_cancelled(runtime: Runtime, monkeypatch: pytest
 
 def test_closing_never_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even on an application that swallows its cancellation."""
-    monkeypatch.setattr("http3_transport._asgi_call.GRACE", 0.02)
+    monkeypatch.setattr("http3_transport._apps.asgi_call.GRACE", 0.02)
     stop = False
 
     async def wait(receive: Receive, send: Send) -> None:

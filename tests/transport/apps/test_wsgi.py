@@ -18,7 +18,7 @@ from wsgiref.validate import validator
 import pytest
 import trio
 
-import http3_transport._wsgi
+import http3_transport._apps.wsgi
 from http3_models import (
     AsyncRequest,
     AsyncResponse,
@@ -32,7 +32,7 @@ from http3_models import (
 )
 from http3_models.engine import Deadline, state_of, view_request, view_response
 from http3_transport import WSGIDispatch
-from http3_transport._wsgi_environ import make_input
+from http3_transport._apps.wsgi_environ import make_input
 from http3_transport.testing import DISPATCHER_CHECKS, check_dispatcher, wsgi_app
 from support.runtimes import Runtime
 
@@ -1105,7 +1105,7 @@ def test_many_requests_leave_nothing(runtime: Runtime) -> None:
 
 def test_where_there_are_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The application runs where the loop does; a body that must be awaited is read before."""
-    monkeypatch.setattr(http3_transport._wsgi, "CAN_THREAD", False)
+    monkeypatch.setattr(http3_transport._apps.wsgi, "CAN_THREAD", False)
     monkeypatch.setattr(threading, "Thread", None)
 
     async def pieces() -> AsyncIterator[bytes]:

@@ -32,8 +32,8 @@ from http3_transport._backends import _lookup
 from http3_transport._backends._detect import running_backend
 from http3_transport._interfaces import Address, Backend, OperationTimeout, Waiter
 from http3_transport.testing import Peer
-from http3_transport.testing._backends import SilentListener
-from http3_transport.testing._peers import Background, Listener
+from http3_transport.testing._conformance.backends import SilentListener
+from http3_transport.testing._conformance.peers import Background, Listener
 from support.runtimes import Runtime
 from support.stream_pairs import client_context, server_context
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from http3_models.engine import PhaseTimes, run_sync
 from http3_transport._backends._blocking import BlockingBackend
-from http3_transport._connecting import Race, open_stream, order_addresses, remaining, run_race
-from http3_transport._interfaces import Address, OperationTimeout, Stream
+from http3_transport._backends._connecting import Race, open_stream, order_addresses, run_race
+from http3_transport._interfaces import Address, OperationTimeout, Stream, remaining
 
 
 def v4(number: int) -> Address:

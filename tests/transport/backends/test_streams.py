@@ -29,8 +29,8 @@ from http3_transport._backends._lookup import literal_address
 from http3_transport._backends._sockets import SocketStream, connection_info, make_socket, peer_at
 from http3_transport._interfaces import OperationTimeout, Stream
 from http3_transport.testing import Peer, plain_pairs
-from http3_transport.testing._peers import Background
-from http3_transport.testing._streams import pattern, read_exactly, read_to_end
+from http3_transport.testing._conformance.peers import Background
+from http3_transport.testing._conformance.streams import pattern, read_exactly, read_to_end
 from support.runtimes import Runtime
 from support.stream_pairs import run_uvloop
 

@@ -25,7 +25,7 @@ from http3_models import (
     TotalTimeout,
     WriteTimeout,
 )
-from http3_models._content import encode_request
+from http3_models._request.encode import encode_request
 from http3_models.engine import BytesBody, Deadline, RequestBody, state_of
 from support.exchanges import Pieces, answering, fetch, make_pool, ok, silent
 from support.runtimes import Runtime
@@ -36,7 +36,7 @@ from support.servers import Authority, Nginx, StartRawServer, read_head, read_re
 def read_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Everything here holds with the strict modules first, and with h11 alone."""
     by: str = request.param
-    monkeypatch.setattr("http3_transport._http11.FAST", by == "strict")
+    monkeypatch.setattr("http3_transport._http1.engine.FAST", by == "strict")
     return by
 
 
@@ -565,7 +565,7 @@ def test_a_100_continue_during_the_upload_does_not_stop_it(
 def test_expect_100_continue_sends_the_body_when_told_or_after_a_while(
     runtime: Runtime, raw_server: StartRawServer, answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("http3_transport._http11_upload.CONTINUE_WAIT", 0.5)
+    monkeypatch.setattr("http3_transport._http1.upload.CONTINUE_WAIT", 0.5)
 
     def script(connection: socket.socket) -> None:
         read_head(connection)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from http3_models import Headers, LocalProtocolError
 from http3_models.engine import RequestDefaults, build_request, split_headers
-from http3_transport._http11_request import compose, extend_fields
+from http3_transport._http1.request_head import compose, extend_fields
 
 NAMES = ["X-A", "Accept", "TE", "Content-Type", "Trailer", "Connection", "Expect", "Content-Length", "Cookie"]
 FIELDS = st.dictionaries(

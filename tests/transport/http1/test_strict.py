@@ -22,14 +22,14 @@ from http3_models import (
     WriteError,
 )
 from http3_models.engine import BytesBody, RequestState, ResponseState, headers_from_pairs, run_sync
-from http3_transport import _http11_grammar as grammar
-from http3_transport._http11 import HTTP11Engine
-from http3_transport._http11_chunked import ChunkedDecoder
-from http3_transport._http11_grammar import MAX_EXTENSION, Malformed, Oversized, read_fields
-from http3_transport._http11_library import connection_after
-from http3_transport._http11_reader import HeadReader
-from http3_transport._http11_request import check_sent, compose
-from http3_transport._http11_response import CHUNKED, UNTIL_CLOSE, ResponseHead, Verdict, read_head
+from http3_transport._http1 import grammar
+from http3_transport._http1.chunked import ChunkedDecoder
+from http3_transport._http1.engine import HTTP11Engine
+from http3_transport._http1.grammar import MAX_EXTENSION, Malformed, Oversized, read_fields
+from http3_transport._http1.h11_fallback import connection_after
+from http3_transport._http1.head_reader import HeadReader
+from http3_transport._http1.request_head import check_sent, compose
+from http3_transport._http1.response_head import CHUNKED, UNTIL_CLOSE, ResponseHead, Verdict, read_head
 from support import http11_oracle as oracle
 from support.exchanges import answering
 from support.http11_heads import BODIES, HEADS, REQUESTS

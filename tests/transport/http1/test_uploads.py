@@ -32,10 +32,10 @@ from http3_models import (
     WriteError,
     WriteTimeout,
 )
-from http3_models._content import encode_request
+from http3_models._request.encode import encode_request
 from http3_models.engine import Deadline, RequestBody, RequestState, run_sync, state_of
-from http3_transport._http11 import HTTP11Engine
-from http3_transport._http11_upload import LOOK_SECONDS, LOOK_SIZE, SMALL_FILE
+from http3_transport._http1.engine import HTTP11Engine
+from http3_transport._http1.upload import LOOK_SECONDS, LOOK_SIZE, SMALL_FILE
 from http3_transport._interfaces import DirectStream
 from support import http11_oracle as oracle
 from support.exchanges import Pieces, answering, fetch, make_pool, ok

@@ -21,7 +21,7 @@ from http3_models import (
     RemoteProtocolError,
     RequestError,
 )
-from http3_transport._http2 import HTTP2Engine
+from http3_transport._http2.engine import HTTP2Engine
 from support.http2_client import (
     MIB,
     Answer,

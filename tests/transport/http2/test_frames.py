@@ -28,8 +28,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from http3_models import Limits, RemoteProtocolError
-from http3_transport import _http2_library
-from http3_transport._http2_frames import (
+from http3_transport._http2 import fast_h2
+from http3_transport._http2.fast_h2 import TamedConnection
+from http3_transport._http2.frames import (
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -39,9 +40,8 @@ from http3_transport._http2_frames import (
     header_frames,
     violation,
 )
-from http3_transport._http2_library import TamedConnection
-from http3_transport._http2_state import HTTP2State
-from http3_transport._http2_stream import HTTP2Stream, NoStreamLeft
+from http3_transport._http2.state import HTTP2State
+from http3_transport._http2.stream import HTTP2Stream, NoStreamLeft
 
 REQUEST = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"a.example"), (b":path", b"/")]
 
@@ -53,7 +53,7 @@ STREAMS = st.sampled_from([1, 3, 5])
 def books(*, tamed: bool) -> tuple[HTTP2State, list[HTTP2Stream]]:
     """Books with three requests sent: a GET, a HEAD and a POST under way."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_http2_library, "TAMED", tamed)
+        patch.setattr(fast_h2, "TAMED", tamed)
         state = HTTP2State(Limits())
     state.start()
     state.receive(SettingsFrame(0).serialize())
@@ -184,7 +184,7 @@ def test_a_row_ends_where_the_window_does(size: int, tamed: bool) -> None:
     state, (stream, *_) = books(tamed=tamed)
     state.receive(head_of(stream))
     frame = DataFrame(stream.stream_id, bytes(size)).serialize()
-    fitting = _http2_library.INITIAL_STREAM_WINDOW // size
+    fitting = fast_h2.INITIAL_STREAM_WINDOW // size
     state.receive(frame * fitting)
     assert stream.failure is None
     assert sum(map(len, stream.inbox)) == fitting * size

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from http3_models import Limits, LocalProtocolError
-from http3_transport._http2_headers import (
+from http3_transport._http2.headers import (
     Malformed,
     Oversized,
     declared_length,

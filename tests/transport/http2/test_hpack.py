@@ -8,8 +8,8 @@ from hpack.table import HeaderTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from http3_transport import _http2_hpack, _http2_library
-from http3_transport._http2_hpack import MAX_PLACES, MAX_UNPACKED, FieldDecoder, FieldEncoder, integer
+from http3_transport._http2 import fast_h2, hpack
+from http3_transport._http2.hpack import MAX_PLACES, MAX_UNPACKED, FieldDecoder, FieldEncoder, integer
 
 Field = tuple[bytes, bytes]
 
@@ -203,7 +203,7 @@ def test_integers(number: int, mask: int) -> None:
 
 @pytest.mark.parametrize("name", ["add", "get_by_index"])
 def test_another_hpack_is_noticed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    assert _http2_library.can_be_tamed()
+    assert fast_h2.can_be_tamed()
     monkeypatch.delattr(HeaderTable, name)
-    assert not _http2_hpack.can_be_used()
-    assert not _http2_library.can_be_tamed()
+    assert not hpack.can_be_used()
+    assert not fast_h2.can_be_tamed()

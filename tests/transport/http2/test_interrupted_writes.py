@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from http3_models import TimeoutConfig, TotalTimeout, WriteTimeout
-from http3_transport._http2 import HTTP2Engine
+from http3_transport._http2.engine import HTTP2Engine
 from support.http2_client import (
     MIB,
     Answer,

@@ -9,7 +9,7 @@ import time
 import pytest
 import trio
 
-from http3_transport._locks import FIFOLock
+from http3_transport._http2.lock import FIFOLock
 from support.http2_client import cancelled_after, together
 from support.runtimes import Runtime
 

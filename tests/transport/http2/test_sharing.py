@@ -24,8 +24,8 @@ from http3_models import (
     WriteTimeout,
 )
 from http3_models.engine import ResponseState, run_sync
-from http3_transport._http2 import HTTP2Engine
-from http3_transport._http2_state import HTTP2State
+from http3_transport._http2.engine import HTTP2Engine
+from http3_transport._http2.state import HTTP2State
 from support.http2_client import (
     MIB,
     Answer,

@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from http3_models import Delivery, Limits, RemoteProtocolError, ResponseTooLarge
-from http3_transport import _http2_library
-from http3_transport._http2_outgoing import CONNECTION_WINDOW, GROWTH
-from http3_transport._http2_state import HTTP2State
-from http3_transport._http2_stream import BODY, CREDIT, HEAD, HTTP2Stream, NoStreamLeft
+from http3_transport._http2 import fast_h2
+from http3_transport._http2.outgoing import CONNECTION_WINDOW, GROWTH
+from http3_transport._http2.state import HTTP2State
+from http3_transport._http2.stream import BODY, CREDIT, HEAD, HTTP2Stream, NoStreamLeft
 
 FIELDS = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"a.example"), (b":path", b"/")]
 KIB = 1024
@@ -416,7 +416,7 @@ def test_closing() -> None:
 
 @pytest.fixture
 def untamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_http2_library, "TAMED", False)
+    monkeypatch.setattr(fast_h2, "TAMED", False)
 
 
 @pytest.mark.usefixtures("untamed")

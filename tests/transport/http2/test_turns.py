@@ -13,11 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import http3
 from http3_models import TimeoutConfig
-from http3_transport._http2 import HTTP2Engine
-from http3_transport._http2_stream import HTTP2Stream
-from http3_transport._http2_turns import LEAST_SHARE, USUAL_SHARE, Turns
+from http3_transport._http2.engine import HTTP2Engine
+from http3_transport._http2.stream import HTTP2Stream
+from http3_transport._http2.turns import LEAST_SHARE, USUAL_SHARE, Turns
 from http3_transport.testing import Faults, HTTP2Server, Simulation
-from http3_transport.testing._simulated_http2 import Session
+from http3_transport.testing._simulation.http2 import Session
 from support.http2_client import (
     Answer,
     cancelled_after,

@@ -19,7 +19,7 @@ from http3_models import (
     WriteError,
     WriteTimeout,
 )
-from http3_transport._http2 import HTTP2Engine
+from http3_transport._http2.engine import HTTP2Engine
 from support.http2_client import (
     MIB,
     Answer,
@@ -385,7 +385,7 @@ def test_the_end_of_an_upload_leaves_a_full_kernel_buffer(
 def test_expect_100_continue_sends_the_body_when_told_or_after_a_while(
     runtime: Runtime, raw_server: StartRawServer, informed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("http3_transport._http2_exchange.CONTINUE_WAIT", 0.5)
+    monkeypatch.setattr("http3_transport._http2.exchange.CONTINUE_WAIT", 0.5)
     early: list[bytes] = []
 
     def act(peer: Peer) -> None:

@@ -43,9 +43,10 @@ from http3_models import (
     UnsupportedProtocol,
 )
 from http3_models.engine import Deadline, run_sync, state_of
-from http3_transport import BlockingBackend, ConnectionPool, HTTPConnection, _pool
+from http3_transport import BlockingBackend, ConnectionPool, HTTPConnection
 from http3_transport._errors import timeout_error
-from http3_transport._http11 import HTTP11Engine
+from http3_transport._http1.engine import HTTP11Engine
+from http3_transport._pool import pool as pool_pool
 from support.exchanges import answering, fetch, make_pool, ok, silent
 from support.heap import set_aside
 from support.http2_client import echo, scripted
@@ -166,7 +167,7 @@ def test_the_first_requests_of_two_threads_get_the_same_books(
         barrier.wait(10)
         return BlockingBackend()
 
-    monkeypatch.setattr(_pool, "choose_backend", choose)
+    monkeypatch.setattr(pool_pool, "choose_backend", choose)
     threads = [threading.Thread(target=lambda: run_sync(fetch(pool, server.url))) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -183,7 +184,7 @@ def test_a_pool_that_is_closed_while_its_first_request_begins(monkeypatch: pytes
         run_sync(pool.close())
         return BlockingBackend()
 
-    monkeypatch.setattr(_pool, "choose_backend", choose)
+    monkeypatch.setattr(pool_pool, "choose_backend", choose)
     with pytest.raises(ClientClosed):
         run_sync(fetch(pool, "http://127.0.0.1:1/"))
 
@@ -759,12 +760,12 @@ def test_a_backend_over_blocking_sockets_that_connects_by_itself_may_suspend() -
 
 
 MODULES = (
-    "_pool.py",
-    "_pool_state.py",
-    "_pool_books.py",
-    "_pool_records.py",
-    "_connection.py",
-    "_opening.py",
+    "_pool/pool.py",
+    "_pool/state.py",
+    "_pool/scope.py",
+    "_pool/entries.py",
+    "_connect/connection.py",
+    "_connect/establish.py",
 )
 
 

@@ -35,9 +35,10 @@ from http3_models import (
     UnsupportedProtocol,
 )
 from http3_models.engine import Deadline, run_sync, state_of
-from http3_transport import AsyncioBackend, BlockingBackend, ConnectionPool, HTTPConnection, _pool
-from http3_transport._backends._choice import choose_backend
+from http3_transport import AsyncioBackend, BlockingBackend, ConnectionPool, HTTPConnection
+from http3_transport._connect.backend_choice import choose_backend
 from http3_transport._interfaces import Backend
+from http3_transport._pool import pool as pool_pool
 from support.exchanges import fetch, make_pool, ok, silent
 from support.runtimes import Runtime
 from support.servers import Authority, Nginx, Script, StartRawServer, Uvicorn, read_request
@@ -414,7 +415,7 @@ def test_of_two_loops_that_begin_at_once_one_is_refused(
             together.wait(0.5)
         return chosen
 
-    monkeypatch.setattr(_pool, "choose_backend", choose_together)
+    monkeypatch.setattr(pool_pool, "choose_backend", choose_together)
     pool = ConnectionPool()
     outcomes: list[str] = []
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from http3_models import Origin, PoolLimits
-from http3_transport._pool_records import Entry, Ticket
-from http3_transport._pool_state import PoolState
+from http3_transport._pool.entries import Entry, Ticket
+from http3_transport._pool.state import PoolState
 
 ONE = Origin("https://one.example")
 TWO = Origin("https://two.example")

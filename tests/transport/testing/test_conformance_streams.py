@@ -100,7 +100,8 @@ class IsBlind(Wrapper):
     ],
 )
 def test_broken_streams_are_found(broken: type[Wrapper], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("http3_transport.testing._peers.LIMIT", 1.0)  # a failure need not take its time
+    # A failure need not take its time.
+    monkeypatch.setattr("http3_transport.testing._conformance.peers.LIMIT", 1.0)
     runtime = Runtime("blocking")
     make = plain_pairs(runtime.backend)
 

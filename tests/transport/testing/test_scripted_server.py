@@ -20,7 +20,7 @@ from http3_transport.testing import (
     responding,
     response_bytes,
 )
-from http3_transport.testing._scripted_frames import GOAWAY, PING, RST_STREAM, WINDOW_UPDATE
+from http3_transport.testing._scripted.frames import GOAWAY, PING, RST_STREAM, WINDOW_UPDATE
 from support.servers import Authority
 
 RESPONSE = response_bytes(b"0123456789", headers={"X-Mark": "1"})

@@ -18,9 +18,8 @@ from http3_transport.testing import (
     ServerConnection,
     Simulation,
     Task,
-    _trace,
-    _virtual_time,
 )
+from http3_transport.testing._simulation import time, trace
 
 URL = "http://api.test/"
 
@@ -368,7 +367,7 @@ class TestDeadlocks:
         assert simulation.run(main) is False
 
     def test_keeping_each_other_busy(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_virtual_time, "STEPS_AT_ONCE", 1000)
+        monkeypatch.setattr(time, "STEPS_AT_ONCE", 1000)
         simulation = Simulation()
 
         async def main() -> None:
@@ -673,7 +672,7 @@ class TestTrace:
     def test_old_events_go_and_stay_in_the_digest(self, monkeypatch: pytest.MonkeyPatch) -> None:
         whole = simulated()
         get(whole)
-        monkeypatch.setattr(_trace, "KEPT", 3)
+        monkeypatch.setattr(trace, "KEPT", 3)
         short = simulated()
         get(short)
         assert short.trace.digest == whole.trace.digest

@@ -21,11 +21,11 @@ from http3_models import ConnectionInfo
 from http3_models.engine import run_sync
 from http3_transport import BlockingBackend
 from http3_transport._interfaces import OperationTimeout, Stream
-from http3_transport._tls import TLSStream, make_state, start_tls
-from http3_transport._tls_state import TLSState
+from http3_transport._tls.state import TLSState
+from http3_transport._tls.stream import TLSStream, make_state, start_tls
 from http3_transport.testing import Peer, tls_pairs
-from http3_transport.testing._peers import Background, Listener
-from http3_transport.testing._streams import pattern, read_exactly, read_to_end
+from http3_transport.testing._conformance.peers import Background, Listener
+from http3_transport.testing._conformance.streams import pattern, read_exactly, read_to_end
 from support.runtimes import Runtime
 from support.stream_pairs import authority, client_context, server_context
 

@@ -76,7 +76,6 @@ from ._interfaces import (
     TimeoutFlag,
 )
 from ._mock import MockDispatcher
-from ._query import QueryParams, QueryParamTypes
 from ._records import ConnectionInfo, Timings
 from ._request import AsyncRequest, Request
 from ._response import AsyncResponse, Response
@@ -89,12 +88,12 @@ from ._types import (
     ResponseContent,
     URLTypes,
 )
-from ._url import URL, Origin
+from ._url import URL, Origin, QueryParams, QueryParamTypes
 
 if TYPE_CHECKING:
     from ._config import DEFAULT_CA_BUNDLE_PATH as DEFAULT_CA_BUNDLE_PATH
-    from ._json_error import JSONDecodeError
     from ._status import StatusCode, codes
+    from ._text.json_error import JSONDecodeError
 
 __version__ = "0.7.0"
 
@@ -202,7 +201,7 @@ if not TYPE_CHECKING:  # a checker would take it for leave to use any name
             globals().update(StatusCode=StatusCode, codes=codes)
             return StatusCode
         if name == "JSONDecodeError":  # loads json
-            from ._json_error import JSONDecodeError
+            from ._text.json_error import JSONDecodeError
 
             globals()[name] = JSONDecodeError
             return JSONDecodeError

@@ -15,8 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from ._request import AsyncRequest, Request
-from ._request_defaults import CLIENT_DEFAULTS
+from ._request import CLIENT_DEFAULTS, AsyncRequest, Request
 from ._transport import sends_by_exchange
 
 if TYPE_CHECKING:

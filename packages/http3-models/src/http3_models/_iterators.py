@@ -1,9 +1,9 @@
 """What callers iterate over: a response's bytes, text or lines, in pieces.
 
 A *source* has one coroutine, ``next()``, that gives the next piece, or None at the end and ever after.
-Sources stack: `BodyReader` (the body itself, see `_reading`), `Rechunked` (pieces of one size), `TextPieces`,
-`Lines`. `PieceIterator` and `AsyncPieceIterator` turn a source into what a ``for`` loop takes. All are plain
-classes, not generators: they may be left unfinished, and nothing of theirs runs later.
+Sources stack: `BodyReader` (the body itself, see `_response.reading`), `Rechunked` (pieces of one size),
+`TextPieces`, `Lines`. `PieceIterator` and `AsyncPieceIterator` turn a source into what a ``for`` loop takes.
+All are plain classes, not generators: they may be left unfinished, and nothing of theirs runs later.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from _thread import allocate_lock
 from collections import deque
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from ._exceptions import RequestError
-from ._response_bodies import BodyInUse
+from ._exceptions import RequestError, StreamConsumed
 from ._text import LineDecoder
 
 if TYPE_CHECKING:
@@ -24,6 +23,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+
+class BodyInUse(StreamConsumed, RuntimeError):
+    """A second reader asks for a piece while the first one waits for its own.
+
+    Python's own iterators refuse that too; an async generator does so with a RuntimeError.
+    """
 
 
 class Source(Protocol[T_co]):

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._interfaces import Dispatcher
 from ._request import AsyncRequest, Request, view_request
-from ._response import AsyncResponse, Response
-from ._response_base import view_response
+from ._response import AsyncResponse, Response, view_response
 from ._transport import answer_to, copy_response, sends_by_exchange
 
 if TYPE_CHECKING:

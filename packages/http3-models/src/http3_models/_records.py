@@ -14,14 +14,14 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ._exceptions import Delivery, TotalTimeout
-from ._response_bodies import UNREAD
+from ._response import UNREAD
 from ._url import redacted
 
 if TYPE_CHECKING:
-    from ._bodies import FileBody
     from ._config import CertTypes, Limits, TimeoutConfig, VerifyTypes
     from ._cookies import Cookies
     from ._headers import Headers
+    from ._request import FileBody
     from ._url import URL
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ class ConnectionInfo(NamedTuple):
 
 
 class RequestBody(Protocol):
-    """A body to send. `_content` holds the implementations."""
+    """A body to send. `_request.encode` holds the implementations."""
 
     @property
     def length(self) -> int | None:

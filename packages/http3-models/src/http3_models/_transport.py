@@ -14,14 +14,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar
 
 from ._records import ResponseState, Timings
-from ._response_base import phases_of
-from ._response_bodies import MemoryBody
+from ._response import MemoryBody, phases_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ._records import RequestState
-    from ._response_base import BaseResponse
+    from ._response import BaseResponse
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from ._bodies import BinaryFile
 from ._config import CertTypes, TimeoutTypes, VerifyTypes
 from ._cookies import CookieTypes
 from ._headers import HeaderTypes
-from ._query import QueryParamTypes
-from ._url import URL
+from ._request import BinaryFile
+from ._url import URL, QueryParamTypes
 
 __all__ = [
     "AsyncRequestData",

@@ -9,16 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._bodies import EMPTY_BODY, BytesBody, FileBody
 from ._brief import short_repr, short_text
 from ._config import bounded_timeout, effective_pool_timeout
-from ._cookies import join_cookie_headers
-from ._encodings import find_text_encoding
+from ._cookies import cookie_header, join_cookie_headers
 from ._exceptions import UnsupportedRedirect, failed_request, forget_request
-from ._header_fields import FieldIndex, FieldPair
-from ._headers import SECRET_HEADERS, headers_from_pairs
-from ._percent import percent_decode
-from ._reading import close, drain, has_no_body, is_closed, read_all, read_if_buffered
+from ._headers import SECRET_HEADERS, FieldIndex, FieldPair, headers_from_pairs
 from ._records import (
     Deadline,
     PhaseTimes,
@@ -32,22 +27,42 @@ from ._records import (
     run_sync,
 )
 from ._redaction import forget_locals, forget_text, hide_arguments
-from ._request import build_request, view_request
-from ._request_defaults import RequestDefaults
-from ._request_head import check_request, cookie_header, split_headers
-from ._response_base import (
+from ._request import (
+    EMPTY_BODY,
+    BytesBody,
+    FileBody,
+    RequestDefaults,
+    build_request,
+    check_request,
+    split_headers,
+    view_request,
+)
+from ._response import (
+    BodyState,
+    BufferedBody,
+    MemoryBody,
+    Pause,
+    checkpoint,
+    close,
+    close_unawaited,
+    drain,
+    has_no_body,
+    in_asyncio_task,
+    in_trio_task,
+    is_closed,
     is_redirect,
+    maybe_await,
+    read_all,
+    read_if_buffered,
     set_next,
     set_unread_message,
     state_of,
     view_response,
 )
-from ._response_bodies import BodyState, BufferedBody, MemoryBody, close_unawaited, maybe_await
+from ._text import find_text_encoding
 from ._transport import Transport, answer_to, copy_response, is_transport, sends_by_exchange
-from ._turns import Pause, checkpoint, in_asyncio_task, in_trio_task
 from ._types import AuthFlow
-from ._url import parse_url, redacted
-from ._url_parse import redacted_text
+from ._url import parse_url, percent_decode, redacted, redacted_text
 from ._values import ImmutableValue, check_count, set_fields
 
 if TYPE_CHECKING:

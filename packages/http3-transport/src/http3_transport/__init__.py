@@ -9,19 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._asgi import ASGIDispatch as ASGIDispatch
+    from ._apps.asgi import ASGIDispatch as ASGIDispatch
+    from ._apps.wsgi import WSGIDispatch as WSGIDispatch
     from ._backends._asyncio import AsyncioBackend as AsyncioBackend
     from ._backends._blocking import BlockingBackend as BlockingBackend
     from ._backends._trio import TrioBackend as TrioBackend
-    from ._blocking_pool import BlockingConnectionPool as BlockingConnectionPool
-    from ._connection import HTTPConnection as HTTPConnection
+    from ._connect import HTTPConnection as HTTPConnection
     from ._interfaces import Address as Address
     from ._interfaces import Backend as Backend
     from ._interfaces import OperationTimeout as OperationTimeout
     from ._interfaces import Stream as Stream
     from ._interfaces import Waiter as Waiter
     from ._pool import ConnectionPool as ConnectionPool
-    from ._wsgi import WSGIDispatch as WSGIDispatch
+    from ._pool.blocking import BlockingConnectionPool as BlockingConnectionPool
 
 __version__ = "0.7.0"
 
@@ -43,18 +43,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ASGIDispatch": "_asgi",
+    "ASGIDispatch": "_apps.asgi",
     "Address": "_interfaces",
     "AsyncioBackend": "_backends._asyncio",
     "Backend": "_interfaces",
     "BlockingBackend": "_backends._blocking",
-    "BlockingConnectionPool": "_blocking_pool",
+    "BlockingConnectionPool": "_pool.blocking",
     "ConnectionPool": "_pool",
-    "HTTPConnection": "_connection",
+    "HTTPConnection": "_connect",
     "OperationTimeout": "_interfaces",
     "Stream": "_interfaces",
     "TrioBackend": "_backends._trio",
-    "WSGIDispatch": "_wsgi",
+    "WSGIDispatch": "_apps.wsgi",
     "Waiter": "_interfaces",
 }
 

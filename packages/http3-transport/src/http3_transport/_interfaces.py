@@ -14,6 +14,10 @@ from typing import Protocol
 from http3_models import ConnectionInfo
 from http3_models.engine import RequestState, ResponseState
 
+CONTINUE_WAIT = 1.0
+"""Seconds that ``Expect: 100-continue`` waits for the server's word before the body is sent anyway
+(RFC 9110 section 10.1.1 lets the client choose; curl takes one second too)."""
+
 Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
 """A resolved address: the socket family (``AF_INET``, ``AF_INET6``) and what ``socket.connect`` takes."""
 
@@ -302,3 +306,13 @@ Clock = Callable[[], float]
 
 for _public in (Stream, Waiter, Backend):  # in the body of a protocol it would be a member
     _public.__module__ = "http3_transport"
+
+
+def remaining(timeout: float | None, start: float, moment: float) -> float | None:
+    """What is left of ``timeout`` seconds that began at ``start``. Raises OperationTimeout if nothing is."""
+    if timeout is None:
+        return None
+    left = timeout - (moment - start)
+    if left <= 0:
+        raise OperationTimeout
+    return left

@@ -12,11 +12,11 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from .._connecting import Race, run_race
 from .._interfaces import Address, Clock, OperationTimeout, Stream, Timer, Waiter
 from ._asyncio_stream import AsyncioStream
 from ._asyncio_waits import LONGEST, Alarms, AsyncioWaiter
-from ._halves import BackendWithConnect
+from ._connecting import Race, run_race
+from ._legacy_connect import BackendWithConnect
 from ._lookup import look_up
 from ._sockets import connect_error, make_socket
 

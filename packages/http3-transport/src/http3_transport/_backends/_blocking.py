@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .._connecting import Race, run_race
 from .._interfaces import Address, Clock, OperationTimeout, Stream, Timer, Waiter
-from ._halves import BackendWithConnect
+from ._connecting import Race, run_race
+from ._legacy_connect import BackendWithConnect
 from ._lookup import look_up
 from ._sockets import (
     READABLE,

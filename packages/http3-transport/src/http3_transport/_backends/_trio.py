@@ -19,10 +19,10 @@ except ImportError:  # an extra; the class can be named without it, and says so 
     pass
 
 
-from .._connecting import Race, run_race
 from .._interfaces import Address, Clock, OperationTimeout, Stream, Timer, Waiter
 from ._alarm_clock import set_alarm
-from ._halves import BackendWithConnect
+from ._connecting import Race, run_race
+from ._legacy_connect import BackendWithConnect
 from ._lookup import look_up
 from ._sockets import SocketStream, closed_error, finish_connect, make_socket, peer_at, start_connect
 

@@ -34,25 +34,45 @@ and HTTP/2 (`HTTP2Frames`)::
 from __future__ import annotations
 
 from .._interfaces import Address, Backend, OperationTimeout, Stream, Waiter
-from ._backends import BACKEND_CHECKS, check_backend
-from ._deadlocks import Deadlock
-from ._dispatchers import DISPATCHER_CHECKS, check_dispatcher
-from ._faults import Faults
-from ._peers import Peer, plain_pairs, tls_pairs
-from ._scripted_connection import ReceivedRequest, ScriptedConnection
-from ._scripted_frames import HTTP2Frames, ReceivedFrame
-from ._scripted_server import Script, ScriptedServer
-from ._scripts import cutting, responding, response_bytes
-from ._server import answer, asgi_app, wsgi_app
-from ._server_connections import ServerConnection
-from ._simulated_http2 import HTTP2Server
-from ._simulated_http11 import HTTP11Server
-from ._simulation import Simulation
-from ._streams import STREAM_CHECKS, check_stream
-from ._trace import Event, Trace
-from ._virtual_backend import SimulatedBackend
-from ._virtual_network import SimulatedServer
-from ._virtual_tasks import Cancelled, Task
+from ._conformance import (
+    BACKEND_CHECKS,
+    DISPATCHER_CHECKS,
+    STREAM_CHECKS,
+    Peer,
+    answer,
+    asgi_app,
+    check_backend,
+    check_dispatcher,
+    check_stream,
+    plain_pairs,
+    tls_pairs,
+    wsgi_app,
+)
+from ._scripted import (
+    HTTP2Frames,
+    ReceivedFrame,
+    ReceivedRequest,
+    Script,
+    ScriptedConnection,
+    ScriptedServer,
+    cutting,
+    responding,
+    response_bytes,
+)
+from ._simulation import (
+    Cancelled,
+    Deadlock,
+    Event,
+    Faults,
+    HTTP2Server,
+    HTTP11Server,
+    ServerConnection,
+    SimulatedBackend,
+    SimulatedServer,
+    Simulation,
+    Task,
+    Trace,
+)
 
 __all__ = [
     "BACKEND_CHECKS",

@@ -1,0 +1,19 @@
+"""Header fields (RFC 9110 section 5): `fields`, one as a pair of bytes; `headers`, the public mapping
+`Headers` over a list of them; `links`, the Link header (RFC 8288), loaded at first use.
+"""
+
+from __future__ import annotations
+
+from .fields import FieldIndex, FieldPair, key_of
+from .headers import SECRET_HEADERS, HeaderFields, Headers, HeaderTypes, headers_from_pairs
+
+__all__ = [
+    "SECRET_HEADERS",
+    "FieldIndex",
+    "FieldPair",
+    "HeaderFields",
+    "HeaderTypes",
+    "Headers",
+    "headers_from_pairs",
+    "key_of",
+]

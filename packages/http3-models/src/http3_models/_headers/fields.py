@@ -1,0 +1,178 @@
+"""A header field as a pair of bytes: made of what a caller wrote, checked, found by its name.
+
+Functions under `Headers`, which is a list of such pairs (RFC 9110 section 5). A name stands in a pair as it
+was written; its key, by which it is found, is in lower case.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+from .._brief import short_repr
+from .._exceptions import LocalProtocolError
+from .._redaction import forget_text
+
+Text: TypeAlias = str | bytes
+FieldPair: TypeAlias = tuple[bytes, bytes]
+
+FieldIndex: TypeAlias = dict[bytes, bytes | list[bytes]]
+"""By key the value, or the values where a name is repeated."""
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL_NAMES = {b"\r": "a carriage return", b"\n": "a line feed", b"\x00": "a NUL"}
+
+_MAX_KNOWN = 1024
+"""Spellings remembered. Programs use some dozens; those that make names up start over at the bound."""
+
+_MAX_KNOWN_LENGTH = 64
+"""Characters of a name that is remembered; so that the bound above is one of memory."""
+
+known_names: dict[str, bytes] = {}
+"""The keys of names that were asked for before."""
+
+_tokens: set[bytes] = set()
+"""Names that `check_pairs` found good before; bounded as the other."""
+
+
+def key_of(name: object) -> bytes:
+    """What a name is found by. Raises TypeError unless it is str or bytes."""
+    if isinstance(name, str):
+        return known_names.get(name) or _key_of_new(name)
+    if isinstance(name, bytes):
+        return name.lower()
+    raise TypeError(f"a header's name must be str or bytes, not {type(name).__name__}")
+
+
+def _key_of_new(name: str) -> bytes:
+    key = name.encode("utf-8", "surrogatepass").lower()  # ASCII only: \u212a is no k
+    if len(name) <= _MAX_KNOWN_LENGTH:
+        if len(known_names) >= _MAX_KNOWN:
+            known_names.clear()
+        known_names[name] = key
+    return key
+
+
+def pair_of(name: object, value: object, encoding: str) -> FieldPair:
+    """A field as bytes, blanks around its value left out. Raises TypeError and ValueError that name it."""
+    if not isinstance(name, (str, bytes)):
+        raise TypeError(f"a header's name must be str or bytes, not {type(name).__name__}")
+    if not isinstance(value, (str, bytes)):
+        raise TypeError(f"header {short_repr(name)} must be str or bytes, not {type(value).__name__}")
+    try:
+        name_bytes = name if isinstance(name, bytes) else name.encode()
+        value_bytes = value if isinstance(value, bytes) else value.encode(encoding)
+    except UnicodeEncodeError as exc:
+        forget_text(exc)
+        raise ValueError(f"header {short_repr(name)} can't be encoded as {exc.encoding}") from exc
+    return name_bytes, value_bytes.strip(b" \t")
+
+
+def two(item: object) -> tuple[object, object]:
+    """Name and value of a pair; a str of two characters is none. Raises TypeError."""
+    if isinstance(item, (tuple, list)) and len(item) == 2:
+        return item[0], item[1]
+    raise TypeError(f"headers must hold pairs of name and value, not {type(item).__name__}")
+
+
+def indexed(pairs: list[FieldPair]) -> FieldIndex:
+    """The values by key."""
+    index: FieldIndex = {name.lower(): value for name, value in pairs}
+    if len(index) < len(pairs):
+        lists: dict[bytes, list[bytes]] = {}
+        for name, value in pairs:
+            lists.setdefault(name.lower(), []).append(value)
+        index.update({name: values for name, values in lists.items() if len(values) > 1})
+    return index
+
+
+class Slots:
+    """Fields while they are replaced and removed, each of which costs the same however many there are.
+
+    A slot is a number and some fields that follow one another; a dict keeps slots in order, and lets go of
+    any of them without moving the others.
+    """
+
+    __slots__ = ("_by_key", "_next", "_slots")
+
+    def __init__(self, pairs: list[FieldPair]) -> None:
+        self._slots: dict[int, list[FieldPair]] = {number: [pair] for number, pair in enumerate(pairs)}
+        self._by_key: dict[bytes, list[int]] = {}
+        self._next = len(pairs)
+        for number, (name, _) in enumerate(pairs):
+            self._by_key.setdefault(name.lower(), []).append(number)
+
+    def pairs(self) -> list[FieldPair]:
+        """All fields, in order; a new list."""
+        return [pair for slot in self._slots.values() for pair in slot]
+
+    def append(self, key: bytes, pairs: list[FieldPair]) -> None:
+        """Fields of one key at the end."""
+        self._slots[self._next] = pairs
+        self._by_key.setdefault(key, []).append(self._next)
+        self._next += 1
+
+    def replace(self, key: bytes, pairs: list[FieldPair]) -> list[FieldPair]:
+        """Fields in the place of all of this key, where the first of them stood; returns these."""
+        first, *others = self._by_key[key]
+        gone = [*self._slots[first], *[pair for number in others for pair in self._slots.pop(number)]]
+        self._slots[first] = pairs
+        self._by_key[key] = [first]
+        return gone
+
+    def remove(self, key: bytes) -> list[FieldPair]:
+        """Remove all fields of this key; returns them."""
+        return [pair for number in self._by_key.pop(key) for pair in self._slots.pop(number)]
+
+
+class Beyond:
+    """How many of some fields go beyond ASCII: they settle how all of them are read."""
+
+    __slots__ = ("_other", "_utf8")
+
+    def __init__(self, pairs: list[FieldPair]) -> None:
+        self._utf8 = self._other = 0
+        self.count(pairs, 1)
+
+    def count(self, pairs: list[FieldPair], by: int) -> None:
+        """These came (``by`` is 1) or went (-1)."""
+        for name, value in pairs:
+            if name.isascii() and value.isascii():
+                continue
+            try:
+                name.decode()
+                value.decode()
+            except UnicodeDecodeError:
+                self._other += by
+            else:
+                self._utf8 += by
+
+    @property
+    def encoding(self) -> str:
+        """The first of "ascii", "utf-8" and "iso-8859-1" that all of them can be read in."""
+        return "iso-8859-1" if self._other else "utf-8" if self._utf8 else "ascii"
+
+
+def check_pairs(pairs: list[FieldPair]) -> None:
+    """Raise LocalProtocolError unless names are tokens, and values have no control characters but tab."""
+    for name, _ in pairs:
+        if name not in _tokens:
+            _check_name(name)
+    if found := _CONTROL.search(b"".join([value for _, value in pairs])):
+        culprit = next(name for name, value in pairs if _CONTROL.search(value)).decode()
+        what = _CONTROL_NAMES.get(found[0], "a control character")
+        raise LocalProtocolError(f"Header {short_repr(culprit)} has {what} in its value; nothing was sent")
+
+
+def _check_name(name: bytes) -> None:
+    if not _TOKEN.fullmatch(name):
+        shown = name[:100].decode("ascii", "backslashreplace")  # `short_repr` cuts it
+        raise LocalProtocolError(
+            f"Header name {short_repr(shown)} is not a token (letters, digits and !#$%&'*+-.^_`|~); "
+            "nothing was sent"
+        )
+    if len(name) <= _MAX_KNOWN_LENGTH:
+        if len(_tokens) >= _MAX_KNOWN:
+            _tokens.clear()
+        _tokens.add(name)

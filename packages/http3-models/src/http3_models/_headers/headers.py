@@ -1,0 +1,470 @@
+"""`Headers`, a case-insensitive, ordered multi-dict of header fields (RFC 9110 section 5).
+
+Fields are kept as pairs of bytes, names as they were written: that is what HTTP/1.1 sends. Looking up goes
+through an index by lower-case name, built when first asked for and kept up with changes; so a parser hands
+over its list for nothing, and reading ten fields costs one pass. While fields are replaced or removed, they
+are in `Slots` instead of the list, which is made again when it is next asked for.
+
+Text and bytes: str values are stored as UTF-8, or in the encoding that was set. Bytes are read as ASCII
+or UTF-8 if all fields allow it, else as ISO-8859-1; setting `encoding` settles it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, TypeAlias, TypeVar, Union, overload
+
+from .._brief import short_repr
+from .._exceptions import LocalProtocolError
+from .._redaction import forget_locals
+from .fields import (
+    Beyond,
+    FieldIndex,
+    FieldPair,
+    Slots,
+    Text,
+    check_pairs,
+    indexed,
+    key_of,
+    known_names,
+    pair_of,
+    two,
+)
+
+HeaderFields: TypeAlias = Union[
+    "Headers", Mapping[str, Text], Mapping[bytes, Text], Iterable[tuple[Text, Text]]
+]
+"""What `Headers` takes."""
+
+HeaderTypes: TypeAlias = (
+    HeaderFields
+    | Mapping[str, Text | None]
+    | Mapping[bytes, Text | None]
+    | Iterable[tuple[Text, Text | None]]
+)
+"""What ``headers=`` of clients and requests takes; there, None as value removes a default."""
+
+T = TypeVar("T")
+
+SECRET_HEADERS = frozenset(
+    {
+        "access-token", "api-key", "api-token", "apikey", "auth-token", "authorization",
+        "cf-access-client-secret", "cf-access-jwt-assertion", "circle-token", "cookie", "csrf-token",
+        "dd-api-key", "dd-application-key", "deploy-token", "job-token", "ocp-apim-subscription-key",
+        "private-token", "proxy-authorization", "set-cookie", "x-access-token", "x-algolia-api-key",
+        "x-amz-security-token", "x-api-key", "x-api-secret", "x-api-token", "x-apikey", "x-auth-key",
+        "x-auth-token", "x-auth-user-service-key", "x-aws-ec2-metadata-token", "x-consul-token",
+        "x-csrf-token", "x-csrftoken", "x-figma-token", "x-forwarded-access-token", "x-functions-key",
+        "x-gitlab-token", "x-goog-api-key", "x-goog-iam-authorization-token", "x-hasura-admin-secret",
+        "x-honeycomb-team", "x-jfrog-art-api", "x-nomad-token", "x-octopus-apikey", "x-parse-master-key",
+        "x-parse-rest-api-key", "x-plex-token", "x-postmark-account-token", "x-postmark-server-token",
+        "x-rapidapi-key", "x-redmine-api-key", "x-rundeck-auth-token", "x-secret-key", "x-secret-token",
+        "x-service-token", "x-session-token", "x-shopify-access-token", "x-storage-token",
+        "x-subject-token", "x-token", "x-user-token", "x-vault-token", "x-xsrf-token", "xi-api-key",
+    }
+)  # fmt: skip
+"""Names, in lower case, of headers that carry credentials: no repr and no message shows their values, and a
+redirect to another origin leaves them behind."""
+
+
+_USERINFO = re.compile(rb"//[^/?#\s]*@")
+
+
+def hidden_value(name: bytes, value: bytes) -> bytes:
+    """What stands for a field's value where it may be seen: of a secret one nothing, but for the name of the
+    cookie that a Set-Cookie field sets; of others all but the credentials in a URL."""
+    key = name.lower()
+    if key == b"set-cookie":
+        cookie, equals, _ = value.partition(b";")[0].partition(b"=")
+        return cookie + b"=[secure]" if equals else b"[secure]"
+    if key.decode("latin-1") in SECRET_HEADERS:
+        return b"[secure]"
+    return _USERINFO.sub(b"//[secure]@", value)
+
+
+class Headers(MutableMapping[str, str]):
+    """Header fields, in order; names compare without case and may occur several times.
+
+    ``headers``: a mapping, pairs, Headers, or None; names and values are str or bytes. As a mapping it shows
+    each name once, in lower case, its values joined by ", "; `getlist`, `raw` and `wire` show the fields.
+    ``encoding``: how bytes become text; by default worked out, see `encoding`.
+
+    Whitespace around a value is no part of it (RFC 9110 section 5.5) and is stripped. Raises TypeError that
+    names the header for other types. Whether all of it may be sent is asked by `check`.
+    """
+
+    __slots__ = (
+        "_beyond", "_checked", "_derived", "_encoding", "_index", "_list", "_slots", "_stem", "version",
+    )  # fmt: skip
+
+    _list: list[FieldPair]  # what `_slots` hold is newer
+    _slots: Slots | None
+    _index: FieldIndex | None
+    _encoding: str | None  # as set
+    _beyond: Beyond | None  # what else settles it, once it was asked for
+    _checked: int
+    _derived: dict[object, Any]
+    _stem: tuple[Headers, list[FieldPair]] | None  # where these are other headers and some pairs behind them
+
+    version: int
+    """Grows with each change; for caches of what was derived from the fields."""
+
+    def __init__(self, headers: HeaderFields | None = None, encoding: str | None = None) -> None:
+        self._list = []
+        self._encoding = self._beyond = None
+        self._index = self._slots = None
+        self._checked = -1
+        self._derived = {}
+        self._stem = None
+        self.version = 0
+        if encoding is not None:
+            self.encoding = encoding
+        elif headers is not None and isinstance(headers, Headers):
+            self._encoding = headers._encoding
+        try:
+            if headers is not None:
+                self._list = self._pairs_of(headers)
+        except (TypeError, ValueError) as exc:
+            forget_locals(exc)
+            raise
+        finally:
+            del headers
+
+    @classmethod
+    def _from_raw(cls, pairs: list[FieldPair], index: FieldIndex | None = None) -> Headers:
+        """Headers of pairs that a parser has validated; the list is taken over, not copied.
+
+        ``index``: where the parser has made one of the pairs; taken over, too.
+        """
+        self = cls.__new__(cls)
+        self._list = pairs
+        self._index = index
+        self._slots = self._encoding = self._beyond = None
+        self._checked = -1
+        self._derived = {}
+        self._stem = None
+        self.version = 0
+        return self
+
+    def _grown(self, pairs: list[FieldPair]) -> Headers:
+        """Headers of their own: these, which nobody will change, and behind them ``pairs``, known as good."""
+        grown = type(self)._from_raw(self._list + pairs)
+        grown._encoding = self._encoding
+        grown._checked = 0 if self._checked == self.version else -1
+        grown._stem = (self, pairs)
+        return grown
+
+    # Reading
+
+    @property
+    def raw(self) -> list[FieldPair]:
+        """The fields as pairs of bytes, names in lower case; a new list."""
+        pairs = self._list if self._slots is None else self._pairs  # a call less for most
+        return [(name.lower(), value) for name, value in pairs]
+
+    @property
+    def wire(self) -> list[FieldPair]:
+        """The fields as pairs of bytes, names as written; a new list."""
+        return (self._list if self._slots is None else self._pairs).copy()
+
+    @property
+    def encoding(self) -> str:
+        """How bytes are read: as set, else "ascii" or "utf-8" if all fields allow it, else "iso-8859-1".
+
+        Setting it raises LookupError for an unknown name.
+        """
+        if self._encoding is not None:
+            return self._encoding
+        beyond = self._beyond
+        if beyond is None:
+            self._beyond = beyond = Beyond(self._pairs)
+        return beyond.encoding
+
+    @encoding.setter
+    def encoding(self, encoding: str) -> None:
+        try:
+            "a".encode(encoding)
+        except LookupError as exc:
+            raise LookupError(
+                f"encoding: {short_repr(encoding)} is no text encoding that Python knows"
+            ) from exc
+        self._encoding = encoding
+
+    def getlist(self, name: Text, split_commas: bool = False) -> list[str]:
+        """The values of a name, one for each field; a new list, empty where there are none.
+
+        ``split_commas``: each member of a comma-separated list by itself. Commas in quoted strings are not
+        looked at: don't use it where members may be quoted, nor for Set-Cookie.
+        """
+        found = self._values().get(key_of(name), ())
+        values = [self._decode(value) for value in ((found,) if isinstance(found, bytes) else found)]
+        if not split_commas:
+            return values
+        return [member for value in values for each in value.split(",") if (member := each.strip())]
+
+    @overload
+    def get(self, name: Text, default: None = None) -> str | None: ...
+    @overload
+    def get(self, name: Text, default: str) -> str: ...
+    @overload
+    def get(self, name: Text, default: T) -> str | T: ...
+    def get(self, name: Text, default: object = None) -> object:
+        """The values of a name, joined by ", "; ``default`` where there are none."""
+        values = self._values().get(key_of(name))
+        return default if values is None else self._joined(values)
+
+    def __getitem__(self, name: Text) -> str:
+        values = self._values().get(key_of(name))
+        if values is None:
+            raise KeyError(name)
+        return self._joined(values)
+
+    def __contains__(self, name: object) -> bool:
+        if isinstance(name, str):
+            # Asked several times of every response: no call for names that are known (-1 us each).
+            index = self._index
+            return (known_names.get(name) or key_of(name)) in (self._values() if index is None else index)
+        return isinstance(name, bytes) and name.lower() in self._values()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([self._decode(name) for name in self._values()])
+
+    def __len__(self) -> int:
+        return len(self._values())
+
+    # Changing
+
+    def __setitem__(self, name: Text, value: Text) -> None:
+        """Replace all fields of this name by one, where the first of them stood; else append it."""
+        try:
+            pair = pair_of(name, value, self._encoding or "utf-8")
+        except (TypeError, ValueError) as exc:
+            forget_locals(exc)
+            raise
+        finally:
+            del value
+        self._put(pair[0].lower(), [pair])
+        self._changed()
+
+    def __delitem__(self, name: Text) -> None:
+        """Remove all fields of this name. Raises KeyError where there are none."""
+        key = key_of(name)
+        index = self._values()
+        if key not in index:
+            raise KeyError(name)
+        self._count(self._editable().remove(key), -1)
+        del index[key]
+        self._changed()
+
+    def add(self, name: Text, value: Text) -> None:
+        """Append a field, beside those of the same name."""
+        try:
+            pair = pair_of(name, value, self._encoding or "utf-8")
+        except (TypeError, ValueError) as exc:
+            forget_locals(exc)
+            raise
+        finally:
+            del value
+        self._append(pair[0].lower(), [pair])
+        self._changed()
+
+    def update(self, headers: HeaderFields | None = None, /, **fields: Text) -> None:  # type: ignore[override]
+        """Replace the fields of each name given by those given, all of them where a name is repeated."""
+        try:
+            added = self._pairs_of(headers) + self._pairs_of(fields)
+        except (TypeError, ValueError) as exc:
+            forget_locals(exc)
+            raise
+        finally:
+            del headers, fields
+        groups: dict[bytes, list[FieldPair]] = {}
+        for pair in added:
+            groups.setdefault(pair[0].lower(), []).append(pair)
+        for key, pairs in groups.items():
+            self._put(key, pairs)
+        self._changed()
+
+    def clear(self) -> None:
+        """Remove all fields."""
+        self._list, self._index, self._slots = [], {}, None
+        self._beyond = None
+        self._changed()
+
+    def popitem(self) -> tuple[str, str]:
+        """Remove the name that was added last; that and its value. Raises KeyError where there is none."""
+        if not self._values():
+            raise KeyError("there are no headers")
+        key, values = self._values().popitem()
+        item = (self._decode(key), self._joined(values))
+        self._count(self._editable().remove(key), -1)
+        self._changed()
+        return item
+
+    def copy(self) -> Headers:
+        """Headers of their own with the same fields."""
+        copied = type(self)._from_raw((self._list if self._slots is None else self._pairs).copy())
+        copied._encoding = self._encoding
+        copied._checked = copied.version if self._checked == self.version else -1
+        copied._derived = self._derived
+        copied._stem = self._stem
+        return copied
+
+    def derived(
+        self, make: Callable[[Headers], T], extend: Callable[[T, list[FieldPair]], T] | None = None
+    ) -> T:
+        """What the function ``make`` makes of the fields; made once, until they change. Copies share it.
+
+        ``extend`` makes the same of what ``make`` made of the first fields, and the pairs behind them: where
+        many requests begin alike, that is done once for all.
+        """
+        known: T | None = self._derived.get(make)
+        if known is None:
+            stem = self._stem
+            known = make(self) if extend is None or stem is None else extend(stem[0].derived(make), stem[1])
+            self._derived[make] = known
+        return known
+
+    def check(self) -> None:
+        """Raise LocalProtocolError, naming the header, unless all of it may be sent.
+
+        Names must be tokens, values must have no control characters but tab (RFC 9110, sections 5.1 and 5.5).
+        """
+        if self._checked != self.version:
+            try:
+                check_pairs(self._list if self._slots is None else self._pairs)
+            except LocalProtocolError as exc:
+                forget_locals(exc)
+                raise
+            self._checked = self.version
+
+    # Comparing and showing
+
+    def __eq__(self, other: object) -> bool:
+        """Equal if each name has the same values in the same order; the order of names does not matter."""
+        if not isinstance(other, Headers):
+            if isinstance(other, (str, bytes)) or not isinstance(other, Iterable):
+                return NotImplemented
+            try:
+                other = Headers(other)
+            except (TypeError, ValueError):
+                return False
+        return self._values() == other._values()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        pairs = [(self._decode(name.lower()), self._shown(name, value)) for name, value in self._pairs]
+        fields = repr(dict(pairs) if len(self) == len(pairs) else pairs)
+        encoding = self.encoding
+        return (
+            f"{type(self).__name__}({fields})"
+            if encoding == "ascii"
+            else (f"{type(self).__name__}({fields}, encoding={encoding!r})")
+        )
+
+    def _without_secrets(self) -> Headers:
+        """A copy to be stored or shown; of a Set-Cookie field the cookie's name is left."""
+        return type(self)([(name, hidden_value(name, value)) for name, value in self._pairs], self._encoding)
+
+    def __copy__(self) -> Headers:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self._pairs, self._encoding))
+
+    # Bytes and text
+
+    @property
+    def _pairs(self) -> list[FieldPair]:
+        """The fields, in order; from now on they are in the list."""
+        slots = self._slots
+        if slots is not None:
+            self._list = slots.pairs()
+            self._slots = None
+        return self._list
+
+    def _editable(self) -> Slots:
+        """The fields, of which some will go; from now on they are in slots."""
+        slots = self._slots
+        if slots is None:
+            self._slots = slots = Slots(self._list)
+        return slots
+
+    def _put(self, key: bytes, pairs: list[FieldPair]) -> None:
+        """In place of all of this key, or at the end."""
+        index = self._values()
+        if key not in index:
+            self._append(key, pairs)
+            return
+        self._count(self._editable().replace(key, pairs), -1)
+        self._count(pairs, 1)
+        index[key] = _entry(pairs)
+
+    def _append(self, key: bytes, pairs: list[FieldPair]) -> None:
+        if self._slots is None:
+            self._list += pairs
+        else:
+            self._slots.append(key, pairs)
+        self._count(pairs, 1)
+        index = self._index
+        if index is None:
+            return
+        known = index.get(key)
+        if known is None:
+            index[key] = _entry(pairs)
+        else:
+            values = known if isinstance(known, list) else [known]
+            values += [value for _, value in pairs]
+            index[key] = values
+
+    def _count(self, pairs: list[FieldPair], by: int) -> None:
+        if self._beyond is not None:
+            self._beyond.count(pairs, by)
+
+    def _changed(self) -> None:
+        self._stem = None
+        self._derived = {}
+        self.version += 1
+
+    def _values(self) -> FieldIndex:
+        index = self._index
+        if index is None:
+            self._index = index = indexed(self._pairs)
+        return index
+
+    def _joined(self, values: bytes | list[bytes]) -> str:
+        value = values if isinstance(values, bytes) else b", ".join(values)
+        if self._encoding is None and value.isascii():
+            return value.decode("ascii")
+        return self._decode(value)
+
+    def _decode(self, data: bytes) -> str:
+        if self._encoding is None and data.isascii():
+            return data.decode("ascii")
+        return data.decode(self.encoding, "replace")
+
+    def _shown(self, name: bytes, value: bytes) -> str:
+        hidden = hidden_value(name, value)
+        return "[secure]" if name.lower() == b"set-cookie" else self._decode(hidden)
+
+    def _pairs_of(self, headers: object) -> list[FieldPair]:
+        if headers is None:
+            return []
+        if isinstance(headers, Headers):
+            return headers.wire
+        encoding = self._encoding or "utf-8"
+        if isinstance(headers, Mapping):
+            return [pair_of(name, value, encoding) for name, value in headers.items()]
+        if isinstance(headers, (str, bytes)) or not isinstance(headers, Iterable):
+            raise TypeError(f"headers must be a mapping, pairs or Headers, not {type(headers).__name__}")
+        return [pair_of(*two(item), encoding) for item in headers]
+
+
+def _entry(pairs: list[FieldPair]) -> bytes | list[bytes]:
+    """What stands in an index for the fields of one key."""
+    return pairs[0][1] if len(pairs) == 1 else [value for _, value in pairs]
+
+
+headers_from_pairs = Headers._from_raw
+"""Headers of pairs that a parser has validated; the list is taken over, not copied, and the index as well."""

@@ -1,0 +1,32 @@
+"""Requests: the public classes, their automatic headers, and what a body is made of.
+
+From the bottom up: `plain_file`, `bodies`, `boundary` and `multipart` make bodies; `encode` picks one for
+what a caller passed; `head` works out the headers, `prepared_heads` keeps those that a client sends each
+time; `request` holds `Request` and `AsyncRequest`.
+"""
+
+from __future__ import annotations
+
+from .bodies import EMPTY_BODY, BinaryFile, BytesBody, FileBody, as_bytes
+from .encode import encode_request
+from .head import check_request, split_headers
+from .prepared_heads import CLIENT_DEFAULTS, RequestDefaults
+from .request import AsyncRequest, BaseRequest, Request, build_request, view_request
+
+__all__ = [
+    "CLIENT_DEFAULTS",
+    "EMPTY_BODY",
+    "AsyncRequest",
+    "BaseRequest",
+    "BinaryFile",
+    "BytesBody",
+    "FileBody",
+    "Request",
+    "RequestDefaults",
+    "as_bytes",
+    "build_request",
+    "check_request",
+    "encode_request",
+    "split_headers",
+    "view_request",
+]

@@ -1,0 +1,246 @@
+"""The head of a request: which headers are sent without the caller's doing, and what may not be sent.
+
+Pure functions over `Headers` and a body's length. The rule in one sentence: what the caller wrote by hand
+wins, None removes a default, and whatever would leave the receiver in doubt about where the body ends is
+refused before a byte is sent (RFC 9112 sections 6 and 11.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from .._brief import short_repr
+from .._codings import accept_encoding
+from .._config import USER_AGENT
+from .._exceptions import Delivery, LocalProtocolError
+from .._headers import Headers, key_of
+from .._url import redacted
+
+if TYPE_CHECKING:
+    from .._headers import FieldPair, HeaderTypes
+    from .._records import RequestBody, RequestState
+    from .._url import URL
+
+NO_NAMES: frozenset[bytes] = frozenset()
+
+_TOKEN_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+_KNOWN_METHODS = {
+    spelling: name
+    for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+    for spelling in (name, name.lower())
+}
+
+_ENCLOSING_METHODS = frozenset({"POST", "PUT", "PATCH"})
+"""These send Content-Length: 0 where they have no body (RFC 9110 8.6): their meaning expects one."""
+
+
+def checked_method(method: str) -> str:
+    """The method in upper case. Raises TypeError, or LocalProtocolError if it is no token (RFC 9110 9.1)."""
+    if not isinstance(method, str):
+        raise TypeError(f"method must be a str, not {type(method).__name__}")
+    known = _KNOWN_METHODS.get(method)
+    if known is not None:
+        return known
+    name = str.upper(method) if method.isascii() else ""
+    if not name or not _TOKEN_CHARACTERS.issuperset(name):
+        raise LocalProtocolError(
+            f"The method {short_repr(method)} is no token (letters, digits and !#$%&'*+-.^_`|~)"
+        )
+    return name
+
+
+def split_headers(headers: HeaderTypes | None) -> tuple[Headers, frozenset[bytes]]:
+    """What a caller gave as ``headers``: the fields, and the names (lower case) whose value is None.
+
+    A `Headers` is taken as it is, not copied. Raises TypeError as `Headers` does.
+    """
+    if headers is None:
+        return Headers(), NO_NAMES
+    if isinstance(headers, Headers):
+        return headers, NO_NAMES
+    pairs: object = headers.items() if isinstance(headers, Mapping) else headers
+    if isinstance(pairs, str | bytes) or not isinstance(pairs, Iterable):
+        raise TypeError(f"headers must be a mapping, pairs or Headers, not {type(headers).__name__}")
+    kept: list[Any] = []
+    removed: list[Any] = []
+    for pair in pairs:
+        is_removal = isinstance(pair, tuple | list) and len(pair) == 2 and pair[1] is None
+        (removed if is_removal else kept).append(pair)
+    if not removed:
+        return Headers(kept), NO_NAMES
+    return Headers(kept), frozenset([key_of(pair[0]) for pair in removed])
+
+
+def merged_headers(defaults: Headers | None, given: Headers, removed: frozenset[bytes]) -> Headers:
+    """The client's headers with those of the request in their place, without what it removed."""
+    if not defaults:
+        return given
+    if not given and not removed:
+        return defaults
+    merged = defaults.copy()
+    merged.update(given)
+    for name in removed:
+        merged.pop(name, None)  # type: ignore[call-overload]
+    return merged
+
+
+AUTOMATIC = frozenset({b"user-agent", b"accept", b"accept-encoding", b"connection"})
+"""What a client sends without the caller's doing, beside Host and what describes the body."""
+
+
+@cache
+def _automatic() -> tuple[tuple[bytes, FieldPair], ...]:
+    return (
+        (b"user-agent", (b"User-Agent", USER_AGENT.encode())),
+        (b"accept", (b"Accept", b"*/*")),
+        (b"accept-encoding", (b"Accept-Encoding", accept_encoding().encode())),
+        (b"connection", (b"Connection", b"keep-alive")),
+    )
+
+
+@cache
+def _automatic_pairs() -> tuple[FieldPair, ...]:
+    return tuple([pair for _, pair in _automatic()])
+
+
+DELICATE = frozenset({b"host", b"content-length", b"transfer-encoding"})
+"""By hand, these have to be looked at together with the body."""
+
+_IDENTITY: FieldPair = (b"Accept-Encoding", b"identity")
+"""Sent with Range: a part of a compressed body would be of no use."""
+
+
+def complete_headers(
+    method: str,
+    url: URL,
+    given: Headers,
+    removed: frozenset[bytes],
+    body: RequestBody,
+    content_type: str | None,
+) -> Headers:
+    """All headers of a request, Host first, checked.
+
+    Raises LocalProtocolError for a malformed header, and where the end of the body would be in doubt.
+    """
+    if given or removed:
+        given.check()
+        names = {name.lower() for name, _ in given.wire}
+        pairs = _with_automatic(url, given, names, removed)
+    else:
+        names = set()
+        pairs = [(b"Host", url.netloc.encode()), *_automatic_pairs()]
+    if content_type is not None and b"content-type" not in names and b"content-type" not in removed:
+        pairs.append((b"Content-Type", content_type.encode()))
+    frame = framing(method, body, names, removed)
+    if frame is not None:
+        pairs.append(frame)
+    headers = Headers._from_raw(pairs)
+    headers._encoding = given._encoding
+    headers._checked = headers.version  # what is not the caller's is well-formed by construction
+    if not names.isdisjoint(DELICATE):
+        check_framing(headers, body)
+    return headers
+
+
+def _with_automatic(
+    url: URL, given: Headers, names: set[bytes], removed: frozenset[bytes]
+) -> list[FieldPair]:
+    """The caller's fields after the automatic ones that they leave room for; Host first, also one by hand."""
+    pairs = given.wire
+    if b"host" in names:
+        host = [pair for pair in pairs if pair[0].lower() == b"host"]
+        pairs = [pair for pair in pairs if pair[0].lower() != b"host"]
+    elif b"host" in removed:
+        raise LocalProtocolError("The Host header can't be removed (RFC 9112 section 3.2)")
+    else:
+        host = [(b"Host", url.netloc.encode())]
+    if not removed >= AUTOMATIC:
+        host += automatic_pairs(names, removed)
+    return host + pairs
+
+
+def automatic_pairs(names: AbstractSet[bytes], removed: AbstractSet[bytes]) -> list[FieldPair]:
+    """What a client adds to fields with these names."""
+    return [
+        _IDENTITY if key == b"accept-encoding" and b"range" in names else pair
+        for key, pair in _automatic()
+        if key not in names and key not in removed
+    ]
+
+
+def framing(
+    method: str, body: RequestBody, names: AbstractSet[bytes], removed: AbstractSet[bytes]
+) -> FieldPair | None:
+    """Content-Length or Transfer-Encoding (RFC 9112 6), None where there is no need, or one by hand."""
+    if b"content-length" in names or b"transfer-encoding" in names:
+        return None
+    length = body.length
+    if not length and length is not None and method not in _ENCLOSING_METHODS:
+        return None
+    if length is not None and b"content-length" not in removed:
+        return (b"Content-Length", str(length).encode())
+    if length == 0:
+        return None
+    if b"transfer-encoding" in removed:
+        raise LocalProtocolError("A request with a body needs Content-Length or Transfer-Encoding: chunked")
+    return (b"Transfer-Encoding", b"chunked")
+
+
+def check_framing(headers: Headers, body: RequestBody) -> None:
+    """Raise LocalProtocolError unless there is one Host, and the end of the body is beyond doubt."""
+    host = headers.get("host")
+    if host is None or ("," in host and len(headers.getlist("host")) > 1):
+        raise LocalProtocolError("A request must have one Host header (RFC 9112 section 3.2)")
+    length = headers.get("content-length")
+    coding = headers.get("transfer-encoding")
+    if coding is not None:
+        if length is not None:
+            raise LocalProtocolError("Content-Length and Transfer-Encoding must not stand in one request")
+        if coding.rpartition(",")[2].strip().lower() != "chunked":
+            raise LocalProtocolError(f"The last Transfer-Encoding must be chunked, not {short_repr(coding)}")
+    elif length is not None:
+        _check_length(length, body.length)
+    elif body.length != 0:
+        raise LocalProtocolError("A request with a body needs Content-Length or Transfer-Encoding: chunked")
+
+
+def _check_length(declared: str, length: int | None) -> None:
+    # 18 digits are less than any integer type holds, and quickly turned into a number.
+    if not (declared.isascii() and declared.isdigit()) or len(declared) > 18:
+        raise LocalProtocolError(f"Content-Length must be one number, not {short_repr(declared)}")
+    if length is not None and int(declared) != length:
+        raise LocalProtocolError(f"Content-Length says {declared} bytes, the body has {length}")
+
+
+def check_request(state: RequestState) -> None:
+    """The last look before a request is sent: hooks and auth may have changed it since it was built.
+
+    Raises LocalProtocolError. Cheap where nothing changed.
+    """
+    try:
+        state.headers.check()
+        check_framing(state.headers, state.body)
+    except LocalProtocolError as exc:
+        raise told_where(exc, state.method, state.url) from exc.__cause__
+
+
+def told_where(error: LocalProtocolError, method: str, url: URL) -> LocalProtocolError:
+    """The same error, saying which request it refused, and that nothing of it was sent."""
+    if error.delivery is None:
+        error.args = (f"{error}: {method} {redacted(url)}",)
+        error.delivery = Delivery.NOT_SENT
+    return error
+
+
+def settle_headers(headers: Headers, method: str, url: URL, body: RequestBody) -> None:
+    """Add Host and what frames the body where they are missing, after headers or method were replaced."""
+    if "host" not in headers:
+        headers["Host"] = url.netloc
+    present = {name for name, _ in headers.raw}
+    frame = framing(method, body, present, NO_NAMES)
+    if frame is not None:
+        headers.add(*frame)

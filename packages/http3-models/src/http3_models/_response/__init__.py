@@ -1,0 +1,42 @@
+"""Responses: the public classes, and how their bodies are read.
+
+From the bottom up: `bodies`, what can stand where a response has its body; `turns`, which lets other tasks
+run during long work; `reading`, how a body is read, decoded and drained; `base`, what both classes share;
+`response` holds `Response` and `AsyncResponse`; `by_hand` makes one that came from no server.
+"""
+
+from __future__ import annotations
+
+from .base import BaseResponse, is_redirect, phases_of, set_next, set_unread_message, state_of, view_response
+from .bodies import UNREAD, BodyState, BufferedBody, MemoryBody, close_unawaited, maybe_await
+from .reading import close, drain, has_no_body, is_closed, read_all, read_if_buffered
+from .response import AsyncResponse, Response
+from .turns import Pause, checkpoint, in_asyncio_task, in_trio_task
+
+__all__ = [
+    "UNREAD",
+    "AsyncResponse",
+    "BaseResponse",
+    "BodyState",
+    "BufferedBody",
+    "MemoryBody",
+    "Pause",
+    "Response",
+    "checkpoint",
+    "close",
+    "close_unawaited",
+    "drain",
+    "has_no_body",
+    "in_asyncio_task",
+    "in_trio_task",
+    "is_closed",
+    "is_redirect",
+    "maybe_await",
+    "phases_of",
+    "read_all",
+    "read_if_buffered",
+    "set_next",
+    "set_unread_message",
+    "state_of",
+    "view_response",
+]

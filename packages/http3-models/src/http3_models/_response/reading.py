@@ -1,0 +1,386 @@
+"""How the body of a response is read: whole, in pieces, as text, as lines.
+
+Written once, as coroutines, for both kinds of response. `BodyReader` gives the body piece by piece and is
+what everything else stands on; `_iterators` turns it into what callers iterate over. How far a body has been
+read is told by ``state.body_state``, see `BodyState`.
+
+`BodyReader` compares the clock with the call's deadline (``total_timeout``) before and after each piece of
+any body. Work that waits for nothing (undoing codings, bodies from memory) is done in bounded pieces; now and
+then it pauses between them, so that an event loop turns.
+
+Invariant, kept by `BodyReader`: whatever goes wrong on the way, a codec's complaint and a cancellation
+included, leaves the body closed, and no piece after a gap is ever handed out as if nothing was missing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._codings import SizeGuard, accept_encoding, make_decoder
+from .._config import DEFAULT_LIMITS
+from .._exceptions import DecodedSizeExceeded, Delivery, RequestError
+from .._iterators import collect
+from .._records import WholeBody
+from .bodies import CLOSED, CONSUMED, STREAMING, UNREAD, BufferedBody, MemoryBody
+
+if TYPE_CHECKING:
+    from .._codings import Decoder
+    from .._records import Deadline, ResponseBody, ResponseState
+    from .turns import Pause
+
+
+def has_no_body(state: ResponseState) -> bool:
+    """True where RFC 9110 6.4.1 allows no content, whatever the headers say."""
+    status = state.status_code
+    return (
+        status in (204, 304) or status < 200 or (state.request is not None and state.request.method == "HEAD")
+    )
+
+
+def decoder_for(state: ResponseState) -> Decoder | None:
+    """What undoes the response's content codings; None where it is to be taken as it is.
+
+    A part (206) is decoded only where the caller asked for a coding by name: the bytes of a range are
+    seldom a stream of their own.
+    """
+    if "content-encoding" not in state.headers or (state.status_code == 206 and not _asked_by_name(state)):
+        return None
+    url = None if state.request is None else state.request.url
+    return make_decoder(state.headers, state.limits or DEFAULT_LIMITS, url=url)
+
+
+def _asked_by_name(state: ResponseState) -> bool:
+    """Whether Accept-Encoding is another than the one that is sent without the caller's doing."""
+    if state.request is None:
+        return False
+    headers = state.request.headers
+    wanted = headers.get("accept-encoding")
+    return wanted not in (None, "identity", None if "range" in headers else accept_encoding())
+
+
+def check_unread(state: ResponseState) -> None:
+    """Raise StreamConsumed or ResponseClosed where the body can't be begun any more."""
+    if state.body_state is not UNREAD:
+        raise state.body_state.error()
+
+
+def _is_first(state: ResponseState) -> bool:
+    """Whether the body is the caller's to read. Of two threads that ask at once, one hears that it is."""
+    try:
+        del state.unclaimed
+    except AttributeError:
+        return False
+    return True
+
+
+def _was_closed(state: ResponseState, exc: BaseException) -> bool:
+    """Whether a read failed because another task or thread closed the response."""
+    return state.body_state is CLOSED and isinstance(exc, RequestError)
+
+
+def is_closed(state: ResponseState) -> bool:
+    """True if nothing more comes over the connection: the body ended, was given up, or never was."""
+    return state.body is None or isinstance(state.body, MemoryBody)
+
+
+def is_consumed(state: ResponseState) -> bool:
+    """True once somebody began to read the body, or got it whole."""
+    begun = state.body_state is STREAMING or state.body_state is CONSUMED
+    return begun or state.content is not None or isinstance(state.body, MemoryBody)
+
+
+async def close(state: ResponseState) -> None:
+    """Give up what was not read. Idempotent."""
+    body = state.body
+    if body is not None:
+        if not isinstance(body, MemoryBody):
+            _set_closed(state)
+        await body.close()
+
+
+def _set_closed(state: ResponseState) -> None:
+    state.body_state = CLOSED  # first: an interrupt in between leaves a body that `close` can still reach
+    state.body = None
+
+
+_TURN = 4 << 20
+"""What is done between two pauses, in bytes as they come: some milliseconds."""
+
+_DECODING = 8
+"""What a decoded byte counts of that."""
+
+_NOTHING = 2 << 20
+"""What a step of decoding counts that gives nothing: it may take 8 ms."""
+
+_PIECE = 4096
+"""What each piece counts beside its bytes."""
+
+
+class BodyReader:
+    """The body of a response, decoded or as sent, in the pieces in which it comes.
+
+    ``bounded`` holds it to the caller's `Limits`, for who keeps it in memory. ``pause`` is awaited now and
+    then, where others wait for their turn. Raises StreamConsumed or ResponseClosed at once where the body is
+    no longer to be had; it is begun by the first `next`.
+    """
+
+    __slots__ = (
+        "_body", "_bounded", "_deadline", "_decode", "_decoder", "_discard", "_done", "_ended", "_guard",
+        "_pause", "_received", "_state",
+    )  # fmt: skip
+
+    def __init__(
+        self, state: ResponseState, *, decode: bool, bounded: bool = False, pause: Pause | None = None
+    ) -> None:
+        check_unread(state)
+        self._state = state
+        self._decode = decode
+        self._bounded = bounded
+        self._pause = pause
+        self._body: ResponseBody | None = None
+        self._decoder: Decoder | None = None
+        self._guard: SizeGuard | None = None
+        self._deadline: Deadline | None = None
+        self._discard = False
+        self._done = 0
+        self._received = 0
+        self._ended = False
+
+    async def next(self) -> bytes | None:
+        """The next piece, never empty. Raises RequestError subclasses and ResponseClosed."""
+        if self._ended:
+            return None
+        state = self._state
+        begun = self._body is not None
+        if not begun:
+            self._begin()
+        elif state.body_state is CLOSED:
+            raise CLOSED.error()
+        body = self._body
+        if body is None:
+            return None
+        try:
+            if not begun:
+                self._open()
+            return await self._read(body)
+        except BaseException as exc:
+            if _was_closed(state, exc):
+                raise CLOSED.error() from exc
+            self._give_up()
+            raise
+
+    def check_line(self, size: int) -> None:
+        """A reader keeps a line that has ``size`` characters by now: held to the limits of a body in memory.
+
+        Raises DecodedSizeExceeded past them; the body is given up then.
+        """
+        limits = self._state.limits or DEFAULT_LIMITS
+        most = max(limits.ratio_free_size, limits.max_ratio * self._received)
+        bound = f"max_ratio={limits.max_ratio:g} (only {self._received} bytes were received)"
+        if limits.max_decoded is not None and limits.max_decoded < most:
+            most, bound = limits.max_decoded, f"max_decoded={limits.max_decoded} bytes"
+        if size > most:
+            self._give_up()
+            raise DecodedSizeExceeded(
+                f"The response body was given up: a line of it has {size} characters and no end yet, "
+                f"more than limits allow, {bound}. Use iter_text(), or raise that limit"
+            )
+
+    def _give_up(self) -> None:
+        state, body = self._state, self._body
+        if body is not None and state.body_state is STREAMING:
+            _set_closed(state)
+            body.abort()
+
+    def _begin(self) -> None:
+        """Take the body. Of two readers that begin at once, the second raises StreamConsumed."""
+        state = self._state
+        check_unread(state)
+        body = state.body
+        if body is None:
+            self._ended = True
+        elif isinstance(body, MemoryBody):
+            self._body = MemoryBody(body.data)
+        else:
+            if not _is_first(state):
+                raise STREAMING.error()
+            self._body = body
+            state.body_state = STREAMING
+
+    def _open(self) -> None:
+        """Find out what is to be done with the bytes, once there are some."""
+        state = self._state
+        self._discard = has_no_body(state)
+        self._decoder = decoder_for(state) if self._decode and not self._discard else None
+        body, request = state.body, state.request
+        # Nothing of a body in memory takes long, if not its decoding; a kept one outlives the call.
+        if request is not None and (
+            not isinstance(body, MemoryBody) or (self._decoder is not None and not body.is_kept)
+        ):
+            self._deadline = request.deadline
+        if not self._decode or self._discard:
+            return
+        limits = state.limits or DEFAULT_LIMITS
+        if self._bounded and (self._decoder is not None or limits.max_decoded is not None):
+            url = None if request is None else request.url
+            self._guard = SizeGuard(limits, bounded_ratio=True, url=url)
+
+    async def _read(self, body: ResponseBody) -> bytes | None:
+        decoder, guard, deadline = self._decoder, self._guard, self._deadline
+        while True:
+            if self._done > _TURN and self._pause is not None:
+                self._done = 0
+                await self._pause()
+                if self._state.body_state is CLOSED:
+                    raise CLOSED.error()  # by another task, during the pause
+            if deadline is not None:
+                _check_deadline(self._state)
+            piece = None
+            if decoder is not None:
+                piece = decoder.step()
+                if piece is not None:
+                    self._done += _DECODING * len(piece) if piece else _NOTHING
+            if piece is None:
+                data = await body.read_chunk()
+                if self._state.body_state is CLOSED:
+                    raise CLOSED.error()
+                if deadline is not None:
+                    _check_deadline(self._state)
+                if not data:
+                    if decoder is not None:
+                        decoder.finish()
+                    self._end(body)
+                    return None
+                self._received += len(data)
+                self._done += len(data) + _PIECE
+                if guard is not None:
+                    guard.received(len(data))
+                if decoder is not None:
+                    decoder.feed(data)
+                elif not self._discard:
+                    piece = data
+            if piece:
+                if guard is not None:
+                    guard.decoded(len(piece))
+                return piece
+
+    def _end(self, body: ResponseBody) -> None:
+        state = self._state
+        if body.trailers is not None:
+            state.trailers = body.trailers
+        if state.body_state is STREAMING:
+            state.body_state, state.body = CONSUMED, None
+        self._ended = True
+
+
+def _check_deadline(state: ResponseState) -> None:
+    """Raise TotalTimeout if the call's deadline has passed."""
+    request = state.request
+    if request is not None and request.deadline is not None:
+        request.deadline.check(request, Delivery.MAYBE_PROCESSED)
+
+
+def _is_taken_as_sent(state: ResponseState) -> bool:
+    """True where the body is not dropped, not decoded, and has no bound that it could exceed."""
+    if "content-encoding" in state.headers or has_no_body(state):
+        return False
+    return state.limits is None or state.limits.max_decoded is None
+
+
+def read_if_buffered(state: ResponseState) -> bool:
+    """Have a body that came with the head as ``state.content``, if nothing is to be done with it. True if so.
+
+    That is so of most small responses; a plain call, because nothing can have to wait.
+    """
+    body = state.body
+    if type(body) is not BufferedBody or state.body_state is not UNREAD or not _is_taken_as_sent(state):
+        return False
+    deadline = None if state.request is None else state.request.deadline
+    if deadline is not None and deadline.remaining() <= 0:
+        return False  # `read_all` raises TotalTimeout
+    if body.trailers is not None:
+        state.trailers = body.trailers
+    state.content = body.data
+    state.body_state, state.body = CONSUMED, None
+    return True
+
+
+async def read_all(state: ResponseState, pause: Pause | None = None) -> bytes:
+    """The whole body, decoded, held to the caller's `Limits`; kept in ``state.content``.
+
+    ``pause`` is that of `BodyReader`.
+    Raises RequestError subclasses (DecodingError, DecodedSizeExceeded, ReadTimeout ...), StreamConsumed,
+    ResponseClosed; the response is closed then.
+    """
+    if state.content is None and not read_if_buffered(state):
+        content = await _read_at_once(state)
+        state.content = await _gather(state, pause) if content is None else content
+    assert state.content is not None
+    return state.content
+
+
+async def _read_at_once(state: ResponseState) -> bytes | None:
+    """The body, of one that offers this, where there is nothing to do with the bytes; None for others.
+
+    A body that waits by another deadline, as one of another client does, is read piece by piece.
+    """
+    body = state.body
+    if body is None or not isinstance(body, WholeBody) or not _is_taken_as_sent(state):
+        return None
+    check_unread(state)
+    deadline = None if state.request is None else state.request.deadline
+    if deadline is not None and body.deadline is not deadline:
+        return None
+    if not _is_first(state):
+        raise STREAMING.error()
+    state.body_state = STREAMING
+    try:
+        if deadline is not None:
+            _check_deadline(state)
+        content = await body.read_whole()
+        if state.body_state is CLOSED:
+            raise CLOSED.error()  # by another task or thread, during the read
+        if deadline is not None:
+            _check_deadline(state)
+    except BaseException as exc:
+        if _was_closed(state, exc):
+            raise CLOSED.error() from exc
+        _set_closed(state)
+        body.abort()
+        raise
+    if body.trailers is not None:
+        state.trailers = body.trailers
+    state.body_state, state.body = CONSUMED, None
+    return content
+
+
+async def _gather(state: ResponseState, pause: Pause | None) -> bytes:
+    source = BodyReader(state, decode=True, bounded=True, pause=pause)
+    content = await source.next() or b""
+    if content:
+        following = await source.next()
+        if following is not None:
+            content = await collect(source, content, following)
+    return content
+
+
+async def drain(state: ResponseState, pause: Pause | None = None, time_limit: Deadline | None = None) -> bool:
+    """Read a body that is not needed, so that its connection is free for the next request.
+
+    True if it came to its end within ``max_drained`` bytes and ``time_limit``: it is kept, as sent, and can
+    still be read. Else it is closed. Raises what the body raises.
+    """
+    if state.content is not None or (is_closed(state) and state.body_state is UNREAD):
+        return True
+    limit = (state.limits or DEFAULT_LIMITS).max_drained
+    source = BodyReader(state, decode=False, pause=pause)
+    pieces: list[bytes] = []
+    while (piece := await source.next()) is not None:
+        pieces.append(piece)
+        limit -= len(piece)
+        if limit < 0 or (time_limit is not None and time_limit.remaining() <= 0):
+            await close(state)
+            return False
+    state.body = MemoryBody(b"".join(pieces))
+    state.body_state = UNREAD
+    return True

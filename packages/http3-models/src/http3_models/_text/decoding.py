@@ -1,0 +1,318 @@
+"""From the bytes of a body to text: which encoding, and how to decode piece by piece.
+
+The order for a whole body: byte-order mark, charset of Content-Type, then the caller's default or, without
+one, UTF-8 if the body is valid UTF-8, else windows-1252 (what browsers do with western pages). A stream
+can't look ahead, so there it is UTF-8 with replacement characters at the end of that row. JSON has its
+own rule (RFC 8259 8.1). A leading byte-order mark is never part of the text.
+
+Encodings are shown by the names that they were given; what is decoded with is Python's codec for them, see
+`encodings`.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+from functools import cache, lru_cache
+from typing import Any
+
+from .._brief import short_repr
+from .encodings import find_text_encoding
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is its beginning
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+_SMALL_PART = 1024
+"""Characters below which a part of a line is joined with the next: a str takes 50 bytes by itself."""
+
+_MAX_KEPT = 100
+"""Characters of a Content-Type whose charset is kept."""
+
+
+def detect_bom(data: bytes) -> str | None:
+    """The encoding that a byte-order mark at the start of ``data`` names; None without one."""
+    if data[:1] not in (b"\xef", b"\xff", b"\xfe", b"\x00"):
+        return None
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return encoding
+    return None
+
+
+def charset_of(content_type: str | None) -> str | None:
+    """What the charset parameter of a Content-Type says; None if absent, or of no known encoding."""
+    if not content_type or "charset" not in content_type.lower():
+        return None
+    return (_kept_charset if len(content_type) <= _MAX_KEPT else _charset)(content_type)
+
+
+def _charset(content_type: str) -> str | None:
+    for name, value in _parameters(content_type):
+        if name == "charset":
+            return value if find_text_encoding(value) is not None else None
+    return None
+
+
+_kept_charset = lru_cache(maxsize=128)(_charset)
+"""Servers send the same few (-2 us)."""
+
+
+def _parameters(value: str) -> list[tuple[str, str]]:
+    """The parameters behind the first semicolon (RFC 9110 5.6.6), names lower-cased, values unquoted."""
+    parameters = []
+    for part in split_unquoted(value)[1:]:
+        name, equals, text = part.partition("=")
+        if equals:
+            parameters.append((name.strip().lower(), _unquote(text.strip())))
+    return parameters
+
+
+def split_unquoted(value: str) -> list[str]:
+    """Split at semicolons that stand outside of quoted strings."""
+    if '"' not in value:
+        return value.split(";")
+    parts, start, quoted, escaped = [], 0, False, False
+    for index, char in enumerate(value):
+        if escaped:
+            escaped = False
+        elif char == "\\" and quoted:
+            escaped = True
+        elif char == '"':
+            quoted = not quoted
+        elif char == ";" and not quoted:
+            parts.append(value[start:index])
+            start = index + 1
+    parts.append(value[start:])
+    return parts
+
+
+def _unquote(text: str) -> str:
+    """Undo a quoted string; apostrophes, which some servers take for quotes, are dropped as well."""
+    if len(text) < 2 or text[0] != text[-1] or text[0] not in "\"'":
+        return text
+    text = text[1:-1]
+    if "\\" not in text:
+        return text
+    chars = iter(text)
+    return "".join([next(chars, "") if char == "\\" else char for char in chars])
+
+
+DefaultEncoding = str | Callable[[bytes], str] | None
+"""``default_encoding``: a name, "auto" (charset-normalizer), a callable ``bytes -> name``, or None."""
+
+
+def text_encoding(data: bytes, content_type: str | None, default: DefaultEncoding = None) -> str:
+    """The encoding of a whole body.
+
+    Raises LookupError if ``default`` is or returns no name of a text encoding, ImportError for "auto" without
+    charset-normalizer.
+    """
+    return detect_bom(data) or charset_of(content_type) or _default_encoding(data, default)
+
+
+def stream_encoding(content_type: str | None, default: DefaultEncoding = None) -> str:
+    """The encoding of a body of which nothing was seen yet; a byte-order mark will go before it.
+
+    Callables and "auto" need the whole body and are passed over. Raises LookupError as `text_encoding`.
+    """
+    charset = charset_of(content_type)
+    if charset is not None:
+        return charset
+    if isinstance(default, str) and default != "auto":
+        return _known(default)
+    return "utf-8"
+
+
+def _default_encoding(data: bytes, default: DefaultEncoding) -> str:
+    if default is None:
+        return "utf-8" if _is_utf8(data) else "windows-1252"
+    if default == "auto":
+        return apparent_encoding(data)
+    return _known(default if isinstance(default, str) else default(data))
+
+
+def _known(name: str) -> str:
+    if find_text_encoding(name) is None:
+        raise LookupError(f"default_encoding: {short_repr(name)} is no text encoding that is known here")
+    return name
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def apparent_encoding(data: bytes) -> str:
+    """What charset-normalizer takes the encoding of ``data`` for; UTF-8 if it finds none.
+
+    Raises ImportError without charset-normalizer (the extra ``charset``).
+    """
+    try:
+        from charset_normalizer import from_bytes
+    except ImportError as exc:
+        raise ImportError(
+            "Detecting an encoding needs charset-normalizer; install it with: pip install 'http3[charset]'"
+        ) from exc
+    best = from_bytes(data, cp_exclusion=["utf_7"]).best()
+    return best.encoding if best is not None and find_text_encoding(best.encoding) else "utf-8"
+
+
+def decode_text(data: bytes, encoding: str) -> str:
+    """``data`` as text, what is broken replaced by U+FFFD, without a leading byte-order mark."""
+    return data.decode(_codec(encoding), "replace").removeprefix("\ufeff")
+
+
+def _codec(encoding: str) -> str:
+    codec = find_text_encoding(encoding)
+    assert codec is not None, encoding  # names are checked where they come in
+    return codec
+
+
+def detect_json_encoding(data: bytes) -> str:
+    """UTF-8, -16 or -32 (RFC 8259 8.1, RFC 4627 3): by mark, else by where the NULs of the first characters,
+    of which the very first is ASCII, stand."""
+    head = data[:4]
+    if head.isascii() and 0 not in head:
+        return "utf-8"
+    bom = detect_bom(data)
+    if bom is not None:
+        return bom
+    if 0 not in head:
+        return "utf-8"
+    if head[0] == 0:
+        return "utf-32-be" if head[1:2] == b"\0" else "utf-16-be"
+    if head[1] != 0:
+        return "utf-8"  # a NUL within UTF-8 is for the JSON parser to refuse
+    return "utf-32-le" if head[2:] == b"\0\0" else "utf-16-le"
+
+
+def decode_json(data: bytes) -> str:
+    """The text of a JSON body. Raises UnicodeDecodeError, a ValueError, for broken bytes."""
+    return data.decode(detect_json_encoding(data)).removeprefix("\ufeff")
+
+
+def parse_json(data: bytes, encoding: str | None, options: dict[str, Any]) -> Any:
+    """What a JSON body says, in ``encoding``, else in what it shows by itself; ``options`` of `json.loads`.
+
+    Raises ValueError (UnicodeDecodeError, json.JSONDecodeError).
+    """
+    text = data.decode(_codec(encoding)).removeprefix("\ufeff") if encoding else decode_json(data)
+    if not options:
+        return _json_decoder()(text)
+    from json import loads
+
+    return loads(text, **options)
+
+
+@cache
+def _json_decoder() -> Callable[[str], Any]:
+    """`json.loads` without options, which it looks through at every call (-1 us)."""
+    from json import JSONDecoder
+
+    return JSONDecoder().decode
+
+
+class TextDecoder:
+    """Text piece by piece. A character cut between two pieces comes with the second.
+
+    ``encoding`` is what `stream_encoding` says; a byte-order mark goes before it unless ``sniff`` is False
+    (for an encoding that the caller insists on).
+    """
+
+    __slots__ = ("_decoder", "_encoding", "_head", "_started")
+
+    def __init__(self, encoding: str, *, sniff: bool = True) -> None:
+        self._encoding = encoding
+        self._head = b""
+        self._started = False
+        self._decoder = None if sniff else _incremental(encoding)
+
+    def decode(self, data: bytes) -> str:
+        """The text of the next bytes, as far as it is complete; may be empty."""
+        if self._decoder is None:
+            data = self._head + data
+            if _may_grow_to_bom(data):
+                self._head = data
+                return ""
+            self._decoder, self._head = _incremental(detect_bom(data) or self._encoding), b""
+        return self._without_mark(self._decoder.decode(data))
+
+    def finish(self) -> str:
+        """The rest, at the end of the body; a character cut there becomes U+FFFD."""
+        if self._decoder is None:
+            self._decoder = _incremental(detect_bom(self._head) or self._encoding)
+        return self._without_mark(self._decoder.decode(self._head, True))
+
+    def _without_mark(self, text: str) -> str:
+        if self._started or not text:
+            return text
+        self._started = True
+        return text.removeprefix("\ufeff")
+
+
+def _incremental(encoding: str) -> codecs.IncrementalDecoder:
+    return codecs.getincrementaldecoder(_codec(encoding))("replace")
+
+
+def _may_grow_to_bom(data: bytes) -> bool:
+    """True while further bytes decide which mark, if any, this is."""
+    return len(data) < 4 and any(mark.startswith(data) and mark != data for mark, _ in _BOMS)
+
+
+class LineDecoder:
+    """Lines, without their ends, from text in pieces. Ends are ``\\n``, ``\\r\\n`` and ``\\r`` only.
+
+    A line is given as soon as its end is there. Time and memory are linear, also for one long line in many
+    small pieces. ``held`` is how many characters the line has that has no end yet.
+    """
+
+    __slots__ = ("_after_cr", "_parts", "held")
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._after_cr = False
+        self.held = 0
+
+    def decode(self, text: str) -> list[str]:
+        """The lines that ``text`` completes."""
+        if self._after_cr and text:
+            text = text.removeprefix("\n")  # the second half of a \r\n that was cut
+            self._after_cr = False
+        if not text:
+            return []
+        if "\r" in text:
+            self._after_cr = text[-1] == "\r"
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        lines = text.split("\n")
+        rest = lines.pop()
+        if lines and self._parts:
+            self._parts.append(lines[0])
+            lines[0] = "".join(self._parts)
+            self._parts = []
+        if lines:
+            self.held = 0
+        if rest:
+            self._hold(rest)
+        return lines
+
+    def _hold(self, text: str) -> None:
+        self.held += len(text)
+        parts = self._parts
+        if parts and len(parts[-1]) < _SMALL_PART:
+            text = parts.pop() + text
+        parts.append(text)
+
+    def finish(self) -> list[str]:
+        """The last line if it has no end: a list of one or none."""
+        parts, self._parts = self._parts, []
+        return ["".join(parts)] if parts else []

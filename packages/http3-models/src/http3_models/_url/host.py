@@ -1,0 +1,169 @@
+"""Host names and address literals: from what was written to what is looked up.
+
+What this file owns: a host that it returns is what a browser (WHATWG URL, section 3.5) makes of the same
+text, and otherwise it is refused. A checker and a client that read one URL as two hosts are how
+requests get forged into internal networks; so an odd IPv4 spelling (``0x7f.1``) becomes the address it
+means, and is never looked up as a name.
+
+Stricter than browsers: a label has letters, digits, ``-`` and ``_`` only (RFC 1123, and the underscore
+that container networks use), no hyphen at its ends, and 1 to 63 of them (RFC 1035, section 2.3.4);
+beyond ASCII, IDNA 2008 decides after the mapping of UTS 46. Refusals are ValueErrors whose text fits
+behind "Invalid URL ...: "; the parser makes them InvalidURL.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .percent import percent_decode
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_\-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_LABEL_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_ADDRESS_CHARACTERS = re.compile(r"[0-9A-Fa-f:.]+")
+
+_MAX_NAME = 253
+"""Longest name in its text form; 255 bytes on the wire (RFC 1035, section 2.3.4)."""
+
+_MAX_LABEL = 63
+
+_MAX_TEXT = 4 * _MAX_NAME
+"""Characters of a name before it is mapped, which is dear: a letter and three marks for each that remains."""
+
+_MAX_WRITTEN = 12 * _MAX_NAME
+"""Characters of a name with escapes: four bytes of UTF-8 for each that remains."""
+
+_LONG_LABEL = f"a label of more than {_MAX_LABEL} characters"
+_TOO_LONG = f"the host is longer than {_MAX_NAME} characters"
+
+_MAX_IPV6 = 45
+"""``0000:0000:0000:0000:0000:ffff:255.255.255.255``"""
+
+
+def normalise_host(text: str) -> str:
+    """The host of an authority: ASCII, lower case, without brackets.
+
+    ``text`` is as written: maybe percent-encoded, maybe beyond ASCII, an IPv6 address in brackets.
+    Raises ValueError. What is too long to be a host is refused before each step that is more than a look.
+    """
+    if text.startswith("["):
+        if not text.endswith("]"):
+            raise ValueError("the IPv6 address has no closing bracket")
+        return normalise_ipv6(text[1:-1])
+    if "%" in text:
+        _check_length(text, _MAX_WRITTEN)
+        text = _decoded(text)
+    if text.isascii():
+        name = text.lower()
+    else:
+        _check_length(text, _MAX_TEXT)
+        name = _mapped(text)
+    _check_length(name, _MAX_NAME + name.endswith("."))
+    if "xn--" in name or not name.isascii():
+        name = _to_ascii(name)
+        _check_length(name, _MAX_NAME + name.endswith("."))
+    if not _NAME.fullmatch(name):
+        raise ValueError(_flaw(name))
+    last = name.removesuffix(".").rpartition(".")[2]
+    return _ipv4(name) if _NUMBER.fullmatch(last) else name
+
+
+def _check_length(text: str, most: int) -> None:
+    if len(text) > most:
+        raise ValueError(_TOO_LONG)
+
+
+def normalise_ipv6(text: str) -> str:
+    """An IPv6 address (no brackets) in the form of RFC 5952, but all hexadecimal, as in browsers."""
+    if "%" in text:
+        raise ValueError("an IPv6 zone id has no meaning in a URL")
+    from ipaddress import IPv6Address
+
+    if len(text) > _MAX_IPV6 or not _ADDRESS_CHARACTERS.fullmatch(text):
+        raise ValueError("brackets hold no IPv6 address")
+    try:
+        packed = IPv6Address(text).packed
+    except ValueError as exc:
+        raise ValueError("brackets hold no IPv6 address") from exc
+    groups = [f"{packed[at] << 8 | packed[at + 1]:x}" for at in range(0, 16, 2)]
+    return _compressed(groups)
+
+
+def _compressed(groups: list[str]) -> str:
+    """Put ``::`` for the first of the longest runs of zeros, of two at least (RFC 5952, section 4.2)."""
+    flags = "".join("0" if group == "0" else "x" for group in groups)
+    longest = max(re.findall("0*", flags), key=len)
+    if len(longest) < 2:
+        return ":".join(groups)
+    start = flags.index(longest)
+    return ":".join(groups[:start]) + "::" + ":".join(groups[start + len(longest) :])
+
+
+def _ipv4(name: str) -> str:
+    """The address that a name ending in a number means (WHATWG URL, "IPv4 parser")."""
+    parts = name.removesuffix(".").split(".")
+    numbers = [_ipv4_number(part) for part in parts]
+    *heads, tail = numbers
+    if len(parts) > 4 or any(head > 255 for head in heads) or tail >= 256 ** (5 - len(parts)):
+        raise ValueError("the host ends in a number but is no IPv4 address")
+    value = tail + sum(head << 8 * (3 - at) for at, head in enumerate(heads))
+    return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
+
+
+def _ipv4_number(text: str) -> int:
+    """Decimal, hexadecimal behind 0x, octal behind 0."""
+    try:
+        if text.startswith("0x"):
+            return int(text[2:] or "0", 16) if _NUMBER.fullmatch(text) else int("?")
+        return int(text, 8 if text.startswith("0") else 10) if _NUMBER.fullmatch(text) else int("?")
+    except ValueError as exc:
+        raise ValueError("the host ends in a number but is no IPv4 address") from exc
+
+
+def _decoded(text: str) -> str:
+    try:
+        return percent_decode(text).decode()
+    except UnicodeDecodeError as exc:
+        raise ValueError("the escapes in the host are not UTF-8") from exc
+
+
+def _mapped(text: str) -> str:
+    """UTS 46, section 4: case folding, width, ideographic full stops; NFC."""
+    import idna
+
+    try:
+        return idna.uts46_remap(text, std3_rules=False)
+    except idna.IDNAError as exc:
+        raise ValueError(f"the host is not valid in IDNA: {exc}") from exc
+
+
+def _to_ascii(name: str) -> str:
+    """Each label that needs it as its A-label, checked by IDNA 2008; an A-label is checked as well."""
+    import idna
+
+    labels = name.split(".")
+    if any(len(label) > _MAX_LABEL for label in labels):  # no shorter as an A-label
+        raise ValueError(f"the host is not valid in IDNA: {_LONG_LABEL}")
+    try:
+        return ".".join(
+            label if label.isascii() and not label.startswith("xn--") else idna.alabel(label).decode("ascii")
+            for label in labels
+        )
+    except UnicodeError as exc:
+        raise ValueError(f"the host is not valid in IDNA: {exc}") from exc
+
+
+def _flaw(name: str) -> str:
+    """Say what is wrong with a name that did not match."""
+    if not name:
+        return "the host is empty"
+    for label in name.removesuffix(".").split("."):
+        strange = [character for character in label if character not in _LABEL_CHARACTERS]
+        if strange:
+            return f"the host has the character {strange[0]!r}"
+        if not label:
+            return "the host has an empty label"
+        if len(label) > _MAX_LABEL:
+            return f"the host has {_LONG_LABEL}"
+    return "a label of the host begins or ends with a hyphen"

@@ -1,0 +1,233 @@
+"""`QueryParams`, an immutable multi-dict of the pairs in a query, and the form encoding it shares with forms.
+
+Encoding is application/x-www-form-urlencoded: a space is ``+``, everything but RFC 3986's unreserved
+characters is escaped. Values become text in one place, `text_of`, so that ``params=`` and a form in
+``data=`` can't differ.
+
+A query that is given as text stays that text: servers sign it, or read it in another encoding than UTF-8. So
+`QueryParams` hold the text of the query, and take it apart for whoever looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, Union
+
+from .._brief import short_repr
+from .percent import QUERY, Undecoded, encode_form, keeping_escapes, percent_decode, shown_text, utf8
+
+PrimitiveValue: TypeAlias = str | bytes | int | float | bool | None
+_Value: TypeAlias = PrimitiveValue | Iterable[PrimitiveValue]
+_Pair: TypeAlias = tuple[str, _Value]
+QueryParamTypes: TypeAlias = Union[
+    "QueryParams", Mapping[str, _Value], Sequence[_Pair], Iterator[_Pair], ItemsView[str, _Value], str
+]
+"""What ``params=`` takes.
+
+Not Iterable, which would take in dict: mypy could not tell any more what a literal dict is meant to be.
+"""
+
+
+encode_query = keeping_escapes(QUERY)
+
+
+def encode_pairs(pairs: Iterable[tuple[str, str | bytes]], label: str) -> str:
+    """``name=value&...``, percent and plus encoded, in order; bytes are encoded as they are.
+
+    Raises ValueError, which names ``label`` and the field, for a lone surrogate.
+    """
+    pairs = list(pairs)
+    try:
+        return "&".join([f"{encode_form(name)}={encode_form(value)}" for name, value in pairs])
+    except ValueError:
+        for name, value in pairs:
+            utf8(name, f"{label}: the name {short_repr(name)}")
+            if isinstance(value, str):
+                utf8(value, f"{label}[{short_repr(name)}]")
+        raise
+
+
+def decode_octets(text: str) -> list[tuple[bytes, bytes]]:
+    """The pairs of a query or form. Blank values are kept."""
+    pieces = (piece.replace("+", " ").partition("=") for piece in text.split("&") if piece)
+    return [(percent_decode(name), percent_decode(value)) for name, _, value in pieces]
+
+
+def decode_pairs(text: str) -> list[tuple[str, str]]:
+    """The pairs of a query or form as text; no UTF-8 is shown with U+FFFD, and goes back as it came."""
+    return [(shown_text(name), shown_text(value)) for name, value in decode_octets(text)]
+
+
+MAPPINGS = (dict, Mapping)
+"""For `isinstance`, which runs Python code for an abstract class, and none for a dict."""
+
+_BYTES = (bytes, bytearray, memoryview)
+
+PLAIN_TYPES = frozenset([str, int])
+"""Nearly all values are of these: `str` makes of them what `text_of` does, in a fifth of the time."""
+
+
+def text_of(value: object, label: str) -> str:
+    """One value as text: True and False as true and false, numbers as Python writes them.
+
+    Raises TypeError that begins with ``label``.
+    """
+    if isinstance(value, str):
+        return plain_text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return float.__repr__(value)
+    raise TypeError(
+        f"{label} must be str, bytes, int, float, bool or None, or a list of these, "
+        f"not {type(value).__name__}"
+    )
+
+
+def plain_text(text: str) -> str:
+    """A str for one of a subclass of the caller's, whose methods might do other things."""
+    return text if type(text) is Undecoded else str.__str__(text)
+
+
+def bytes_or_text(value: object, label: str) -> str | bytes:
+    """As `text_of`, but bytes stay bytes."""
+    return bytes(value) if isinstance(value, _BYTES) else text_of(value, label)
+
+
+class QueryParams(Mapping[str, str]):
+    """The pairs of a query, in order; a name may occur several times. Immutable.
+
+    ``params``: a query as text (without ``?``), a mapping, pairs, QueryParams, or None. A list as value
+    repeats the name, None is left out, True and False become true and false, bytes are escaped as they are.
+    Raises TypeError for others, ValueError that names the parameter for a lone surrogate.
+
+    Text stays as it was written, byte for byte (``flag`` gets no ``=``); only what a URL can't hold is
+    escaped, and a space becomes ``+``. ``str()`` is the query. As a mapping it shows the first value of each
+    name, with U+FFFD for what is no UTF-8; `getlist` and `multi_items` show all. Such text is a str that
+    remembers its octets: given as ``params`` or ``data`` it is sent as it came.
+    """
+
+    __slots__ = ("_index", "_text")
+
+    _text: str
+    _index: dict[str, list[str]] | None
+
+    def __init__(self, params: QueryParamTypes | None = None) -> None:
+        self._text, self._index = "", None  # for its repr, should ``params`` be refused
+        self._text = query_of(params)
+
+    def _lists(self) -> dict[str, list[str]]:
+        if self._index is None:
+            index: dict[str, list[str]] = {}
+            for name, value in decode_pairs(self._text):
+                index.setdefault(name, []).append(value)
+            self._index = index
+        return self._index
+
+    def getlist(self, name: str) -> list[str]:
+        """All values of a name, in order; a new list, empty where there are none."""
+        return list(self._lists().get(name, ()))
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """All pairs, in order; a new list."""
+        return decode_pairs(self._text)
+
+    def merge(self, other: QueryParamTypes | None) -> QueryParams:
+        """These pairs without the names that ``other`` has, then those of ``other``.
+
+        A name that a mapping gives as None is removed.
+        """
+        added = QueryParams(other)
+        names = {name for name, _ in decode_octets(added._text)}
+        if isinstance(other, Mapping):
+            names.update([name.encode("utf-8", "surrogatepass") for name in other])
+        kept = [piece for piece in self._text.split("&") if not piece or _name_of(piece) not in names]
+        merged = QueryParams()
+        merged._text = "&".join([text for text in ("&".join(kept), added._text) if text])
+        return merged
+
+    def __getitem__(self, name: str) -> str:
+        return self._lists()[name][0]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._lists()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lists())
+
+    def __len__(self) -> int:
+        return len(self._lists())
+
+    def __bool__(self) -> bool:
+        return bool(self._text) and bool(self._text.strip("&"))
+
+    def _octets(self) -> dict[bytes, list[bytes]]:
+        values: dict[bytes, list[bytes]] = {}
+        for name, value in decode_octets(self._text):
+            values.setdefault(name, []).append(value)
+        return values
+
+    def __eq__(self, other: object) -> bool:
+        """Equal if each name has the same values in the same order; the order of names does not matter."""
+        if not isinstance(other, QueryParams):
+            if not isinstance(other, Mapping):
+                return NotImplemented
+            try:
+                other = QueryParams(other)
+            except (TypeError, ValueError):
+                return False
+        return self._text == other._text or self._octets() == other._octets()
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted((name, tuple(values)) for name, values in self._octets().items())))
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._text!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self._text,))
+
+
+def query_of(params: object) -> str:
+    """The query that `QueryParams` of these are. Raises TypeError and ValueError."""
+    if params is None:
+        return ""
+    if isinstance(params, QueryParams):
+        return params._text
+    if isinstance(params, str):
+        utf8(params, "params")
+        return encode_query(params.replace(" ", "+"))
+    if isinstance(params, MAPPINGS):
+        return encode_pairs(_text_pairs(params.items()), "params")
+    if isinstance(params, Iterable) and not isinstance(params, (bytes, bytearray)):
+        return encode_pairs(_text_pairs(params), "params")
+    raise TypeError(f"params must be a str, a mapping, pairs or QueryParams, not {type(params).__name__}")
+
+
+def _name_of(piece: str) -> bytes:
+    return percent_decode(piece.partition("=")[0].replace("+", " "))
+
+
+def _text_pairs(items: Iterable[object]) -> list[tuple[str, str | bytes]]:
+    """Pairs as a caller wrote them as pairs of text: a list repeats its name, None is left out."""
+    pairs: list[tuple[str, str | bytes]] = []
+    for item in items:
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            raise TypeError(f"params must hold pairs of name and value, not {type(item).__name__}")
+        name, value = item
+        if not isinstance(name, str):
+            raise TypeError(f"params must have names of type str, not {type(name).__name__}")
+        name = plain_text(name)
+        if type(value) in PLAIN_TYPES:
+            pairs.append((name, str(value)))
+            continue
+        several = isinstance(value, Iterable) and not isinstance(value, (str, *_BYTES, Mapping))
+        label = f"params[{short_repr(name)}]"
+        values = value if several else (value,)
+        pairs += [(name, bytes_or_text(each, label)) for each in values if each is not None]
+    return pairs

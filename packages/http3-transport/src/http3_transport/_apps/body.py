@@ -1,0 +1,126 @@
+"""The body of a response that an application is still making; the same for ASGI and WSGI.
+
+How the application is brought to the next part is its `Source`'s business. This module owns one invariant:
+a body that was given up never passes for one that came to its end.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Protocol, Self
+
+from http3_models import Delivery, ReadError, TotalTimeout
+from http3_models.engine import redacted
+
+from .._errors import network_error, timeout_error
+
+if TYPE_CHECKING:
+    from http3_models import Headers
+    from http3_models.engine import RequestState
+
+    from .._interfaces import Clock
+
+
+class Source(Protocol):
+    """An application under way."""
+
+    @property
+    def trailers(self) -> Headers | None:
+        """Trailer fields, once they came."""
+
+    async def next_chunk(self) -> bytes:
+        """The next part, b"" at the end. Raises what the application raises, and RequestError subclasses."""
+
+    async def close(self) -> None:
+        """The client goes away before the end."""
+
+    def abandon(self) -> None:
+        """`close` without waiting for anything."""
+
+    def forget(self) -> None:
+        """`abandon` for finalisers: runs no code of the application, takes no lock; from any thread."""
+
+
+class AppBody:
+    """See `ResponseBody` in the records."""
+
+    __slots__ = ("_gave_up", "_now", "_over", "_request", "_source", "_started")
+
+    def __init__(self, source: Source, request: RequestState, now: Clock) -> None:
+        self._source = source
+        self._request = request
+        self._now = now
+        self._started = now()
+        self._gave_up = False
+        self._over = False  # last: from here on somebody must read or close it
+
+    @classmethod
+    def of(cls, source: Source, request: RequestState, now: Clock) -> Self:
+        """The body; if it does not come about (an interrupt), the source is abandoned."""
+        try:
+            return cls(source, request, now)
+        except BaseException:
+            source.abandon()
+            raise
+
+    @property
+    def trailers(self) -> Headers | None:
+        """Trailer fields, once they came."""
+        return self._source.trailers
+
+    async def read_chunk(self) -> bytes:
+        """The next part; b"" at the end."""
+        if self._over:
+            return self._after_end()
+        try:
+            chunk = await self._source.next_chunk()
+        except BaseException:
+            self.abort()
+            raise
+        if not chunk and not self._over:
+            self._over = True
+            self._request.phases.receive = self._now() - self._started
+        return chunk
+
+    def _after_end(self) -> bytes:
+        if self._gave_up:
+            raise network_error(ReadError, self._request, "The body was given up", Delivery.MAYBE_PROCESSED)
+        return b""
+
+    async def close(self) -> None:
+        """Tell the application that nobody listens any more."""
+        if not self._over:
+            self._over = self._gave_up = True
+            await self._source.close()
+
+    def abort(self) -> None:
+        """`close` without waiting for the application to notice."""
+        if not self._over:
+            self._over = self._gave_up = True
+            self._source.abandon()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_over", True):  # its constructor may have been interrupted
+            self._over = True
+            self._source.forget()
+            url = redacted(self._request.url)
+            warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)
+
+
+def time_left(request: RequestState, waited: float | None) -> float | None:
+    """Seconds to wait for the application now, that has kept the client waiting for ``waited`` seconds.
+
+    None for ``waited``: it waits for the client, so that only the deadline counts. Raises ReadTimeout,
+    TotalTimeout.
+    """
+    left = limit = None if request.timeout is None or waited is None else request.timeout.read_timeout
+    if left is not None and waited is not None:
+        left -= waited
+        if left <= 0:
+            raise timeout_error(request, "read", limit)
+    if request.deadline is None:
+        return left
+    try:
+        return request.deadline.within(left)
+    except TotalTimeout as exc:
+        raise timeout_error(request, "read", limit) from exc

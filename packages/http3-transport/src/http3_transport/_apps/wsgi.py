@@ -1,0 +1,188 @@
+"""`WSGIDispatch`: a WSGI application in place of the network.
+
+Under a sync client the application runs in the caller's thread, step by step, as its response is read; under
+an async one in a thread of its own (`wsgi_thread`). What a step is, `wsgi_call` knows.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+from typing import TYPE_CHECKING, Any
+
+from http3_models import Delivery, Dispatcher, Response, TimeoutConfig, TotalTimeout
+from http3_models.engine import (
+    BufferedBody,
+    BytesBody,
+    run_sync,
+    sends_by_exchange,
+    short_repr,
+    state_of,
+    view_response,
+)
+
+from .body import AppBody
+from .response import RequestChunks, server_error
+from .wsgi_call import WSGICall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from http3_models import CertTypes, Headers, Request, TimeoutTypes, VerifyTypes
+    from http3_models.engine import RequestState, ResponseState
+
+BLOCKS = "; the application runs in the caller's thread, where it can't be interrupted"
+
+CAN_THREAD = sys.platform not in ("emscripten", "wasi")
+
+
+class WSGIDispatch(Dispatcher):
+    """Answers requests by calling a WSGI application (PEP 3333): ``app(environ, start_response)``.
+
+    - ``raise_app_exceptions``: True lets the application's exceptions reach the caller as they are, also one
+      that it handles and reports by ``start_response(status, headers, exc_info)``. False delivers its own
+      error page, or status 500 where it has none; if it fails later, what it sent is delivered, then
+      RemoteProtocolError tells that the body was cut.
+    - ``script_name``: where the application is mounted, SCRIPT_NAME; cut off the paths that begin with it.
+    - ``remote_addr``: the address the requests seem to come from.
+
+    In `Client` the application runs in the caller's thread, where no timeout can interrupt it: a total
+    timeout that passed is told when the application comes back, a read timeout is not looked at. In
+    `AsyncClient` each call runs in a thread of its own. Both bodies stream: the application's iterable
+    advances as the response is read, and is closed exactly once. ``verify`` and ``cert`` have no meaning
+    here.
+    """
+
+    __module__ = "http3_transport"
+
+    blocks = True
+    """For an async client the application runs in a thread, and the coroutine waits for it."""
+    keeps_deadline = True
+
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        raise_app_exceptions: bool = True,
+        script_name: str = "",
+        remote_addr: str = "127.0.0.1",
+    ) -> None:
+        self.app = app
+        if not callable(app):
+            raise TypeError(f"app must be a WSGI application, not {type(app).__name__}")
+        if not isinstance(script_name, str):
+            raise TypeError(f"script_name must be a str, not {type(script_name).__name__}")
+        self.raise_app_exceptions = raise_app_exceptions
+        self.script_name: str = script_name.rstrip("/")
+        self.remote_addr = remote_addr
+
+    def __repr__(self) -> str:
+        return f"<WSGIDispatch {short_repr(self.app)}>"
+
+    @sends_by_exchange
+    def send(
+        self,
+        request: Request,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes | None = None,
+        timeout: TimeoutTypes | None = None,
+    ) -> Response:
+        """Have the application answer; the response's body is still to be read.
+
+        Raises what the application raises, and RemoteProtocolError for an answer that is no valid response.
+        """
+        state = state_of(request)
+        if timeout is not None:
+            state.timeout = TimeoutConfig(timeout)
+        state.body.rewind()
+        return view_response(Response, run_sync(self.exchange(state)))
+
+    async def exchange(self, request: RequestState) -> ResponseState:
+        """`Transport.exchange`: the application's answer. For an async client it runs in a thread."""
+        if not request.asynchronous:
+            return self._exchange_here(request)
+        if not CAN_THREAD:
+            return await self._exchange_loaded(request)
+        from .wsgi_thread import exchange_in_thread
+
+        return await exchange_in_thread(self, request)
+
+    def _exchange_here(self, request: RequestState) -> ResponseState:
+        now, phases = self.now, request.phases
+        started = phases.begin(now)
+        chunks = RequestChunks(request)
+        call = WSGICall(request, lambda: run_sync(chunks.read()), raises=self.raise_app_exceptions)
+        context = contextvars.copy_context()
+        head = context.run(call.open, self.app, self.script_name, self.remote_addr)
+        phases.wait = now() - started
+        if request.deadline is not None:
+            try:
+                request.deadline.check(request, Delivery.MAYBE_PROCESSED, BLOCKS)
+            except TotalTimeout:
+                context.run(call.close_quietly)
+                raise
+        if head is None:
+            return server_error(request)
+        if not call.is_open:
+            return head.respond(request, BufferedBody(b""))
+        return head.respond(request, AppBody.of(Inline(call, context, request), request, now))
+
+    async def _exchange_loaded(self, request: RequestState) -> ResponseState:
+        """For an async client where there are no threads: the request's body is read before."""
+        original = request.body
+        if original.data is None:
+            chunks = RequestChunks(request)
+            pieces = []
+            while chunk := await chunks.read():
+                pieces.append(chunk)
+            request.body = BytesBody(b"".join(pieces))
+        try:
+            return self._exchange_here(request)
+        finally:
+            request.body = original
+
+
+class Inline:
+    """A call whose steps are taken here and now; see `Source`.
+
+    They share one context: what the application does to context variables is seen by its later steps, and not
+    by the caller.
+    """
+
+    __slots__ = ("_call", "_context", "_is_given_up", "_is_stepping", "_request")
+
+    trailers: Headers | None = None
+
+    def __init__(self, call: WSGICall, context: contextvars.Context, request: RequestState) -> None:
+        self._call = call
+        self._context = context
+        self._request = request
+        self._is_stepping = False
+        self._is_given_up = False
+
+    async def next_chunk(self) -> bytes:
+        """The next part of the body. Raises as `WSGICall.next_chunk`, and TotalTimeout."""
+        self._is_stepping = True
+        try:
+            chunk = self._context.run(self._call.next_chunk)
+        finally:
+            self._is_stepping = False
+            if self._is_given_up:
+                self.abandon()
+        if self._request.deadline is not None:
+            self._request.deadline.check(self._request, Delivery.MAYBE_PROCESSED, BLOCKS)
+        return chunk
+
+    async def close(self) -> None:
+        """Close the application's iterable; if another thread is in it, that one will."""
+        self._is_given_up = True
+        if not self._is_stepping:
+            self._context.run(self._call.give_up)
+
+    def abandon(self) -> None:
+        """`close`; what the application raises would only hide why."""
+        self._is_given_up = True
+        if not self._is_stepping:
+            self._context.run(self._call.close_quietly)
+
+    def forget(self) -> None:
+        """A finaliser may run anywhere, which is no place for an application's code."""

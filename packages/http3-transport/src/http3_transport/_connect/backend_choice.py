@@ -1,0 +1,72 @@
+"""Which backend serves a pool: the one that was given, or that of the async library that runs."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, TypeGuard, cast
+
+from http3_models.engine import short_repr
+
+from .._backends._detect import running_backend
+from .._backends._legacy_connect import BackendWithConnect
+from .._interfaces import BACKEND_METHODS
+from .legacy_backend import ForeignBackend
+
+if TYPE_CHECKING:
+    from http3_models import ConcurrencyBackend
+
+    from .._interfaces import Backend, Clock
+
+
+def choose_backend(backend: ConcurrencyBackend | Backend | None) -> Backend:
+    """The backend to use now; to be called at the first await, not at construction.
+
+    Raises RuntimeError if none was given, or one that only connects, and no supported async library runs.
+    """
+    if backend is None:
+        return running_backend()
+    if is_native(backend):
+        return backend
+    return ForeignBackend(cast("ConcurrencyBackend", backend), running_backend())
+
+
+def check_backend(backend: ConcurrencyBackend | Backend | None) -> ConcurrencyBackend | Backend | None:
+    """The backend. Raises TypeError for what can't be one."""
+    if backend is None:
+        return backend
+    if offers_streams(backend):
+        for name in ("blocks", "must_look"):
+            if not isinstance(getattr(backend, name, None), bool):
+                raise TypeError(f"{name} of backend {short_repr(backend)} must be True or False")
+        return backend
+    if callable(getattr(backend, "connect", None)):
+        return backend
+    raise TypeError(f"backend must be a Backend, a ConcurrencyBackend or None, not {type(backend).__name__}")
+
+
+def choose_clock(now: Clock | None, backend: ConcurrencyBackend | Backend | None) -> Clock:
+    """``now``; else that of a backend which turns the time itself, as a simulation does; else the system's.
+
+    Raises TypeError for what can't be called.
+    """
+    clock = getattr(backend, "now", monotonic) if now is None else now
+    if not callable(clock):
+        raise TypeError(f"now must be a function that returns seconds, not {type(clock).__name__}")
+    return cast("Clock", clock)
+
+
+def never_suspends(backend: ConcurrencyBackend | Backend | None) -> bool:
+    """True for a `Backend` over which no await suspends."""
+    return backend is not None and is_native(backend) and backend.blocks
+
+
+def offers_streams(backend: object) -> TypeGuard[Backend]:
+    """True if it has the methods of `Backend`."""
+    return all(callable(getattr(backend, name, None)) for name in BACKEND_METHODS)
+
+
+def is_native(backend: object) -> TypeGuard[Backend]:
+    """True for a `Backend`, unless it overrides the ``connect`` of `BackendWithConnect`."""
+    own = BackendWithConnect.connect
+    overrides = isinstance(backend, BackendWithConnect) and type(backend).connect is not own
+    return not overrides and offers_streams(backend)

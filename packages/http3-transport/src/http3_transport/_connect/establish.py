@@ -1,0 +1,219 @@
+"""How a connection to an origin is opened, and which engine speaks on it.
+
+Opening is resolve, order, connect, TLS, ALPN, all within one ``connect_timeout``. What ALPN picked decides
+the engine (RFC 9113 section 3.2); over cleartext HTTP/2 is spoken only where it is the one version allowed
+(prior knowledge, section 3.3).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from http3_models import (
+    AddressRefused,
+    ConnectError,
+    Delivery,
+    RemoteProtocolError,
+    RequestError,
+    TLSError,
+    TotalTimeout,
+    UnsupportedProtocol,
+)
+from http3_models.engine import short_repr, ssl_context_for
+
+from .._backends._connecting import Refused, open_stream
+from .._errors import network_error, protocol_error, reason, timeout_error
+from .._http1 import HTTP11Engine
+from .._interfaces import OperationTimeout
+from .idle import weakly
+from .legacy_backend import ForeignBackend
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from http3_models import URL, EgressPolicy, Limits, Origin, SSLConfig
+    from http3_models.engine import RequestState
+
+    from .._interfaces import Backend, Clock, Engine, Stream
+
+HTTP_VERSIONS = ("HTTP/1.1", "HTTP/2")
+"""What may be asked for with ``http_versions``; the default of it."""
+
+_ALPN_NAMES = {"HTTP/2": "h2", "HTTP/1.1": "http/1.1"}
+
+
+def check_http_versions(http_versions: object) -> tuple[str, ...]:
+    """The versions as a tuple. Raises TypeError or ValueError for anything that is not in `HTTP_VERSIONS`."""
+    if http_versions == HTTP_VERSIONS:
+        return HTTP_VERSIONS
+    if not isinstance(http_versions, (tuple, list)):
+        raise TypeError("http_versions must be a tuple of strings, such as ('HTTP/1.1', 'HTTP/2')")
+    known = [version for version in HTTP_VERSIONS if version in http_versions]
+    if not known or len(known) < len(http_versions):
+        raise ValueError(
+            f"http_versions must name some of {HTTP_VERSIONS}, not {short_repr(tuple(http_versions))}"
+        )
+    return tuple(known)
+
+
+def check_scheme(url: URL) -> None:
+    """Raises UnsupportedProtocol for anything but http and https."""
+    if url.scheme not in ("http", "https"):
+        what = f"The scheme of a URL must be http or https, not {short_repr(url.scheme)}: {short_repr(url)}"
+        raise UnsupportedProtocol(what, delivery=Delivery.NOT_SENT)
+
+
+def alpn_protocols(http_versions: tuple[str, ...]) -> tuple[str, ...]:
+    """What ALPN offers, HTTP/2 first: a server that prefers the client's order should pick it."""
+    return tuple(name for version, name in _ALPN_NAMES.items() if version in http_versions)
+
+
+class Opening:
+    """What is the same for all connections that a pool opens."""
+
+    __slots__ = ("backend", "egress", "http_versions", "limits", "now")
+
+    def __init__(
+        self,
+        backend: Backend,
+        http_versions: tuple[str, ...],
+        limits: Limits,
+        now: Clock,
+        egress: EgressPolicy | None,
+    ) -> None:
+        self.backend: Backend = backend
+        self.http_versions: tuple[str, ...] = http_versions
+        self.limits: Limits = limits
+        self.now: Clock = now
+        self.egress: EgressPolicy | None = egress
+
+    def by_http11(self) -> Opening:
+        """The same for HTTP/1.1 alone."""
+        return Opening(self.backend, ("HTTP/1.1",), self.limits, self.now, self.egress)
+
+
+async def open_engine(
+    opening: Opening, origin: Origin, config: SSLConfig, request: RequestState, settled: Callable[[], None]
+) -> Engine:
+    """Connect to ``origin`` for ``request``, whose connect limit and deadline apply to all of it.
+
+    ``settled``, a method that is held weakly, is called when an HTTP/2 server says how many streams it takes.
+    A CA file or certificate that is missing is the caller's OSError, and passes as it is.
+    """
+    context = _context(opening, config) if origin.is_ssl else None
+    backend, now = opening.backend, opening.now
+    limit = request.timeout.connect_timeout if request.timeout is not None else None
+    try:
+        left = limit if request.deadline is None else request.deadline.within(limit)
+        ends = None if left is None else now() + left
+        if isinstance(backend, ForeignBackend):
+            stream = await _by_foreign(backend, opening, origin, context, request)
+        else:
+            stream = await open_stream(
+                backend, origin.host, origin.port, left, egress=opening.egress, phases=request.phases, now=now
+            )
+            if context is not None:
+                if context is config.verify:  # the user's: others may have set other protocols meanwhile
+                    _context(opening, config)
+                stream = await _secured(opening, stream, context, origin, request, ends)
+        try:
+            if _version(opening.http_versions, stream, request) == "HTTP/1.1":
+                return HTTP11Engine(stream, now=now, limits=opening.limits)
+            return await _start_http2(opening, stream, ends, settled)
+        except BaseException:
+            stream.abort()
+            raise
+    except OperationTimeout as exc:
+        raise timeout_error(request, "connect", limit, Delivery.NOT_SENT) from exc
+    except TotalTimeout as exc:
+        if exc.delivery is not None:
+            raise
+        raise timeout_error(request, "connect", limit, Delivery.NOT_SENT) from exc
+    except RequestError as exc:
+        if exc.delivery is None:  # from a backend of the user's
+            exc.delivery, exc.timings = Delivery.NOT_SENT, request.phases.freeze()
+        raise
+    except Refused as exc:
+        raise network_error(AddressRefused, request, str(exc), Delivery.NOT_SENT) from exc
+    except OSError as exc:
+        what = f"Could not connect to {origin.host} port {origin.port}: {reason(exc)}"
+        raise network_error(ConnectError, request, what, Delivery.NOT_SENT) from exc
+
+
+def _context(opening: Opening, config: SSLConfig) -> ssl.SSLContext:
+    return ssl_context_for(config, alpn_protocols(opening.http_versions))
+
+
+async def _by_foreign(
+    backend: ForeignBackend,
+    opening: Opening,
+    origin: Origin,
+    context: ssl.SSLContext | None,
+    request: RequestState,
+) -> Stream:
+    if opening.egress is not None:
+        raise Refused("An egress policy needs a backend that leaves the choice of an address to us")
+    stream, _ = await backend.open(origin, context, request)
+    return stream
+
+
+async def _secured(
+    opening: Opening,
+    stream: Stream,
+    context: ssl.SSLContext,
+    origin: Origin,
+    request: RequestState,
+    ends: float | None,
+) -> Stream:
+    from .._tls import start_tls
+
+    started = opening.now()
+    try:
+        left = None if ends is None else ends - started
+        return await start_tls(stream, context, origin.host, left, now=opening.now)
+    except OSError as exc:
+        stream.abort()
+        # The alert of RFC 7301 section 3.2; Python has no name for it.
+        if "no application protocol" in str(exc):
+            raise _no_version(opening.http_versions, "nothing", request) from exc
+        what = f"The TLS handshake with {origin.host} port {origin.port} failed: {reason(exc)}"
+        raise network_error(TLSError, request, what, Delivery.NOT_SENT) from exc
+    except BaseException:
+        stream.abort()
+        raise
+    finally:
+        request.phases.tls = opening.now() - started
+
+
+async def _start_http2(
+    opening: Opening, stream: Stream, ends: float | None, settled: Callable[[], None]
+) -> Engine:
+    from .._http2 import HTTP2Engine
+
+    now, limits = opening.now, opening.limits
+    engine = HTTP2Engine(stream, opening.backend, now=now, limits=limits, settled=weakly(settled))
+    try:
+        await engine.start(None if ends is None else max(ends - opening.now(), 0.001))
+    except BaseException:
+        engine.abort()
+        raise
+    return engine
+
+
+def _version(http_versions: tuple[str, ...], stream: Stream, request: RequestState) -> str:
+    """The HTTP version to speak. Raises RemoteProtocolError where the server picked none of ours."""
+    alpn = stream.alpn_protocol
+    if alpn == "h2" and "HTTP/2" in http_versions:
+        return "HTTP/2"
+    if alpn in (None, "http/1.1") and "HTTP/1.1" in http_versions:
+        return "HTTP/1.1"
+    if alpn is None and not request.url.is_ssl:
+        return "HTTP/2"
+    stream.abort()
+    raise _no_version(http_versions, alpn or "nothing", request)
+
+
+def _no_version(http_versions: tuple[str, ...], picked: str, request: RequestState) -> RemoteProtocolError:
+    what = f"The server did not agree to {' or '.join(http_versions)} (ALPN picked {picked})"
+    return protocol_error(RemoteProtocolError, request, what, Delivery.NOT_SENT)

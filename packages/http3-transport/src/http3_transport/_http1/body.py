@@ -1,0 +1,320 @@
+"""Response bodies of HTTP/1.1, one class for each framing of RFC 9112 section 6.3.
+
+Whatever ends a body also decides, in one place (`_Body._finish`, `_Body._fail`), what becomes of the
+connection, and gives the lease back.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from http3_models import (
+    Delivery,
+    Headers,
+    LocalProtocolError,
+    ReadError,
+    RemoteProtocolError,
+    RequestError,
+    ResponseTooLarge,
+    TotalTimeout,
+)
+from http3_models.engine import WholeBody, forget_locals, headers_from_pairs, redacted
+
+from .._errors import broken, network_error, protocol_error, timeout_error
+from .._interfaces import FillingStream, OperationTimeout
+from .body_buffer import BodyBuffer
+from .grammar import Malformed, Oversized
+
+if TYPE_CHECKING:
+    from http3_models.engine import Deadline, RequestState, ResponseBody
+
+    from .._interfaces import Lease
+    from .chunked import ChunkedDecoder
+    from .engine import HTTP11Engine
+    from .upload import Upload
+
+READ_SIZE = 256 * 1024
+"""Bytes asked of the kernel at a time for a body: beyond this the gain per system call is lost in noise."""
+
+
+class _Body:
+    """What the framings share: the connection's lease, and how it ends."""
+
+    __slots__ = (
+        "_engine",
+        "_lease",
+        "_over",
+        "_request",
+        "_reusable",
+        "_started",
+        "_upload",
+        "_whole",
+        "trailers",
+    )
+
+    def __init__(
+        self,
+        engine: HTTP11Engine,
+        request: RequestState,
+        lease: Lease,
+        reusable: bool,
+        upload: Upload | None,
+    ) -> None:
+        self._engine = engine
+        self._request = request
+        self._lease = lease
+        self._reusable = reusable
+        self._upload = upload  # of the request, which this answers before its end
+        self._over = False
+        self._whole = False
+        self._started = engine.now()
+        self.trailers: Headers | None = None
+
+    def _limit(self) -> float | None:
+        """Seconds the next read may take."""
+        request = self._request
+        timeout = request.timeout.read_timeout if request.timeout is not None else None
+        return timeout if request.deadline is None else request.deadline.within(timeout)
+
+    async def _receive(self, max_bytes: int) -> bytes:
+        stream, upload = self._engine.stream, self._upload
+        if upload is not None and not upload.is_over:
+            data = stream.read_nowait(max_bytes)
+            if data is not None:
+                return data
+            await self.send_on()
+        return await stream.read(max_bytes, self._limit())
+
+    async def send_on(self) -> None:
+        """Go on with the upload, if there is one, until all is out or there is something to read."""
+        upload = self._upload
+        if upload is not None and not (upload.is_over or upload.is_broken):
+            await upload.resume()
+
+    def _finish(self, *, reusable: bool) -> None:
+        """The body is whole."""
+        self._over = self._whole = True
+        self._request.phases.receive = self._engine.now() - self._started
+        upload = self._upload
+        self._engine.complete(reusable=reusable and self._reusable and (upload is None or upload.is_over))
+        self._lease.release()
+
+    def _fail(self, exc: BaseException) -> None:
+        """The body will never be whole. Raises what says so; nothing if ``exc`` is to pass as it is."""
+        forget_locals(exc)
+        if not self._over:
+            self._request.phases.receive = self._engine.now() - self._started
+        self.abort()
+        error = self._translated(exc)
+        try:
+            if error is not None:
+                raise error from exc
+        finally:
+            del error  # else the traceback would hold it: a cycle, for the garbage collector
+
+    def _translated(self, exc: BaseException) -> RequestError | None:
+        request = self._request
+        delivery = Delivery.MAYBE_PROCESSED
+        if isinstance(exc, LocalProtocolError) and exc.delivery is None:
+            return protocol_error(LocalProtocolError, request, exc, delivery)
+        if self._engine.asks_caller:
+            return None
+        if isinstance(exc, (OperationTimeout, TotalTimeout)):
+            limit = request.timeout.read_timeout if request.timeout is not None else None
+            return timeout_error(request, "read", limit, delivery)
+        if isinstance(exc, Malformed):
+            kind = ResponseTooLarge if isinstance(exc, Oversized) else RemoteProtocolError
+            return protocol_error(kind, request, exc, delivery)
+        if isinstance(exc, OSError):
+            return network_error(broken(ReadError, exc, fresh=False), request, exc, delivery)
+        return None
+
+    def _cut(self, how: str) -> RemoteProtocolError:
+        return protocol_error(
+            RemoteProtocolError, self._request, f"The body was cut: {how}", Delivery.MAYBE_PROCESSED
+        )
+
+    async def read_chunk(self) -> bytes:
+        """The next bytes; b"" at the end."""
+        if self._over:
+            return self._after_end()
+        try:
+            return await self._read()
+        except BaseException as exc:
+            self._fail(exc)
+            raise
+
+    async def _read(self) -> bytes:
+        raise NotImplementedError("each framing reads in its own way")
+
+    def _after_end(self) -> bytes:
+        if not self._whole:
+            # Never b"": that would pass a cut body off as a whole one.
+            raise network_error(ReadError, self._request, "The body was given up", Delivery.MAYBE_PROCESSED)
+        return b""
+
+    async def close(self) -> None:
+        """Give up the rest; what is unread would stand before the next answer, so the connection goes."""
+        self.abort()
+
+    def abort(self) -> None:
+        """As `close`."""
+        if not self._over:
+            self._over = True
+            self._engine.abort()
+            self._lease.release()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_over", True):  # its constructor may have been interrupted
+            self._over = True
+            self._lease.abandon(self._engine.abort)
+            if not self._engine.was_aborted:  # as it is where the exchange was interrupted before its end
+                text = f"the response of {redacted(self._request.url)} was neither read nor closed"
+                warnings.warn(text, ResourceWarning, stacklevel=2)
+
+
+async def send_on(body: ResponseBody | None) -> None:
+    """After an answer that came early: go on with the upload, before the response is handed over, while the
+    server takes it and says no more. Not everybody reads a body to its end.
+    """
+    if isinstance(body, _Body):
+        try:
+            await body.send_on()
+        except BaseException as exc:
+            body._fail(exc)
+            raise
+
+
+class LengthBody(_Body, WholeBody):
+    """Content-Length bytes, counted."""
+
+    __slots__ = ("_pending", "_remaining")
+
+    def __init__(
+        self,
+        engine: HTTP11Engine,
+        request: RequestState,
+        lease: Lease,
+        reusable: bool,
+        upload: Upload | None,
+        pending: bytes,
+        length: int,
+    ) -> None:
+        super().__init__(engine, request, lease, reusable, upload)
+        self._pending = pending
+        self._remaining = length - len(pending)
+
+    async def _read(self) -> bytes:
+        if self._pending:
+            data, self._pending = self._pending, b""
+            return data
+        data = await self._receive(min(self._remaining, READ_SIZE))
+        self._count(len(data))
+        return data
+
+    @property
+    def deadline(self) -> Deadline | None:
+        return self._request.deadline
+
+    async def read_whole(self) -> bytes:
+        """The whole body, received straight into its place where the stream can do that."""
+        if self._over:
+            return self._after_end()
+        try:
+            return await self._fill()
+        except BaseException as exc:
+            self._fail(exc)
+            raise
+
+    async def _fill(self) -> bytes:
+        buffer = BodyBuffer(len(self._pending) + self._remaining, self._pending)
+        try:
+            while self._remaining:
+                with buffer.room() as room:
+                    count = await self._receive_into(room)
+                self._count(count)
+                buffer.add(count)
+            return buffer.take()
+        finally:
+            buffer.release()
+
+    async def _receive_into(self, room: memoryview) -> int:
+        stream = self._engine.stream
+        if self._upload is None and isinstance(stream, FillingStream):
+            return await stream.read_into(room, self._limit())
+        data = await self._receive(min(len(room), READ_SIZE))
+        room[: len(data)] = data
+        return len(data)
+
+    def _count(self, received: int) -> None:
+        if not received:
+            raise self._cut(f"the server closed the connection {self._remaining} bytes before its end")
+        self._remaining -= received
+        if not self._remaining:
+            self._finish(reusable=True)
+
+
+class ClosingBody(_Body):
+    """A body that ends with the connection; over TLS only a close_notify tells the end from a cut."""
+
+    __slots__ = ("_pending",)
+
+    def __init__(
+        self,
+        engine: HTTP11Engine,
+        request: RequestState,
+        lease: Lease,
+        upload: Upload | None,
+        pending: bytes,
+    ) -> None:
+        super().__init__(engine, request, lease, False, upload)
+        self._pending = pending
+
+    async def _read(self) -> bytes:
+        if self._pending:
+            data, self._pending = self._pending, b""
+            return data
+        data = await self._receive(READ_SIZE)
+        if not data:
+            if self._engine.stream.is_truncated:
+                raise self._cut("the TLS connection ended without a close_notify alert")
+            self._finish(reusable=False)
+        return data
+
+
+class ChunkedBody(_Body):
+    """Chunked transfer coding (RFC 9112 section 7.1); ``pending`` is content that came with the head."""
+
+    __slots__ = ("_decoder", "_pending")
+
+    def __init__(
+        self,
+        engine: HTTP11Engine,
+        request: RequestState,
+        lease: Lease,
+        reusable: bool,
+        upload: Upload | None,
+        decoder: ChunkedDecoder,
+        pending: bytes,
+    ) -> None:
+        super().__init__(engine, request, lease, reusable, upload)
+        self._decoder = decoder
+        self._pending = pending
+
+    async def _read(self) -> bytes:
+        decoder = self._decoder
+        content, self._pending = self._pending, b""
+        while not content:
+            if decoder.fault is not None:
+                raise decoder.fault
+            data = await self._receive(READ_SIZE)
+            if not data:
+                raise self._cut("the server closed the connection before its last chunk")
+            content = decoder.feed(data)
+            if decoder.is_over:
+                if decoder.trailers:
+                    self.trailers = headers_from_pairs(decoder.trailers)
+                self._finish(reusable=not decoder.has_leftover)
+                break
+        return content

@@ -1,0 +1,363 @@
+"""HTTP/1.1 over one stream: one exchange at a time (RFC 9112).
+
+Ordinary heads are written and read by the strict modules beside this one; h11 gets what they decline, from
+its first byte, and is not even imported before. This module owns one invariant: **the connection is offered
+again only when it is proven idle**: request sent whole, response read whole, no byte beyond it.
+
+A body that does not simply go out with the head is sent by `upload`, which looks for early answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from http3_models import (
+    Delivery,
+    LocalProtocolError,
+    NetworkError,
+    ReadError,
+    RemoteProtocolError,
+    RequestError,
+    ResponseTooLarge,
+    TotalTimeout,
+    WriteError,
+)
+from http3_models.engine import BufferedBody, ResponseState, forget_locals, headers_from_pairs
+
+from .._errors import broken, is_alert, network_error, protocol_error, timeout_error
+from .._interfaces import OperationTimeout
+from .body import ChunkedBody, ClosingBody, LengthBody, send_on
+from .grammar import Malformed, Oversized
+from .head_reader import HeadReader
+from .request_head import RequestHead, check_length, compose
+from .response_head import CHUNKED, STATUS_LINE_START, UNTIL_CLOSE, ResponseHead, announces_body
+from .upload import Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from http3_models import ConnectionInfo, Limits
+    from http3_models.engine import RequestState, ResponseBody
+
+    from .._interfaces import Clock, Lease, Stream
+
+FAST = True
+"""Whether ordinary heads are read and written without h11. False: all of them by h11."""
+
+HEAD_READ_SIZE = 64 * 1024
+"""Bytes asked of the kernel while a head is awaited: most small answers come whole with one read."""
+
+SMALL_BODY = 64 * 1024
+"""A body up to this size goes out with the head in one write; it fits a socket's send buffer."""
+
+
+DOUBT_SECONDS = 1.0
+"""How long a connection is not used after a 304 whose head announces a body. There is none (RFC 9110 section
+15.4.5), and the head may say how long that of a 200 would be; but a server that sends it all the same does so
+within this time, and behind the next request it would be taken for the answer to that."""
+
+
+_AT_ONCE = float("-inf")
+
+
+class HTTP11Engine:
+    """See `Engine` in `_interfaces`."""
+
+    __slots__ = (
+        "_began",
+        "_doubt",
+        "_idle",
+        "_info",
+        "_lease",
+        "_phase",
+        "_sent",
+        "_stream_closed",
+        "_upload",
+        "asks_caller",
+        "fast",
+        "limits",
+        "now",
+        "reader",
+        "stream",
+        "was_aborted",
+    )
+
+    protocol = "HTTP/1.1"
+
+    def __init__(self, stream: Stream, *, now: Clock, limits: Limits, fast: bool | None = None) -> None:
+        self.stream = stream
+        self.now = now
+        self.limits = limits
+        self.fast = FAST if fast is None else fast
+        self.was_aborted = False
+        self.asks_caller = False
+        self._stream_closed = False
+        self._idle = True
+        self._phase = "write"
+        self._began = 0.0
+        self._info: ConnectionInfo | None = None
+        self._lease: Lease | None = None
+        self._sent = False
+        self._upload: Upload | None = None
+        self._doubt: float | None = None
+        """After an answer that has no body whatever its head says: the moment from which on the next request
+        may be sent. Bytes that come before its answer may be such a body."""
+        self.reader = HeadReader(limits, fast=self.fast)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._stream_closed else "idle" if self._idle else "busy"
+        return f"<HTTP11Engine {state}>"
+
+    @property
+    def is_closed(self) -> bool:
+        """True once it can take no further request."""
+        return self._stream_closed
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no exchange is under way."""
+        return self._idle
+
+    @property
+    def stream_limit(self) -> int:
+        """One exchange at a time; none once closed."""
+        return 0 if self._stream_closed else 1
+
+    def check(self) -> bool:
+        """Whether the idle connection can still be used. Whatever has arrived on it belongs to no request."""
+        if self._stream_closed:
+            return False
+        try:
+            if (self._doubt is None or self._doubt <= self.now()) and self.stream.read_nowait(1) is None:
+                return True
+        except OSError:
+            self.abort()
+            return False
+        self.close()
+        return False
+
+    def close(self) -> None:
+        """Close in good order."""
+        if not self._stream_closed:
+            self._stream_closed = True
+            self.stream.close()
+
+    def abort(self) -> None:
+        """Drop the socket."""
+        self.was_aborted = True
+        self._stream_closed = True
+        self.stream.abort()
+
+    def drop(self) -> None:
+        """Let go of the socket; there is no lock."""
+        self.stream.abort()
+
+    def complete(self, *, reusable: bool) -> None:
+        """The exchange is over in both directions; called by the response body."""
+        self._idle = True
+        if not reusable:
+            self.close()
+
+    # One exchange.
+
+    async def exchange(self, request: RequestState, lease: Lease) -> ResponseState:
+        """Send the request, read the response's head."""
+        early = None
+        self._idle = self._sent = False
+        self._phase = "write"
+        self._lease = lease
+        try:
+            head = self._compose(request)
+            closes, sending = head.closes, self._send(request, head)
+            del head
+            try:
+                early = await sending
+            except OSError as exc:
+                early = await self._rescued(request, exc)
+            phases, began = request.phases, self._began
+            self._began = sent = self.now()
+            phases.send = sent - began
+            self._phase = "read"
+            head_read = early or await self.final_head(request)
+            phases.wait = self.now() - sent
+            response = self._respond(request, lease, closes, head_read)
+        except BaseException as exc:  # noqa: BLE001 - raised again
+            if self._sent or not isinstance(exc, LocalProtocolError):  # a refused request leaves no trace
+                self.abort()
+            forget_locals(exc)
+            error = self._translated(exc, request)
+            self._forget()
+            self._idle = True
+            lease.release()
+            try:
+                if error is None:
+                    raise
+                raise error from exc
+            finally:
+                del error  # else the traceback would hold it: a cycle, for the garbage collector
+        if early is not None:
+            await send_on(response.body)
+        return response
+
+    def _forget(self) -> None:
+        """Drop what belongs to the exchange, before its lease is released: from then on another thread may
+        be in the midst of the next one."""
+        self._lease = self._upload = None
+        self.reader.reset()
+
+    def _compose(self, request: RequestState) -> RequestHead:
+        """The request's head, in keeping with its body."""
+        headers = request.headers
+        headers.check()
+        head = compose(request.method, request.url.full_path, headers) if self.fast else None
+        if head is None:
+            from .h11_fallback import compose as compose_by_library
+
+            head = compose_by_library(request)
+        check_length(head, request.body.length)
+        return head
+
+    def _send(self, request: RequestState, head: RequestHead) -> Coroutine[Any, Any, ResponseHead | None]:
+        """Small requests go out in one write, with neither a coroutine of ours nor a look at the answer.
+        The others give the final head, if it came early."""
+        data = request.body.data
+        self._began = self.now()
+        self._sent = True
+        if data is None or len(data) > SMALL_BODY or head.is_chunked or head.expects:
+            self._upload = Upload(self, request, head)
+            return self._upload.send()
+        self.reader.body_sent = len(data)
+        self.reader.finished = True  # true of every answer that is read: there is none if this write fails
+        return self.stream.write(head.data + data if data else head.data, self.limit(request))
+
+    async def _rescued(self, request: RequestState, failure: OSError) -> ResponseHead:
+        """After a failed write: the final head, if it can still be read, since the server may have answered.
+
+        Raises the alert by which it ended TLS, else ``failure``.
+        """
+        upload = self._upload
+        if upload is not None:
+            upload.is_broken = True
+        # What a reused connection brings may be meant for nobody: a small request is rather sent again.
+        if not (self.asks_caller or is_alert(failure)) and (upload is not None or self._info is None):
+            try:
+                return await self.final_head(request)
+            except (OperationTimeout, Malformed):
+                pass
+            except OSError as exc:
+                if is_alert(exc):
+                    raise
+        raise failure
+
+    def limit(self, request: RequestState) -> float | None:
+        """Seconds the next write or read may take."""
+        timeout = request.timeout
+        limit = None
+        if timeout is not None:
+            limit = timeout.write_timeout if self._phase == "write" else timeout.read_timeout
+        return limit if request.deadline is None else request.deadline.within(limit)
+
+    def _translated(self, exc: BaseException, request: RequestState) -> RequestError | None:
+        delivery = Delivery.MAYBE_PROCESSED if self._sent else Delivery.NOT_SENT
+        if self._sent:
+            phases, spent = request.phases, self.now() - self._began
+            if self._phase == "write":
+                phases.send = spent
+            else:
+                phases.wait = spent
+        if self.asks_caller and not isinstance(exc, LocalProtocolError):
+            return None
+        if isinstance(exc, (OperationTimeout, TotalTimeout)):
+            timeout = request.timeout
+            limit = None if timeout is None else getattr(timeout, f"{self._phase}_timeout")
+            return timeout_error(request, self._phase, limit, delivery)
+        if isinstance(exc, LocalProtocolError) and exc.delivery is None:
+            return protocol_error(LocalProtocolError, request, exc, delivery)
+        if isinstance(exc, Malformed):
+            kind = ResponseTooLarge if isinstance(exc, Oversized) else RemoteProtocolError
+            return protocol_error(kind, request, exc, delivery)
+        if isinstance(exc, OSError):
+            failed: type[NetworkError] = WriteError if self._phase == "write" else ReadError
+            failed = broken(failed, exc, fresh=self._info is None)
+            return network_error(failed, request, exc, delivery)
+        return None
+
+    # The response's head.
+
+    async def final_head(self, request: RequestState) -> ResponseHead:
+        """Read until it is there. Raises Malformed, OSError, OperationTimeout."""
+        while data := await self.stream.read(HEAD_READ_SIZE, self.limit(request)):
+            response = self.take(request, data)
+            if response is not None:
+                return response
+        begun = self.reader.has_begun
+        what = "in the middle of the response's head" if begun else "without sending a response"
+        raise Malformed(f"The server closed the connection {what}")
+
+    def take(self, request: RequestState, data: bytes) -> ResponseHead | None:
+        """Add what came; the final head if it is there now. Raises Malformed."""
+        if not data:
+            return None
+        if self._doubt is not None:
+            self._doubt = None
+            if not STATUS_LINE_START.startswith(data[: len(STATUS_LINE_START)]):
+                # It answers nothing: the request may be sent again.
+                raise Malformed(f"Behind a response without body came what is no response: {data[:20]!r}")
+        if self._lease is not None:
+            self._lease.answered = True
+        return self.reader.take(request, data)
+
+    def _respond(
+        self, request: RequestState, lease: Lease, closes: bool, response: ResponseHead
+    ) -> ResponseState:
+        info = self._info
+        if info is None:
+            self._info = info = self.stream.info
+        status_code, reason, fields, length, stays_open, _, by_name, protocol = response
+        reusable = stays_open and not closes
+        if not length and (request.method == "HEAD" or status_code in (204, 304)):
+            self._doubt = _AT_ONCE
+            if request.method != "HEAD" and announces_body(fields):
+                # Not allowed in a 204 (RFC 9110 section 8.6, RFC 9112 section 6.1): it may well come.
+                reusable = reusable and status_code == 304
+                self._doubt = self.now() + DOUBT_SECONDS
+        upload = self._upload
+        if upload is not None and (upload.is_over or not upload.goes_on(response)):
+            reusable = reusable and upload.is_over  # else the rest of the request will never come
+            upload = None
+        body = self._body(request, lease, length, reusable, upload)
+        headers = headers_from_pairs(fields, by_name)
+        return ResponseState(
+            status_code=status_code,
+            reason_phrase=reason,
+            protocol=protocol,
+            headers=headers,
+            body=body,
+            request=request,
+            connection=info,
+        )
+
+    def _body(
+        self, request: RequestState, lease: Lease, length: int, reusable: bool, upload: Upload | None
+    ) -> ResponseBody:
+        """The body object for the framing that the head announces (RFC 9112 section 6.3)."""
+        pending = self.reader.pending
+        decoded = self.reader.decode() if length == CHUNKED else None
+        self._forget()
+        trailers = None
+        if decoded is not None:
+            decoder, content = decoded
+            if not decoder.is_over:
+                return ChunkedBody(self, request, lease, reusable, upload, decoder, content)
+            trailers = headers_from_pairs(decoder.trailers) if decoder.trailers else None
+            is_whole = not decoder.has_leftover
+        elif length == UNTIL_CLOSE:
+            return ClosingBody(self, request, lease, upload, pending)
+        elif len(pending) < length:
+            return LengthBody(self, request, lease, reusable, upload, pending, length)
+        else:
+            content, is_whole = pending[:length], len(pending) == length
+        request.phases.receive = 0.0
+        self.complete(reusable=reusable and is_whole and upload is None)
+        lease.release()
+        return BufferedBody(content, trailers)

@@ -1,0 +1,222 @@
+"""h11, which reads and writes what is not ordinary. The one module that knows it, imported at first need.
+
+The strict modules beside this one decline before they have taken anything, so h11 starts from the first byte
+of a head. Its errors leave here as ours.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import h11
+
+from http3_models import Delivery, LocalProtocolError
+
+from .._errors import protocol_error
+from .grammar import BLANK_LINE, MANY_BLANKS, Malformed, Oversized, says_close
+from .request_head import RequestHead
+from .response_head import CHUNKED, UNTIL_CLOSE, ResponseHead
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from http3_models import Limits
+    from http3_models.engine import FieldPair, RequestState
+
+
+SWITCHED = (
+    "The server switched to another protocol (101 Switching Protocols), which is not supported: a connection "
+    "speaks HTTP/1.1, or HTTP/2 where TLS has agreed on it or http_versions names it alone. Leave out Upgrade"
+)
+"""Whether it was asked for or not."""
+
+
+class _Length:
+    """Stands for a body that was sent, where only its length counts."""
+
+    __slots__ = ("_length",)
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+
+def compose(request: RequestState) -> RequestHead:
+    """The head as h11 writes it. Raises LocalProtocolError for what is no valid HTTP."""
+    try:
+        event = _request_event(request)
+        data = h11.Connection(h11.CLIENT).send(event)
+    except h11.LocalProtocolError as exc:
+        raise protocol_error(LocalProtocolError, request, exc, Delivery.NOT_SENT) from exc
+    fields = dict(event.headers)
+    length = fields.get(b"content-length")
+    return RequestHead(
+        data,
+        None if length is None else int(length),
+        b"transfer-encoding" in fields,
+        b"expect" in fields,
+        _closes(event.headers),
+    )
+
+
+def _request_event(request: RequestState) -> h11.Request:
+    return h11.Request(method=request.method, target=request.url.full_path, headers=request.headers.wire)
+
+
+def connection_after(request: RequestState, sent: int, finished: bool, max_head_size: int) -> h11.Connection:
+    """h11's connection as if it had sent the request, ``sent`` bytes of its body, and maybe its end."""
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_head_size)
+    connection.send(_request_event(request))
+    if sent:
+        # h11 hands the object back unread; its types ask for bytes.
+        connection.send_with_data_passthrough(h11.Data(data=_Length(sent)))  # type: ignore[arg-type]
+    if finished:
+        connection.send(h11.EndOfMessage())
+    return connection
+
+
+class LibraryReader:
+    """Reads the head of one response, from its first byte."""
+
+    __slots__ = ("_connection", "_informational", "_limits", "_method", "_received", "_unseen")
+
+    def __init__(self, connection: h11.Connection, method: str, limits: Limits) -> None:
+        self._connection = connection
+        self._method = method
+        self._limits = limits
+        self._informational = 0
+        self._received = 0
+        self._unseen = b""  # what came, as far as `_check_blanks` has to look at it
+
+    @property
+    def pending(self) -> bytes:
+        """What was received and belongs to no head."""
+        return self._connection.trailing_data[0]
+
+    def read_head(self, data: bytes) -> ResponseHead | None:
+        """The final head if it is there now; 1xx are passed over, a bounded number. Raises Malformed."""
+        self._received += len(data)
+        self._unseen += data
+        self._connection.receive_data(data)
+        while True:
+            self._check_blanks()
+            event = _next_event(self._connection, self._limits)
+            if not isinstance(event, h11.Response | h11.InformationalResponse):
+                return None
+            if not event.http_version.startswith(b"1."):  # h11 takes any two digits
+                raise Malformed(f"The server answers in HTTP/{event.http_version.decode('ascii')}")
+            if isinstance(event, h11.Response):
+                return self._final(event)
+            self._count(event)
+
+    def _check_blanks(self) -> None:
+        """Look at the next head, before h11 does. Raises Malformed."""
+        seen = self._unseen
+        end = BLANK_LINE.search(seen)
+        if MANY_BLANKS.search(seen, 0, len(seen) if end is None else end.start()):
+            raise Malformed("The response's head has more than a thousand blanks in a row")
+        self._unseen = seen[len(seen.rstrip(b" \t\r\n")) if end is None else end.end() :]
+
+    def _count(self, event: h11.InformationalResponse) -> None:
+        if event.status_code == 101:
+            raise Malformed(SWITCHED)
+        self._informational += 1
+        bound = self._limits.max_informational
+        if self._informational > bound:
+            raise Malformed(f"More than max_informational ({bound}) 1xx responses")
+
+    def _final(self, event: h11.Response) -> ResponseHead:
+        limits = self._limits
+        # h11 only minds a head that is not complete yet.
+        size = self._received - len(self.pending)
+        if len(event.headers) > limits.max_head_fields:
+            what = f"The response has more than max_head_fields ({limits.max_head_fields}) header fields"
+            raise Oversized(what)
+        if size > limits.max_head_size:
+            what = f"The response's head is larger than max_head_size ({limits.max_head_size} bytes)"
+            raise Oversized(what)
+        fields = list(event.headers)
+        return ResponseHead(
+            event.status_code,
+            event.reason.decode("latin-1"),
+            fields,
+            _body_length(self._method, event.status_code, dict(fields)),
+            _stays_open(event, dict(fields)),
+            size,
+            protocol="HTTP/" + event.http_version.decode("ascii"),
+        )
+
+
+_FAULTS = {
+    "illegal status line": "The status line of the response is malformed",
+    "illegal request line": "What the server sent is not an HTTP/1.1 response",
+    "no response line received": "The response begins with an empty line instead of a status line",
+    "illegal header line": "A header line of the response is malformed",
+    "continuation line at start of headers": "The first header line of the response begins with a blank",
+    "conflicting Content-Length headers": "The response has several values of Content-Length",
+    "bad Content-Length": "The response's Content-Length is not a number of bytes",
+    "multiple Transfer-Encoding headers": "The response has several Transfer-Encoding header lines",
+    "Only Transfer-Encoding: chunked": "The response's Transfer-Encoding is not supported: only chunked is",
+    "Received server _SWITCH_UPGRADE": SWITCHED,
+    "InformationalResponse status_code": "The status code of the response is less than 100",
+}
+"""How h11's messages begin, and what is told instead: it speaks of states and roles, in types of Python."""
+
+_CLOSING = "')\""
+
+_SHOWN = re.compile(r"bytearray\(b['\"]([^:]{1,40})")
+_NAME = re.compile(_SHOWN.pattern + ":")
+"""The line that h11 shows, as far as it is no value of a field: that may be a secret. A header line without a
+colon may be one as a whole."""
+
+
+def _next_event(connection: h11.Connection, limits: Limits) -> object:
+    try:
+        return connection.next_event()
+    except h11.RemoteProtocolError as exc:
+        if exc.error_status_hint == 431:
+            what = f"The response's head is larger than max_head_size ({limits.max_head_size} bytes)"
+            raise Oversized(what) from exc
+        text = _fault(str(exc))
+        exc.args = (text,)  # it may have quoted a secret, or what nobody outside of h11 understands
+        raise Malformed(text) from exc
+
+
+def _fault(said: str) -> str:
+    """What is wrong with the response, in the words of HTTP."""
+    for beginning, text in _FAULTS.items():
+        if said.startswith(beginning):
+            shown = (_NAME if "header line" in beginning else _SHOWN).search(said)
+            return text if shown is None else f"{text}: it begins with '{shown[1].rstrip(_CLOSING)}'"
+    return "The response is not valid HTTP/1.1"
+
+
+def _body_length(method: str, status_code: int, fields: dict[bytes, bytes]) -> int:
+    """Bytes of the body, or `CHUNKED`, or `UNTIL_CLOSE` (RFC 9112 section 6.3).
+
+    h11 has checked the fields: Transfer-Encoding is just ``chunked``, Content-Length one number.
+    """
+    if method == "HEAD" or status_code in (204, 304):
+        return 0
+    if b"transfer-encoding" in fields:
+        return CHUNKED
+    length = fields.get(b"content-length")
+    return UNTIL_CLOSE if length is None else int(length)
+
+
+def _stays_open(event: h11.Response, fields: dict[bytes, bytes]) -> bool:
+    """Whether the server keeps the connection for another exchange (RFC 9112 section 9.3).
+
+    A message with both Transfer-Encoding and Content-Length may be an attempt at smuggling: its
+    connection is not used again (section 6.3).
+    """
+    if event.http_version != b"1.1" or (b"transfer-encoding" in fields and b"content-length" in fields):
+        return False
+    return not _closes(event.headers)
+
+
+def _closes(headers: Iterable[FieldPair]) -> bool:
+    return says_close(b",".join([value for name, value in headers if name == b"connection"]))

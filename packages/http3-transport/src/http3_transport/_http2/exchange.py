@@ -1,0 +1,425 @@
+"""One request's way over an HTTP/2 connection, and its response's body.
+
+The same object leads the exchange and is the body afterwards, since an upload may go on while the response
+comes in: a server may answer before it has everything (RFC 9113 section 8.1). A final answer of class 3xx to
+5xx, or one that is whole, stops the upload. A 2xx does not: it goes on until done or out of credit, and
+from there the body's reader carries it on.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from h2.errors import ErrorCodes
+
+from http3_models import (
+    Delivery,
+    Headers,
+    LocalProtocolError,
+    NetworkError,
+    NotConnected,
+    ProtocolError,
+    ReadError,
+    RequestError,
+    StatusCode,
+)
+from http3_models.engine import ResponseState, forget_locals, headers_from_pairs, redacted
+
+from .._errors import EARLY, network_error, protocol_error, timeout_error
+from .._interfaces import CONTINUE_WAIT, OperationTimeout
+from .headers import Malformed, declared_length, request_fields
+from .stream import BODY, CREDIT, HEAD, INFORMATIONAL, SETTINGS, Failure, NoStreamLeft
+
+if TYPE_CHECKING:
+    from http3_models.engine import Deadline, RequestState
+
+    from .._interfaces import Lease
+    from .engine import HTTP2Engine
+
+UPLOAD_STEP = 256 * 1024
+"""Bytes of body sent between two looks at what the server says."""
+
+
+class StreamFailed(Exception):
+    """The books say that this exchange is lost."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+class HTTP2Exchange:
+    """Runs one exchange; then a `ResponseBody`."""
+
+    __slots__ = (
+        "_asks_caller", "_declared", "_engine", "_expects", "_is_last", "_lease", "_marked", "_open",
+        "_pending", "_phase", "_request", "_spends", "_stream", "_total", "_uploading", "_whole", "trailers",
+    )  # fmt: skip
+
+    def __init__(self, engine: HTTP2Engine, request: RequestState, lease: Lease) -> None:
+        self._open = False
+        """The stream and the lease are ours to give back."""
+        self._whole = False
+        """The response was read to its end."""
+        self._asks_caller = False
+        """The caller's code runs, for the next piece of the request's body."""
+        self._engine = engine
+        self._request = request
+        self._lease = lease
+        self._phase = "write"
+        self._spends = "send"
+        """Which of the request's timings the time since the last mark belongs to."""
+        self._marked = engine.now()
+        self._uploading = False
+        self._pending: memoryview | None = None
+        self._is_last = False
+        self._total = 0
+        self._declared: int | None = None
+        self._expects = False
+        self.trailers: Headers | None = None
+
+    def __repr__(self) -> str:
+        state = "whole" if self._whole else "open" if self._open else "given up"
+        return f"<HTTP2Exchange {state}>"
+
+    # The exchange.
+
+    async def run(self) -> ResponseState:
+        """Send the request and return the response's head, with this object as its body."""
+        try:
+            self._begin()
+        except BaseException as exc:  # noqa: BLE001 - raised again
+            forget_locals(exc)
+            if self._is_interruption(exc):
+                self._engine.give_up()
+            self._lease.release()
+            error = self._translated(exc, Delivery.NOT_SENT)
+            try:
+                if error is None:
+                    raise
+                raise error from exc
+            finally:
+                del error  # else the traceback would hold it: a cycle, for the garbage collector
+        try:
+            await self._converse()
+            return self._respond()
+        except BaseException as exc:  # noqa: BLE001 - raised again
+            error = self._fail(exc)
+            try:
+                if error is None:
+                    raise
+                raise error from cause_of(exc)
+            finally:
+                del error  # else the traceback would hold it: a cycle, for the garbage collector
+
+    def _begin(self) -> None:
+        """Check the request and queue its HEADERS."""
+        request = self._request
+        body = request.body
+        fields = request_fields(request)
+        try:
+            self._declared = declared_length(fields)
+        except Malformed as exc:
+            raise LocalProtocolError(str(exc)) from exc
+        data = body.data
+        if data is not None:
+            self._pending = memoryview(data)
+            self._is_last = True
+            self._count(len(data), over=True)
+        self._stream = self._engine.open_stream(fields, end_stream=data is not None and not data)
+        self._uploading = not self._stream.request_sent
+        self._expects = self._uploading and any(name == b"expect" for name, _ in fields)
+        self._open = True
+
+    async def _converse(self) -> None:
+        """Until the final head is there, and the upload done or stuck."""
+        engine, stream = self._engine, self._stream
+        if self._pending is None or not self._uploading:
+            if engine.is_shared:
+                # Others are about to queue theirs: one write for all. 100 at a time on asyncio: -34 us each.
+                await engine.turn()
+            if not engine.has_begun_to_leave(stream):
+                await engine.send(stream, *self._limits("write"))
+        if self._expects:
+            await self._await_continue()
+        while stream.head is None and stream.failure is None:
+            if self._uploading:
+                await self._upload(HEAD)
+            else:
+                if self._phase == "write":
+                    self._request.phases.send = self._mark()
+                    self._spends = "wait"
+                await engine.wait(stream, HEAD, *self._limits("read"))
+        if stream.head is None:
+            assert stream.failure is not None
+            raise StreamFailed(stream.failure)
+        if self._uploading:
+            await self._upload_beside_answer()
+        phases = self._request.phases
+        if self._spends == "send":
+            phases.send = self._mark()
+        phases.wait = self._mark()
+        self._spends = "receive"
+
+    def _respond(self) -> ResponseState:
+        stream = self._stream
+        assert stream.head is not None
+        status, fields = stream.head
+        self._phase = "read"
+        self._lease.answered = True
+        response = ResponseState(
+            status_code=status,
+            reason_phrase=StatusCode.get_reason_phrase(status),
+            protocol="HTTP/2",
+            headers=headers_from_pairs(fields),
+            body=self,
+            request=self._request,
+            connection=self._engine.stream.info,
+        )
+        if stream.ended and not stream.inbox:
+            self._finish()
+        return response
+
+    # The request's body.
+
+    async def _await_continue(self) -> None:
+        """Let the server say 100 or its final word first (RFC 9110 section 10.1.1)."""
+        await self._engine.send(self._stream, *self._limits("write"))
+        await self._wait_a_moment("read", INFORMATIONAL)
+
+    async def _wait_a_moment(self, phase: str, wants: int) -> None:
+        """Give the server `CONTINUE_WAIT` seconds."""
+        limit, deadline = self._limits(phase)
+        limit = CONTINUE_WAIT if limit is None else min(limit, CONTINUE_WAIT)
+        with suppress(OperationTimeout):
+            await self._engine.wait(self._stream, HEAD | wants, limit, deadline)
+
+    def _can_upload(self) -> bool:
+        """Whether a step of the upload is possible now; the end of a body takes no credit."""
+        return self._uploading and (self._pending is None or self._engine.credit(self._stream) > 0)
+
+    async def _upload_beside_answer(self) -> None:
+        """The head has come: go on as long as that is wanted, and possible at once."""
+        assert self._stream.head is not None
+        if self._stream.head[0] >= 300:
+            self._uploading = False
+        while self._can_upload():
+            await self._upload(0)
+        self._engine.pass_turn(self._stream)
+
+    async def _upload(self, wants: int) -> None:
+        """Send one step of the body; without credit wait for it or what else is wanted (0: don't wait)."""
+        engine, stream = self._engine, self._stream
+        if self._pending is None:
+            if not engine.is_settled and self._request.body.data is None:
+                # The caller's code may take long, or make another request to this origin; and others wait
+                # until it is known how many streams there may be.
+                await self._wait_a_moment("write", SETTINGS)
+            self._pending = await self._next_pending()
+        if stream.request_begun:
+            engine.look()
+        if stream.reset or stream.ended or stream.failure is not None:
+            self._uploading = False  # nobody wants the rest
+            engine.pass_turn(stream)
+            return
+        piece = self._pending[:UPLOAD_STEP]
+        end = self._is_last and len(piece) == len(self._pending)
+        if piece and not engine.credit(stream):
+            if wants:
+                await engine.wait(stream, wants | CREDIT, *self._limits("write"))
+            return
+        sent = await engine.send(stream, *self._limits("write"), piece, end=end)
+        stream.request_begun = True
+        self._pending = self._pending[sent:]
+        if not self._pending:
+            self._pending = None
+            self._uploading = not self._is_last
+        if self._uploading:
+            await engine.turn()
+
+    async def _next_pending(self) -> memoryview:
+        """Ask the caller's body for more; whatever it raises is the caller's to see."""
+        self._asks_caller = True
+        chunk = await self._request.body.read_chunk()
+        self._asks_caller = False
+        self._is_last = not chunk
+        self._count(len(chunk), over=self._is_last)
+        return memoryview(chunk)
+
+    def _count(self, size: int, *, over: bool) -> None:
+        """Compare the body with its Content-Length."""
+        self._total += size
+        declared = self._declared
+        if declared is None or self._total == declared or (self._total < declared and not over):
+            return
+        least = "only" if over else "at least"
+        what = f"The body has {least} {self._total} bytes, Content-Length says {declared}"
+        delivery = Delivery.MAYBE_PROCESSED if self._open else Delivery.NOT_SENT
+        raise protocol_error(LocalProtocolError, self._request, what, delivery)
+
+    # The response's body.
+
+    async def read_chunk(self) -> bytes:
+        """The next bytes; b"" at the end."""
+        if not self._open:
+            return self._after_end()
+        try:
+            return await self._read()
+        except BaseException as exc:  # noqa: BLE001 - raised again
+            error = self._fail(exc)
+            try:
+                if error is None:
+                    raise
+                raise error from cause_of(exc)
+            finally:
+                del error  # else the traceback would hold it: a cycle, for the garbage collector
+
+    async def _read(self) -> bytes:
+        stream = self._stream
+        while True:
+            # In this order: what ends a stream is noted after the last piece.
+            is_over = stream.ended or stream.failure is not None
+            if stream.inbox:
+                if self._uploading:  # its reader may take its time
+                    self._engine.pass_turn(stream)
+                return self._take()
+            if is_over:
+                if stream.failure is not None:
+                    raise StreamFailed(stream.failure)
+                self._finish()
+                return b""
+            stream.starved = True
+            if self._can_upload():
+                await self._upload(0)
+            else:
+                wants = BODY | CREDIT if self._uploading else BODY
+                await self._engine.wait(stream, wants, *self._limits("read"))
+
+    def _take(self) -> bytes:
+        stream = self._stream
+        chunk = stream.inbox.popleft()
+        stream.owed += len(chunk)
+        if stream.owed >= stream.window // 2:
+            self._engine.give_credit(stream)
+        return chunk
+
+    def _finish(self) -> None:
+        """The response is whole."""
+        stream = self._stream
+        self._whole = True
+        if stream.trailers:
+            self.trailers = headers_from_pairs(stream.trailers)
+        self._request.phases.receive = self._mark()
+        self._give_back(ErrorCodes.NO_ERROR)
+
+    def _after_end(self) -> bytes:
+        if self._whole:
+            return b""
+        # Never b"": that would pass a cut body off as a whole one.
+        raise network_error(ReadError, self._request, "The body was given up", Delivery.MAYBE_PROCESSED)
+
+    async def close(self) -> None:
+        """Give up the rest; the connection goes on."""
+        self.abort()
+
+    def abort(self) -> None:
+        """As `close`."""
+        if self._open:
+            self._give_back(ErrorCodes.CANCEL)
+            self._stream.inbox.clear()
+
+    def _give_back(self, code: ErrorCodes) -> None:
+        """Stream and lease."""
+        self._open = False
+        try:
+            self._engine.forget(self._stream, code)
+        except BaseException:
+            self._engine.give_up()
+            raise
+        finally:
+            self._lease.release()
+
+    def __del__(self) -> None:
+        if getattr(self, "_open", False):  # its constructor may have been interrupted
+            self._open = False
+            self._lease.abandon(partial(self._engine.abandon, self._stream))
+            url = redacted(self._request.url)
+            warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)
+
+    # Time and failure.
+
+    def _mark(self) -> float:
+        """Seconds since the last mark."""
+        last, self._marked = self._marked, self._engine.now()
+        return self._marked - last
+
+    def _limits(self, phase: str) -> tuple[float | None, Deadline | None]:
+        """What an operation of this phase may take."""
+        self._phase = phase
+        return self._phase_limit(), self._request.deadline
+
+    def _phase_limit(self) -> float | None:
+        timeout = self._request.timeout
+        if timeout is None:
+            return None
+        return timeout.write_timeout if self._phase == "write" else timeout.read_timeout
+
+    def _fail(self, exc: BaseException) -> RequestError | None:
+        """Give up the exchange; what to raise instead of ``exc``, None if it is to pass as it is."""
+        forget_locals(cause_of(exc) or exc)
+        stream = self._stream
+        if self._is_interruption(exc):
+            self._engine.give_up()
+        setattr(self._request.phases, self._spends, self._mark())
+        delivery = self._engine.delivery(stream)
+        failure = stream.failure
+        if stream.head is not None or stream.informational or (failure is not None and failure.in_answer):
+            self._lease.answered = True
+        self._judge_connection(exc)
+        self.abort()
+        return self._translated(exc, delivery)
+
+    def _judge_connection(self, exc: BaseException) -> None:
+        """Where time is up, or somebody else lost patience, the engine asks whether the connection lives.
+
+        A whole read timeout is proof enough, and any timeout while not even SETTINGS have come. A deadline
+        may have been short; and a server that takes nothing need not say anything.
+        """
+        timed_out = isinstance(exc, OperationTimeout)
+        if self._asks_caller or (isinstance(exc, Exception) and not timed_out):
+            return
+        deadline = self._request.deadline
+        was_patient = self._phase == "read" and (deadline is None or deadline.remaining() > EARLY)
+        is_proof = timed_out and (was_patient or not self._engine.is_settled)
+        self._engine.note_given_up(self._stream, is_proof=is_proof)
+
+    def _is_interruption(self, exc: BaseException) -> bool:
+        """Whether it may have left the connection's books half-written: what we raise ourselves does not, nor
+        what the caller's body raises."""
+        if self._asks_caller or isinstance(exc, (RequestError, OperationTimeout, StreamFailed, NoStreamLeft)):
+            return False
+        return self._engine.can_be_midway(exc)
+
+    def _translated(self, exc: BaseException, delivery: Delivery) -> RequestError | None:
+        request = self._request
+        if isinstance(exc, OperationTimeout):
+            return timeout_error(request, self._phase, self._phase_limit(), delivery)
+        if isinstance(exc, NoStreamLeft):
+            return network_error(NotConnected, request, exc, delivery)
+        if isinstance(exc, StreamFailed):
+            kind = exc.failure.kind
+            if issubclass(kind, ProtocolError):
+                return protocol_error(kind, request, exc, delivery)
+            assert issubclass(kind, NetworkError)
+            return network_error(kind, request, exc, delivery)
+        if isinstance(exc, LocalProtocolError) and exc.delivery is None and not self._open:
+            return protocol_error(LocalProtocolError, request, exc, delivery)
+        return None
+
+
+def cause_of(exc: BaseException) -> BaseException | None:
+    """What stands behind a failure: for one that the books noted, what the network or h2 said."""
+    return exc.failure.cause if isinstance(exc, StreamFailed) else exc

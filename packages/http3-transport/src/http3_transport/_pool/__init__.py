@@ -1,0 +1,15 @@
+"""The connection pool: `pool` holds the public `ConnectionPool`.
+
+`state` decides, without I/O, which connection serves a request, over the records of `entries`; `scope` is
+what a pool knows in one process and event loop.
+"""
+
+from __future__ import annotations
+
+from .pool import ConnectionPool
+from .scope import Books
+
+__all__ = [
+    "Books",
+    "ConnectionPool",
+]

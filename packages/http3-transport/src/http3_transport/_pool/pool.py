@@ -1,0 +1,411 @@
+"""The connection pool: carries out what `state` decides.
+
+`ConnectionPool.exchange` is the way of every request: take a ticket, wait in line if need be, open or check
+the connection, hand the request to its engine, and send it once more where that is proven safe.
+
+A pool belongs to one event loop and one process at a time. What it knows lives in `Books`; for another
+loop (once the first has ended) or after a fork it starts with new ones, locks included, and only drops the
+sockets of the old.
+
+Whatever a request is given (a place in line, the right to open a connection, an exchange on one) belongs to
+its `PoolLease`, which is there before the first of it and is released in whatever way the request ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from http3_models import (
+    DEFAULT_LIMITS,
+    DEFAULT_POOL_LIMITS,
+    DEFAULT_TIMEOUT_CONFIG,
+    AsyncDispatcher,
+    AsyncResponse,
+    ClientClosed,
+    Delivery,
+    EgressPolicy,
+    Limits,
+    LocalProtocolError,
+    PoolLimits,
+    RequestError,
+    SSLConfig,
+    Timeout,
+    TimeoutConfig,
+    TotalTimeout,
+)
+from http3_models.engine import effective_pool_timeout, hide_arguments, sends_by_exchange, view_response
+
+from .._connect import (
+    HTTP_VERSIONS,
+    HTTPConnection,
+    Opening,
+    as_ssl_config,
+    as_timeout,
+    check_argument,
+    check_backend,
+    check_http_versions,
+    check_scheme,
+    choose_backend,
+    choose_clock,
+    never_suspends,
+    outgoing,
+    send_by,
+    weakly,
+)
+from .._errors import HTTP11Required, timeout_error
+from . import scope
+from .entries import Entry, Ticket
+from .scope import Books, PoolLease
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from http3_models import (
+        AsyncRequest,
+        CertTypes,
+        ConcurrencyBackend,
+        Origin,
+        Request,
+        TimeoutTypes,
+        VerifyTypes,
+    )
+    from http3_models.engine import RequestState, ResponseState
+
+    from .._interfaces import Backend, Engine
+
+
+WAIT_SLICE = 0.5
+"""Seconds after which somebody in line looks for connections that finalisers gave back."""
+
+SETTINGS_WAIT = 1.0
+"""Seconds for which those in line leave it to a new HTTP/2 connection to tell how many streams it takes; then
+one of them opens another. A server that says nothing for so long may never say anything."""
+
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""RFC 9110 section 9.2.2."""
+
+
+class ConnectionPool(AsyncDispatcher):
+    """Sends requests over pooled connections, HTTP/1.1 and HTTP/2. The default dispatcher of both clients.
+
+    ``verify``, ``cert`` and ``timeout`` are the defaults for requests that name none. ``pool_limits`` bounds
+    the connections, ``limits`` what a peer can grow. ``http_versions`` is what may be negotiated.
+    ``backend`` None stands for the async library that runs at the first await. ``trust_env`` reads
+    SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE. ``replay`` sends a request a second time where that is
+    safe. ``egress`` says which addresses are refused. ``now`` is the clock, in seconds; None: the backend's
+    own, if it brings one, else `time.monotonic`.
+    Raises TypeError or ValueError for what none of them can be.
+    """
+
+    __module__ = "http3_transport"
+
+    keeps_deadline = True
+
+    @hide_arguments
+    def __init__(
+        self,
+        *,
+        verify: VerifyTypes = True,
+        cert: CertTypes | None = None,
+        timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
+        pool_limits: PoolLimits = DEFAULT_POOL_LIMITS,
+        backend: ConcurrencyBackend | Backend | None = None,
+        http_versions: tuple[str, ...] = HTTP_VERSIONS,
+        trust_env: bool = True,
+        replay: bool = True,
+        limits: Limits | None = None,
+        egress: EgressPolicy | None = None,
+        now: Callable[[], float] | None = None,
+    ) -> None:
+        self.pool_limits: PoolLimits = check_argument("pool_limits", pool_limits, PoolLimits)
+        self.timeout: TimeoutConfig = as_timeout(timeout)
+        self.replay: bool = check_argument("replay", replay, bool)
+        self.now: Callable[[], float] = choose_clock(now, backend)
+        self._config = as_ssl_config(verify, cert, trust_env)
+        self._given_backend = check_backend(backend)
+        self._http_versions = check_http_versions(http_versions)
+        self._multiplexes = _known_protocols(self._http_versions)
+        self._limits = DEFAULT_LIMITS if limits is None else check_argument("limits", limits, Limits)
+        self._egress = None if egress is None else check_argument("egress", egress, EgressPolicy)
+        self._closed = False
+        self._books: Books | None = None
+        self._http11_only: dict[Origin, None] = {}
+
+    def __repr__(self) -> str:
+        if getattr(self, "_closed", True):
+            return "<ConnectionPool closed>"
+        return (
+            f"<ConnectionPool {len(self.active_connections)} active, {len(self.keepalive_connections)} idle>"
+        )
+
+    @property
+    def active_connections(self) -> list[HTTPConnection]:
+        """Connections with a request under way."""
+        return [] if self._books is None else self._books.connections(idle=False)
+
+    @property
+    def keepalive_connections(self) -> list[HTTPConnection]:
+        """Idle connections, the one that is idle for the longest time first."""
+        return [] if self._books is None else self._books.connections(idle=True)
+
+    @property
+    def blocks(self) -> bool:
+        """True over blocking sockets: no event loop is needed to drive it."""
+        return never_suspends(self._given_backend)
+
+    @sends_by_exchange
+    async def send(
+        self,
+        request: AsyncRequest,
+        verify: VerifyTypes | None = None,
+        cert: CertTypes | None = None,
+        timeout: TimeoutTypes | None = None,
+    ) -> AsyncResponse:
+        """Send a request; the response's body is still to be read. Raises TransportError subclasses."""
+        try:
+            record = self._outgoing(request, verify, cert, timeout)
+        finally:
+            del cert  # see `http3_models._redaction`
+        return view_response(AsyncResponse, await send_by(self.exchange, record, request))
+
+    async def exchange(self, request: RequestState) -> ResponseState:
+        """`Transport.exchange`."""
+        books = self._open_books()
+        request.phases.begin(self.now)
+        if request.timeout is None:
+            request.timeout = self.timeout
+        check_scheme(request.url)
+        lease = PoolLease(books, self._ticket(request))
+        engine = await self._lease(books, request, lease)
+        try:
+            return await engine.exchange(request, lease)
+        except RequestError as exc:
+            declined = requires_http11(lease.ticket, exc) and books.require_http11(lease.ticket.origin)
+            if not (self.replay and not self._closed and may_send_again(request, exc, lease, declined)):
+                raise
+            first = exc
+        except BaseException:
+            lease.give_up()
+            raise
+        return await self._send_again(books, request, lease.ticket, first)
+
+    async def close(self) -> None:
+        """Close idle connections at once, busy ones when their response ends. Idempotent.
+
+        Who waits in line gets ClientClosed, and so does every later request.
+        """
+        self._closed = True
+        books = self._books
+        if books is not None:
+            if books.is_foreign():
+                books.drop()
+            else:
+                books.close()
+
+    # The steps of a request.
+
+    def _outgoing(
+        self,
+        request: AsyncRequest | Request,
+        verify: VerifyTypes | None,
+        cert: CertTypes | None,
+        timeout: TimeoutTypes | None,
+        *,
+        asynchronous: bool = True,
+    ) -> RequestState:
+        """The record of a request that is sent without a client. Raises for arguments that can't be."""
+        try:
+            limits = self.timeout if timeout is None else timeout
+            record = outgoing(request, limits, self.now, asynchronous=asynchronous)
+            record.verify = verify
+            record.cert = cert
+            record.without_cert = record.without_cert and cert is None
+            self._ssl_config(record)  # raises what it finds wrong
+        finally:
+            del cert
+        return record
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClientClosed("This client is closed; make a new one")
+
+    def _open_books(self) -> Books:
+        """The books for this process and loop. Raises ClientClosed, or RuntimeError for a second loop."""
+        self._check_open()
+        books = self._books
+        if books is not None and books.is_of_this_process():
+            if books.is_here():
+                if books.abandoned:
+                    books.settle()
+                return books
+            if not books.backend.scope_has_ended(books.scope):
+                raise RuntimeError(
+                    "an AsyncClient serves one event loop at a time, and its first one was not closed yet"
+                )
+        backend = choose_backend(self._given_backend)
+        opening = Opening(backend, self._http_versions, self._limits, self.now, self._egress)
+        fresh = Books(opening, self.pool_limits, self._http11_only)
+        with scope.beginning:
+            is_first = self._books is books
+            if is_first:
+                self._books = fresh
+        if not is_first:
+            return self._open_books()  # another thread was faster, maybe one with a loop of its own
+        if books is not None:
+            books.drop()
+        if self._closed:  # meanwhile; whoever closed it may not have seen these
+            fresh.close()
+        return fresh
+
+    def _ticket(self, request: RequestState) -> Ticket:
+        """Its key says which requests may share connections: those to one origin, and under one TLS
+        configuration where that is not the pool's."""
+        origin = request.url.origin
+        key: Hashable = origin
+        if origin.is_ssl and (request.verify is not None or request.cert is not None or request.without_cert):
+            config = self._ssl_config(request)
+            if config != self._config:
+                key = (origin, config)
+        return Ticket(key, origin, self._multiplexes[origin.is_ssl])
+
+    def _ssl_config(self, request: RequestState) -> SSLConfig:
+        own = self._config
+        if request.without_cert and own.cert is not None:
+            own = SSLConfig(verify=own.verify, trust_env=own.trust_env)
+        if request.verify is None and request.cert is None:
+            return own
+        return own.with_overrides(verify=request.verify, cert=request.cert)
+
+    async def _lease(self, books: Books, request: RequestState, lease: PoolLease) -> Engine:
+        """A connection for the lease: waited for, opened, or reused after a last look."""
+        ticket = lease.ticket
+        try:
+            books.join(ticket)
+            while True:
+                if ticket.entry is None:
+                    await self._wait(books, request, ticket)
+                entry = ticket.entry
+                assert entry is not None
+                connection = entry.connection
+                if connection is None:
+                    return (await self._open(books, ticket, entry, request)).engine
+                assert isinstance(connection, HTTPConnection)
+                engine, http2 = connection.engine, connection._http2
+                if self._usable(books, entry, engine) and (
+                    http2 is None or http2.pulse.doubted_since is None or await connection._reassure(request)
+                ):
+                    lease.reused = True
+                    return engine
+                if requires_http11(ticket):
+                    books.require_http11(ticket.origin)
+                books.replace(ticket)
+        except GeneratorExit:
+            raise  # a finaliser, or as good as one: the lease has its own
+        except BaseException:
+            lease.release()
+            raise
+
+    def _usable(self, books: Books, entry: Entry, engine: Engine) -> bool:
+        """Whether a connection can still be used: checked by its only holder, since that reads from it."""
+        if len(entry.tickets) > 1:
+            return not engine.is_closed
+        if books.state.has_expired(entry, self.now()):
+            return False
+        try:
+            return engine.check()
+        except BaseException:
+            engine.abort()
+            raise
+
+    async def _open(
+        self, books: Books, ticket: Ticket, entry: Entry, request: RequestState
+    ) -> HTTPConnection:
+        connection = HTTPConnection._of_pool(request.url.origin, self.timeout, self.now)
+        try:
+            config = self._ssl_config(request)
+            opening = books.opening_for(connection.origin) if self._http11_only else books.opening
+            await connection.open(opening, request, config)
+            connection._when_over = books.tend_later
+            if connection.multiplexes:
+                connection._when_settled = weakly(books.settled, entry)
+            books.opened(ticket, connection)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    async def _wait(self, books: Books, request: RequestState, ticket: Ticket) -> None:
+        """Wait in line. Raises PoolTimeout, TotalTimeout or ClientClosed."""
+        limit = effective_pool_timeout(request.timeout or self.timeout, self.pool_limits)
+        phases = request.phases
+        patience = SETTINGS_WAIT if limit is None else min(SETTINGS_WAIT, limit / 2)
+        longest = min(WAIT_SLICE, patience / 2)
+        started = self.now() - (phases.pool or 0.0)  # one limit, however often this request has to wait
+        try:
+            while not books.take_place(ticket, patience):
+                phases.pool = self.now() - started
+                left = None if limit is None else limit - phases.pool
+                if request.deadline is not None:
+                    left = request.deadline.within(left)
+                if left is not None and left <= 0:
+                    raise timeout_error(request, "pool", limit, Delivery.NOT_SENT)
+                waiter = ticket.waiter
+                assert waiter is not None
+                if not await waiter.wait(longest if left is None else min(left, longest)):
+                    books.look_for_room(ticket)
+        except TotalTimeout as exc:
+            if exc.delivery is not None:
+                raise
+            raise timeout_error(request, "pool", limit, Delivery.NOT_SENT) from exc
+        finally:
+            phases.pool = self.now() - started
+
+    async def _send_again(
+        self, books: Books, request: RequestState, failed: Ticket, first: RequestError
+    ) -> ResponseState:
+        """The one replay, on a connection opened for it (or, for HTTP/2, after the failure)."""
+        request.body.rewind()
+        ticket = Ticket(failed.key, failed.origin, failed.multiplexes, books.replays_after(failed))
+        lease = PoolLease(books, ticket)
+        try:
+            engine = await self._lease(books, request, lease)
+            return await engine.exchange(request, lease)
+        except RequestError as second:
+            if requires_http11(ticket, second):
+                books.require_http11(ticket.origin)
+            if first.delivery is Delivery.MAYBE_PROCESSED:
+                # The second try may not even have been sent; the first one still counts.
+                second.delivery = Delivery.MAYBE_PROCESSED
+            second.add_note(f"This was the second try. The first one failed: {first}")
+            raise
+        except BaseException:
+            lease.give_up()
+            raise
+
+
+def _known_protocols(http_versions: tuple[str, ...]) -> tuple[bool | None, bool | None]:
+    """Whether connections over http, and over https, multiplex; None where only the handshake tells."""
+    if "HTTP/2" not in http_versions:
+        return False, False
+    return (True, True) if "HTTP/1.1" not in http_versions else (False, None)
+
+
+def requires_http11(ticket: Ticket, error: RequestError | None = None) -> bool:
+    """Whether the server has said so, of one request (RST_STREAM) or of the connection (GOAWAY)."""
+    connection = None if ticket.entry is None else ticket.entry.connection
+    http2 = connection._http2 if isinstance(connection, HTTPConnection) else None
+    if http2 is not None and http2.requires_http11:
+        return True
+    return error is not None and isinstance(error.__cause__, HTTP11Required)
+
+
+def may_send_again(
+    request: RequestState, error: RequestError, lease: PoolLease, declined: bool = False
+) -> bool:
+    """The replay rule: once, and only where the request was certainly not processed, or is idempotent and met
+    a connection that the server was closing, or over which the server has ``declined`` to speak with us."""
+    if isinstance(error, (Timeout, LocalProtocolError)) or not request.body.can_send_again:
+        return False
+    if error.delivery in (Delivery.NOT_SENT, Delivery.REFUSED):
+        return True
+    return (lease.reused or declined) and not lease.answered and request.method in IDEMPOTENT
