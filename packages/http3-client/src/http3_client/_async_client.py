@@ -18,8 +18,7 @@ from http3_models import (
 from http3_models.engine import hide_arguments, redacted, set_next, state_of, view_request, view_response
 
 from ._call import Call, Views, by_hand
-from ._construction import make_engine
-from ._opening import HTTP_VERSIONS
+from ._construction import HTTP_VERSIONS, make_engine
 from ._options import AsyncRequestOptions, spelled_out
 from ._redirects import is_redirect
 from ._settings import HasSettings

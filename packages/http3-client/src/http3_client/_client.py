@@ -27,8 +27,7 @@ from http3_models.engine import (
 )
 
 from ._call import Call, Views, by_hand
-from ._construction import make_engine
-from ._opening import HTTP_VERSIONS, check_instance
+from ._construction import HTTP_VERSIONS, check_instance, make_engine
 from ._options import RequestOptions, spelled_out
 from ._redirects import is_redirect
 from ._runners import run_by

@@ -1,14 +1,24 @@
-"""From a client's arguments to its engine; the one place that both constructors share."""
+"""From a client's arguments to its engine; the one place that both constructors share.
+
+Making a client must cost next to nothing: no SSL context, no socket, no event loop. So the arguments are
+checked at once, and what the client sends through is opened by its first request.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from functools import cache
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from http3_models import URL, Cookies, QueryParams
+from http3_models import URL, Cookies, EgressPolicy, PoolLimits, QueryParams, SSLConfig
+from http3_models.engine import short_repr, short_text
 
+from ._adapters import adapt
+from ._apps import app_kind
 from ._auth import as_auth
 from ._engine import Engine
-from ._opening import PoolOptions, opener
 from ._settings import (
     Settings,
     as_base_url,
@@ -34,10 +44,12 @@ if TYPE_CHECKING:
         Limits,
         PoolLimits,
         QueryParamTypes,
+        TimeoutConfig,
         TimeoutTypes,
         URLTypes,
         VerifyTypes,
     )
+    from http3_models.engine import Transport
     from http3_transport import Backend
 
     from ._call import Views
@@ -120,3 +132,146 @@ def make_engine(
         cert=None if dispatch is None else cert,
         is_open=dispatch is not None,
     )
+
+
+HTTP_VERSIONS = ("HTTP/1.1", "HTTP/2")
+
+_TRANSPORT = "http3_transport"
+
+_CONNECTS = ("connect", "connect_address")
+"""What a `ConcurrencyBackend` and a `Backend` connect by; the transport looks closer."""
+
+
+class PoolOptions:
+    """What the client's own `ConnectionPool` will be made with."""
+
+    __slots__ = ("arguments", "backend")
+
+    def __init__(
+        self,
+        *,
+        verify: VerifyTypes,
+        cert: CertTypes | None,
+        timeout: TimeoutConfig,
+        pool_limits: PoolLimits,
+        backend: Any,
+        http_versions: tuple[str, ...],
+        trust_env: bool,
+        replay: bool,
+        limits: Limits,
+        egress: EgressPolicy | None,
+    ) -> None:
+        if not (verify is True and cert is None and trust_env):
+            cert = SSLConfig(verify=verify, cert=cert, trust_env=trust_env).cert
+        if not isinstance(pool_limits, PoolLimits):
+            raise TypeError(f"pool_limits must be a PoolLimits, not {type(pool_limits).__name__}")
+        check_instance("backend", backend, "connect")
+        if backend is not None and not any(callable(getattr(backend, name, None)) for name in _CONNECTS):
+            raise TypeError(
+                f"backend must be a Backend or a ConcurrencyBackend, not {type(backend).__name__}"
+            )
+        if egress is not None and not isinstance(egress, EgressPolicy):
+            raise TypeError(f"egress must be an EgressPolicy, not {type(egress).__name__}")
+        self.backend = backend
+        self.arguments: dict[str, Any] = {
+            "verify": verify,
+            "cert": cert,
+            "timeout": timeout,
+            "pool_limits": pool_limits,
+            "http_versions": _checked_versions(http_versions),
+            "trust_env": trust_env,
+            "replay": replay,
+            "limits": limits,
+            "egress": egress,
+        }
+
+
+def opener(
+    dispatch: object,
+    app: Any,
+    raise_app_exceptions: bool,
+    pool: PoolOptions,
+    *,
+    asynchronous: bool,
+    has_runner: bool,
+) -> Callable[[], Transport]:
+    """A function that opens what the client sends through.
+
+    Raises TypeError for what can't be a dispatcher, an app or a backend, and ImportError if it takes
+    http3-transport and that is not installed.
+    """
+    if dispatch is not None:
+        if app is not None:
+            raise TypeError("dispatch and app can't be given together: requests go to one of them")
+        check_instance("dispatch", dispatch, "send")
+        ready = adapt(dispatch, asynchronous=asynchronous, has_runner=has_runner)
+        return lambda: ready
+    _require_transport()
+    if app is not None:
+        return _app_opener(app, raise_app_exceptions, asynchronous=asynchronous, has_runner=has_runner)
+    return lambda: _open_pool(pool, asynchronous=asynchronous, has_runner=has_runner)
+
+
+def _require_transport() -> None:
+    """Raises ImportError where http3-transport is not installed."""
+    if sys.is_finalizing() or (_TRANSPORT not in sys.modules and _lies_on_the_path(_TRANSPORT)):
+        return  # to import it takes ten times as long (0.3 ms), and may wait for the first request
+    try:
+        import http3_transport  # noqa: F401 (only to know that it is there)
+    except ImportError as exc:
+        raise ImportError(
+            "Without dispatch= a client needs http3-transport: pip install http3-client[transport]"
+        ) from exc
+
+
+@cache
+def _lies_on_the_path(package: str) -> bool:
+    return any(os.path.isfile(os.path.join(folder, package, "__init__.py")) for folder in sys.path)
+
+
+def _app_opener(
+    app: Any, raise_app_exceptions: bool, *, asynchronous: bool, has_runner: bool
+) -> Callable[[], Transport]:
+    is_asgi = app_kind(app) == "asgi"
+
+    def open_app() -> Transport:
+        import http3_transport
+
+        make = http3_transport.ASGIDispatch if is_asgi else http3_transport.WSGIDispatch
+        dispatch = make(app, raise_app_exceptions=raise_app_exceptions)
+        return adapt(dispatch, asynchronous=asynchronous, has_runner=has_runner)
+
+    return open_app
+
+
+def _open_pool(pool: PoolOptions, *, asynchronous: bool, has_runner: bool) -> Transport:
+    import http3_transport
+
+    backend = pool.backend
+    if backend is None and not asynchronous:
+        backend = http3_transport.BlockingBackend()
+    made = http3_transport.ConnectionPool(backend=backend, **pool.arguments)
+    return adapt(made, asynchronous=asynchronous, has_runner=has_runner)
+
+
+def check_instance(name: str, value: object, method: str) -> None:
+    """Raises TypeError for a class in place of an instance of it: its method would miss its ``self``."""
+    if isinstance(value, type) and isinstance(_in_class(value, method), FunctionType):
+        shown = short_text(value.__name__)
+        raise TypeError(f"{name} must be an instance, not the class {shown}; pass {shown}(...)")
+
+
+def _in_class(cls: type, name: str) -> object:
+    """What stands in the class or its bases under this name; None for nothing."""
+    return next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)
+
+
+def _checked_versions(versions: object) -> tuple[str, ...]:
+    if isinstance(versions, str) or not isinstance(versions, tuple | list):
+        raise TypeError(f"http_versions must be a tuple of str, not {type(versions).__name__}")
+    unknown = [version for version in versions if version not in HTTP_VERSIONS]
+    if unknown or not versions:
+        raise ValueError(
+            f"http_versions must hold 'HTTP/1.1' or 'HTTP/2' or both, not {short_repr(versions)}"
+        )
+    return tuple(versions)

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+from ._body_state import UNREAD
 from ._exceptions import Delivery, TotalTimeout
-from ._response import UNREAD
 from ._url import redacted
 
 if TYPE_CHECKING:

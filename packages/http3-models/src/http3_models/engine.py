@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._body_state import BodyState
 from ._brief import short_repr, short_text
 from ._config import bounded_timeout, effective_pool_timeout
 from ._cookies import cookie_header, join_cookie_headers
@@ -38,7 +39,6 @@ from ._request import (
     view_request,
 )
 from ._response import (
-    BodyState,
     BufferedBody,
     MemoryBody,
     Pause,

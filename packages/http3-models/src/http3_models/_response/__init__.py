@@ -8,16 +8,14 @@ run during long work; `reading`, how a body is read, decoded and drained; `base`
 from __future__ import annotations
 
 from .base import BaseResponse, is_redirect, phases_of, set_next, set_unread_message, state_of, view_response
-from .bodies import UNREAD, BodyState, BufferedBody, MemoryBody, close_unawaited, maybe_await
+from .bodies import BufferedBody, MemoryBody, close_unawaited, maybe_await
 from .reading import close, drain, has_no_body, is_closed, read_all, read_if_buffered
 from .response import AsyncResponse, Response
 from .turns import Pause, checkpoint, in_asyncio_task, in_trio_task
 
 __all__ = [
-    "UNREAD",
     "AsyncResponse",
     "BaseResponse",
-    "BodyState",
     "BufferedBody",
     "MemoryBody",
     "Pause",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, overload
 
+from .._body_state import CONSUMED, UNREAD
 from .._brief import short_repr
 from .._exceptions import HttpError, RequestError, ResponseNotRead
 from .._headers import Headers
@@ -24,7 +25,7 @@ from .._text import (
     stream_encoding,
     text_encoding,
 )
-from .bodies import CONSUMED, UNREAD, MemoryBody
+from .bodies import MemoryBody
 from .reading import BodyReader, check_unread, is_closed, is_consumed, read_all
 from .turns import checkpoint
 

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._body_state import CLOSED, CONSUMED, STREAMING, UNREAD
 from .._codings import SizeGuard, accept_encoding, make_decoder
 from .._config import DEFAULT_LIMITS
 from .._exceptions import DecodedSizeExceeded, Delivery, RequestError
 from .._iterators import collect
 from .._records import WholeBody
-from .bodies import CLOSED, CONSUMED, STREAMING, UNREAD, BufferedBody, MemoryBody
+from .bodies import BufferedBody, MemoryBody
 
 if TYPE_CHECKING:
     from .._codings import Decoder
