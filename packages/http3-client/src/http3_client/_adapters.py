@@ -27,6 +27,7 @@ from http3_models import (
     AsyncResponse,
     Delivery,
     Dispatcher,
+    Headers,
     Request,
     RequestError,
     Response,
@@ -35,6 +36,7 @@ from http3_models import (
 )
 from http3_models.engine import (
     BufferedBody,
+    ResponseState,
     answer_to,
     bounded_timeout,
     close,
@@ -53,10 +55,12 @@ from ._runners import loop_runner
 from ._workers import CAN_THREAD, ThreadedBody, in_thread, send_in_thread
 
 if TYPE_CHECKING:
-    from http3_models import Headers
-    from http3_models.engine import Deadline, RequestState, ResponseBody, ResponseState, Transport
+    from http3_models.engine import Deadline, RequestState, ResponseBody, Transport
 
     from ._runners import JSPIRunner, LoopRunner
+
+_BODY = ("read_chunk", "close", "abort", "trailers")
+"""What a `ResponseBody` has."""
 
 
 class SyncDispatcherAdapter:
@@ -183,20 +187,25 @@ class DeadlineAdapter:
 
     def exchange(self, request: RequestState) -> Coroutine[Any, Any, ResponseState]:
         deadline = request.deadline
-        if deadline is None:
-            return self._inner.exchange(request)
-        return self._exchange_until(request, deadline)
+        return self._ask(request) if deadline is None else self._exchange_until(request, deadline)
+
+    async def _ask(self, request: RequestState) -> ResponseState:
+        response = await self._inner.exchange(request)
+        _check_response(response, self._name)
+        if response.request is None:
+            response.request = request
+        return response
 
     async def _exchange_until(self, request: RequestState, deadline: Deadline) -> ResponseState:
         request.phases.begin(self.now)
         if not self._is_cancelled:
-            response = await self._inner.exchange(request)
+            response = await self._ask(request)
             await _check_end(
                 response, deadline, request, f"{self._name()} blocks, which can't be interrupted"
             )
             apply_deadline(response, request, BlockingBody)
             return response
-        response = await until_deadline(request, partial(self._inner.exchange, request))
+        response = await until_deadline(request, partial(self._ask, request))
         # It did not suspend, or held its cancellation back.
         await _check_end(response, deadline, request, f"{self._name()} could not be cancelled")
         apply_deadline(response, request, CancelledBody)
@@ -337,13 +346,15 @@ async def _aborted(body: ResponseBody) -> None:
 
 
 def adapt(dispatch: object, *, asynchronous: bool, has_runner: bool = False) -> Transport:
-    """``dispatch`` as a transport. Raises TypeError for what has neither ``exchange`` nor ``send``.
+    """``dispatch`` as a transport. Raises TypeError for what has neither ``exchange`` nor ``send``, and for a
+    transport that lacks something.
 
     ``has_runner``: a runner of the user's drives the sync client, and all that suspends in it.
     """
     awaits = asynchronous or has_runner
     transport: Transport
     if is_transport(dispatch):
+        _check_transport(dispatch)
         transport = dispatch
         if not getattr(dispatch, "keeps_deadline", False):
             transport = DeadlineAdapter(dispatch, is_cancelled=asynchronous or not dispatch.blocks)
@@ -358,6 +369,34 @@ def adapt(dispatch: object, *, asynchronous: bool, has_runner: bool = False) -> 
     if asynchronous and CAN_THREAD:
         return DeadlineAdapter(ThreadAdapter(dispatch), is_cancelled=True)
     return DeadlineAdapter(SyncDispatcherAdapter(dispatch), is_cancelled=False)
+
+
+def _check_transport(transport: Transport) -> None:
+    """Raises TypeError if something is missing, or can't be what it should be."""
+    name = type(transport).__name__
+    if not isinstance(getattr(transport, "blocks", None), bool):
+        raise TypeError(f"blocks of transport {name} must be True or False")
+    for member, what in (("now", "a function that returns seconds"), ("close", "a method")):
+        if not callable(getattr(transport, member, None)):
+            raise TypeError(f"{member} of transport {name} must be {what}")
+
+
+def _check_response(response: object, name: Callable[[], str]) -> None:
+    """Raises TypeError for what a transport must not return."""
+    if not isinstance(response, ResponseState):
+        close_unawaited(response)
+        raise TypeError(f"{name()} must return a ResponseState, not {type(response).__name__}")
+    for part, kind in (("status_code", int), ("headers", Headers)):
+        found = getattr(response, part)
+        if not isinstance(found, kind):
+            raise TypeError(f"{name()}: {part} must be {kind.__name__}, not {type(found).__name__}")
+    body = response.body
+    lacking = [part for part in _BODY if body is not None and not hasattr(body, part)]
+    if lacking:
+        raise TypeError(
+            f"{name()}: body must be None or have {', '.join(_BODY)}; {type(body).__name__} lacks "
+            f"{', '.join(lacking)}"
+        )
 
 
 def _on_loop_thread(transport: Transport, dispatch: object) -> LoopThreadAdapter:

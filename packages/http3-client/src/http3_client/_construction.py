@@ -204,6 +204,7 @@ def opener(
         if app is not None:
             raise TypeError("dispatch and app can't be given together: requests go to one of them")
         check_instance("dispatch", dispatch, "send")
+        check_instance("dispatch", dispatch, "exchange")
         ready = adapt(dispatch, asynchronous=asynchronous, has_runner=has_runner)
         return lambda: ready
     _require_transport()

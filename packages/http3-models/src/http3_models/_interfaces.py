@@ -13,10 +13,10 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeGuard
 
 from ._request import CLIENT_DEFAULTS, AsyncRequest, Request
-from ._transport import sends_by_exchange
+from ._transport import is_sent_by_exchange, sends_by_exchange
 
 if TYPE_CHECKING:
     import ssl
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ._config import CertTypes, PoolLimits, TimeoutConfig, TimeoutTypes, VerifyTypes
     from ._response import AsyncResponse, Response
+    from ._transport import Transport
     from ._types import (
         AsyncRequestData,
         CookieTypes,
@@ -192,6 +193,22 @@ class AsyncDispatcher:
         traceback: TracebackType | None = None,
     ) -> None:
         await self.close()
+
+
+def is_transport(candidate: object) -> TypeGuard[Transport]:
+    """True if requests are sent by its ``exchange``: it has one, and no ``send`` to be called instead.
+
+    The ``send`` of a `Dispatcher` or `AsyncDispatcher` is to be called unless `sends_by_exchange` marks it.
+    Any other object may have a ``send`` for a purpose of its own. But one that passes on the attributes of
+    another object, as a `Mock` does too, has no ``exchange`` of its own, and overrides what it defines.
+    """
+    if not callable(getattr(candidate, "exchange", None)):
+        return False
+    send = getattr(candidate, "send", None)
+    if not callable(send) or is_sent_by_exchange(send):
+        return True
+    is_dispatcher = isinstance(candidate, Dispatcher | AsyncDispatcher)
+    return not is_dispatcher and hasattr(type(candidate), "exchange")
 
 
 class TimeoutFlag:

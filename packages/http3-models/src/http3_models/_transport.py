@@ -5,13 +5,14 @@
 as a class with the four members of `Transport`; no base class is needed. A `Dispatcher` or `AsyncDispatcher`,
 which works with `Request` and `Response` objects, is adapted to it by the client.
 
-A class can be both. Its ``send`` is then written on its ``exchange`` and marked with `sends_by_exchange`. A
-subclass that overrides ``send`` has no mark, so a client calls its ``send``.
+A class can be both. Its ``send`` is then written on its ``exchange`` and marked with `sends_by_exchange`.
+The mark belongs to that one function. So a client calls the ``send`` of a subclass that overrides it, and one
+that was put in its place.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ._records import ResponseState, Timings
 from ._response import MemoryBody, phases_of
@@ -59,18 +60,17 @@ class Transport(Protocol):
         ``async def``."""
 
 
-def is_transport(candidate: object) -> TypeGuard[Transport]:
-    """True if it has ``exchange`` and ``blocks``, and no ``send`` that does something else."""
-    if not (callable(getattr(candidate, "exchange", None)) and hasattr(candidate, "blocks")):
-        return False
-    send = getattr(candidate, "send", None)
-    return send is None or hasattr(send, _MARK)
-
-
 def sends_by_exchange(send: Function) -> Function:
     """Mark a dispatcher's ``send`` that does no more than its ``exchange``: a decorator."""
-    setattr(send, _MARK, True)
+    # Not True: `functools.wraps` copies a function's attributes to another one.
+    setattr(send, _MARK, send)
     return send
+
+
+def is_sent_by_exchange(send: Callable[..., object]) -> bool:
+    """True if `sends_by_exchange` marks it."""
+    function = getattr(send, "__func__", send)
+    return getattr(function, _MARK, None) is function
 
 
 def copy_response(state: ResponseState, request: RequestState) -> ResponseState:

@@ -15,6 +15,7 @@ from ._config import bounded_timeout, effective_pool_timeout
 from ._cookies import cookie_header, join_cookie_headers
 from ._exceptions import UnsupportedRedirect, failed_request, forget_request
 from ._headers import SECRET_HEADERS, FieldIndex, FieldPair, headers_from_pairs
+from ._interfaces import is_transport
 from ._records import (
     Deadline,
     PhaseTimes,
@@ -60,7 +61,7 @@ from ._response import (
     view_response,
 )
 from ._text import find_text_encoding
-from ._transport import Transport, answer_to, copy_response, is_transport, sends_by_exchange
+from ._transport import Transport, answer_to, copy_response, sends_by_exchange
 from ._types import AuthFlow
 from ._url import parse_url, percent_decode, redacted, redacted_text
 from ._values import ImmutableValue, check_count, set_fields

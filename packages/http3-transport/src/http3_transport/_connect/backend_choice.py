@@ -41,7 +41,11 @@ def check_backend(backend: ConcurrencyBackend | Backend | None) -> ConcurrencyBa
         return backend
     if callable(getattr(backend, "connect", None)):
         return backend
-    raise TypeError(f"backend must be a Backend, a ConcurrencyBackend or None, not {type(backend).__name__}")
+    kind = type(backend).__name__
+    missing = [name for name in BACKEND_METHODS if not callable(getattr(backend, name, None))]
+    if len(missing) < len(BACKEND_METHODS):
+        raise TypeError(f"backend {kind} lacks methods of a Backend: {', '.join(missing)}")
+    raise TypeError(f"backend must be a Backend, a ConcurrencyBackend or None, not {kind}")
 
 
 def choose_clock(now: Clock | None, backend: ConcurrencyBackend | Backend | None) -> Clock:
