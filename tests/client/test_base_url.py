@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from http3_client._base_url import locate
+from http3_client._base_url import resolve_url
 from http3_models import URL, InvalidURL
 
 LONG = "x" * 4000
@@ -16,12 +16,12 @@ def test_each_base_has_its_own(text: str) -> None:
     for _ in range(2):
         for base in bases:
             if "://" in text:
-                assert str(locate(text, base)) == text
+                assert str(resolve_url(text, base)) == text
             elif base is None:
                 with pytest.raises(InvalidURL, match="base_url"):
-                    locate(text, base)
+                    resolve_url(text, base)
             else:
-                assert str(locate(text, base)) == f"{base}/{text}"
+                assert str(resolve_url(text, base)) == f"{base}/{text}"
 
 
 def test_subclasses_of_str_and_url() -> None:
@@ -32,12 +32,12 @@ def test_subclasses_of_str_and_url() -> None:
         __slots__ = ()
 
     base = Address("https://one/v1")
-    assert str(locate(Text("users"), base)) == "https://one/v1/users"
-    assert locate(base, None) is base
-    assert type(locate("users", base)) is URL
+    assert str(resolve_url(Text("users"), base)) == "https://one/v1/users"
+    assert resolve_url(base, None) is base
+    assert type(resolve_url("users", base)) is URL
 
 
 @pytest.mark.parametrize("url", [b"https://h/", None, 1])
 def test_other_types(url: object) -> None:
     with pytest.raises(TypeError, match="url must be a str or URL"):
-        locate(url, None)  # type: ignore[arg-type]
+        resolve_url(url, None)  # type: ignore[arg-type]

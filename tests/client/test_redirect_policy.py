@@ -183,12 +183,12 @@ def test_secrets_stay_behind(location: str) -> None:
     assert "cookie" not in got.headers
     assert got.headers["host"] == got.url.netloc
     assert got.headers["x-plain"] == "1"
-    assert got.hand_cookie is None
+    assert got.explicit_cookie is None
     assert got.cookies is None
-    assert not chain.stays
+    assert not chain.same_origin_so_far
     back = follow(got, answer("https://h/"), chain)
     assert not {name.lower() for name in SECRETS} & set(back.headers)
-    assert not chain.stays
+    assert not chain.same_origin_so_far
 
 
 @pytest.mark.parametrize(("first", "location"), [("https://h/", "/x"), ("http://h/", "https://h/x")])
@@ -200,9 +200,9 @@ def test_secrets_go_along_on_the_same_origin(first: str, location: str) -> None:
     got = follow(sent, answer(location), chain)
     assert {name: got.headers[name] for name in SECRETS} == SECRETS
     assert got.headers["host"] == "by-hand"
-    assert got.hand_cookie == "a=1"
+    assert got.explicit_cookie == "a=1"
     assert got.cookies is sent.cookies
-    assert chain.stays
+    assert chain.same_origin_so_far
 
 
 def test_the_automatic_host_follows_and_stays_first() -> None:
@@ -292,9 +292,9 @@ def test_no_secret_is_ever_at_a_place_it_was_not_sent_to(hosts: list[str], statu
         trusted = trusted and same_origin(request.url, URL(host))
         request = follow(request, answer(f"{host}/{number}", status), chain)
         assert ("authorization" in request.headers) is trusted
-        assert (request.hand_cookie is not None) is trusted
+        assert (request.explicit_cookie is not None) is trusted
         assert (request.cookies is not None) is trusted
-        assert chain.stays is trusted
+        assert chain.same_origin_so_far is trusted
         assert request.headers["host"] == request.url.netloc
 
 

@@ -345,7 +345,7 @@ class TestSSLConfig:
 
     def test_the_repr_hides_the_password(self) -> None:
         assert repr(SSLConfig(cert=("a", "b", "hunter2"))) == (
-            "SSLConfig(cert=('a', 'b', '[redacted]'), verify=True)"
+            "SSLConfig(cert=('a', 'b', '[secure]'), verify=True)"
         )
         assert repr(SSLConfig(trust_env=False)) == "SSLConfig(cert=None, verify=True, trust_env=False)"
 

@@ -546,11 +546,11 @@ def test_what_is_derived_is_made_once_for_all_copies_until_a_change() -> None:
 
     headers = Headers({"A": "1"})
     copied = headers.copy()
-    assert [each.derived(first_name) for each in (headers, copied, headers, copied.copy())] == [b"A"] * 4
+    assert [each.cached(first_name) for each in (headers, copied, headers, copied.copy())] == [b"A"] * 4
     assert made == [headers]
     copied.add("B", "2")
     del copied["A"]
-    assert (headers.derived(first_name), copied.derived(first_name)) == (b"A", b"B")
+    assert (headers.cached(first_name), copied.cached(first_name)) == (b"A", b"B")
     assert len(made) == 2
 
 

@@ -60,7 +60,7 @@ def test_requests(travel: Travel, kind: type[Request | AsyncRequest], body: dict
     assert arrived.headers.wire == request.headers.wire
     assert arrived.content == request.content
     assert arrived.cookies == {"c": "3"}
-    assert arrived._state.hand_cookie == "b=2"
+    assert arrived._state.explicit_cookie == "b=2"
     assert arrived._state.phases.freeze() == Timings(wait=0.5)
     assert arrived._state.timeout is None
 

@@ -158,7 +158,7 @@ class TestMapping:
         cookies = Cookies({"session": "hush"})
         cookies.set("b", "hush", domain="example.org")
         assert repr(cookies) == (
-            "<Cookies [<Cookie session=[redacted] for any host/>, <Cookie b=[redacted] for example.org/>]>"
+            "<Cookies [<Cookie session=[secure] for any host/>, <Cookie b=[secure] for example.org/>]>"
         )
 
 
@@ -530,7 +530,7 @@ class TestJarView:
         assert (third.name, third.value) == ("token", None)
         received("c=3", cookies=cookies)
         assert len(jar) == 4
-        assert repr(jar).startswith("<JarView [<Cookie a=[redacted] for example.org/>, ")
+        assert repr(jar).startswith("<JarView [<Cookie a=[secure] for example.org/>, ")
         assert str(jar) == repr(jar)
 
     def test_it_writes_the_store(self) -> None:

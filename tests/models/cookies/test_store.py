@@ -412,7 +412,7 @@ class TestChanges:
         assert Cookie("a", "1") != Cookie("a", "2")
         assert Cookie("a", "1") != "a=1"
         assert len({Cookie("a", "1"), Cookie("a", "1")}) == 1
-        assert repr(Cookie("a", "hush", "example.org", "/x")) == "<Cookie a=[redacted] for example.org/x>"
+        assert repr(Cookie("a", "hush", "example.org", "/x")) == "<Cookie a=[secure] for example.org/x>"
 
 
 HOSTS = ["example.org", "www.example.org", "a.www.example.org", "example.com", "co.uk", "a.co.uk",

@@ -75,7 +75,7 @@ def outcome(make: Any, *arguments: Any) -> Any:
         return type(exc), str(exc)
     headers = state.headers
     return (
-        state.method, state.url, headers.wire, dict(headers), headers.encoding, state.hand_cookie,
+        state.method, state.url, headers.wire, dict(headers), headers.encoding, state.explicit_cookie,
         headers._checked == headers.version,
     )  # fmt: skip
 

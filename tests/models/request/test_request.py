@@ -280,7 +280,7 @@ def test_a_relative_url_is_refused() -> None:
 def test_cookies_stand_after_those_by_hand() -> None:
     request = Request("GET", URL_TEXT, headers={"Cookie": "a=1; b=2"}, cookies={"b": "9", "c": "3"})
     assert request.headers["Cookie"] == "a=1; b=2; c=3"
-    assert request._state.hand_cookie == "a=1; b=2"
+    assert request._state.explicit_cookie == "a=1; b=2"
     assert request.cookies == {"b": "9", "c": "3"}
 
 
@@ -302,7 +302,7 @@ def test_cookies_alone() -> None:
     request = Request("GET", URL_TEXT, cookies=cookies)
     assert request.headers["Cookie"] == "a=1"
     assert request.cookies is cookies
-    assert request._state.hand_cookie is None
+    assert request._state.explicit_cookie is None
 
 
 def test_cookies_of_a_request_without_any() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hpack import HPACKError
 
-from http3_client._base_url import locate
+from http3_client._base_url import resolve_url
 from http3_client._challenges import parse_challenges
 from http3_models import DEFAULT_LIMITS, URL, Cookies, Headers, Http3Error, QueryParams, Request, Response
 from http3_models._codings.decoder import make_decoder
@@ -82,7 +82,7 @@ def everything(url: URL) -> None:
 URL_WORK: dict[str, Callable[[str], object]] = {
     "parse": URL,
     "location": BASE.join,
-    "base_url": lambda text: locate(text, BASE),
+    "base_url": lambda text: resolve_url(text, BASE),
     "copy": lambda text: BASE.copy_with(host=text, path=text),
     "use": lambda text: everything(URL(text, allow_relative=True)),
 }

@@ -380,7 +380,7 @@ def test_streams_of_a_dead_loop_are_dropped_quietly(runner: str, how: str) -> No
 
     async def first() -> tuple[Stream, Peer, object]:
         stream, peer = await plain_pairs(backend)()
-        return stream, peer, backend.scope()
+        return stream, peer, backend.loop_token()
 
     async def second() -> None:
         stream, peer = await plain_pairs(backend)()
@@ -394,7 +394,7 @@ def test_streams_of_a_dead_loop_are_dropped_quietly(runner: str, how: str) -> No
         if runner == "uvloop":  # it complains itself, when it is closed, about what is still open
             warnings.simplefilter("ignore", ResourceWarning)
         stream, peer, scope = run(first)
-    assert backend.scope_has_ended(scope)
+    assert backend.loop_has_ended(scope)
     getattr(stream, how)()
     getattr(stream, how)()
     assert raw_socket(stream).fileno() == -1
@@ -409,17 +409,17 @@ def test_scopes_end() -> None:
     for runtime in (Runtime("trio"), Runtime("asyncio")):
 
         async def main(backend: Any = runtime.backend) -> object:
-            scope = backend.scope()
-            assert not backend.scope_has_ended(scope)
+            scope = backend.loop_token()
+            assert not backend.loop_has_ended(scope)
             return scope
 
         scope = runtime.run(main)
-        assert runtime.backend.scope_has_ended(scope)
+        assert runtime.backend.loop_has_ended(scope)
     with pytest.raises(RuntimeError):
-        AsyncioBackend().scope()
+        AsyncioBackend().loop_token()
     with pytest.raises(RuntimeError):
-        TrioBackend().scope()
-    assert not TrioBackend().scope_has_ended(object())
+        TrioBackend().loop_token()
+    assert not TrioBackend().loop_has_ended(object())
 
 
 def test_a_trio_stream_outlives_its_run() -> None:

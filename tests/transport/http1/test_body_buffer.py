@@ -14,7 +14,7 @@ from http3_transport.testing import ScriptedServer, cutting, response_bytes
 
 
 def test_a_failed_read_that_is_collected_in_a_cycle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Views of a `BytesIO` must be gone by then: else Python says so on stderr, or crashes."""
+    """MessageClasses of a `BytesIO` must be gone by then: else Python says so on stderr, or crashes."""
     noticed: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", noticed.append)
 

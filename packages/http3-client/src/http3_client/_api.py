@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 from http3_models.engine import hide_arguments, set_next
 
 from ._client import Client
-from ._options import RequestOptions, spelled_out
+from ._options import RequestOptions, with_signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,21 +91,21 @@ def _step(client: Client, send_next: Callable[[], Response]) -> Response:
 
 
 @hide_arguments
-@spelled_out(request)
+@with_signature_of(request)
 def get(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a GET request; the options are those of `request`."""
     return request("GET", url, **options)
 
 
 @hide_arguments
-@spelled_out(request)
+@with_signature_of(request)
 def options(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send an OPTIONS request; the options are those of `request`."""
     return request("OPTIONS", url, **options)
 
 
 @hide_arguments
-@spelled_out(request, allow_redirects=False)
+@with_signature_of(request, allow_redirects=False)
 def head(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a HEAD request; as `request`, but redirects are followed only if asked for."""
     options.setdefault("allow_redirects", False)
@@ -113,28 +113,28 @@ def head(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
 
 
 @hide_arguments
-@spelled_out(request)
+@with_signature_of(request)
 def post(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a POST request; the options are those of `request`."""
     return request("POST", url, **options)
 
 
 @hide_arguments
-@spelled_out(request)
+@with_signature_of(request)
 def put(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a PUT request; the options are those of `request`."""
     return request("PUT", url, **options)
 
 
 @hide_arguments
-@spelled_out(request)
+@with_signature_of(request)
 def patch(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a PATCH request; the options are those of `request`."""
     return request("PATCH", url, **options)
 
 
 @hide_arguments
-@spelled_out(request)
+@with_signature_of(request)
 def delete(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
     """Send a DELETE request; the options are those of `request`."""
     return request("DELETE", url, **options)

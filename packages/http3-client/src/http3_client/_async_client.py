@@ -17,9 +17,9 @@ from http3_models import (
 )
 from http3_models.engine import hide_arguments, redacted, set_next, state_of, view_request, view_response
 
-from ._call import Call, Views, by_hand
+from ._call import Call, MessageClasses, copy_of_user_request
 from ._construction import HTTP_VERSIONS, make_engine
-from ._options import AsyncRequestOptions, spelled_out
+from ._options import AsyncRequestOptions, with_signature_of
 from ._redirects import is_redirect
 from ._settings import HasSettings
 
@@ -116,7 +116,7 @@ class AsyncClient(HasSettings):
         egress: EgressPolicy | None = None,
     ) -> None:
         self._engine = make_engine(
-            Views(partial(view_request, AsyncRequest), partial(view_response, AsyncResponse)),
+            MessageClasses(partial(view_request, AsyncRequest), partial(view_response, AsyncResponse)),
             auth=auth,
             cookies=cookies,
             verify=verify,
@@ -259,7 +259,7 @@ class AsyncClient(HasSettings):
             raise TypeError(f"request must be an AsyncRequest, not {type(request).__name__}")
         try:
             state, call = await self._engine.send(
-                by_hand(state_of(request)),
+                copy_of_user_request(state_of(request)),
                 stream=stream,
                 auth=auth,
                 allow_redirects=allow_redirects,
@@ -271,7 +271,7 @@ class AsyncClient(HasSettings):
         finally:
             del auth, cert
 
-    @spelled_out(request)
+    @with_signature_of(request)
     async def get(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send a GET request; the options are those of `request`."""
         try:
@@ -279,7 +279,7 @@ class AsyncClient(HasSettings):
         finally:
             del url, options
 
-    @spelled_out(request)
+    @with_signature_of(request)
     async def options(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send an OPTIONS request; the options are those of `request`."""
         try:
@@ -287,7 +287,7 @@ class AsyncClient(HasSettings):
         finally:
             del url, options
 
-    @spelled_out(request, allow_redirects=False)
+    @with_signature_of(request, allow_redirects=False)
     async def head(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send a HEAD request; as `request`, but redirects are followed only if asked for."""
         options.setdefault("allow_redirects", False)
@@ -296,7 +296,7 @@ class AsyncClient(HasSettings):
         finally:
             del url, options
 
-    @spelled_out(request)
+    @with_signature_of(request)
     async def post(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send a POST request; the options are those of `request`."""
         try:
@@ -304,7 +304,7 @@ class AsyncClient(HasSettings):
         finally:
             del url, options
 
-    @spelled_out(request)
+    @with_signature_of(request)
     async def put(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send a PUT request; the options are those of `request`."""
         try:
@@ -312,7 +312,7 @@ class AsyncClient(HasSettings):
         finally:
             del url, options
 
-    @spelled_out(request)
+    @with_signature_of(request)
     async def patch(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send a PATCH request; the options are those of `request`."""
         try:
@@ -320,7 +320,7 @@ class AsyncClient(HasSettings):
         finally:
             del url, options
 
-    @spelled_out(request)
+    @with_signature_of(request)
     async def delete(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
         """Send a DELETE request; the options are those of `request`."""
         try:

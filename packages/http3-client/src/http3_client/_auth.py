@@ -64,7 +64,7 @@ class BasicAuth(Auth):
         self._header = basic_credentials(username, password)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}([redacted])"
+        return f"{type(self).__name__}([secure])"
 
     def auth_flow(self, request: AnyRequest) -> Flow:
         """Add the Authorization header."""
@@ -87,7 +87,7 @@ class BearerAuth(Auth):
         self._header = f"Bearer {token}"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}([redacted])"
+        return f"{type(self).__name__}([secure])"
 
     def auth_flow(self, request: AnyRequest) -> Flow:
         """Add the Authorization header."""
@@ -115,7 +115,7 @@ class HTTPBasicAuth(AuthBase):
         self._header = basic_credentials(username, password)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}([redacted])"
+        return f"{type(self).__name__}([secure])"
 
     def __call__(self, request: AnyRequest) -> AnyRequest:
         """Add the Authorization header."""

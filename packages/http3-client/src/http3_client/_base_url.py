@@ -24,7 +24,7 @@ _LONGEST_KEPT = 2048
 """Characters. Longer URLs are rarely asked for twice, and would be much memory for those that are kept."""
 
 
-def locate(url: URLTypes, base: URL | None) -> URL:
+def resolve_url(url: URLTypes, base: URL | None) -> URL:
     """The absolute URL that a caller means by ``url``.
 
     Raises InvalidURL for a relative one without base, for ``//host``, and for what is malformed; TypeError

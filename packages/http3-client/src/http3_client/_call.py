@@ -2,11 +2,11 @@
 
 The names follow the way of a request:
 
-    run                  the loop over redirects; then the body is read, unless it is to be streamed
-      _hop               one request of the chain, with or without auth
-        _authenticate    the auth flow: an exchange each time it yields
-          _exchange      hooks, the dispatcher, what the response says of cookies; once more after a 417
-      _follow            end the redirecting response, ask `_redirects` for the next request
+    send                   the loop over redirects; then the body is read, unless it is to be streamed
+      _send_hop            one request of the chain, with or without auth
+        _send_with_auth    the auth flow: an exchange each time it yields
+          _exchange        hooks, the transport, cookies of the response; once more after a 417
+      _follow_redirect     end the redirecting response, ask `_redirects` for the next request
 
 Rules kept here: whatever fails, the response at hand is closed; no user code (auth, hooks, bodies) runs under
 a lock; what auth, hooks and a user's dispatcher do to a request stays on that hop, since the next one starts
@@ -78,7 +78,7 @@ _LONG_REDIRECT = (
 )
 
 
-class Views:
+class MessageClasses:
     """How records are shown: by the classes of the client that is used.
 
     ``run`` is how a sync client drives what is awaited; None for an async client.
@@ -108,20 +108,20 @@ class Call:
         "_auth",
         "_chain",
         "_checked",
+        "_classes",
         "_follows",
-        "_plain",
+        "_headers_before_auth",
         "_settings",
         "_started",
         "_stream",
         "_transport",
-        "_views",
         "sent",
     )  # fmt: skip
 
     _stream: bool  # whether the caller reads the body
     _follows: bool  # whether redirects are followed
     _asked: URL  # of this hop, and
-    _plain: Headers  # these as well, as they were before auth, hooks and a user's dispatcher
+    _headers_before_auth: Headers  # these as well, as they were before auth, hooks and a user's dispatcher
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class Call:
         auth: Auth | None,
         settings: Settings,
         transport: Transport,
-        views: Views,
+        classes: MessageClasses,
         checked: bool,
     ) -> None:
         self.sent = request
@@ -137,18 +137,18 @@ class Call:
         self._auth = auth
         self._settings = settings
         self._transport = transport
-        self._views = views
+        self._classes = classes
         self._started = transport.now()
         self._chain: Chain | None = None  # begun by the first redirect
 
-    async def run(self, *, stream: bool, allow_redirects: bool) -> ResponseState:
+    async def send(self, *, stream: bool, allow_redirects: bool) -> ResponseState:
         """Send the request and, if asked to, what redirects lead to."""
         self._stream, self._follows = stream, allow_redirects
         set_cookies(self.sent, self._settings, direct=True)
-        response = await self._hop(self.sent)
+        response = await self._send_hop(self.sent)
         if allow_redirects:
             while is_redirect(response):
-                response = await self._follow(response)
+                response = await self._follow_redirect(response)
         return response if stream or read_if_buffered(response) else await self._read(response)
 
     async def step(self, response: ResponseState, transport: Transport, *, stream: bool) -> ResponseState:
@@ -159,12 +159,12 @@ class Call:
         sent = response.request
         if sent is not None and sent.deadline is not None:
             sent.deadline = Deadline(sent.deadline.limit, transport.now)
-        following = await self._follow(response)
+        following = await self._follow_redirect(response)
         return following if stream or read_if_buffered(following) else await self._read(following)
 
     async def _read(self, response: ResponseState) -> ResponseState:
         """The whole body, into memory. A failure closes the response."""
-        await read_all(response, self._views.pause)
+        await read_all(response, self._classes.pause)
         if response.body is not None:
             await close(response)  # one that was in memory: calls on_close; the bytes stay
         return response
@@ -172,17 +172,17 @@ class Call:
     # The steps of a hop.
 
     def _set_cookies(self, request: RequestState) -> None:
-        set_cookies(request, self._settings, direct=self._chain is None or self._chain.stays)
+        set_cookies(request, self._settings, direct=self._chain is None or self._chain.same_origin_so_far)
 
-    def _hop(self, request: RequestState) -> Coroutine[Any, Any, ResponseState]:
-        self._asked, self._plain = request.url, request.headers
-        if self._auth is None or (self._chain is not None and not self._chain.stays):
+    def _send_hop(self, request: RequestState) -> Coroutine[Any, Any, ResponseState]:
+        self._asked, self._headers_before_auth = request.url, request.headers
+        if self._auth is None or (self._chain is not None and not self._chain.same_origin_so_far):
             return self._exchange(request)
-        return self._authenticate(request, self._auth)
+        return self._send_with_auth(request, self._auth)
 
-    async def _authenticate(self, request: RequestState, auth: Auth) -> ResponseState:
+    async def _send_with_auth(self, request: RequestState, auth: Auth) -> ResponseState:
         """Let the flow change a copy of the request, and send what it yields until it has enough."""
-        work = own_copy(request)
+        work = copy_request(request)
         if auth.requires_request_body:
             await _load(work)
         flow = _flow_of(auth, view_request(Request, work))
@@ -192,18 +192,18 @@ class Call:
             wanted = _yielded(auth, next(flow, None))
             while True:
                 # Each exchange has a record of its own: the flow goes on changing the one it has.
-                sent = own_copy(wanted, request)
+                sent = copy_request(wanted, request)
                 add_defaults(sent, self._settings)  # to one that the flow has made
                 response = await self._exchange(sent)
                 earlier += response.history
                 if auth.requires_response_body:
-                    await read_all(response, self._views.pause)
+                    await read_all(response, self._classes.pause)
                 try:
                     following = flow.send(self._view_for(auth, response))
                 except StopIteration:
                     break
                 wanted = _yielded(auth, following)
-                await drain_or_close(response, self._transport.now, self._views.pause)
+                await drain_or_close(response, self._transport.now, self._classes.pause)
                 earlier.append(response)
                 if wanted is work and "set-cookie" in response.headers:
                     self._renew_cookies(work)
@@ -219,13 +219,13 @@ class Call:
         """A plain `Response` in both clients; it is in memory, or says how an `Auth` has it read."""
         if auth.requires_response_body:
             return view_response(Response, response)
-        view = view_response(Response, response, self._views.run)
+        view = view_response(Response, response, self._classes.run)
         set_unread_message(view, _UNREAD_BY_AUTH)
         return view
 
     def _renew_cookies(self, request: RequestState) -> None:
         """A challenge may have set a cookie that its answer must show; but what auth wrote stays."""
-        if request.headers.getlist("cookie") == self._plain.getlist("cookie"):
+        if request.headers.getlist("cookie") == self._headers_before_auth.getlist("cookie"):
             self._set_cookies(request)
 
     async def _exchange(self, asked: RequestState, *, expects: bool = True) -> ResponseState:
@@ -233,8 +233,8 @@ class Call:
         settings, request = self._settings, asked
         before, after = settings.hooks.get("request"), settings.hooks.get("response")
         if before:
-            request = own_copy(request)
-            view = self._views.request(request)
+            request = copy_request(request)
+            view = self._classes.request(request)
             for hook in before:
                 await self._call_hook(hook, view)
             request = state_of(view)
@@ -265,7 +265,7 @@ class Call:
             await self._dispose(response, exc)
             raise
         if response.status_code == 417 and expects and refused_to_continue(request):
-            await drain_or_close(response, self._transport.now, self._views.pause)
+            await drain_or_close(response, self._transport.now, self._classes.pause)
             following = await self._exchange(asked, expects=False)
             following.history = [response]
             return following
@@ -274,12 +274,12 @@ class Call:
     async def _read_ahead(self, response: ResponseState) -> None:
         """Have what will be read read now, so that hooks may look at it, and it survives their exceptions."""
         if self._follows and is_redirect(response):
-            await keep_short(response, self._transport.now, self._views.pause)
+            await keep_short(response, self._transport.now, self._classes.pause)
         elif not self._stream:
             await self._read(response)
 
     async def _call_after(self, hooks: list[Hook], response: ResponseState) -> None:
-        view = self._views.response(response)
+        view = self._classes.response(response)
         await self._read_ahead(response)
         if self._follows and is_redirect(response) and not isinstance(response.body, MemoryBody):
             set_unread_message(view, _LONG_REDIRECT)
@@ -289,7 +289,7 @@ class Call:
     async def _call_hook(self, hook: Hook, view: AnyRequest | AnyResponse) -> None:
         result = hook(view)
         if hasattr(result, "__await__"):
-            if not self._views.asynchronous:
+            if not self._classes.asynchronous:
                 close_unawaited(result)
                 raise TypeError(
                     f"hooks of Client can't be async, and {short_repr(hook)} is; AsyncClient takes both"
@@ -305,7 +305,7 @@ class Call:
         if isinstance(exc, HttpError) and response is not None and state_of(exc.response) is response:
             set_unread_message(exc.response, None)
             with suppress(TotalTimeout):
-                await keep_short(response, self._transport.now, self._views.pause)
+                await keep_short(response, self._transport.now, self._classes.pause)
         if response is None or response.body is None:
             return
         if isinstance(exc, Exception):
@@ -315,18 +315,18 @@ class Call:
 
     # From one hop to the next.
 
-    async def _follow(self, response: ResponseState) -> ResponseState:
+    async def _follow_redirect(self, response: ResponseState) -> ResponseState:
         sent = response.request
         assert sent is not None
-        await drain_or_close(response, self._transport.now, self._views.pause)
+        await drain_or_close(response, self._transport.now, self._classes.pause)
         try:
             request = self._next_request(sent, response)
         except RedirectError as exc:
             forget_locals(exc)  # a Location may hold credentials
-            exc.response = self._views.response(response)
+            exc.response = self._classes.response(response)
             tell_where(exc, sent, response)
             raise
-        following = await self._hop(request)
+        following = await self._send_hop(request)
         following.history = [*response.history, response, *following.history]
         return following
 
@@ -336,9 +336,9 @@ class Call:
             self._chain = chain = Chain(self._settings.max_redirects, self._settings.secret_headers)
         chain.remember(sent)
         chain.count(sent)
-        if sent.headers is not self._plain:
-            chain.add_secrets(_changed(self._plain, sent.headers))
-        request = next_request(sent, self._plain, response, chain, self._asked)
+        if sent.headers is not self._headers_before_auth:
+            chain.add_secrets(_changed(self._headers_before_auth, sent.headers))
+        request = next_request(sent, self._headers_before_auth, response, chain, self._asked)
         self._set_cookies(request)
         chain.admit(request)
         return request
@@ -348,21 +348,21 @@ def set_cookies(request: RequestState, settings: Settings, *, direct: bool) -> N
     """The Cookie header: by hand, then of this request, then of the store; of one name the first counts."""
     url = request.url
     stored = settings.cookies.header_for(url, direct=direct, base_url=settings.base_url)
-    if stored is None and request.cookies is None and request.hand_cookie is None:
+    if stored is None and request.cookies is None and request.explicit_cookie is None:
         return
     own = None if request.cookies is None else request.cookies.header_for(url)
-    header = join_cookie_headers(request.hand_cookie, own, stored)
+    header = join_cookie_headers(request.explicit_cookie, own, stored)
     if header is not None:
         request.headers["Cookie"] = header
 
 
 def _refuse(coroutine: Coroutine[Any, Any, T], /) -> T:
-    """In place of `Views.run` where an auth flow, which can't await, asks for a body."""
+    """In place of `MessageClasses.run` where an auth flow, which can't await, asks for a body."""
     coroutine.close()
     raise ResponseNotRead(_UNREAD_BY_AUTH)
 
 
-def own_copy(request: RequestState, call: RequestState | None = None) -> RequestState:
+def copy_request(request: RequestState, call: RequestState | None = None) -> RequestState:
     """A record with headers of its own; what the call settled is taken from ``call``, if given."""
     settled = request if call is None else call
     return RequestState(
@@ -371,7 +371,7 @@ def own_copy(request: RequestState, call: RequestState | None = None) -> Request
         request.headers.copy(),
         request.body,
         cookies=request.cookies,
-        hand_cookie=request.hand_cookie,
+        explicit_cookie=request.explicit_cookie,
         timeout=settled.timeout,
         deadline=settled.deadline,
         verify=settled.verify,
@@ -388,14 +388,14 @@ def add_defaults(request: RequestState, settings: Settings) -> None:
         RequestDefaults(settings.headers, settings.removed).complete(request)
 
 
-def by_hand(request: RequestState) -> RequestState:
+def copy_of_user_request(request: RequestState) -> RequestState:
     """A record for a request that the caller made, and may have changed: its Cookie header is by hand."""
-    own = own_copy(request)
+    own = copy_request(request)
     header = cookie_header(own.headers)
     if header is not None and header == request.computed_cookie:
         del own.headers["cookie"]  # by `Engine.build_shown`; it is worked out anew
     else:
-        own.hand_cookie = header
+        own.explicit_cookie = header
     return own
 
 
@@ -409,7 +409,7 @@ def refused_to_continue(request: RequestState) -> bool:
 
 def without_continue(request: RequestState) -> RequestState:
     """A record of its own that does not wait for 100 (Continue)."""
-    own = own_copy(request)
+    own = copy_request(request)
     others = _others_expected(own.headers)
     if others:
         own.headers["Expect"] = others

@@ -26,9 +26,9 @@ from http3_models.engine import (
     view_response,
 )
 
-from ._call import Call, Views, by_hand
+from ._call import Call, MessageClasses, copy_of_user_request
 from ._construction import HTTP_VERSIONS, check_instance, make_engine
-from ._options import RequestOptions, spelled_out
+from ._options import RequestOptions, with_signature_of
 from ._redirects import is_redirect
 from ._runners import run_by
 from ._settings import HasSettings
@@ -131,7 +131,7 @@ class Client(HasSettings):
     ) -> None:
         self._run = _run_of(runner)
         self._engine = make_engine(
-            Views(
+            MessageClasses(
                 partial(view_request, Request), partial(view_response, Response, run=self._run), run=self._run
             ),
             auth=auth,
@@ -280,7 +280,7 @@ class Client(HasSettings):
         try:
             state, call = self._run(
                 self._engine.send(
-                    by_hand(state_of(request)),
+                    copy_of_user_request(state_of(request)),
                     stream=stream,
                     auth=auth,
                     allow_redirects=allow_redirects,
@@ -293,7 +293,7 @@ class Client(HasSettings):
         finally:
             del auth, cert
 
-    @spelled_out(request)
+    @with_signature_of(request)
     def get(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send a GET request; the options are those of `request`."""
         try:
@@ -301,7 +301,7 @@ class Client(HasSettings):
         finally:
             del url, options
 
-    @spelled_out(request)
+    @with_signature_of(request)
     def options(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send an OPTIONS request; the options are those of `request`."""
         try:
@@ -309,7 +309,7 @@ class Client(HasSettings):
         finally:
             del url, options
 
-    @spelled_out(request, allow_redirects=False)
+    @with_signature_of(request, allow_redirects=False)
     def head(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send a HEAD request; as `request`, but redirects are followed only if asked for."""
         options.setdefault("allow_redirects", False)
@@ -318,7 +318,7 @@ class Client(HasSettings):
         finally:
             del url, options
 
-    @spelled_out(request)
+    @with_signature_of(request)
     def post(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send a POST request; the options are those of `request`."""
         try:
@@ -326,7 +326,7 @@ class Client(HasSettings):
         finally:
             del url, options
 
-    @spelled_out(request)
+    @with_signature_of(request)
     def put(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send a PUT request; the options are those of `request`."""
         try:
@@ -334,7 +334,7 @@ class Client(HasSettings):
         finally:
             del url, options
 
-    @spelled_out(request)
+    @with_signature_of(request)
     def patch(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send a PATCH request; the options are those of `request`."""
         try:
@@ -342,7 +342,7 @@ class Client(HasSettings):
         finally:
             del url, options
 
-    @spelled_out(request)
+    @with_signature_of(request)
     def delete(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
         """Send a DELETE request; the options are those of `request`."""
         try:

@@ -52,14 +52,14 @@ if TYPE_CHECKING:
     from http3_models.engine import Transport
     from http3_transport import Backend
 
-    from ._call import Views
+    from ._call import MessageClasses
     from ._settings import Encoding, Hook
 
 _LOCALHOST = "http://localhost"
 
 
 def make_engine(
-    views: Views,
+    classes: MessageClasses,
     *,
     auth: AuthTypes | None,
     cookies: CookieTypes | None,
@@ -117,13 +117,13 @@ def make_engine(
         raise ValueError("egress is for connections of our own; dispatch= and app= make none")
     return Engine(
         settings,
-        views,
+        classes,
         opener(
             dispatch,
             app,
             as_flag("raise_app_exceptions", raise_app_exceptions),
             pool,
-            asynchronous=views.asynchronous,
+            asynchronous=classes.asynchronous,
             has_runner=has_runner,
         ),
         fallback_base=None if app is None else URL(_LOCALHOST),

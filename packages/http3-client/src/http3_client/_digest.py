@@ -91,7 +91,7 @@ class DigestAuth(Auth):
         self._challenges: dict[Origin, Challenge] = {}
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}([redacted])"
+        return f"{type(self).__name__}([secure])"
 
     def auth_flow(self, request: AnyRequest) -> Flow:
         """Send with what is known, answer a challenge, and once more if only the nonce was stale."""

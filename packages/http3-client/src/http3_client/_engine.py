@@ -24,7 +24,7 @@ from http3_models.engine import (
 
 from ._adapters import has_closed
 from ._auth import BasicAuth, as_auth
-from ._base_url import locate
+from ._base_url import resolve_url
 from ._call import Call, add_defaults, set_cookies
 from ._redirects import check_scheme
 from ._settings import as_flag, as_timeout
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from http3_models.engine import RequestState, ResponseState, Transport
 
     from ._auth import Auth
-    from ._call import Views
+    from ._call import MessageClasses
     from ._settings import Settings
 
 
@@ -70,12 +70,12 @@ class Engine:
 
     __slots__ = (
         "_cert",
+        "_classes",
         "_defaults",
         "_fallback_base",
         "_open",
         "_transport",
         "_verify",
-        "_views",
         "is_closed",
         "settings",
     )
@@ -83,7 +83,7 @@ class Engine:
     def __init__(
         self,
         settings: Settings,
-        views: Views,
+        classes: MessageClasses,
         open_transport: Callable[[], Transport],
         *,
         fallback_base: URL | None,
@@ -93,7 +93,7 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.is_closed = False
-        self._views = views
+        self._classes = classes
         self._open = open_transport
         self._transport: Transport | None = open_transport() if is_open else None
         self._fallback_base = fallback_base
@@ -116,7 +116,7 @@ class Engine:
         """The request that these arguments and the settings make."""
         settings = self.settings
         try:
-            target = locate(url, settings.base_url or self._fallback_base)
+            target = resolve_url(url, settings.base_url or self._fallback_base)
             if settings.params:
                 params = settings.params.merge(params)
             defaults = self._defaults
@@ -131,7 +131,7 @@ class Engine:
                 data=data,
                 files=files,
                 json=json,
-                asynchronous=self._views.asynchronous,
+                asynchronous=self._classes.asynchronous,
                 defaults=defaults,
             )
         except BaseException as exc:
@@ -193,19 +193,19 @@ class Engine:
             if request.left_out is not None:
                 add_defaults(request, self.settings)
             chosen = self._choose_auth(request, auth)
-            self._settle(request, transport, verify, cert, timeout)
+            self._apply_call_options(request, transport, verify, cert, timeout)
         except Exception as exc:
             forget_locals(exc)
             check_end(exc)
             raise
         finally:
             del auth, cert
-        call = Call(request, chosen, self.settings, transport, self._views, checked)
+        call = Call(request, chosen, self.settings, transport, self._classes, checked)
         try:
             check_scheme(request.url)
-            return await call.run(stream=stream, allow_redirects=allow_redirects), call
+            return await call.send(stream=stream, allow_redirects=allow_redirects), call
         except RequestError as exc:
-            self._sign(exc, call)
+            self._annotate(exc, call)
             raise
         except ImportError as exc:
             check_end(exc)
@@ -217,7 +217,7 @@ class Engine:
         try:
             return await call.step(response, transport, stream=stream)
         except RequestError as exc:
-            self._sign(exc, call)
+            self._annotate(exc, call)
             raise
         except ImportError as exc:
             check_end(exc)
@@ -268,7 +268,7 @@ class Engine:
             return None
         return _of_userinfo(url) if auth is None else auth
 
-    def _settle(
+    def _apply_call_options(
         self,
         request: RequestState,
         transport: Transport,
@@ -280,15 +280,15 @@ class Engine:
             cert = SSLConfig(verify=True if verify is None else verify, cert=cert).cert
         request.verify = self._verify if verify is None else verify
         request.cert = self._cert if cert is None else cert
-        request.asynchronous = self._views.asynchronous
+        request.asynchronous = self._classes.asynchronous
         request.timeout = limits = self.settings.timeout if timeout is None else as_timeout(timeout)
         total = limits.total_timeout
         request.deadline = None if total is None else Deadline(total, transport.now)
 
-    def _sign(self, exc: RequestError, call: Call) -> None:
+    def _annotate(self, exc: RequestError, call: Call) -> None:
         """Tell an error which request it belongs to, and what its phases took."""
         if failed_request(exc) is None:
-            exc.request = self._views.request(call.sent)
+            exc.request = self._classes.request(call.sent)
         if exc.timings is None:
             exc.timings = call.sent.phases.freeze()
 

@@ -2,7 +2,7 @@
 
 `Client.request` has the one full signature. The verbs take ``**options: Unpack[RequestOptions]`` and
 hand them to it by name, so a checker and the running program both refuse what is misspelled. Python
-alone would show the verbs as ``(url, **options)``; `spelled_out` gives them their full signature
+alone would show the verbs as ``(url, **options)``; `with_signature_of` gives them their full signature
 back, when somebody looks.
 """
 
@@ -92,7 +92,7 @@ class AsyncRequestOptions(CommonOptions, total=False):
     """The body: as in `RequestOptions`, or an async iterator of bytes. Default: none."""
 
 
-def spelled_out(request: Function, **changed: object) -> Callable[[F], F]:
+def with_signature_of(request: Function, **changed: object) -> Callable[[F], F]:
     """A decorator that shows a verb with the signature of ``request``, without ``method``.
 
     ``changed`` are defaults that differ. The verb itself stays as it is: `inspect.signature` and `help`

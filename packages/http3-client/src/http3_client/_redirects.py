@@ -52,14 +52,14 @@ DEFAULT_SECRET_HEADERS: Final = SECRET_HEADERS
 class Chain:
     """What the redirects of one call have to remember."""
 
-    __slots__ = ("_count", "_limit", "_seen", "secrets", "stays")
+    __slots__ = ("_count", "_limit", "_seen", "same_origin_so_far", "secrets")
 
     def __init__(self, limit: int, secrets: frozenset[str]) -> None:
         self._limit = limit
         self._count = 0
         self._seen: set[tuple[str, str, str | None]] = set()
         self.secrets = secrets
-        self.stays = True
+        self.same_origin_so_far = True
         """Whether every hop until now stayed on the first request's origin."""
 
     def add_secrets(self, names: Iterable[str]) -> None:
@@ -113,19 +113,19 @@ def next_request(
     method = _next_method(response.status_code, sent.method)
     asked = sent.url if asked is None else asked
     stays = same_origin(asked, url)
-    chain.stays = chain.stays and stays
+    chain.same_origin_so_far = chain.same_origin_so_far and stays
     return RequestState(
         method,
         url,
         _next_headers(plain, asked, url, chain.secrets, stays=stays, drops_body=method != sent.method),
         EMPTY_BODY if method != sent.method else _again(sent.body, url),
-        cookies=sent.cookies if chain.stays else None,
-        hand_cookie=sent.hand_cookie if chain.stays else None,
+        cookies=sent.cookies if chain.same_origin_so_far else None,
+        explicit_cookie=sent.explicit_cookie if chain.same_origin_so_far else None,
         timeout=sent.timeout,
         deadline=sent.deadline,
         verify=sent.verify,
-        cert=sent.cert if chain.stays else None,
-        without_cert=not chain.stays,
+        cert=sent.cert if chain.same_origin_so_far else None,
+        without_cert=not chain.same_origin_so_far,
         asynchronous=sent.asynchronous,
     )
 
@@ -203,8 +203,8 @@ def _next_headers(
     plain: Headers, old: URL, new: URL, secrets: frozenset[str], *, stays: bool, drops_body: bool
 ) -> Headers:
     headers = plain.copy()
-    by_hand = headers.get("host") not in (None, old.netloc)
-    if "host" in headers and not (by_hand and stays):
+    is_by_hand = headers.get("host") not in (None, old.netloc)
+    if "host" in headers and not (is_by_hand and stays):
         headers["Host"] = new.netloc
     for name in {*headers} - {"host"}:
         gone = name == "cookie" or (not stays and name in secrets)

@@ -85,7 +85,7 @@ def new_flag() -> Flag:
     return _AsyncioFlag()
 
 
-class _Talk:
+class _Conversation:
     """One conversation between a thread and the coroutine that started it."""
 
     __slots__ = ("_error", "_flag", "_lock", "_over", "_result", "_wanted", "_work", "on_late")
@@ -201,7 +201,7 @@ class _AskedBody:
 
     def __init__(self, body: RequestBody) -> None:
         self._body = body
-        self.talk: _Talk | None = None
+        self.talk: _Conversation | None = None
 
     @property
     def length(self) -> int | None:
@@ -249,7 +249,7 @@ async def in_thread(work: Callable[[], T], on_late: Callable[[T], None]) -> T:
 
     If the wait is cancelled, ``on_late`` is given the result once it is there, in the thread.
     """
-    talk = _Talk(work, on_late)
+    talk = _Conversation(work, on_late)
     _start(talk)
     result: T = await talk.wait()
     return result
@@ -261,7 +261,7 @@ async def send_in_thread(
     """Run a blocking exchange in a new thread; its request's body is read here, where it can be awaited."""
     original = request.body
     asked = _AskedBody(original) if original.data is None else None
-    talk = _Talk(lambda: send(request), _drop)
+    talk = _Conversation(lambda: send(request), _drop)
     if asked is not None:
         asked.talk = talk
         request.body = asked
@@ -278,7 +278,7 @@ def _drop(response: ResponseState) -> None:
         response.body.abort()
 
 
-def _start(talk: _Talk) -> None:
+def _start(talk: _Conversation) -> None:
     """Raises RuntimeError where no thread can be had."""
     import contextvars
     import threading

@@ -431,7 +431,7 @@ class _Password(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "'[redacted]'"
+        return "'[secure]'"
 
 
 def _path(name: str, value: object) -> str:

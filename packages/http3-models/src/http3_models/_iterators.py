@@ -42,7 +42,7 @@ class Source(Protocol[T_co]):
 class Owner(Protocol):
     """What the iterators know of a response (or request): it signs the errors of its body."""
 
-    def _blame(self, error: RequestError) -> None:
+    def _attach_request(self, error: RequestError) -> None:
         """Add request and timings to ``error``."""
 
 
@@ -201,7 +201,7 @@ class PieceIterator(HasOwner, Generic[T]):
         try:
             item = self._run(self._source.next())
         except RequestError as exc:
-            self._owner._blame(exc)
+            self._owner._attach_request(exc)
             raise
         finally:
             self._turn.release()
@@ -233,7 +233,7 @@ class AsyncPieceIterator(HasOwner, Generic[T]):
         try:
             item = await self._source.next()
         except RequestError as exc:
-            self._owner._blame(exc)
+            self._owner._attach_request(exc)
             raise
         finally:
             self._in_use = False

@@ -220,9 +220,9 @@ class RequestState:
     ``headers`` are complete: just what will be sent, apart from what HTTP/2 itself rewrites. That is so once
     ``left_out`` is None. Before that, a client that sends the request adds its defaults to what the caller
     wrote, but for these names (in lower case).
-    ``hand_cookie`` is a Cookie header the caller wrote (None: none), as `cookie_header` gives it; ``cookies``
-    are those given for this request only; ``computed_cookie`` is the header that a client made of them and of
-    its store, for showing.
+    ``explicit_cookie`` is a Cookie header that the caller wrote (None: none), as `cookie_header` returns it;
+    ``cookies`` are those given for this request only; ``computed_cookie`` is the header that a client made of
+    them and of its store, to be shown.
     ``timeout`` is settled by the client; ``verify`` and ``cert`` are None where the dispatcher's own apply.
     ``without_cert``: no client certificate is presented, not even the dispatcher's own.
     ``asynchronous``: an async client sends it: a transport may suspend, and shows it as `AsyncRequest`.
@@ -230,16 +230,29 @@ class RequestState:
     """
 
     __slots__ = (
-        "asynchronous", "body", "cert", "computed_cookie", "cookies", "deadline", "hand_cookie", "headers",
-        "left_out", "method", "phases", "timeout", "url", "verify", "without_cert",
-    )  # fmt: skip
+        "asynchronous",
+        "body",
+        "cert",
+        "computed_cookie",
+        "cookies",
+        "deadline",
+        "explicit_cookie",
+        "headers",
+        "left_out",
+        "method",
+        "phases",
+        "timeout",
+        "url",
+        "verify",
+        "without_cert",
+    )
 
     method: str
     url: URL
     headers: Headers
     body: RequestBody
     cookies: Cookies | None
-    hand_cookie: str | None
+    explicit_cookie: str | None
     timeout: TimeoutConfig | None
     deadline: Deadline | None
     verify: VerifyTypes | None
@@ -257,7 +270,7 @@ class RequestState:
         body: RequestBody,
         *,
         cookies: Cookies | None = None,
-        hand_cookie: str | None = None,
+        explicit_cookie: str | None = None,
         timeout: TimeoutConfig | None = None,
         deadline: Deadline | None = None,
         verify: VerifyTypes | None = None,
@@ -271,7 +284,7 @@ class RequestState:
         self.headers = headers
         self.body = body
         self.cookies = cookies
-        self.hand_cookie = hand_cookie
+        self.explicit_cookie = explicit_cookie
         self.computed_cookie: str | None = None
         self.timeout = timeout
         self.deadline = deadline

@@ -199,12 +199,12 @@ class Backend(Protocol):
     """True where an event loop runs that does not read idle connections by itself: only a look tells whether
     the peer has closed one."""
 
-    def scope(self) -> object:
+    def loop_token(self) -> object:
         """What connections made now belong to: the running event loop (asyncio), the run (trio), or one
         constant (blocking). Raises RuntimeError where none runs."""
 
-    def scope_has_ended(self, scope: object) -> bool:
-        """True if that scope's loop is closed; its connections can only be dropped."""
+    def loop_has_ended(self, loop_token: object) -> bool:
+        """True if the loop is closed; its connections can only be dropped."""
 
     async def resolve(self, host: str, port: int, timeout: float | None) -> Sequence[Address]:
         """Addresses of a host name or literal, in the resolver's order. Raises OSError."""
@@ -229,9 +229,9 @@ class Backend(Protocol):
 
         The action raises nothing and does not wait."""
 
-    def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
-        """Have the loop of that scope call ``action`` soon. From any thread, also from a finaliser. False if
-        it has ended, or there never was one."""
+    def call_soon(self, loop_token: object, action: Callable[[], object]) -> bool:
+        """Have the loop of ``loop_token`` call ``action`` soon. From any thread, also from a finaliser. False
+        if it has ended, or there never was one."""
 
 
 BACKEND_METHODS = tuple(name for name, member in vars(Backend).items() if callable(member) and name[0] != "_")

@@ -102,7 +102,7 @@ class Cookie:
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"<Cookie {self.name}=[redacted] for {self.domain or 'any host'}{self.path}>"
+        return f"<Cookie {self.name}=[secure] for {self.domain or 'any host'}{self.path}>"
 
 
 def is_overridden(cookie: Cookie, host: str, path: str) -> bool:

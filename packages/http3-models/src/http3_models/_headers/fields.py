@@ -69,7 +69,7 @@ def pair_of(name: object, value: object, encoding: str) -> FieldPair:
     return name_bytes, value_bytes.strip(b" \t")
 
 
-def two(item: object) -> tuple[object, object]:
+def as_pair(item: object) -> tuple[object, object]:
     """Name and value of a pair; a str of two characters is none. Raises TypeError."""
     if isinstance(item, (tuple, list)) and len(item) == 2:
         return item[0], item[1]

@@ -24,12 +24,12 @@ from .fields import (
     FieldPair,
     Slots,
     Text,
+    as_pair,
     check_pairs,
     indexed,
     key_of,
     known_names,
     pair_of,
-    two,
 )
 
 HeaderFields: TypeAlias = Union[
@@ -95,7 +95,15 @@ class Headers(MutableMapping[str, str]):
     """
 
     __slots__ = (
-        "_beyond", "_checked", "_derived", "_encoding", "_index", "_list", "_slots", "_stem", "version",
+        "_beyond",
+        "_cached_values",
+        "_checked",
+        "_encoding",
+        "_index",
+        "_list",
+        "_slots",
+        "_stem",
+        "version",
     )  # fmt: skip
 
     _list: list[FieldPair]  # what `_slots` hold is newer
@@ -104,7 +112,7 @@ class Headers(MutableMapping[str, str]):
     _encoding: str | None  # as set
     _beyond: Beyond | None  # what else settles it, once it was asked for
     _checked: int
-    _derived: dict[object, Any]
+    _cached_values: dict[object, Any]
     _stem: tuple[Headers, list[FieldPair]] | None  # where these are other headers and some pairs behind them
 
     version: int
@@ -115,7 +123,7 @@ class Headers(MutableMapping[str, str]):
         self._encoding = self._beyond = None
         self._index = self._slots = None
         self._checked = -1
-        self._derived = {}
+        self._cached_values = {}
         self._stem = None
         self.version = 0
         if encoding is not None:
@@ -142,12 +150,12 @@ class Headers(MutableMapping[str, str]):
         self._index = index
         self._slots = self._encoding = self._beyond = None
         self._checked = -1
-        self._derived = {}
+        self._cached_values = {}
         self._stem = None
         self.version = 0
         return self
 
-    def _grown(self, pairs: list[FieldPair]) -> Headers:
+    def _with_suffix(self, pairs: list[FieldPair]) -> Headers:
         """Headers of their own: these, which nobody will change, and behind them ``pairs``, known as good."""
         grown = type(self)._from_raw(self._list + pairs)
         grown._encoding = self._encoding
@@ -306,11 +314,11 @@ class Headers(MutableMapping[str, str]):
         copied = type(self)._from_raw((self._list if self._slots is None else self._pairs).copy())
         copied._encoding = self._encoding
         copied._checked = copied.version if self._checked == self.version else -1
-        copied._derived = self._derived
+        copied._cached_values = self._cached_values
         copied._stem = self._stem
         return copied
 
-    def derived(
+    def cached(
         self, make: Callable[[Headers], T], extend: Callable[[T, list[FieldPair]], T] | None = None
     ) -> T:
         """What the function ``make`` makes of the fields; made once, until they change. Copies share it.
@@ -318,11 +326,11 @@ class Headers(MutableMapping[str, str]):
         ``extend`` makes the same of what ``make`` made of the first fields, and the pairs behind them: where
         many requests begin alike, that is done once for all.
         """
-        known: T | None = self._derived.get(make)
+        known: T | None = self._cached_values.get(make)
         if known is None:
             stem = self._stem
-            known = make(self) if extend is None or stem is None else extend(stem[0].derived(make), stem[1])
-            self._derived[make] = known
+            known = make(self) if extend is None or stem is None else extend(stem[0].cached(make), stem[1])
+            self._cached_values[make] = known
         return known
 
     def check(self) -> None:
@@ -424,7 +432,7 @@ class Headers(MutableMapping[str, str]):
 
     def _changed(self) -> None:
         self._stem = None
-        self._derived = {}
+        self._cached_values = {}
         self.version += 1
 
     def _values(self) -> FieldIndex:
@@ -458,7 +466,7 @@ class Headers(MutableMapping[str, str]):
             return [pair_of(name, value, encoding) for name, value in headers.items()]
         if isinstance(headers, (str, bytes)) or not isinstance(headers, Iterable):
             raise TypeError(f"headers must be a mapping, pairs or Headers, not {type(headers).__name__}")
-        return [pair_of(*two(item), encoding) for item in headers]
+        return [pair_of(*as_pair(item), encoding) for item in headers]
 
 
 def _entry(pairs: list[FieldPair]) -> bytes | list[bytes]:

@@ -225,10 +225,10 @@ def check_request(state: RequestState) -> None:
         state.headers.check()
         check_framing(state.headers, state.body)
     except LocalProtocolError as exc:
-        raise told_where(exc, state.method, state.url) from exc.__cause__
+        raise with_request_info(exc, state.method, state.url) from exc.__cause__
 
 
-def told_where(error: LocalProtocolError, method: str, url: URL) -> LocalProtocolError:
+def with_request_info(error: LocalProtocolError, method: str, url: URL) -> LocalProtocolError:
     """The same error, saying which request it refused, and that nothing of it was sent."""
     if error.delivery is None:
         error.args = (f"{error}: {method} {redacted(url)}",)

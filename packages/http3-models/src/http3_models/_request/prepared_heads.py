@@ -51,7 +51,7 @@ V = TypeVar("V")
 _NOTHING: Mapping[Any, Any] = {}
 
 
-class _Layout(NamedTuple):
+class _AutomaticFields(NamedTuple):
     """What follows from the names of a request's own headers, ``names``, whatever the host.
 
     ``pairs``, which follow Host: the automatic ones that are left, the client's.
@@ -60,22 +60,22 @@ class _Layout(NamedTuple):
     names: tuple[bytes, ...]
     pairs: list[FieldPair]
     takes_content_type: bool
-    hand_cookie: str | None
+    explicit_cookie: str | None
 
     def __repr__(self) -> str:
-        return f"<_Layout of {len(self.pairs)} fields>"
+        return f"<_AutomaticFields of {len(self.pairs)} fields>"
 
 
-class _Stem(NamedTuple):
+class _HeadTemplate(NamedTuple):
     """``headers``: Host and the pairs of the layout."""
 
     headers: Headers
-    layout: _Layout
+    layout: _AutomaticFields
 
 
 _NO_HEADERS = Headers()
-_plain_layouts: dict[tuple[object, ...], _Layout | None] = {}
-_plain_stems: dict[tuple[object, ...], _Stem | None] = {}
+_plain_layouts: dict[tuple[object, ...], _AutomaticFields | None] = {}
+_plain_stems: dict[tuple[object, ...], _HeadTemplate | None] = {}
 
 
 class RequestDefaults:
@@ -98,8 +98,8 @@ class RequestDefaults:
         # made of headers that nobody can add to meanwhile.
         is_plain = not headers and not removed and headers._encoding is None
         self._headers = _NO_HEADERS if is_plain else headers
-        self._layouts: dict[tuple[object, ...], _Layout | None] = _plain_layouts if is_plain else {}
-        self._stems: dict[tuple[object, ...], _Stem | None] = _plain_stems if is_plain else {}
+        self._layouts: dict[tuple[object, ...], _AutomaticFields | None] = _plain_layouts if is_plain else {}
+        self._stems: dict[tuple[object, ...], _HeadTemplate | None] = _plain_stems if is_plain else {}
 
     def are_still(self, headers: Headers) -> bool:
         """True if they are of ``headers``, and these were not changed meanwhile."""
@@ -134,9 +134,9 @@ class RequestDefaults:
         fields = None if stem is None else _own_fields(stem.layout, own, method, body, content_type)
         if stem is None or fields is None:
             return self._made_carefully(method, url, headers, body, content_type)
-        complete = stem.headers._grown(fields) if fields else stem.headers.copy()
+        complete = stem.headers._with_suffix(fields) if fields else stem.headers.copy()
         return RequestState(
-            method, url, complete, body, hand_cookie=stem.layout.hand_cookie, left_out=self._left_out
+            method, url, complete, body, explicit_cookie=stem.layout.explicit_cookie, left_out=self._left_out
         )
 
     def _made_carefully(
@@ -145,9 +145,9 @@ class RequestDefaults:
         given, removed = split_headers(headers)
         merged = merged_headers(self._headers, given, removed)
         complete = complete_headers(method, url, merged, removed | self._removed, body, content_type)
-        hand_cookie = cookie_header(complete) if merged else None
+        explicit_cookie = cookie_header(complete) if merged else None
         left_out = None if self._left_out is None else removed
-        return RequestState(method, url, complete, body, hand_cookie=hand_cookie, left_out=left_out)
+        return RequestState(method, url, complete, body, explicit_cookie=explicit_cookie, left_out=left_out)
 
     def complete(self, state: RequestState) -> None:
         """Add the automatic headers to a request that was made without a client.
@@ -169,7 +169,7 @@ class RequestDefaults:
         headers._encoding = state.headers._encoding
         state.headers = headers
 
-    def _new_stem(self, url: URL, own: Mapping[Any, Any]) -> _Stem | None:
+    def _new_stem(self, url: URL, own: Mapping[Any, Any]) -> _HeadTemplate | None:
         """None where the names are not ordinary."""
         if len(own) > _MOST_NAMES:
             return None
@@ -181,12 +181,12 @@ class RequestDefaults:
             _keep(self._layouts, names, layout)
         stem = None
         if layout is not None:
-            stem = _Stem(Headers._from_raw([(b"Host", url.netloc.encode()), *layout.pairs]), layout)
+            stem = _HeadTemplate(Headers._from_raw([(b"Host", url.netloc.encode()), *layout.pairs]), layout)
             stem.headers._checked = stem.headers.version
         _keep(self._stems, (url.netloc, *names), stem)
         return stem
 
-    def _make_layout(self, url: URL, own: Mapping[Any, Any]) -> _Layout | None:
+    def _make_layout(self, url: URL, own: Mapping[Any, Any]) -> _AutomaticFields | None:
         try:
             fields = Headers(dict.fromkeys(own, ""))
             fields.check()
@@ -204,7 +204,7 @@ class RequestDefaults:
             return None
         left_out = self._removed | names
         headers = complete_headers("GET", url, self._headers, left_out, EMPTY_BODY, None)
-        return _Layout(
+        return _AutomaticFields(
             tuple([name for name, _ in fields.wire]),
             headers.wire[1:],  # without Host
             b"content-type" not in left_out | clients,
@@ -220,7 +220,7 @@ def _keep(kept: dict[K, V], key: K, value: V) -> None:
 
 
 def _own_fields(
-    layout: _Layout, own: Mapping[Any, Any], method: str, body: RequestBody, content_type: str | None
+    layout: _AutomaticFields, own: Mapping[Any, Any], method: str, body: RequestBody, content_type: str | None
 ) -> list[FieldPair] | None:
     """What stands behind the stem; None where a value is not ordinary."""
     fields: list[FieldPair] = []

@@ -16,7 +16,7 @@ from .._redaction import hide_arguments
 from .._url import URL, redacted
 from .bodies import EMPTY_BODY, BytesBody
 from .encode import encode_request
-from .head import checked_method, settle_headers, split_headers, told_where
+from .head import checked_method, settle_headers, split_headers, with_request_info
 from .prepared_heads import NO_DEFAULTS, RequestDefaults
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def build_request(
             )
         state = defaults.request(name, target, headers, body, content_type)
     except LocalProtocolError as exc:
-        raise told_where(exc, name, target) from exc.__cause__
+        raise with_request_info(exc, name, target) from exc.__cause__
     if given_type is not None and content_type is not None:
         state.headers["Content-Type"] = content_type  # with the boundary
     if cookies is not None:
@@ -80,7 +80,7 @@ def _add_cookies(state: RequestState, cookies: CookieTypes) -> None:
     from .._cookies import Cookies, join_cookie_headers
 
     state.cookies = cookies if isinstance(cookies, Cookies) else Cookies(cookies)
-    header = join_cookie_headers(state.hand_cookie, state.cookies.header_for(state.url))
+    header = join_cookie_headers(state.explicit_cookie, state.cookies.header_for(state.url))
     if header:
         state.headers["Cookie"] = header
 
@@ -190,7 +190,7 @@ class BaseRequest:
         """True if the body is not in memory: a file, an iterator, or multipart with files."""
         return self._state.body.data is None
 
-    def _blame(self, error: RequestError) -> None:
+    def _attach_request(self, error: RequestError) -> None:
         """Tell a failure of the body which request it belongs to."""
         if error._request is None:
             error._request = self._self()
@@ -211,15 +211,15 @@ class BaseRequest:
     def __reduce__(self) -> tuple[Any, ...]:
         state = self._state
         # Deadline, verify, cert and timeout belong to the call, not to the request, and stay behind.
-        cookies = (state.cookies, state.hand_cookie)
+        cookies = (state.cookies, state.explicit_cookie)
         fields = (state.method, state.url, state.headers, state.body, *cookies, state.left_out)
         return (_rebuild, (type(self), fields, state.phases.freeze()))
 
 
 def _rebuild(cls: type[BaseRequest], fields: tuple[Any, ...], timings: Timings) -> BaseRequest:
-    method, url, headers, body, cookies, hand_cookie, left_out = fields
+    method, url, headers, body, cookies, explicit_cookie, left_out = fields
     state = RequestState(
-        method, url, headers, body, cookies=cookies, hand_cookie=hand_cookie, left_out=left_out
+        method, url, headers, body, cookies=cookies, explicit_cookie=explicit_cookie, left_out=left_out
     )
     for name, seconds in timings._asdict().items():
         setattr(state.phases, name, seconds)

@@ -227,7 +227,7 @@ class BaseResponse(Generic[RequestT]):
             try:
                 return run_sync(read_all(state))  # it is all there, so nothing suspends
             except RequestError as exc:
-                self._blame(exc)
+                self._attach_request(exc)
                 raise
         if self._unread_message is None or is_consumed(state):
             check_unread(state)
@@ -337,7 +337,7 @@ class BaseResponse(Generic[RequestT]):
             encoding = stream_encoding(state.headers.get("content-type"), state.default_encoding)
         return TextPieces(source, TextDecoder(encoding, sniff=self._encoding is None))
 
-    def _blame(self, error: RequestError) -> None:
+    def _attach_request(self, error: RequestError) -> None:
         """Tell a failure of the body which request it belongs to, and what the phases took."""
         request = self._state.request
         if request is None:

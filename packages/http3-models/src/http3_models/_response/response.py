@@ -88,7 +88,7 @@ class Response(BaseResponse[Request]):
         try:
             return self._run(read_all(self._state))
         except RequestError as exc:
-            self._blame(exc)
+            self._attach_request(exc)
             raise
 
     def stream(self, chunk_size: int | None = None) -> Iterator[bytes]:
@@ -204,7 +204,7 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         try:
             return await read_all(self._state, checkpoint)
         except RequestError as exc:
-            self._blame(exc)
+            self._attach_request(exc)
             raise
 
     def stream(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:

@@ -107,7 +107,7 @@ class AsyncioBackend(BackendWithConnect):
 
     _alarms: Alarms | None = None  # of the loop that was seen last
 
-    def scope(self) -> object:
+    def loop_token(self) -> object:
         try:
             return asyncio.get_running_loop()
         except RuntimeError as exc:
@@ -115,8 +115,8 @@ class AsyncioBackend(BackendWithConnect):
                 "AsyncioBackend needs asyncio: await AsyncClient inside asyncio.run()"
             ) from exc
 
-    def scope_has_ended(self, scope: object) -> bool:
-        return isinstance(scope, asyncio.AbstractEventLoop) and scope.is_closed()
+    def loop_has_ended(self, loop_token: object) -> bool:
+        return isinstance(loop_token, asyncio.AbstractEventLoop) and loop_token.is_closed()
 
     async def resolve(self, host: str, port: int, timeout: float | None) -> Sequence[Address]:
         return await look_up(host, port, timeout, self.waiter)
@@ -158,11 +158,11 @@ class AsyncioBackend(BackendWithConnect):
     def call_later(self, seconds: float, action: Callable[[], object]) -> Timer | None:
         return asyncio.get_running_loop().call_later(min(seconds, LONGEST), action)
 
-    def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
-        if not isinstance(scope, asyncio.AbstractEventLoop):
+    def call_soon(self, loop_token: object, action: Callable[[], object]) -> bool:
+        if not isinstance(loop_token, asyncio.AbstractEventLoop):
             return False
         try:
-            scope.call_soon_threadsafe(action)
+            loop_token.call_soon_threadsafe(action)
         except RuntimeError:  # it is closed
             return False
         return True

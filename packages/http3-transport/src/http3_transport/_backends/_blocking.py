@@ -181,10 +181,10 @@ class BlockingBackend(BackendWithConnect):
 
     _now: Clock = staticmethod(time.monotonic)
 
-    def scope(self) -> object:
+    def loop_token(self) -> object:
         return _SCOPE
 
-    def scope_has_ended(self, scope: object) -> bool:
+    def loop_has_ended(self, loop_token: object) -> bool:
         return False
 
     async def resolve(self, host: str, port: int, timeout: float | None) -> Sequence[Address]:
@@ -227,7 +227,7 @@ class BlockingBackend(BackendWithConnect):
     def call_later(self, seconds: float, action: Callable[[], object]) -> Timer | None:
         return None
 
-    def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
+    def call_soon(self, loop_token: object, action: Callable[[], object]) -> bool:
         return False
 
     def _clock(self) -> Clock:

@@ -189,7 +189,7 @@ class TrioBackend(BackendWithConnect):
                 return
             raise ImportError("TrioBackend needs trio: pip install 'http3[trio]'") from exc
 
-    def scope(self) -> object:
+    def loop_token(self) -> object:
         try:
             return trio.lowlevel.current_trio_token()
         except RuntimeError as exc:
@@ -197,12 +197,12 @@ class TrioBackend(BackendWithConnect):
                 "TrioBackend needs trio: await AsyncClient inside trio.run(), or give Client a runner= for it"
             ) from exc
 
-    def scope_has_ended(self, scope: object) -> bool:
-        if not isinstance(scope, trio.lowlevel.TrioToken):
+    def loop_has_ended(self, loop_token: object) -> bool:
+        if not isinstance(loop_token, trio.lowlevel.TrioToken):
             return False
         try:
             # trio has no question for this; what a run that is over says to a call from outside answers it.
-            scope.run_sync_soon(_nothing, idempotent=True)
+            loop_token.run_sync_soon(_nothing, idempotent=True)
         except trio.RunFinishedError:
             return True
         return False
@@ -249,13 +249,13 @@ class TrioBackend(BackendWithConnect):
         await trio.sleep(seconds)
 
     def call_later(self, seconds: float, action: Callable[[], object]) -> Timer | None:
-        return set_alarm(seconds, partial(self.call_soon, self.scope(), action))
+        return set_alarm(seconds, partial(self.call_soon, self.loop_token(), action))
 
-    def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
-        if not isinstance(scope, trio.lowlevel.TrioToken):
+    def call_soon(self, loop_token: object, action: Callable[[], object]) -> bool:
+        if not isinstance(loop_token, trio.lowlevel.TrioToken):
             return False
         try:
-            scope.run_sync_soon(_quietly, action)
+            loop_token.run_sync_soon(_quietly, action)
         except trio.RunFinishedError:
             return False
         return True

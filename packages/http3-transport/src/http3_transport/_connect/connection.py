@@ -88,7 +88,7 @@ class HTTPConnection(AsyncDispatcher):
     _limits: Limits = DEFAULT_LIMITS
     _egress: EgressPolicy | None = None
     _backend: Backend | None = None
-    _scope: object = None
+    _loop_token: object = None
     _engine: Engine | None = None
     _closing = False
     _own: _OwnUse | None = None
@@ -294,10 +294,10 @@ class HTTPConnection(AsyncDispatcher):
         return left
 
     async def _open_alone(self, backend: Backend, own: _OwnUse, request: RequestState) -> None:
-        self._scope = backend.scope()
+        self._loop_token = backend.loop_token()
         opening = Opening(backend, self._http_versions, self._limits, self.now, self._egress)
         await self.open(opening, request, self._config)
-        own.opened = (_process.generation, backend, self._scope, [self.engine])
+        own.opened = (_process.generation, backend, self._loop_token, [self.engine])
         own.opener = None
         if self._closing and self._engine is not None:
             self._engine.close()
@@ -315,7 +315,7 @@ class HTTPConnection(AsyncDispatcher):
         if self._backend is None:
             return True
         try:
-            return self._backend.scope() is self._scope
+            return self._backend.loop_token() is self._loop_token
         except RuntimeError:  # no loop, or another library's
             return False
 

@@ -46,20 +46,20 @@ class IdleWatch:
             if books.is_here():
                 self._set_timer(books)
             else:
-                books.backend.call_soon(books.scope, self._on_timer)
+                books.backend.call_soon(books.loop_token, self._on_timer)
 
     def stop(self, books: Books) -> None:
         """Nothing is idle any more. From any thread."""
         if self._timer is not None and books.is_here():
             self._timer.cancel()
             self._timer = None
-        self.forget(books.backend, books.scope)
+        self.forget(books.backend, books.loop_token)
 
-    def forget(self, backend: Backend, scope: object) -> None:
+    def forget(self, backend: Backend, loop_token: object) -> None:
         """`stop` for a finaliser, which may run in the midst of the loop's own work."""
         timer, self._timer = self._timer, None
         if timer is not None:
-            backend.call_soon(scope, timer.cancel)
+            backend.call_soon(loop_token, timer.cancel)
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -105,13 +105,13 @@ def _call(method: WeakMethod[Callable[..., object]], *references: ref[object]) -
         bound(*arguments)
 
 
-def give_back(backend: Backend, scope: object, engines: Sequence[Engine]) -> None:
+def give_back(backend: Backend, loop_token: object, engines: Sequence[Engine]) -> None:
     """Close the open connections of a client or connection that was collected without being closed, with a
     ResourceWarning. For finalisers, in the process of the connections: where a loop runs, it does that."""
     left = [engine for engine in engines if not engine.is_closed]
     if not left or sys.is_finalizing():
         return
-    if backend.scope_has_ended(scope) or not backend.call_soon(scope, partial(_close_all, left)):
+    if backend.loop_has_ended(loop_token) or not backend.call_soon(loop_token, partial(_close_all, left)):
         for engine in left:
             engine.drop()
     warnings.warn(

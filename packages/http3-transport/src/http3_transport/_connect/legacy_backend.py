@@ -99,13 +99,13 @@ class ForeignBackend:
             what = f"The connection of {short_repr(self._backend)} is not shown to be one to {host}: {fault}"
             raise network_error(TLSError, request, what, Delivery.NOT_SENT)
 
-    def scope(self) -> object:
+    def loop_token(self) -> object:
         """The running loop, as our own backend sees it."""
-        return self._native.scope()
+        return self._native.loop_token()
 
-    def scope_has_ended(self, scope: object) -> bool:
+    def loop_has_ended(self, loop_token: object) -> bool:
         """As our own backend sees it."""
-        return self._native.scope_has_ended(scope)
+        return self._native.loop_has_ended(loop_token)
 
     def waiter(self) -> Waiter:
         """One of our own backend's."""
@@ -119,9 +119,9 @@ class ForeignBackend:
         """As our own backend does."""
         return self._native.call_later(seconds, action)
 
-    def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
+    def call_soon(self, loop_token: object, action: Callable[[], object]) -> bool:
         """As our own backend does."""
-        return self._native.call_soon(scope, action)
+        return self._native.call_soon(loop_token, action)
 
     async def resolve(self, host: str, port: int, timeout: float | None) -> Sequence[Address]:
         """Not used: the user's ``connect`` does all of it."""

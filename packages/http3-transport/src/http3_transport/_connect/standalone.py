@@ -68,7 +68,7 @@ def outgoing(
         given.headers,
         given.body,
         cookies=given.cookies,
-        hand_cookie=given.hand_cookie,
+        explicit_cookie=given.explicit_cookie,
         timeout=limits,
         deadline=deadline,
         without_cert=given.without_cert,

@@ -47,7 +47,7 @@ def compose(method: str, target: str, headers: Headers) -> RequestHead | None:
     ``headers`` are checked. CONNECT is h11's, since it changes what the response means.
     """
     # A client's requests begin alike: what they have in common is written once (-3 to -5 us).
-    fields = headers.derived(write_fields, extend_fields)
+    fields = headers.cached(write_fields, extend_fields)
     line = (_kept_line if len(target) <= _MAX_KEPT_TARGET else write_line)(method, target)
     return None if fields is None or line is None else RequestHead(line + fields.data, *fields[1:])
 

@@ -238,7 +238,7 @@ class ConnectionPool(AsyncDispatcher):
                 if books.abandoned:
                     books.settle()
                 return books
-            if not books.backend.scope_has_ended(books.scope):
+            if not books.backend.loop_has_ended(books.loop_token):
                 raise RuntimeError(
                     "an AsyncClient serves one event loop at a time, and its first one was not closed yet"
                 )

@@ -80,7 +80,7 @@ class PoolLease:
             books = self._books
             books.abandoned.append((self.ticket, cleanup))
             if books.is_of_this_process():
-                books.backend.call_soon(books.scope, books.settle)  # the next use may be far away
+                books.backend.call_soon(books.loop_token, books.settle)  # the next use may be far away
 
     def give_up(self) -> None:
         """Release it unless the engine has; then nobody knows what became of its connection."""
@@ -112,7 +112,7 @@ class Books:
     ) -> None:
         self.opening = opening
         self.backend = opening.backend
-        self.scope = self.backend.scope()
+        self.loop_token = self.backend.loop_token()
         self.generation = _process.generation
         self.state = PoolState(limits)
         if http11_only is not None:
@@ -127,8 +127,8 @@ class Books:
     def __del__(self) -> None:
         # Its constructor may have been interrupted.
         if hasattr(self, "_watch") and self.is_of_this_process():
-            self._watch.forget(self.backend, self.scope)
-            give_back(self.backend, self.scope, self._engines())
+            self._watch.forget(self.backend, self.loop_token)
+            give_back(self.backend, self.loop_token, self._engines())
 
     def connections(self, *, idle: bool) -> list[HTTPConnection]:
         if not self.is_of_this_process():
@@ -290,13 +290,13 @@ class Books:
     def is_here(self) -> bool:
         """True in the event loop that these connections belong to."""
         try:
-            return self.backend.scope() is self.scope
+            return self.backend.loop_token() is self.loop_token
         except RuntimeError:  # another library's loop runs
             return False
 
     def is_foreign(self) -> bool:
         """True if these connections belong to another process, or to a loop that has ended."""
-        return not self.is_of_this_process() or self.backend.scope_has_ended(self.scope)
+        return not self.is_of_this_process() or self.backend.loop_has_ended(self.loop_token)
 
     def drop(self) -> None:
         """Let go of the sockets of another loop or process, touching nothing else. The lock may be held by a

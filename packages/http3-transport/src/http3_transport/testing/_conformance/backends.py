@@ -20,11 +20,11 @@ BackendCheck = Callable[[Backend], Awaitable[None]]
 
 
 async def scope_is_the_same_all_along(backend: Backend) -> None:
-    """Connections of one run belong together, and their scope is alive while it runs."""
-    scope = backend.scope()
+    """Connections of one run belong together, and their loop is alive while it runs."""
+    loop_token = backend.loop_token()
     await backend.sleep(0)
-    assert backend.scope() is scope or backend.scope() == scope, "scope() changes during a run"
-    assert not backend.scope_has_ended(scope), "the scope has ended while it runs"
+    assert backend.loop_token() is loop_token or backend.loop_token() == loop_token, "it changes during a run"
+    assert not backend.loop_has_ended(loop_token), "the loop has ended while it runs"
 
 
 async def literals_need_no_lookup(backend: Backend) -> None:
@@ -153,10 +153,10 @@ async def the_loop_is_called_from_elsewhere(backend: Backend) -> None:
     """`call_soon` from another thread; where it says that nobody will call, nobody does."""
     called: list[object] = []
     accepted: list[bool] = []
-    scope = backend.scope()
+    loop_token = backend.loop_token()
 
     def ask() -> None:
-        accepted.append(backend.call_soon(scope, lambda: called.append(backend.scope())))
+        accepted.append(backend.call_soon(loop_token, lambda: called.append(backend.loop_token())))
 
     timer = threading.Timer(0.05, ask)
     timer.start()
@@ -164,7 +164,7 @@ async def the_loop_is_called_from_elsewhere(backend: Backend) -> None:
     while (not accepted or (accepted[0] and not called)) and time.monotonic() - start < LIMIT:
         await backend.sleep(0.02)
     timer.join()
-    assert called == [scope] * accepted[0], f"call_soon() said {accepted[0]}, and was called in {called}"
+    assert called == [loop_token] * accepted[0], f"call_soon() said {accepted[0]}, and was called in {called}"
     assert not backend.call_soon(object(), ask), "call_soon() takes anything for its loop"
 
 

@@ -233,7 +233,7 @@ class SimulatedBackend(BackendWithConnect):
         self._run = object()
         self._thread = threading.get_ident()
 
-    def scope(self) -> object:
+    def loop_token(self) -> object:
         """The run. Raises RuntimeError outside of one, and in another thread (a sync client's)."""
         if not self._scheduler.is_running or threading.get_ident() != self._thread:
             raise RuntimeError(
@@ -241,9 +241,9 @@ class SimulatedBackend(BackendWithConnect):
             )
         return self._run
 
-    def scope_has_ended(self, scope: object) -> bool:
+    def loop_has_ended(self, loop_token: object) -> bool:
         """True for a run that is over."""
-        return scope is not self._run or not self._scheduler.is_running
+        return loop_token is not self._run or not self._scheduler.is_running
 
     async def resolve(self, host: str, port: int, timeout: float | None) -> Sequence[Address]:
         """What the simulated resolver knows."""
@@ -285,9 +285,9 @@ class SimulatedBackend(BackendWithConnect):
         moment = self._scheduler.after(seconds)
         return VirtualTimer(self._scheduler.call_at(moment, action, is_idle=True))
 
-    def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
+    def call_soon(self, loop_token: object, action: Callable[[], object]) -> bool:
         """The same, at once. From any thread, also from a finaliser."""
-        if self.scope_has_ended(scope):
+        if self.loop_has_ended(loop_token):
             return False
         self._scheduler.call_at(self._scheduler.moment, action, is_idle=True)
         return True
