@@ -168,12 +168,12 @@ class PlainBackend:
         self.must_look = not self.blocks
         self.streams: list[PlainStream] = []
 
-    def scope(self) -> object:
+    def loop_token(self) -> object:
         if self.blocks:
             return "everywhere"
         return asyncio.get_running_loop() if self.kind == "asyncio" else trio.lowlevel.current_trio_token()
 
-    def scope_has_ended(self, scope: object) -> bool:
+    def loop_has_ended(self, loop_token: object) -> bool:
         if isinstance(scope, asyncio.AbstractEventLoop):
             return scope.is_closed()
         try:
