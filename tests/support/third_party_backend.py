@@ -174,11 +174,11 @@ class PlainBackend:
         return asyncio.get_running_loop() if self.kind == "asyncio" else trio.lowlevel.current_trio_token()
 
     def loop_has_ended(self, loop_token: object) -> bool:
-        if isinstance(scope, asyncio.AbstractEventLoop):
-            return scope.is_closed()
+        if isinstance(loop_token, asyncio.AbstractEventLoop):
+            return loop_token.is_closed()
         try:
-            if isinstance(scope, trio.lowlevel.TrioToken):
-                scope.run_sync_soon(int)
+            if isinstance(loop_token, trio.lowlevel.TrioToken):
+                loop_token.run_sync_soon(int)
         except trio.RunFinishedError:
             return True
         return False
@@ -234,7 +234,7 @@ class PlainBackend:
     def call_later(self, seconds: float, action: Callable[[], object]) -> None:
         """No timers."""
 
-    def call_soon(self, scope: object, action: Callable[[], object]) -> bool:
+    def call_soon(self, loop_token: object, action: Callable[[], object]) -> bool:
         return False
 
 

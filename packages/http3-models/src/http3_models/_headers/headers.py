@@ -319,18 +319,21 @@ class Headers(MutableMapping[str, str]):
         return copied
 
     def cached(
-        self, make: Callable[[Headers], T], extend: Callable[[T, list[FieldPair]], T] | None = None
+        self, compute: Callable[[Headers], T], extend: Callable[[T, list[FieldPair]], T] | None = None
     ) -> T:
-        """What the function ``make`` makes of the fields; made once, until they change. Copies share it.
+        """What ``compute(self)`` returns, computed once until the fields change. Copies share it.
 
-        ``extend`` makes the same of what ``make`` made of the first fields, and the pairs behind them: where
-        many requests begin alike, that is done once for all.
+        ``extend(value, pairs)`` returns the same from the value for the first fields and the pairs behind
+        them: where many requests begin with the same fields, `compute` runs once for all.
         """
-        known: T | None = self._cached_values.get(make)
+        known: T | None = self._cached_values.get(compute)
         if known is None:
             stem = self._stem
-            known = make(self) if extend is None or stem is None else extend(stem[0].cached(make), stem[1])
-            self._cached_values[make] = known
+            if extend is None or stem is None:
+                known = compute(self)
+            else:
+                known = extend(stem[0].cached(compute), stem[1])
+            self._cached_values[compute] = known
         return known
 
     def check(self) -> None:
