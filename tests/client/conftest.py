@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.client_worlds import World
+from support.worlds import World
 
 
-@pytest.fixture(params=["sync", "async"])
+@pytest.fixture(params=["sync", "asyncio"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """Both clients, one after the other."""
     world = World(request.param)

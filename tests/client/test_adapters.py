@@ -34,7 +34,8 @@ from http3_models import (
     TimeoutConfig,
 )
 from http3_models.engine import RequestState, ResponseState, run_sync, sends_by_exchange, state_of
-from support.client_worlds import Site, World, redirect
+from support.pages import Site, redirect
+from support.worlds import World
 
 
 class Blocking(Dispatcher):

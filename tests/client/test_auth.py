@@ -18,7 +18,8 @@ from http3_models import (
     StreamConsumed,
     StreamException,
 )
-from support.client_worlds import Site, World, redirect
+from support.pages import Site, redirect
+from support.worlds import World
 
 CLIENT = "Basic Y2xpZW50OmNsaWVudA=="
 REQUEST = "Basic cmVxdWVzdDpyZXF1ZXN0"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from http3_client import DigestAuth
 from http3_client._challenges import parse_challenges, parse_parameters
 from http3_models import Response
-from support.client_worlds import World
+from support.worlds import World
 
 
 def digest(**parameters: str) -> tuple[str, dict[str, str]]:

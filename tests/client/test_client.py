@@ -23,7 +23,8 @@ from http3_models import (
     TimeoutConfig,
     UnsupportedProtocol,
 )
-from support.client_worlds import Site, World, redirect
+from support.pages import Site, redirect
+from support.worlds import World
 
 VERBS = ["get", "options", "head", "post", "put", "patch", "delete"]
 
@@ -504,7 +505,7 @@ def test_send_takes_its_own_kind_of_request_only(world: World) -> None:
 
 
 def _other(world: World) -> Any:
-    other = World("sync" if world.is_async else "async")
+    other = World("sync" if world.is_async else "asyncio")
     return other.request_class("GET", "https://h/")
 
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,7 +26,7 @@ from http3_models import (
     MockDispatcher,
     Response,
 )
-from http3_models.engine import run_sync
+from support.worlds import World, do
 
 
 async def pause(seconds: float = 0) -> None:
@@ -106,30 +106,9 @@ class Pool(http3_transport.ConnectionPool):
 KINDS = [Blocking, Suspending, Mock, Duck, Pool]
 
 
-class World:
-    """A client and how to run it."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.client_class: Any = Client if name == "sync" else AsyncClient
-
-    def run(self, function: Callable[[], Any]) -> None:
-        """Run a coroutine function."""
-        if self.name == "trio":
-            trio.run(function)
-        elif self.name == "asyncio":
-            asyncio.run(function())
-        else:
-            run_sync(function())
-
-
 @pytest.fixture(params=["sync", "asyncio", "trio"])
 def any_world(request: pytest.FixtureRequest) -> World:
     return World(request.param)
-
-
-async def do(result: Any) -> Any:
-    return await result if hasattr(result, "__await__") else result
 
 
 def loop_threads() -> list[threading.Thread]:

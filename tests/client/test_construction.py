@@ -25,7 +25,8 @@ from http3_models import (
     TimeoutConfig,
 )
 from http3_models.engine import RequestState, ResponseState, copy_response, view_request
-from support.client_worlds import Site, World, redirect
+from support.pages import Site, redirect
+from support.worlds import World
 
 
 class Pool(AsyncDispatcher):

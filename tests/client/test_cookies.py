@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from http3_models import Cookies, Response
-from support.client_worlds import Site, World, redirect
+from support.pages import Site, redirect
+from support.worlds import World
 
 
 def sent(site: Site) -> list[str | None]:

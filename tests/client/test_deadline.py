@@ -11,7 +11,8 @@ import pytest
 import http3
 from http3_models import Delivery, Dispatcher, MockDispatcher, Response, TimeoutConfig, TotalTimeout
 from http3_transport.testing import ScriptedConnection, ScriptedServer
-from support.client_worlds import World, redirect
+from support.pages import redirect
+from support.worlds import World
 
 
 class Clock:

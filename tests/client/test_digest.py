@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from http3_client import DigestAuth
 from http3_client._digest import Challenge, authorization, find_challenge
 from http3_models import Headers, LocalProtocolError, Response
-from support.client_worlds import Site, World, redirect
+from support.pages import Site, redirect
+from support.worlds import World
 
 NONCE = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v"
 OPAQUE = "FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from http3_models import HttpError, LocalProtocolError, ReadError, Response, ResponseClosed, ResponseNotRead
-from support.client_worlds import Site, World, redirect
+from support.pages import Site, redirect
+from support.worlds import World
 
 
 def test_hooks_see_every_exchange_of_a_chain(world: World) -> None:

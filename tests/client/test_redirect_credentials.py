@@ -8,7 +8,8 @@ import pytest
 
 from http3_client import DigestAuth
 from http3_models import AsyncDispatcher, Dispatcher, RedirectError, Response, UnsupportedProtocol
-from support.client_worlds import Site, World, redirect
+from support.pages import Site, redirect
+from support.worlds import World
 
 START = "https://bank.example/start"
 SECRETS = {"Authorization": "Bearer secret", "X-Api-Key": "secret", "Cookie": "hand=secret"}

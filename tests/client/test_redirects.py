@@ -18,7 +18,8 @@ from http3_models import (
     TooManyRedirects,
     UnsupportedProtocol,
 )
-from support.client_worlds import Site, World, redirect
+from support.pages import Site, redirect
+from support.worlds import World
 
 LONG = "x" * 3_000
 

@@ -23,6 +23,7 @@ from http3_transport._backends import _connecting as backends__connecting
 from http3_transport._backends._sockets import make_socket
 from http3_transport._interfaces import Address
 from support.servers import Authority, Nginx
+from support.worlds import do
 
 SIZE = 200_000
 """Bytes of a body: an upload of so many does not go out with its head, a download does not come with it."""
@@ -69,11 +70,6 @@ class Target(NamedTuple):
 
 
 Operation = Callable[[Any, str], Coroutine[Any, Any, None]]
-
-
-async def do(result: Any) -> Any:
-    """Of either client."""
-    return await result if hasattr(result, "__await__") else result
 
 
 async def ask(client: Any, url: str) -> None:

@@ -1,8 +1,10 @@
-"""One definition of a behaviour for `Client`, and for `AsyncClient` on asyncio and on trio.
+"""Sync, asyncio and trio: one definition of a behaviour for each of them.
 
-A test that takes the ``world`` fixture is a coroutine function, and runs three times. It works on the
-clients' own objects: what a verb gives goes through `do` (which awaits an awaitable), what is iterated
-through `collect`. In the sync world nothing ever suspends: the coroutine is simply run to its end.
+A test that takes the ``world`` fixture runs in all three (in tests/client in sync and asyncio). It may be a
+coroutine function, which works on the clients' own objects: what a verb gives goes through `do` (which awaits
+an awaitable), what is iterated through `collect`. Or it is a plain function: it asks a `Session`, or builds
+what it needs on ``world.backend`` and hands a coroutine function to ``world.run``. In the sync world nothing
+ever suspends: the coroutine is simply run to its end.
 """
 
 from __future__ import annotations
@@ -11,13 +13,22 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import trio
 
 import http3
+from http3_transport._interfaces import Backend
+
+T = TypeVar("T")
 
 Action = Callable[[], Coroutine[Any, Any, Any]]
+
+BACKENDS: dict[str, Callable[[], Backend]] = {
+    "sync": http3.BlockingBackend,
+    "asyncio": http3.AsyncioBackend,
+    "trio": http3.TrioBackend,
+}
 
 
 class Site(NamedTuple):
@@ -49,25 +60,71 @@ async def collect(iterable: Any) -> list[Any]:
     return list(iterable)
 
 
+class Session:
+    """A client whose methods block in each world, and give its own objects."""
+
+    def __init__(self, client: Any, runner: asyncio.Runner | None) -> None:
+        self.client = client
+        self._runner = runner
+
+    def do(self, result: Any) -> Any:
+        """What a verb of either kind gives."""
+        return self._runner.run(do(result)) if self._runner is not None else result
+
+    def request(self, method: str, url: Any, **options: Any) -> Any:
+        """``client.request``."""
+        return self.do(self.client.request(method, url, **options))
+
+    def get(self, url: Any, **options: Any) -> Any:
+        """``client.get``."""
+        return self.do(self.client.get(url, **options))
+
+    def post(self, url: Any, **options: Any) -> Any:
+        """``client.post``."""
+        return self.do(self.client.post(url, **options))
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """``client.send``."""
+        return self.do(self.client.send(request, **options))
+
+    def close(self) -> None:
+        """Close the client, and the loop."""
+        self.do(self.client.close())
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
+
+
 class World:
     """One of sync, asyncio and trio."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_async = name != "sync"
+        self.backend = BACKENDS[name]()
         self.client_class: Any = http3.AsyncClient if self.is_async else http3.Client
         self.request_class: Any = http3.AsyncRequest if self.is_async else http3.Request
         self.response_class: Any = http3.AsyncResponse if self.is_async else http3.Response
         self._clients: list[Any] = []
+        self._sessions: list[Session] = []
 
     def __repr__(self) -> str:
         return f"<World {self.name}>"
 
     def client(self, site: Site | None = None, **options: Any) -> Any:
-        """A client, closed when the test ends."""
+        """A client, closed when `run` ends."""
         client = self.client_class(**{**(site.options if site is not None else {}), **options})
         self._clients.append(client)
         return client
+
+    def session(self, dispatch: Any = None, **options: Any) -> Session:
+        """A client over a handler or a dispatcher, for tests that are plain functions; closed by `close`."""
+        if dispatch is not None:
+            is_handler = callable(dispatch) and not hasattr(dispatch, "send")
+            options["dispatch"] = http3.MockDispatcher(dispatch) if is_handler else dispatch
+        session = Session(self.client_class(**options), asyncio.Runner() if self.is_async else None)
+        self._sessions.append(session)
+        return session
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -98,22 +155,29 @@ class World:
             _in_threads(one, range(len(actions)))
         return results
 
-    def run(self, function: Callable[..., Coroutine[Any, Any, Any]], **arguments: Any) -> None:
-        """Run a test, then close its clients."""
+    def run(self, function: Callable[..., Coroutine[Any, Any, T]], *args: object, **options: object) -> T:
+        """Call the coroutine function and run it to its end, then close its clients."""
         if self.name == "sync":
-            run_to_end(self._whole(function, arguments))
-        elif self.name == "asyncio":
-            asyncio.run(self._whole(function, arguments))
-        else:
-            trio.run(self._whole, function, arguments)
+            return run_to_end(self._whole(function, args, options))
+        if self.name == "asyncio":
+            return asyncio.run(self._whole(function, args, options))
+        return trio.run(self._whole, function, args, options)
 
-    async def _whole(self, function: Callable[..., Coroutine[Any, Any, Any]], arguments: Any) -> None:
+    async def _whole(
+        self, function: Callable[..., Coroutine[Any, Any, T]], args: Any, options: dict[str, Any]
+    ) -> T:
         try:
-            await function(**arguments)
+            return await function(*args, **options)
         finally:
             for client in self._clients:
                 await do(client.close())
             self._clients.clear()
+
+    def close(self) -> None:
+        """Close every session."""
+        for session in self._sessions:
+            session.close()
+        self._sessions.clear()
 
 
 def _in_threads(one: Callable[[int], Coroutine[Any, Any, None]], places: Iterable[int]) -> None:
@@ -124,12 +188,13 @@ def _in_threads(one: Callable[[int], Coroutine[Any, Any, None]], places: Iterabl
         thread.join()
 
 
-def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:
+def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine that never suspends."""
     try:
         coroutine.send(None)
     except StopIteration as exc:
-        return exc.value
+        result: T = exc.value
+        return result
     coroutine.close()
     raise AssertionError("a sync client suspended")
 
