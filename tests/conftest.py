@@ -33,6 +33,15 @@ if TYPE_CHECKING:
     from support.worlds import Site, World
 
 WAYS = ("h1", "h1-tls", "h2-prior", "h2-tls")
+PAIRS = [
+    ("sync", "h1"),
+    ("sync", "h2-tls"),
+    ("asyncio", "h1-tls"),
+    ("asyncio", "h2-prior"),
+    ("trio", "h1"),
+    ("trio", "h2-tls"),
+]
+"""In which world a test goes which way: each world speaks both versions, with TLS and without."""
 
 
 # A shared machine may stall any example; how long one takes is no verdict.
@@ -107,6 +116,13 @@ def world(request: pytest.FixtureRequest) -> World:
     from support.worlds import World
 
     return World(request.param)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test of `world` and `site` runs in six of the twelve combinations."""
+    if {"world", "site"} <= set(metafunc.fixturenames):
+        metafunc.definition.add_marker(pytest.mark.parametrize(("world", "site"), PAIRS, indirect=True))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -26,7 +26,7 @@ from h2.exceptions import ProtocolError
 import http3
 from http3_transport import BlockingBackend, ConnectionPool
 from support.http2_peer import Incoming, Peer
-from support.interrupted_requests import do, narrow_sockets
+from support.interrupted_requests import narrow_sockets
 from support.interruption import (
     EVERY_POINT,
     Alarm,
@@ -40,6 +40,7 @@ from support.interruption import (
 )
 from support.runtimes import Runtime
 from support.servers import Authority, RawServer, StartRawServer
+from support.worlds import do
 
 pytestmark = pytest.mark.thorough
 
