@@ -28,7 +28,7 @@ from http3_transport._http1.engine import HTTP11Engine
 from http3_transport._http1.grammar import MAX_EXTENSION, Malformed, Oversized, read_fields
 from http3_transport._http1.h11_fallback import connection_after
 from http3_transport._http1.head_reader import HeadReader
-from http3_transport._http1.request_head import check_sent, compose
+from http3_transport._http1.request_head import compose
 from http3_transport._http1.response_head import CHUNKED, UNTIL_CLOSE, ResponseHead, Verdict, read_head
 from support import http11_oracle as oracle
 from support.exchanges import answering
@@ -320,18 +320,6 @@ def test_fields_are_written_once_for_all_copies_and_anew_after_a_change() -> Non
     assert unchanged == first
     assert (changed.closes, unchanged.closes) == (True, False)
     assert b"Connection: close\r\n" in changed.data
-
-
-@pytest.mark.parametrize(
-    ("sent", "so_far", "text"), [(3, False, "only 3 bytes"), (5, True, "more than 4 bytes")]
-)
-def test_a_body_is_held_to_its_length(sent: int, so_far: bool, text: str) -> None:
-    head = compose("PUT", "/", Headers({"Host": "a", "Content-Length": "4"}))
-    assert head is not None
-    with pytest.raises(LocalProtocolError, match=text):
-        check_sent(head, sent, so_far=so_far)
-    check_sent(head, 3, so_far=True)
-    check_sent(head, 4)
 
 
 # Lines that were read before.

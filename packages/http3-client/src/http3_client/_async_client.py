@@ -15,10 +15,18 @@ from http3_models import (
     AsyncRequest,
     AsyncResponse,
 )
-from http3_models.engine import hide_arguments, redacted, set_next, state_of, view_request, view_response
+from http3_models.engine import (
+    HTTP_VERSIONS,
+    hide_arguments,
+    redacted,
+    set_next,
+    state_of,
+    view_request,
+    view_response,
+)
 
 from ._call import Call, MessageClasses, copy_of_user_request
-from ._construction import HTTP_VERSIONS, make_engine
+from ._construction import make_engine
 from ._options import AsyncRequestOptions, with_signature_of
 from ._redirects import is_redirect
 from ._settings import HasSettings

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import re
 
+from http3_models.engine import TOKEN_CHARACTERS
+
 _MOST_WORDS = 256
 """Schemes and parameters of a field that are looked at: servers send a dozen, a head has room for 100,000."""
 
@@ -28,8 +30,7 @@ _NAME = r'[^\s,;="]++'
 _WORD = re.compile(rf"[\s,;]*+({_NAME})(\s*+)(=?)")
 _PARAMETER = re.compile(rf"{_NAME}\s*+=")
 _QUOTED = re.compile(r'\s*+"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)', re.DOTALL)
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-_UNQUOTED = re.compile(rf"\s*+([^\s,]*+(?:\s++(?!{_TOKEN}\s*+=)[^\s,]++)*+)")
+_UNQUOTED = re.compile(rf"\s*+([^\s,]*+(?:\s++(?![{TOKEN_CHARACTERS}]++\s*+=)[^\s,]++)*+)")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _SEPARATORS = re.compile(r"[\s,;]*+")
 

@@ -17,6 +17,7 @@ from http3_models import (
     Response,
 )
 from http3_models.engine import (
+    HTTP_VERSIONS,
     hide_arguments,
     redacted,
     run_sync,
@@ -27,7 +28,7 @@ from http3_models.engine import (
 )
 
 from ._call import Call, MessageClasses, copy_of_user_request
-from ._construction import HTTP_VERSIONS, check_instance, make_engine
+from ._construction import check_instance, make_engine
 from ._options import RequestOptions, with_signature_of
 from ._redirects import is_redirect
 from ._runners import run_by

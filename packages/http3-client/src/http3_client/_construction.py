@@ -13,7 +13,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from http3_models import URL, Cookies, EgressPolicy, PoolLimits, QueryParams, SSLConfig
-from http3_models.engine import short_repr, short_text
+from http3_models.engine import as_timeout, check_http_versions, short_text
 
 from ._adapters import adapt
 from ._apps import app_kind
@@ -28,7 +28,6 @@ from ._settings import (
     as_limits,
     as_max_redirects,
     as_secret_headers,
-    as_timeout,
 )
 
 if TYPE_CHECKING:
@@ -134,8 +133,6 @@ def make_engine(
     )
 
 
-HTTP_VERSIONS = ("HTTP/1.1", "HTTP/2")
-
 _TRANSPORT = "http3_transport"
 
 _CONNECTS = ("connect", "connect_address")
@@ -178,7 +175,7 @@ class PoolOptions:
             "cert": cert,
             "timeout": timeout,
             "pool_limits": pool_limits,
-            "http_versions": _checked_versions(http_versions),
+            "http_versions": check_http_versions(http_versions),
             "trust_env": trust_env,
             "replay": replay,
             "limits": limits,
@@ -265,14 +262,3 @@ def check_instance(name: str, value: object, method: str) -> None:
 def _in_class(cls: type, name: str) -> object:
     """What stands in the class or its bases under this name; None for nothing."""
     return next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)
-
-
-def _checked_versions(versions: object) -> tuple[str, ...]:
-    if isinstance(versions, str) or not isinstance(versions, tuple | list):
-        raise TypeError(f"http_versions must be a tuple of str, not {type(versions).__name__}")
-    unknown = [version for version in versions if version not in HTTP_VERSIONS]
-    if unknown or not versions:
-        raise ValueError(
-            f"http_versions must hold 'HTTP/1.1' or 'HTTP/2' or both, not {short_repr(versions)}"
-        )
-    return tuple(versions)

@@ -14,7 +14,9 @@ from http3_models import URL, ClientClosed, InvalidURL, RequestError, SSLConfig
 from http3_models.engine import (
     Deadline,
     RequestDefaults,
+    as_timeout,
     build_request,
+    check_http_scheme,
     cookie_header,
     failed_request,
     forget_locals,
@@ -26,8 +28,7 @@ from ._adapters import has_closed
 from ._auth import BasicAuth, as_auth
 from ._base_url import resolve_url
 from ._call import Call, add_defaults, set_cookies
-from ._redirects import check_scheme
-from ._settings import as_flag, as_timeout
+from ._settings import as_flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,7 +203,7 @@ class Engine:
             del auth, cert
         call = Call(request, chosen, self.settings, transport, self._classes, checked)
         try:
-            check_scheme(request.url)
+            check_http_scheme(request.url)
             return await call.send(stream=stream, allow_redirects=allow_redirects), call
         except RequestError as exc:
             self._annotate(exc, call)

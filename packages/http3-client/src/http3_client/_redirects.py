@@ -11,7 +11,7 @@ hop it was.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from http3_models import (
     URL,
@@ -24,9 +24,9 @@ from http3_models import (
 )
 from http3_models.engine import (
     EMPTY_BODY,
-    SECRET_HEADERS,
     RequestState,
     UnsupportedRedirect,
+    check_http_scheme,
     is_redirect,
     redacted,
     redacted_text,
@@ -40,13 +40,7 @@ if TYPE_CHECKING:
     from http3_models import Headers
     from http3_models.engine import RequestBody, ResponseState
 
-__all__ = [
-    "DEFAULT_SECRET_HEADERS", "Chain", "check_scheme", "is_redirect", "next_request", "same_origin",
-    "tell_where",
-]  # fmt: skip
-
-DEFAULT_SECRET_HEADERS: Final = SECRET_HEADERS
-"""Names, in lower case, of headers that never cross to another origin."""
+__all__ = ["Chain", "is_redirect", "next_request", "same_origin", "tell_where"]
 
 
 class Chain:
@@ -134,11 +128,12 @@ def _target(base: URL, response: ResponseState) -> URL:
     """The absolute URL that Location names, with the fragment carried over (RFC 9110 10.2.2)."""
     try:
         url = base.join(_location(response))
-        if url.scheme in ("http", "https"):
-            return _settled(URL(url), base)
+        check_http_scheme(url)
+        return _settled(URL(url), base)
+    except UnsupportedProtocol as exc:
+        raise UnsupportedRedirect(str(exc)) from exc
     except InvalidURL as exc:
         raise RedirectError(f"The redirect leads to an invalid URL: {exc}") from exc
-    raise UnsupportedRedirect(_only_http(url))
 
 
 def _settled(url: URL, base: URL) -> URL:
@@ -146,17 +141,6 @@ def _settled(url: URL, base: URL) -> URL:
     if base.fragment and not url.fragment:
         url = url.copy_with(fragment=base.fragment)
     return url.copy_with(userinfo="") if url.userinfo else url
-
-
-def check_scheme(url: URL) -> None:
-    """Raises UnsupportedProtocol for what is neither http nor https."""
-    if url.scheme not in ("http", "https"):
-        raise UnsupportedProtocol(_only_http(url))
-
-
-def _only_http(url: URL) -> str:
-    scheme = short_repr(url.scheme)
-    return f"The scheme of {short_text(redacted(url))} is {scheme}; only http and https are supported"
 
 
 def tell_where(error: RedirectError, sent: RequestState, response: ResponseState) -> None:

@@ -11,10 +11,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, overload
 
 from http3_models import DEFAULT_LIMITS, URL, Cookies, Headers, InvalidURL, Limits, QueryParams, TimeoutConfig
-from http3_models.engine import find_text_encoding, hide_arguments, short_repr, split_headers
+from http3_models.engine import (
+    SECRET_HEADERS,
+    as_timeout,
+    check_http_scheme,
+    find_text_encoding,
+    hide_arguments,
+    short_repr,
+    split_headers,
+)
 
 from ._auth import as_auth
-from ._redirects import DEFAULT_SECRET_HEADERS, check_scheme
 
 if TYPE_CHECKING:
     from http3_models import AuthTypes, CookieTypes, HeaderTypes, QueryParamTypes, TimeoutTypes, URLTypes
@@ -94,13 +101,8 @@ def as_base_url(url: object) -> URL | None:
         base = URL(url)
     except InvalidURL as exc:
         raise InvalidURL(f"base_url: {exc}") from exc
-    check_scheme(base)
+    check_http_scheme(base)
     return base
-
-
-def as_timeout(timeout: Any) -> TimeoutConfig:
-    """None means no limits."""
-    return timeout if type(timeout) is TimeoutConfig else TimeoutConfig(timeout)
 
 
 def as_encoding(encoding: object) -> Encoding:
@@ -153,14 +155,14 @@ def as_max_redirects(number: object) -> int:
 def as_secret_headers(names: object) -> frozenset[str]:
     """The default set and those given, in lower case."""
     if names is None or names == ():
-        return DEFAULT_SECRET_HEADERS
+        return SECRET_HEADERS
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         raise TypeError(f"secret_headers must be names of headers, not {type(names).__name__}")
     found = list(names)
     for name in found:
         if not isinstance(name, str):
             raise TypeError(f"secret_headers must hold str, not {type(name).__name__}")
-    return DEFAULT_SECRET_HEADERS.union(name.lower() for name in found)
+    return SECRET_HEADERS.union(name.lower() for name in found)
 
 
 def as_limits(limits: object) -> Limits:

@@ -241,6 +241,29 @@ class PoolLimits(ImmutableValue):
         return arguments
 
 
+def as_timeout(timeout: TimeoutTypes | None) -> TimeoutConfig:
+    """``timeout`` as a `TimeoutConfig`: itself, if it is one (-2 us). Raises what `TimeoutConfig` raises."""
+    return timeout if type(timeout) is TimeoutConfig else TimeoutConfig(timeout)
+
+
+HTTP_VERSIONS = ("HTTP/1.1", "HTTP/2")
+"""What may be asked for with ``http_versions``; the default of it."""
+
+
+def check_http_versions(http_versions: object) -> tuple[str, ...]:
+    """The versions as a tuple. Raises TypeError or ValueError for anything that is not in `HTTP_VERSIONS`."""
+    if http_versions == HTTP_VERSIONS:
+        return HTTP_VERSIONS
+    if not isinstance(http_versions, (tuple, list)):
+        raise TypeError("http_versions must be a tuple of strings, such as ('HTTP/1.1', 'HTTP/2')")
+    known = [version for version in HTTP_VERSIONS if version in http_versions]
+    if not known or len(known) < len(http_versions):
+        raise ValueError(
+            f"http_versions must name some of {HTTP_VERSIONS}, not {short_repr(tuple(http_versions))}"
+        )
+    return tuple(known)
+
+
 def effective_pool_timeout(timeout: TimeoutConfig, limits: PoolLimits) -> float | None:
     """How long a request with this timeout waits for a connection of a pool with these limits."""
     if limits._names_timeout and not timeout._names_pool:

@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING
 
 from ._body_state import BodyState
 from ._brief import short_repr, short_text
-from ._config import bounded_timeout, effective_pool_timeout
+from ._config import (
+    HTTP_VERSIONS,
+    as_timeout,
+    bounded_timeout,
+    check_http_versions,
+    effective_pool_timeout,
+)
 from ._cookies import cookie_header, join_cookie_headers
 from ._exceptions import UnsupportedRedirect, failed_request, forget_request
+from ._grammar import CONTROL_BYTES, CONTROL_CHARACTERS, TOKEN, TOKEN_BYTES, TOKEN_CHARACTERS
 from ._headers import SECRET_HEADERS, FieldIndex, FieldPair, headers_from_pairs
 from ._interfaces import is_transport
 from ._records import (
@@ -63,15 +70,21 @@ from ._response import (
 from ._text import find_text_encoding
 from ._transport import Transport, answer_to, copy_response, sends_by_exchange
 from ._types import AuthFlow
-from ._url import parse_url, percent_decode, redacted, redacted_text
+from ._url import check_http_scheme, parse_url, percent_decode, redacted, redacted_text
 from ._values import ImmutableValue, check_count, set_fields
 
 if TYPE_CHECKING:
     from ._ssl import ssl_context_for
 
 __all__ = [
+    "CONTROL_BYTES",
+    "CONTROL_CHARACTERS",
     "EMPTY_BODY",
+    "HTTP_VERSIONS",
     "SECRET_HEADERS",
+    "TOKEN",
+    "TOKEN_BYTES",
+    "TOKEN_CHARACTERS",
     "AuthFlow",
     "BodyState",
     "BufferedBody",
@@ -94,9 +107,12 @@ __all__ = [
     "UnsupportedRedirect",
     "WholeBody",
     "answer_to",
+    "as_timeout",
     "bounded_timeout",
     "build_request",
     "check_count",
+    "check_http_scheme",
+    "check_http_versions",
     "check_request",
     "checkpoint",
     "close",

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Self, TypeAlias, TypeGuard, TypeVar, Union, ov
 
 from .._brief import short_repr
 from .._exceptions import CookieConflict
+from .._grammar import CONTROL
 from .._redaction import hide_arguments
 from .cookie import Cookie
-from .set_cookie import has_controls, read_set_cookie, to_bytes, to_text
+from .set_cookie import read_set_cookie, to_bytes, to_text
 from .store import CookieStore
 
 if TYPE_CHECKING:
@@ -324,7 +325,7 @@ def check_pair(name: object, value: object) -> None:
 
 
 def _can_be_sent(text: str) -> bool:
-    if ";" in text or has_controls(text):
+    if ";" in text or CONTROL.search(text):
         return False
     try:
         text.encode()

@@ -10,9 +10,10 @@ text, so that a server's cookie goes back byte for byte.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final
+
+from .._grammar import CONTROL
 
 MAX_PAIR = 4096
 """Octets of name and value together (RFC 6265bis 5.6); browsers have the same bound."""
@@ -23,9 +24,6 @@ MAX_ATTRIBUTE = 1024
 _WHITESPACE = " \t"
 
 LATIN_1 = "iso-8859-1"
-
-# Controls but for HTAB end a cookie's life (RFC 6265bis 5.6 step 1): they could split a header.
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class SetCookie:
@@ -54,11 +52,6 @@ class SetCookie:
         self.secure = False
         self.http_only = False
         self.same_site: str | None = None
-
-
-def has_controls(text: str) -> bool:
-    """True if there is a control character other than HTAB."""
-    return _CONTROLS.search(text) is not None
 
 
 def to_text(octets: bytes) -> str:
@@ -97,7 +90,7 @@ def parse_set_cookie(field: str, encoding: str = "utf-8") -> SetCookie | None:
 
     ``encoding``: of name and value, "utf-8" or "iso-8859-1".
     """
-    if has_controls(field):
+    if CONTROL.search(field):  # step 1: it could split a header
         return None
     pair, *attributes = field.split(";")
     name, equals, value = pair.partition("=")

@@ -6,11 +6,11 @@ was written; its key, by which it is found, is in lower case.
 
 from __future__ import annotations
 
-import re
 from typing import TypeAlias
 
 from .._brief import short_repr
 from .._exceptions import LocalProtocolError
+from .._grammar import CONTROL_BYTES, NOT_A_TOKEN, TOKEN_BYTES
 from .._redaction import forget_text
 
 Text: TypeAlias = str | bytes
@@ -19,8 +19,6 @@ FieldPair: TypeAlias = tuple[bytes, bytes]
 FieldIndex: TypeAlias = dict[bytes, bytes | list[bytes]]
 """By key the value, or the values where a name is repeated."""
 
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _CONTROL_NAMES = {b"\r": "a carriage return", b"\n": "a line feed", b"\x00": "a NUL"}
 
 _MAX_KNOWN = 1024
@@ -159,19 +157,16 @@ def check_pairs(pairs: list[FieldPair]) -> None:
     for name, _ in pairs:
         if name not in _tokens:
             _check_name(name)
-    if found := _CONTROL.search(b"".join([value for _, value in pairs])):
-        culprit = next(name for name, value in pairs if _CONTROL.search(value)).decode()
+    if found := CONTROL_BYTES.search(b"".join([value for _, value in pairs])):
+        culprit = next(name for name, value in pairs if CONTROL_BYTES.search(value)).decode()
         what = _CONTROL_NAMES.get(found[0], "a control character")
         raise LocalProtocolError(f"Header {short_repr(culprit)} has {what} in its value; nothing was sent")
 
 
 def _check_name(name: bytes) -> None:
-    if not _TOKEN.fullmatch(name):
+    if not TOKEN_BYTES.fullmatch(name):
         shown = name[:100].decode("ascii", "backslashreplace")  # `short_repr` cuts it
-        raise LocalProtocolError(
-            f"Header name {short_repr(shown)} is not a token (letters, digits and !#$%&'*+-.^_`|~); "
-            "nothing was sent"
-        )
+        raise LocalProtocolError(f"Header name {short_repr(shown)} {NOT_A_TOKEN}; nothing was sent")
     if len(name) <= _MAX_KNOWN_LENGTH:
         if len(_tokens) >= _MAX_KNOWN:
             _tokens.clear()

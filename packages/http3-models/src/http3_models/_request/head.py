@@ -16,6 +16,7 @@ from .._brief import short_repr
 from .._codings import accept_encoding
 from .._config import USER_AGENT
 from .._exceptions import Delivery, LocalProtocolError
+from .._grammar import NOT_A_TOKEN, TOKEN
 from .._headers import Headers, key_of
 from .._url import redacted
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from .._url import URL
 
 NO_NAMES: frozenset[bytes] = frozenset()
-
-_TOKEN_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 _KNOWN_METHODS = {
     spelling: name
@@ -46,10 +45,8 @@ def checked_method(method: str) -> str:
     if known is not None:
         return known
     name = str.upper(method) if method.isascii() else ""
-    if not name or not _TOKEN_CHARACTERS.issuperset(name):
-        raise LocalProtocolError(
-            f"The method {short_repr(method)} is no token (letters, digits and !#$%&'*+-.^_`|~)"
-        )
+    if not TOKEN.fullmatch(name):
+        raise LocalProtocolError(f"The method {short_repr(method)} {NOT_A_TOKEN}")
     return name
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._brief import short_repr
 from .._exceptions import LocalProtocolError
+from .._grammar import TOKEN
 from .._redaction import forget_text
 from .._url import utf8
 from .bodies import BinaryFile, BytesBody, FileBody, LeftBehindBody
@@ -40,7 +41,6 @@ table."""
 
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 _FORBIDDEN = ("\r", "\n", "\0")
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 class MultipartBody:
@@ -275,7 +275,7 @@ def _head(disposition: str, headers: dict[str, str]) -> bytes:
         else [f"Content-Disposition: {disposition}\r\n"]
     )
     for name, value in headers.items():
-        if not name or not _TOKEN.issuperset(name):
+        if not TOKEN.fullmatch(name):
             raise LocalProtocolError(
                 f"The header name {short_repr(name)} of a multipart part is no token (RFC 9110 5.6.2)"
             )

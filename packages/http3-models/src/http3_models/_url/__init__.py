@@ -19,7 +19,7 @@ from .query import (
     decode_octets,
     encode_pairs,
 )
-from .url import URL, Origin, parse_url, redacted
+from .url import URL, Origin, check_http_scheme, parse_url, redacted
 
 __all__ = [
     "MAPPINGS",
@@ -29,6 +29,7 @@ __all__ = [
     "QueryParamTypes",
     "QueryParams",
     "bytes_or_text",
+    "check_http_scheme",
     "decode_octets",
     "encode_pairs",
     "normalise_host",

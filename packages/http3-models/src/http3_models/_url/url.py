@@ -10,8 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypedDict, Unpack
 
-from .._brief import short_repr
-from .._exceptions import InvalidURL
+from .._brief import short_repr, short_text
+from .._exceptions import Delivery, InvalidURL, UnsupportedProtocol
 from .._redaction import forget_locals, hide_arguments
 from .parse import (
     DEFAULT_PORTS,
@@ -313,6 +313,16 @@ def redacted(url: URL) -> str:
     """
     userinfo = url._parts.userinfo
     return unsplit(url._parts._replace(userinfo=hidden_userinfo(userinfo))) if userinfo else url._text
+
+
+def check_http_scheme(url: URL) -> None:
+    """Raise UnsupportedProtocol for anything but http and https."""
+    if url.scheme not in ("http", "https"):
+        shown = short_text(redacted(url))
+        raise UnsupportedProtocol(
+            f"The scheme of {shown} is {short_repr(url.scheme)}; it must be http or https",
+            delivery=Delivery.NOT_SENT,
+        )
 
 
 def _make(cls: type[URL], parts: Parts, full_path: str | None = None) -> URL:

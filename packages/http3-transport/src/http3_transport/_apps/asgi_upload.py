@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._backends._tasks import Changes, Task, spawn
-from .response import GRACE, RequestChunks
+from .response import GRACE, CountedBody
 
 if TYPE_CHECKING:
     from http3_models.engine import RequestState
@@ -25,12 +25,21 @@ class Upload:
     """
 
     __slots__ = (
-        "_chunk", "_chunks", "_data", "_ended", "_now", "_task", "_to_app", "_to_client", "_wanted", "error",
+        "_body",
+        "_chunk",
+        "_data",
+        "_ended",
+        "_now",
+        "_task",
+        "_to_app",
+        "_to_client",
+        "_wanted",
+        "error",
         "progress",
     )  # fmt: skip
 
     def __init__(self, request: RequestState, to_app: Changes, to_client: Changes, now: Clock) -> None:
-        self._chunks = RequestChunks(request)
+        self._body = CountedBody(request)
         self._data = request.body.data
         self._to_app = to_app
         self._to_client = to_client
@@ -80,7 +89,7 @@ class Upload:
             while self._chunk != b"":
                 while self._chunk is not None or not self._wanted:
                     await self._to_app.wait()
-                self._chunk = await self._chunks.read()
+                self._chunk = await self._body.read_chunk()
                 self.progress = self._now()
                 self._to_app.announce()
                 self._to_client.announce()  # whose patience begins anew

@@ -10,8 +10,16 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from http3_models import Delivery, Headers, LocalProtocolError, RemoteProtocolError, StatusCode
-from http3_models.engine import BufferedBody, ResponseState, headers_from_pairs, short_repr
+from http3_models.engine import (
+    CONTROL_BYTES,
+    TOKEN_BYTES,
+    BufferedBody,
+    ResponseState,
+    headers_from_pairs,
+    short_repr,
+)
 
+from .._content_length import check_sent
 from .._errors import protocol_error
 
 if TYPE_CHECKING:
@@ -23,8 +31,6 @@ if TYPE_CHECKING:
 GRACE = 1.0
 """Seconds that an application whose client went away may take to notice; then it is cancelled."""
 
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 
 ErrorT = TypeVar("ErrorT", bound="ProtocolError")
@@ -49,9 +55,9 @@ def checked_fields(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Header or trailer fields (RFC 9110 section 5). Raises Malformed, naming the field."""
     pairs = []
     for name, value in fields:
-        if _TOKEN.fullmatch(name) is None:
+        if TOKEN_BYTES.fullmatch(name) is None:
             raise Malformed(f"The application's header name {short_repr(name)} is not a token")
-        if _BAD_VALUE.search(value) is not None:
+        if CONTROL_BYTES.search(value) is not None:
             raise Malformed(
                 f"The application's header {short_repr(name.decode())} has a control character in its value"
             )
@@ -135,8 +141,8 @@ def cut(request: RequestState, how: str) -> RemoteProtocolError:
     return invalid(request, f"The body was cut: {how}")
 
 
-class RequestChunks:
-    """A request's body on its way to an application, held to its Content-Length."""
+class CountedBody:
+    """A request's body on its way to an application, compared with its Content-Length."""
 
     __slots__ = ("_declared", "_request", "_sent")
 
@@ -146,13 +152,12 @@ class RequestChunks:
         self._declared = None if declared is None or "transfer-encoding" in request.headers else int(declared)
         self._sent = 0
 
-    async def read(self) -> bytes:
+    async def read_chunk(self) -> bytes:
         """The next chunk, b"" at the end. Raises what the body raises, and LocalProtocolError."""
         chunk = await self._request.body.read_chunk()
         self._sent += len(chunk)
-        declared = self._declared
-        if declared is not None and (self._sent > declared or (not chunk and self._sent < declared)):
-            more = "more than " if self._sent > declared else "only "
-            what = f"The body has {more}{min(self._sent, declared)} bytes, Content-Length says {declared}"
-            raise protocol_error(LocalProtocolError, self._request, what, Delivery.MAYBE_PROCESSED)
+        try:
+            check_sent(self._declared, self._sent, is_end=not chunk)
+        except LocalProtocolError as exc:
+            raise protocol_error(LocalProtocolError, self._request, exc, Delivery.MAYBE_PROCESSED) from exc
         return chunk

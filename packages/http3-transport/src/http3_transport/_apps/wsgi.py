@@ -22,7 +22,7 @@ from http3_models.engine import (
 )
 
 from .body import AppBody
-from .response import RequestChunks, server_error
+from .response import CountedBody, server_error
 from .wsgi_call import WSGICall
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ class WSGIDispatch(Dispatcher):
     def _exchange_here(self, request: RequestState) -> ResponseState:
         now, phases = self.now, request.phases
         started = phases.begin(now)
-        chunks = RequestChunks(request)
-        call = WSGICall(request, lambda: run_sync(chunks.read()), raises=self.raise_app_exceptions)
+        chunks = CountedBody(request)
+        call = WSGICall(request, lambda: run_sync(chunks.read_chunk()), raises=self.raise_app_exceptions)
         context = contextvars.copy_context()
         head = context.run(call.open, self.app, self.script_name, self.remote_addr)
         phases.wait = now() - started
@@ -130,9 +130,9 @@ class WSGIDispatch(Dispatcher):
         """For an async client where there are no threads: the request's body is read before."""
         original = request.body
         if original.data is None:
-            chunks = RequestChunks(request)
+            chunks = CountedBody(request)
             pieces = []
-            while chunk := await chunks.read():
+            while chunk := await chunks.read_chunk():
                 pieces.append(chunk)
             request.body = BytesBody(b"".join(pieces))
         try:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from http3_models.engine import short_repr
+from http3_models.engine import CONTROL_CHARACTERS, short_repr
 
 from .response import ClientDisconnected, Head, Malformed, checked_fields, checked_status, cut, invalid
 from .wsgi_environ import make_environ, make_input
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
 
-_STATUS = re.compile(r"[1-9][0-9]{2}(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
+_STATUS = re.compile(rf"[1-9][0-9]{{2}}(?: [^{CONTROL_CHARACTERS}]*)?")
 
 _END: Any = object()
 

@@ -21,7 +21,7 @@ from http3_models.engine import BufferedBody
 
 from .._backends._detect import running_backend
 from .body import AppBody, time_left
-from .response import ClientDisconnected, RequestChunks, server_error
+from .response import ClientDisconnected, CountedBody, server_error
 from .wsgi_call import WSGICall
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Worker:
 
     def __init__(self, request: RequestState, make_waiter: Callable[[], Waiter], now: Clock) -> None:
         self._request = request
-        self._chunks = RequestChunks(request)
+        self._chunks = CountedBody(request)
         self._make = make_waiter
         self._now = now
         self._steps: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
@@ -140,7 +140,7 @@ class Worker:
 
     async def _read(self) -> bytes | Exception:
         try:
-            return await self._chunks.read()
+            return await self._chunks.read_chunk()
         except Exception as exc:  # noqa: BLE001 (the application learns of it, then the caller)
             return exc
 

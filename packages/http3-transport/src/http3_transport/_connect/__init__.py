@@ -10,22 +10,18 @@ from __future__ import annotations
 
 from .backend_choice import check_backend, choose_backend, choose_clock, never_suspends
 from .connection import HTTPConnection, open_connections
-from .establish import HTTP_VERSIONS, Opening, check_http_versions, check_scheme
+from .establish import Opening
 from .idle import IdleWatch, check_quietly, give_back, weakly
-from .standalone import as_ssl_config, as_timeout, check_argument, outgoing, send_by
+from .standalone import as_ssl_config, check_argument, outgoing, send_by
 
 __all__ = [
-    "HTTP_VERSIONS",
     "HTTPConnection",
     "IdleWatch",
     "Opening",
     "as_ssl_config",
-    "as_timeout",
     "check_argument",
     "check_backend",
-    "check_http_versions",
     "check_quietly",
-    "check_scheme",
     "choose_backend",
     "choose_clock",
     "give_back",

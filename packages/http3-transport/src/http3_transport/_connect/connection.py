@@ -27,15 +27,23 @@ from http3_models import (
     Origin,
     TotalTimeout,
 )
-from http3_models.engine import hide_arguments, sends_by_exchange, view_response
+from http3_models.engine import (
+    HTTP_VERSIONS,
+    as_timeout,
+    check_http_scheme,
+    check_http_versions,
+    hide_arguments,
+    sends_by_exchange,
+    view_response,
+)
 
 from .. import _process
 from .._errors import network_error, protocol_error, timeout_error
 from .._interfaces import WatchedStream
 from .backend_choice import check_backend, choose_backend, choose_clock, never_suspends
-from .establish import HTTP_VERSIONS, Opening, check_http_versions, check_scheme, open_engine
+from .establish import Opening, open_engine
 from .idle import give_back, weakly
-from .standalone import as_ssl_config, as_timeout, check_argument, outgoing, send_by
+from .standalone import as_ssl_config, check_argument, outgoing, send_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,7 +188,7 @@ class HTTPConnection(AsyncDispatcher):
         if request.timeout is None:
             request.timeout = self.timeout
         request.phases.begin(self.now)
-        check_scheme(request.url)
+        check_http_scheme(request.url)
         if request.url.origin != self.origin:
             what = f"This connection goes to another origin, {self.origin!r}"
             raise protocol_error(LocalProtocolError, request, what, Delivery.NOT_SENT)
@@ -386,7 +394,7 @@ def _as_origin(origin: object) -> Origin:
     if not isinstance(origin, URL | str):
         raise TypeError(f"origin must be an Origin, URL or str, not {type(origin).__name__}")
     url = URL(origin)
-    check_scheme(url)
+    check_http_scheme(url)
     return Origin(url)
 
 

@@ -17,9 +17,8 @@ from http3_models import (
     RequestError,
     TLSError,
     TotalTimeout,
-    UnsupportedProtocol,
 )
-from http3_models.engine import short_repr, ssl_context_for
+from http3_models.engine import ssl_context_for
 
 from .._backends._connecting import Refused, open_stream
 from .._errors import network_error, protocol_error, reason, timeout_error
@@ -32,36 +31,12 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from http3_models import URL, EgressPolicy, Limits, Origin, SSLConfig
+    from http3_models import EgressPolicy, Limits, Origin, SSLConfig
     from http3_models.engine import RequestState
 
     from .._interfaces import Backend, Clock, Engine, Stream
 
-HTTP_VERSIONS = ("HTTP/1.1", "HTTP/2")
-"""What may be asked for with ``http_versions``; the default of it."""
-
 _ALPN_NAMES = {"HTTP/2": "h2", "HTTP/1.1": "http/1.1"}
-
-
-def check_http_versions(http_versions: object) -> tuple[str, ...]:
-    """The versions as a tuple. Raises TypeError or ValueError for anything that is not in `HTTP_VERSIONS`."""
-    if http_versions == HTTP_VERSIONS:
-        return HTTP_VERSIONS
-    if not isinstance(http_versions, (tuple, list)):
-        raise TypeError("http_versions must be a tuple of strings, such as ('HTTP/1.1', 'HTTP/2')")
-    known = [version for version in HTTP_VERSIONS if version in http_versions]
-    if not known or len(known) < len(http_versions):
-        raise ValueError(
-            f"http_versions must name some of {HTTP_VERSIONS}, not {short_repr(tuple(http_versions))}"
-        )
-    return tuple(known)
-
-
-def check_scheme(url: URL) -> None:
-    """Raises UnsupportedProtocol for anything but http and https."""
-    if url.scheme not in ("http", "https"):
-        what = f"The scheme of a URL must be http or https, not {short_repr(url.scheme)}: {short_repr(url)}"
-        raise UnsupportedProtocol(what, delivery=Delivery.NOT_SENT)
 
 
 def alpn_protocols(http_versions: tuple[str, ...]) -> tuple[str, ...]:

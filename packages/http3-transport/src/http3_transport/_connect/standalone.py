@@ -35,11 +35,6 @@ def check_argument(name: str, value: object, kind: type[T]) -> T:
     return value
 
 
-def as_timeout(timeout: TimeoutTypes) -> TimeoutConfig:
-    """One that is immutable is not copied (-2 us for every connection). Raises as `TimeoutConfig` does."""
-    return timeout if type(timeout) is TimeoutConfig else TimeoutConfig(timeout)
-
-
 def as_ssl_config(verify: VerifyTypes, cert: CertTypes | None, trust_env: bool) -> SSLConfig:
     """The default one is there already (-2 us for every connection). Raises as `SSLConfig` does."""
     if verify is True and cert is None and trust_env is True:

@@ -10,18 +10,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from http3_models.engine import CONTROL_CHARACTERS, TOKEN_BYTES
+
 if TYPE_CHECKING:
     from http3_models.engine import FieldPair
 
 MAX_LENGTH_DIGITS = 18
 """Of a Content-Length: less than any integer type holds. h11 takes 20."""
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_TEXT = rb"[\t\x20-\x7e\x80-\xff]"
+_TEXT = rb"[^%b]" % CONTROL_CHARACTERS.encode()
 
 # Possessive, since blanks are text as well: else n blanks before what is malformed would take n times n
 # steps.
-_FIELD = re.compile(rb"(%b+):[ \t]*+(%b*+)" % (_TOKEN, _TEXT))
+_FIELD = re.compile(rb"(%b+):[ \t]*+(%b*+)" % (TOKEN_BYTES.pattern, _TEXT))
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2})(?: (%b*+))?" % _TEXT)
 
 MANY_BLANKS = re.compile(rb"[ \t\r\n]{1024}")

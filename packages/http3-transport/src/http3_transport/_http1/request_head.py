@@ -6,19 +6,18 @@ is not ordinary is declined: h11 then writes it, or says what is wrong with it.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from http3_models import LocalProtocolError
+from http3_models.engine import TOKEN
 
+from .._content_length import check_sent
 from .grammar import MAX_LENGTH_DIGITS, says_close
 
 if TYPE_CHECKING:
     from http3_models import Headers
     from http3_models.engine import FieldPair
-
-_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 _MAX_KEPT_TARGET = 1024
 """Characters of a target whose request line is kept."""
@@ -55,7 +54,7 @@ def compose(method: str, target: str, headers: Headers) -> RequestHead | None:
 def write_line(method: str, target: str) -> bytes | None:
     """The request line; None for CONNECT, and where h11 would not take the method or the target (printable
     ASCII without the space)."""
-    if method == "CONNECT" or not _METHOD.fullmatch(method):
+    if method == "CONNECT" or not TOKEN.fullmatch(method):
         return None
     if not target or not target.isascii() or not target.isprintable() or " " in target:
         return None
@@ -114,16 +113,5 @@ def check_length(head: RequestHead, length: int | None) -> None:
         if head.length is None and not head.is_chunked:
             what = "A request with a body needs Content-Length or Transfer-Encoding: chunked"
             raise LocalProtocolError(what)
-    elif length != (head.length or 0):
-        check_sent(head, length)
-
-
-def check_sent(head: RequestHead, sent: int, *, so_far: bool = False) -> None:
-    """Raise LocalProtocolError if ``sent`` bytes of a body (``so_far``, with more to come) are not what
-    Content-Length says."""
-    if head.is_chunked:
-        return
-    expected = head.length or 0
-    if sent > expected or (sent < expected and not so_far):
-        what = f"The body has {'more than ' if sent > expected else 'only '}"
-        raise LocalProtocolError(f"{what}{min(sent, expected)} bytes, Content-Length says {expected}")
+    elif length != (head.length or 0) and not head.is_chunked:
+        check_sent(head.length or 0, length, is_end=True)

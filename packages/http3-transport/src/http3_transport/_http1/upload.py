@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._content_length import check_sent
 from .._errors import is_alert, timeout_error
 from .._interfaces import CONTINUE_WAIT, NO_SENDFILE, DirectStream, OperationTimeout
-from .request_head import check_sent
 from .response_head import says_goodbye
 
 if TYPE_CHECKING:
@@ -159,14 +159,14 @@ class Upload:
         return await self._push(b"0\r\n\r\n")
 
     async def _push_counted(self, body: RequestBody) -> bool:
-        head = self._head
+        declared = self._head.length or 0
         while await self._push_file(body.file_ahead):
             chunk = await self._next_chunk(body)
             if not chunk:
-                check_sent(head, self._sent)
+                check_sent(declared, self._sent, is_end=True)
                 return True
             self._sent += len(chunk)
-            check_sent(head, self._sent, so_far=True)
+            check_sent(declared, self._sent, is_end=False)
             if not await self._push_pieces(chunk):
                 return False
         return False

@@ -28,6 +28,7 @@ from http3_models import (
 )
 from http3_models.engine import ResponseState, forget_locals, headers_from_pairs, redacted
 
+from .._content_length import check_sent
 from .._errors import EARLY, network_error, protocol_error, timeout_error
 from .._interfaces import CONTINUE_WAIT, OperationTimeout
 from .headers import Malformed, declared_length, request_fields
@@ -252,13 +253,13 @@ class HTTP2Exchange:
     def _count(self, size: int, *, over: bool) -> None:
         """Compare the body with its Content-Length."""
         self._total += size
-        declared = self._declared
-        if declared is None or self._total == declared or (self._total < declared and not over):
+        if self._total == self._declared:
             return
-        least = "only" if over else "at least"
-        what = f"The body has {least} {self._total} bytes, Content-Length says {declared}"
-        delivery = Delivery.MAYBE_PROCESSED if self._open else Delivery.NOT_SENT
-        raise protocol_error(LocalProtocolError, self._request, what, delivery)
+        try:
+            check_sent(self._declared, self._total, is_end=over)
+        except LocalProtocolError as exc:
+            delivery = Delivery.MAYBE_PROCESSED if self._open else Delivery.NOT_SENT
+            raise protocol_error(LocalProtocolError, self._request, exc, delivery) from exc
 
     # The response's body.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hpack import NeverIndexedHeaderTuple
 
 from http3_models import LocalProtocolError
+from http3_models.engine import CONTROL_BYTES, TOKEN, TOKEN_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,12 +38,10 @@ SHORT_COOKIE = 20
 FIELD_OVERHEAD = 32
 """What every field counts beyond its bytes (RFC 9113 section 6.5.2)."""
 
-_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _STATUS = re.compile(rb"[1-9][0-9][0-9]")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 # Section 8.2.1: no NUL, CR, LF, no blank at either end. The other control characters are RFC 9110's (5.5).
-_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|^[ \t]|[ \t]\Z")
+_BAD_VALUE = re.compile(rb"%b|^[ \t]|[ \t]\Z" % CONTROL_BYTES.pattern)
 
 _known_names: set[bytes] = set()
 # Names repeat; those that passed are looked up instead of matched. Bounded, so that no server can fill it.
@@ -60,7 +59,7 @@ class Oversized(Malformed):
 def request_fields(request: RequestState) -> list[Field]:
     """The header list of a request, pseudo fields first. Raises LocalProtocolError for what can't be sent."""
     method = request.method
-    if _METHOD.fullmatch(method) is None:
+    if TOKEN.fullmatch(method) is None:
         raise LocalProtocolError(f"{method!r} is not a valid method")
     if method == "CONNECT":
         raise LocalProtocolError("CONNECT is not supported over HTTP/2")
@@ -153,7 +152,7 @@ def check_fields(fields: list[Field], max_size: int, part: str) -> None:
 
 
 def _check_name(name: bytes) -> None:
-    if _NAME.fullmatch(name) is None:
+    if TOKEN_BYTES.fullmatch(name) is None or name != name.lower():
         raise Malformed(f"The field name {name!r} is not allowed")
     if name in CONNECTION_FIELDS:
         raise Malformed(f"The field {name.decode('ascii')} belongs to HTTP/1.1 connections")

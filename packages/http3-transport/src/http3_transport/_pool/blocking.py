@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from http3_models import DEFAULT_POOL_LIMITS, DEFAULT_TIMEOUT_CONFIG, Dispatcher, Response
-from http3_models.engine import hide_arguments, run_sync, view_response
+from http3_models.engine import HTTP_VERSIONS, hide_arguments, run_sync, view_response
 
 from .._backends._blocking import BlockingBackend
-from .._connect import HTTP_VERSIONS, send_by
+from .._connect import send_by
 from .pool import ConnectionPool
 
 if TYPE_CHECKING:

@@ -33,18 +33,23 @@ from http3_models import (
     TimeoutConfig,
     TotalTimeout,
 )
-from http3_models.engine import effective_pool_timeout, hide_arguments, sends_by_exchange, view_response
+from http3_models.engine import (
+    HTTP_VERSIONS,
+    as_timeout,
+    check_http_scheme,
+    check_http_versions,
+    effective_pool_timeout,
+    hide_arguments,
+    sends_by_exchange,
+    view_response,
+)
 
 from .._connect import (
-    HTTP_VERSIONS,
     HTTPConnection,
     Opening,
     as_ssl_config,
-    as_timeout,
     check_argument,
     check_backend,
-    check_http_versions,
-    check_scheme,
     choose_backend,
     choose_clock,
     never_suspends,
@@ -174,7 +179,7 @@ class ConnectionPool(AsyncDispatcher):
         request.phases.begin(self.now)
         if request.timeout is None:
             request.timeout = self.timeout
-        check_scheme(request.url)
+        check_http_scheme(request.url)
         lease = PoolLease(books, self._ticket(request))
         engine = await self._lease(books, request, lease)
         try:
