@@ -19,7 +19,7 @@ import http3
 from http3_models.engine import RequestState, ResponseState
 from support.http2_peer import CHUNKED_TRAILERS, answer_with_trailers
 from support.servers import Authority, Hypercorn, Nginx, StartRawServer, answer, answering, read_request
-from support.third_party import hand_made
+from support.third_party import HandMade, SocketWire, connect_socket, hand_made
 from support.worlds import World, collect, do, raised
 
 TOTAL = http3.TimeoutConfig(total_timeout=0.3)
@@ -233,7 +233,7 @@ async def test_a_transport(
     assert response.timings.wait <= response.elapsed.total_seconds()
     assert response.connection.peer_address == ("127.0.0.1", response.url.port)
     assert isinstance(response.request, world.request_class)
-    assert transport.seen[0].asynchronous is world.is_async
+    assert transport.seen[0].asynchronous is (world.is_async and not blocks)
     streamed = await do(client.get(f"{url}/download/300000", stream=True))
     assert sum(map(len, await collect(streamed.stream()))) == 300_000
     assert transport.open == set()
@@ -288,10 +288,11 @@ async def test_a_transport_is_closed(world: World, hypercorn: Hypercorn, blocks:
     assert len(transport.open) == 1
     await do(response.close())
     assert transport.open == set()
-    await do(client.get(f"{hypercorn.url}/download/8000000", stream=True))
+    response = await do(client.get(f"{hypercorn.url}/download/8000000", stream=True))
     await do(client.close())
     await do(client.close())
     assert (transport.closings, transport.open) == (1, set())
+    await do(response.close())
     await raised(http3.ClientClosed, client.get, hypercorn.url)
 
 
@@ -304,7 +305,7 @@ async def test_a_transport_that_hangs(world: World, hypercorn: Hypercorn, blocks
     error = await raised(http3.TotalTimeout, client.get, f"{hypercorn.url}/{path}", timeout=TOTAL)
     assert error.delivery == "maybe_processed"
     assert str(error.request.url) == f"{hypercorn.url}/{path}"
-    if not blocks:
+    if world.is_async or not blocks:
         assert time.monotonic() - started < 0.9
     assert (await do(client.get(f"{hypercorn.url}/json"))).ok
     for _ in range(200):
@@ -326,6 +327,61 @@ def test_a_blocking_transport_runs_in_the_callers_thread(hypercorn: Hypercorn) -
     with http3.Client(dispatch=hand_made(True)) as client:
         assert client.get(f"{hypercorn.url}/stream").ok
     assert started == []
+
+
+async def test_a_blocking_transport_holds_up_no_async_client(world: World, hypercorn: Hypercorn) -> None:
+    if not world.is_async:
+        pytest.skip("the thread that asks is the one that waits")
+    client = world.client(dispatch=hand_made(True))
+    turns: list[float] = []
+
+    async def ask() -> None:
+        assert (await client.get(f"{hypercorn.url}/delay/0.3")).ok
+        turns.append(0)
+
+    async def count() -> None:
+        while 0 not in turns:
+            turns.append(time.monotonic())
+            await world.sleep(0.01)
+
+    results = await world.together(ask, count)
+    assert results == [None, None]
+    assert len(turns) > 10
+
+
+class Threads(HandMade):
+    """Notes the threads that its steps run in."""
+
+    def __init__(self) -> None:
+        super().__init__(self.noting)
+        self.blocks = True
+        self.threads: list[int] = []
+
+    async def noting(self, *args: Any) -> Any:
+        transport = self
+
+        class Wire(SocketWire):
+            async def receive(self) -> bytes:
+                transport.threads.append(threading.get_ident())
+                return await super().receive()
+
+            def abort(self) -> None:
+                transport.threads.append(threading.get_ident())
+                super().abort()
+
+        wire = await connect_socket(*args)
+        assert isinstance(wire, SocketWire)
+        return Wire(wire.socket)
+
+
+async def test_all_steps_of_a_blocking_exchange_run_in_one_thread(world: World, hypercorn: Hypercorn) -> None:
+    transport = Threads()
+    client = world.client(dispatch=transport)
+    response = await do(client.get(f"{hypercorn.url}/stream", stream=True))
+    assert len(await collect(response.stream())) == 5
+    assert len(transport.threads) >= 6
+    assert len(set(transport.threads)) == 1
+    assert (transport.threads[0] == threading.get_ident()) is not world.is_async
 
 
 # What is wrong, and is said so.

@@ -61,7 +61,6 @@ GUARDED: dict[str, dict[str, str]] = {
     "trio": {
         TRIO_BACKEND: "module",
         "http3_client._cancelling": "function",
-        "http3_client._workers": "function",
     },
     "socket": {BACKENDS: "module", TESTING: "module"},
     "select": {BACKENDS: "module"},

@@ -18,7 +18,8 @@ from wsgiref.validate import validator
 import pytest
 import trio
 
-import http3_transport._apps.wsgi
+from http3_client import _adapters
+from http3_client._adapters import adapt
 from http3_models import (
     AsyncRequest,
     AsyncResponse,
@@ -58,7 +59,8 @@ async def call(
     state.asynchronous = runtime.name != "blocking"
     state.timeout = None if timeout is None else TimeoutConfig(timeout)
     state.deadline = None if total is None else Deadline(total, time.monotonic)
-    return view_response(AsyncResponse, await dispatch.exchange(state))
+    transport = adapt(dispatch, asynchronous=state.asynchronous)
+    return view_response(AsyncResponse, await transport.exchange(state))
 
 
 async def fetch(runtime: Runtime, app: App, *args: Any, **options: Any) -> AsyncResponse:
@@ -76,7 +78,7 @@ def threads() -> int:
     """Threads of applications that are still there, after a moment to end."""
     left = 1
     for _ in range(100):
-        left = sum(thread.name == "http3-app" for thread in threading.enumerate())
+        left = sum(thread.name == "http3-worker" for thread in threading.enumerate())
         if not left:
             break
         time.sleep(0.01)
@@ -1062,7 +1064,7 @@ def test_a_cancelled_caller_leaves_nothing(runtime: Runtime) -> None:
             environ["wsgi.input"].read()
         except OSError as exc:
             errors.append(exc)
-            with pytest.raises(OSError, match="the client has closed"):
+            with pytest.raises(OSError, match="broke off"):
                 environ["wsgi.input"].read()
             raise
         raise AssertionError("unreachable")
@@ -1105,7 +1107,7 @@ def test_many_requests_leave_nothing(runtime: Runtime) -> None:
 
 def test_where_there_are_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The application runs where the loop does; a body that must be awaited is read before."""
-    monkeypatch.setattr(http3_transport._apps.wsgi, "CAN_THREAD", False)
+    monkeypatch.setattr(_adapters, "CAN_THREAD", False)
     monkeypatch.setattr(threading, "Thread", None)
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -1134,5 +1136,5 @@ def test_where_no_thread_can_be_started(runtime: Runtime, monkeypatch: pytest.Mo
     if runtime.name == "blocking":
         assert runtime.run(main) == b"whole"
     else:
-        with pytest.raises(RuntimeError, match="none could be started"):
+        with pytest.raises(RuntimeError, match="no thread could be started"):
             runtime.run(main)

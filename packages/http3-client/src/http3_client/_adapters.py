@@ -4,9 +4,11 @@ A transport is used as it is. A `Dispatcher` or an `AsyncDispatcher` (or any obj
 adapted here. What is needed depends on what it is and on the client:
 
     dispatch=                       in Client                              in AsyncClient
-    Transport that never suspends   as it is                               as it is
+    Transport that never suspends   as it is                               `ThreadAdapter`
     Transport that suspends         `LoopThreadAdapter`                    as it is
-    Dispatcher                      `SyncDispatcherAdapter`                `ThreadAdapter`
+    Transport that serves both      as it is                               as it is
+    Dispatcher                      `SyncDispatcherAdapter`                `ThreadAdapter` over
+                                                                           `SyncDispatcherAdapter`
     AsyncDispatcher                 `LoopThreadAdapter` over               `AsyncDispatcherAdapter`
                                     `AsyncDispatcherAdapter`
 
@@ -52,7 +54,7 @@ from http3_models.engine import (
 from ._cancelling import until_deadline
 from ._deadline_body import BlockingBody, CancelledBody, apply_deadline
 from ._runners import loop_runner
-from ._workers import CAN_THREAD, ThreadedBody, in_thread, send_in_thread
+from ._workers import CAN_THREAD, LoadedAdapter, ThreadAdapter, close_transport
 
 if TYPE_CHECKING:
     from http3_models.engine import Deadline, RequestState, ResponseBody, Transport
@@ -79,9 +81,6 @@ class SyncDispatcherAdapter:
         return f"{type(self._dispatch).__name__}.send()"
 
     async def exchange(self, request: RequestState) -> ResponseState:
-        return self._send(request)
-
-    def _send(self, request: RequestState) -> ResponseState:
         view = view_request(Request, _with_own_headers(request))
         started = self.now()
         try:
@@ -94,9 +93,6 @@ class SyncDispatcherAdapter:
         return _record(response, request, self.now, started)
 
     async def close(self) -> None:
-        self._close()
-
-    def _close(self) -> None:
         """Close the dispatcher, once; again only if the first time was interrupted."""
         if self.is_closed:
             return
@@ -106,24 +102,6 @@ class SyncDispatcherAdapter:
         except BaseException as exc:
             self.is_closed = isinstance(exc, Exception)
             raise
-
-
-class ThreadAdapter(SyncDispatcherAdapter):
-    """A user's `Dispatcher` in an `AsyncClient`: it runs in threads, see `_workers`. A deadline leaves its
-    thread behind."""
-
-    __slots__ = ()
-
-    blocks = False
-
-    async def exchange(self, request: RequestState) -> ResponseState:
-        response = await send_in_thread(self._send, request)
-        if response.body is not None and not is_closed(response):
-            response.body = ThreadedBody(response.body)
-        return response
-
-    async def close(self) -> None:
-        await in_thread(self._close, lambda _: None)
 
 
 class AsyncDispatcherAdapter:
@@ -265,7 +243,7 @@ class LoopThreadAdapter:
     async def close(self) -> None:
         try:
             if self._token is not None and self._needs_closing:
-                self._runner.run(_close(self._inner))
+                self._runner.run(close_transport(self._inner))
         except BaseException as exc:
             if has_closed(self._inner, exc):
                 self._let_go()
@@ -337,10 +315,6 @@ class LoopThreadBody:
             self._runner.release_later(token)
 
 
-async def _close(transport: Transport) -> None:
-    await maybe_await(transport.close())
-
-
 async def _aborted(body: ResponseBody) -> None:
     body.abort()
 
@@ -351,24 +325,34 @@ def adapt(dispatch: object, *, asynchronous: bool, has_runner: bool = False) -> 
 
     ``has_runner``: a runner of the user's drives the sync client, and all that suspends in it.
     """
-    awaits = asynchronous or has_runner
     transport: Transport
     if is_transport(dispatch):
         _check_transport(dispatch)
-        transport = dispatch
+        transport, blocks = dispatch, dispatch.blocks
+        if asynchronous and blocks and not getattr(dispatch, "serves_both", False):
+            return _in_thread(dispatch)
         if not getattr(dispatch, "keeps_deadline", False):
-            transport = DeadlineAdapter(dispatch, is_cancelled=asynchronous or not dispatch.blocks)
-        return transport if awaits or dispatch.blocks else _on_loop_thread(transport, dispatch)
-    if not callable(getattr(dispatch, "send", None)):
+            transport = DeadlineAdapter(dispatch, is_cancelled=asynchronous or not blocks)
+    elif not callable(getattr(dispatch, "send", None)):
         raise TypeError(
             f"dispatch must be a Dispatcher, an AsyncDispatcher or a Transport, not {type(dispatch).__name__}"
         )
-    if _send_suspends(dispatch):
+    elif blocks := not _send_suspends(dispatch):
+        if asynchronous:
+            return _in_thread(dispatch)
+        transport = DeadlineAdapter(SyncDispatcherAdapter(dispatch), is_cancelled=False)
+    else:
         transport = DeadlineAdapter(AsyncDispatcherAdapter(dispatch), is_cancelled=True)
-        return transport if awaits else _on_loop_thread(transport, dispatch)
-    if asynchronous and CAN_THREAD:
-        return DeadlineAdapter(ThreadAdapter(dispatch), is_cancelled=True)
-    return DeadlineAdapter(SyncDispatcherAdapter(dispatch), is_cancelled=False)
+    return transport if blocks or asynchronous or has_runner else _on_loop_thread(transport, dispatch)
+
+
+def _in_thread(dispatch: object) -> Transport:
+    """What blocks, for an async client: in a thread it runs as in a `Client`."""
+    blocking = adapt(dispatch, asynchronous=False)
+    if not CAN_THREAD:
+        return LoadedAdapter(blocking)
+    limits_reads = not getattr(dispatch, "keeps_timeout", True)
+    return DeadlineAdapter(ThreadAdapter(blocking, limits_reads=limits_reads), is_cancelled=True)
 
 
 def _check_transport(transport: Transport) -> None:

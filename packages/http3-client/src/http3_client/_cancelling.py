@@ -1,4 +1,5 @@
-"""The call's deadline, for what may hang: a dispatcher of the user's, and the body of its response.
+"""The call's deadline, for what may hang: a dispatcher of the user's, and the body of its response; and waits
+of limited length.
 
 On asyncio and trio it is cancelled. Where neither runs, as under a runner of the user's that brings something
 else, nothing can be, and the deadline is looked at afterwards.
@@ -60,6 +61,27 @@ async def _on_trio(request: RequestState, seconds: float, work: Callable[[], Cor
                 raise _cancelled(request) from exc
             raise
     raise _cancelled(request)
+
+
+async def has_ended(wait: Callable[[], Coroutine[Any, Any, object]], seconds: float | None) -> bool:
+    """Wait. False if it took longer than ``seconds`` and was cancelled."""
+    if seconds is None:
+        await wait()
+    elif in_trio_task():
+        import trio
+
+        with trio.move_on_after(seconds) as scope:
+            await wait()
+        return not scope.cancelled_caught
+    else:
+        import asyncio
+
+        try:
+            async with asyncio.timeout(seconds):
+                await wait()
+        except TimeoutError:
+            return False
+    return True
 
 
 def _cancelled(request: RequestState) -> TotalTimeout:

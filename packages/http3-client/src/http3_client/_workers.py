@@ -1,207 +1,210 @@
-"""A blocking dispatcher under an async client: each exchange in a thread of its own.
+"""What blocks, in an async client: each exchange, and the body of its response, runs in a thread of its own.
 
-The thread is not one of the loop's default executor: a dispatcher that hangs must not use up the threads
-that lookups and files need, nor keep `asyncio.run` from returning. It is a daemon. If the caller gives
-up, the thread is left to finish, and what it brings is closed by itself.
+All steps of an exchange run in one thread and one context, so that thread-locals, context variables and
+objects that belong to a thread (sqlite's) work. The thread is a daemon and not one of the loop's default
+executor: what hangs must not use up the threads that lookups and files need, nor keep the program from
+ending. If the caller gives up, the thread finishes its step, aborts the response's body, and ends.
 
-A thread can't await; a request's body may have to be. So the two hold a conversation: the thread says
-what it needs next (a chunk of the body) or that it is done, the coroutine waits for its word.
+A thread can't await, and the request's body may have to be awaited. So the coroutine orders a step and waits;
+the thread says that the step is done, or that it needs a chunk of the body first.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+import warnings
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from copy import copy
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from http3_models.engine import run_sync
+from http3_models import Delivery, ReadError, ReadTimeout
+from http3_models.engine import BufferedBody, BytesBody, describe, is_closed, maybe_await, redacted, run_sync
+
+from ._cancelling import has_ended
 
 if TYPE_CHECKING:
     from http3_models import Headers
-    from http3_models.engine import RequestBody, RequestState, ResponseBody, ResponseState
+    from http3_models.engine import RequestBody, RequestState, ResponseBody, ResponseState, Transport
 
 T = TypeVar("T")
 
 CAN_THREAD = sys.platform not in ("emscripten", "wasi")
 
 
-class Flag(Protocol):
-    """Raised by a thread, awaited by a coroutine; used once."""
+def new_flag() -> tuple[Callable[[], None], Callable[[], Coroutine[Any, Any, object]]]:
+    """Two functions: a thread calls the first one, once; the coroutine awaits the second one meanwhile.
 
-    def set(self) -> None: ...
-
-    async def wait(self) -> None: ...
-
-
-class _AsyncioFlag:
-    __slots__ = ("_future", "_loop")
-
-    def __init__(self) -> None:
-        import asyncio
-
-        self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[None] = self._loop.create_future()
-
-    def set(self) -> None:
-        try:
-            self._loop.call_soon_threadsafe(self._raise)
-        except RuntimeError:
-            pass  # the loop was closed while the thread worked: nobody waits any more
-
-    def _raise(self) -> None:
-        if not self._future.done():
-            self._future.set_result(None)
-
-    async def wait(self) -> None:
-        await self._future
-
-
-class _TrioFlag:
-    __slots__ = ("_event", "_token")
-
-    def __init__(self) -> None:
-        import trio
-
-        self._token = trio.lowlevel.current_trio_token()
-        self._event = trio.Event()
-
-    def set(self) -> None:
-        import trio
-
-        try:
-            self._token.run_sync_soon(self._event.set)
-        except trio.RunFinishedError:
-            pass
-
-    async def wait(self) -> None:
-        await self._event.wait()
-
-
-def new_flag() -> Flag:
-    """A flag for the async library that runs here. Raises RuntimeError where none does."""
+    Raises RuntimeError where no event loop runs."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
-        return _TrioFlag()
-    return _AsyncioFlag()
+        token, event = trio.lowlevel.current_trio_token(), trio.Event()
+
+        def set_in_trio() -> None:
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(event.set)
+
+        return set_in_trio, event.wait
+    import asyncio
+
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+
+    def set_in_asyncio() -> None:
+        with suppress(RuntimeError):  # the loop was closed while the thread worked
+            loop.call_soon_threadsafe(ready.set)
+
+    return set_in_asyncio, ready.wait
 
 
-class _Conversation:
-    """One conversation between a thread and the coroutine that started it."""
+class Worker:
+    """The thread, and the coroutine's way to it: one step at a time.
 
-    __slots__ = ("_error", "_flag", "_lock", "_over", "_result", "_wanted", "_work", "on_late")
+    ``request`` is the one whose body the thread may ask for. ``limit`` is the longest that a step may take,
+    in seconds; those that the body takes do not count.
+    """
 
-    def __init__(self, work: Callable[[], Any], on_late: Callable[[Any], None]) -> None:
-        import threading
+    __slots__ = (
+        "_answers", "_error", "_limit", "_request", "_result", "_steps", "_tell", "_wants_chunk", "body",
+        "is_over",
+    )  # fmt: skip
 
-        self._work = work
-        self.on_late = on_late
-        self._lock = threading.Lock()  # guards the fields below, never held while waiting
-        self._over = False  # the thread has finished, or the coroutine has given up
-        self._flag = new_flag()
-        self._wanted: _Question | None = None
+    def __init__(self, request: RequestState | None = None, limit: float | None = None) -> None:
+        from queue import SimpleQueue
+
+        self._request = request
+        self._limit = limit
+        self._steps: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._answers: SimpleQueue[bytes | BaseException] = SimpleQueue()
+        self._tell: Callable[[], None] | None = None
+        self._wants_chunk = False
         self._result: Any = None
         self._error: BaseException | None = None
+        self.body: ResponseBody | None = None
+        """The response's: the thread aborts it before it ends, also where it was read to its end."""
+        self.is_over = False
+        """True once the thread is told to end."""
 
-    def run_thread(self) -> None:
-        """The thread's whole life."""
+    def start(self) -> None:
+        """Start the thread, with the caller's context variables. Raises RuntimeError if that fails."""
+        import contextvars
+        import threading
+
+        run = contextvars.copy_context().run
+        thread = threading.Thread(target=run, args=(self._live,), name="http3-worker", daemon=True)
         try:
-            self._result = self._work()
-        except BaseException as exc:  # noqa: BLE001 (raised again by who waits)
-            self._error = exc
-        with self._lock:
-            late = self._over
-            self._over = True
-        if not late:
-            self._flag.set()
-        elif self._error is None:
-            self.on_late(self._result)
+            thread.start()
+        except RuntimeError as exc:
+            raise RuntimeError(
+                "This AsyncClient runs what blocks in a thread, and no thread could be started for it. Use "
+                "Client, or pass an AsyncDispatcher as dispatch="
+            ) from exc
 
-    def ask(self, body: RequestBody) -> bytes:
-        """In the thread: the next chunk of a body that only the coroutine can read."""
-        question = _Question(body)
-        with self._lock:
-            if self._over:
-                raise RuntimeError("nobody waits for this request any more")
-            self._wanted = question
-        self._flag.set()
-        return question.answer()
+    # In the thread.
 
-    async def wait(self) -> Any:
-        """In the coroutine: answer what the thread asks until it is done."""
+    def _live(self) -> None:
+        while (step := self._steps.get()) is not None:
+            try:
+                self._result = step()
+            except BaseException as exc:  # noqa: BLE001 (it belongs to the coroutine that waits)
+                self._error = exc
+            del step  # the client's objects must not live on while the thread waits
+            self._wake()
+        if self.body is not None:
+            with suppress(Exception):
+                self.body.abort()
+
+    def _wake(self) -> None:
+        if self._tell is not None:
+            self._tell()
+
+    def ask(self) -> bytes:
+        """The next chunk of the request's body. Raises what the body raises, or OSError."""
+        if self.is_over:
+            raise _gone()
+        self._wants_chunk = True
+        self._wake()
+        answer = self._answers.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    # In the coroutine.
+
+    @property
+    def is_busy(self) -> bool:
+        """True while a step is under way."""
+        return self._tell is not None
+
+    async def do(self, step: Callable[[], T]) -> T:
+        """Have the thread take a step. Raises what it raises, and ReadTimeout; then the thread ends."""
         try:
-            while True:
-                await self._flag.wait()
-                question, self._wanted = self._wanted, None
-                if question is None:
-                    break
-                self._flag = new_flag()
-                await question.ask()
+            return await self._converse(step)
         except BaseException:
-            self._abandon()
+            self.end()
             raise
+
+    async def _converse(self, step: Callable[[], T]) -> T:
+        self._tell, wait = new_flag()
+        self._steps.put(step)
+        while True:
+            if not await has_ended(wait, self._limit):
+                raise self._timeout()
+            if not self._wants_chunk:
+                break
+            self._wants_chunk = False
+            answer = await self._read()
+            self._tell, wait = new_flag()  # before the thread goes on, and tells again
+            self._answers.put(answer)
+        self._tell = None
         error, self._error = self._error, None
         try:
             if error is not None:
                 raise error
         finally:
             del error  # with its traceback and this frame it would be a cycle
-        return self._result
+        result: T = self._result
+        self._result = None
+        return result
 
-    def _abandon(self) -> None:
-        with self._lock:
-            finished, self._over = self._over, True
-            question, self._wanted = self._wanted, None
-        if question is not None:
-            question.refuse()
-        if finished and self._error is None:
-            self.on_late(self._result)
-
-
-class _Question:
-    """A chunk wanted by the thread."""
-
-    __slots__ = ("_answered", "_body", "_chunk", "_error")
-
-    def __init__(self, body: RequestBody) -> None:
-        import threading
-
-        self._body = body
-        self._answered = threading.Event()
-        self._chunk = b""
-        self._error: BaseException | None = None
-
-    async def ask(self) -> None:
+    async def _read(self) -> bytes | Exception:
+        assert self._request is not None
         try:
-            self._chunk = await self._body.read_chunk()
-        except BaseException as exc:
-            self._error = exc
-            if not isinstance(exc, Exception):
-                raise
-        finally:
-            self._answered.set()
+            return await self._request.body.read_chunk()
+        except Exception as exc:  # noqa: BLE001 (raised in the thread, which the coroutine waits for)
+            return exc
 
-    def refuse(self) -> None:
-        self._error = RuntimeError("nobody waits for this request any more")
-        self._answered.set()
+    def _timeout(self) -> ReadTimeout:
+        assert self._request is not None
+        return ReadTimeout(
+            f"In the read phase no byte of the response arrived for {self._limit:g} s (read_timeout): "
+            f"{describe(self._request)}",
+            delivery=Delivery.MAYBE_PROCESSED,
+            timings=self._request.phases.freeze(),
+        )
 
-    def answer(self) -> bytes:
-        self._answered.wait()
-        if self._error is not None:
-            raise self._error
-        return self._chunk
+    def end(self) -> None:
+        """Let the thread end, after its step. Never waits, takes no lock; also for finalisers. Idempotent."""
+        if not self.is_over:
+            self.is_over = True
+            self._answers.put(_gone())
+            self._steps.put(None)
+
+
+def _gone() -> OSError:
+    return ConnectionAbortedError("the client has closed the response")
 
 
 class _AskedBody:
-    """A request's body as the thread sees it."""
+    """A request's body as the thread sees it: the coroutine reads it."""
 
-    __slots__ = ("_body", "talk")
+    __slots__ = ("_body", "_worker")
 
     data: bytes | None = None
     file_ahead = None
 
-    def __init__(self, body: RequestBody) -> None:
+    def __init__(self, body: RequestBody, worker: Worker) -> None:
         self._body = body
-        self.talk: _Conversation | None = None
+        self._worker = worker
 
     @property
     def length(self) -> int | None:
@@ -212,83 +215,153 @@ class _AskedBody:
         return self._body.can_send_again
 
     async def read_chunk(self) -> bytes:
-        assert self.talk is not None
-        return self.talk.ask(self._body)
+        return self._worker.ask()
 
     def rewind(self) -> None:
         self._body.rewind()
 
 
-class ThreadedBody:
-    """The body of a response that was made in a thread, and is read in others."""
+class WorkerBody:
+    """The body of a response that is read in the thread of its exchange."""
 
-    __slots__ = ("_body",)
+    __slots__ = ("_body", "_has_ended", "_request", "_worker")
 
-    def __init__(self, body: ResponseBody) -> None:
+    def __init__(self, body: ResponseBody, request: RequestState, worker: Worker) -> None:
         self._body = body
+        self._request = request
+        self._has_ended = False
+        self._worker = worker
 
     @property
     def trailers(self) -> Headers | None:
         return self._body.trailers
 
     async def read_chunk(self) -> bytes:
-        body = self._body
-        chunk: bytes = await in_thread(lambda: run_sync(body.read_chunk()), lambda _: None)
+        if self._has_ended:
+            return b""
+        if self._worker.is_over:
+            what = f"The body was given up: {describe(self._request)}"
+            raise ReadError(what, delivery=Delivery.MAYBE_PROCESSED)
+        chunk = await self._worker.do(self._read_chunk)
+        if not chunk:
+            self._has_ended = True
+            self._worker.end()
         return chunk
 
     async def close(self) -> None:
-        body = self._body
-        await in_thread(lambda: run_sync(body.close()), lambda _: None)
+        """A step that another task waits for goes on; then the thread aborts the body."""
+        worker = self._worker
+        try:
+            if not (worker.is_over or worker.is_busy):
+                await worker.do(self._close)
+        except ReadTimeout:
+            pass  # it is closed all the same, as soon as the thread comes to it
+        finally:
+            worker.end()
+
+    def _read_chunk(self) -> bytes:
+        return run_sync(self._body.read_chunk())
+
+    def _close(self) -> None:
+        run_sync(self._body.close())
 
     def abort(self) -> None:
-        self._body.abort()
+        """The thread aborts the body, in its own time."""
+        self._worker.end()
+
+    def __del__(self) -> None:
+        worker = getattr(self, "_worker", None)  # its constructor may have been interrupted
+        if worker is not None and not worker.is_over:
+            worker.end()
+            url = redacted(self._request.url)
+            warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)
 
 
-async def in_thread(work: Callable[[], T], on_late: Callable[[T], None]) -> T:
-    """Run ``work`` in a new thread and wait for its result.
+class ThreadAdapter:
+    """A transport that blocks, in an async client. A cancelled exchange leaves its thread behind.
 
-    If the wait is cancelled, ``on_late`` is given the result once it is there, in the thread.
+    ``limits_reads``: it can't apply the read timeout by itself. It is applied to each wait for the thread.
     """
-    talk = _Conversation(work, on_late)
-    _start(talk)
-    result: T = await talk.wait()
-    return result
+
+    __slots__ = ("_inner", "_limits_reads", "now")
+
+    blocks = False
+
+    def __init__(self, inner: Transport, *, limits_reads: bool = False) -> None:
+        self._inner = inner
+        self._limits_reads = limits_reads
+        self.now = inner.now
+
+    @property
+    def is_closed(self) -> bool | None:
+        """Whether `close` has come to its end, if the transport inside tells."""
+        return getattr(self._inner, "is_closed", None)
+
+    async def exchange(self, request: RequestState) -> ResponseState:
+        limit = request.timeout.read_timeout if self._limits_reads and request.timeout is not None else None
+        worker = Worker(request, limit)
+        seen = copy(request)  # the thread's own
+        seen.asynchronous = False
+        if request.body.data is None:
+            seen.body = _AskedBody(request.body, worker)
+
+        def send() -> ResponseState:
+            response = run_sync(self._inner.exchange(seen))
+            worker.body = response.body
+            return response
+
+        worker.start()
+        try:
+            response = await worker.do(send)
+        finally:
+            _take_changes(request, seen)
+        response.request = request
+        body = response.body
+        if body is None or is_closed(response) or isinstance(body, BufferedBody):
+            worker.body = None
+            worker.end()
+        else:
+            response.body = WorkerBody(body, request, worker)
+        return response
+
+    async def close(self) -> None:
+        worker = Worker()
+        worker.start()
+        await worker.do(lambda: run_sync(close_transport(self._inner)))
+        worker.end()
 
 
-async def send_in_thread(
-    send: Callable[[RequestState], ResponseState], request: RequestState
-) -> ResponseState:
-    """Run a blocking exchange in a new thread; its request's body is read here, where it can be awaited."""
-    original = request.body
-    asked = _AskedBody(original) if original.data is None else None
-    talk = _Conversation(lambda: send(request), _drop)
-    if asked is not None:
-        asked.talk = talk
-        request.body = asked
-    try:
-        _start(talk)
-        response: ResponseState = await talk.wait()
-    finally:
-        request.body = original
-    return response
+async def close_transport(transport: Transport) -> None:
+    """Close it, and wait for that if it must be awaited."""
+    await maybe_await(transport.close())
 
 
-def _drop(response: ResponseState) -> None:
-    if response.body is not None:
-        response.body.abort()
+def _take_changes(request: RequestState, seen: RequestState) -> None:
+    """Have in ``request`` what a dispatcher or transport has changed in the copy that it was given."""
+    for name in request.__slots__:
+        if name not in ("asynchronous", "body"):
+            setattr(request, name, getattr(seen, name))
 
 
-def _start(talk: _Conversation) -> None:
-    """Raises RuntimeError where no thread can be had."""
-    import contextvars
-    import threading
+class LoadedAdapter(ThreadAdapter):
+    """The same where there are no threads: the event loop is blocked, and the request's body read before."""
 
-    run = contextvars.copy_context().run
-    thread = threading.Thread(target=run, args=(talk.run_thread,), name="http3-dispatch", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError as exc:
-        raise RuntimeError(
-            "This AsyncClient has a dispatcher that blocks, and no thread could be started for it. "
-            "Use Client, or pass an AsyncDispatcher as dispatch="
-        ) from exc
+    __slots__ = ()
+
+    async def exchange(self, request: RequestState) -> ResponseState:
+        seen = copy(request)
+        seen.asynchronous = False
+        if request.body.data is None:
+            pieces = []
+            while chunk := await request.body.read_chunk():
+                pieces.append(chunk)
+            seen.body = BytesBody(b"".join(pieces))
+        try:
+            response = await self._inner.exchange(seen)
+        finally:
+            _take_changes(request, seen)
+        response.request = request
+        return response
+
+    async def close(self) -> None:
+        await close_transport(self._inner)

@@ -28,6 +28,7 @@ class MockDispatcher(Dispatcher):
 
     blocks = True
     """In a sync client nothing suspends; in an async one the handler may."""
+    serves_both = True
 
     def __init__(self, handler: Callable[[Any], Any]) -> None:
         self._handler = handler

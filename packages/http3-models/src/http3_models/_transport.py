@@ -31,17 +31,23 @@ _MARK = "http3_sends_by_exchange"
 class Transport(Protocol):
     """Sends requests for a client. Both clients take one as ``dispatch=``.
 
-    It applies ``request.timeout`` by itself. One that also applies ``request.deadline``, to the bodies of its
-    responses too, has an attribute ``keeps_deadline = True``. For all others the client applies it: what
-    suspends is cancelled, and after what blocks the clock is looked at.
+    It applies ``request.timeout`` by itself. These attributes are optional:
+
+    - ``keeps_deadline = True``: it also applies ``request.deadline``, to the bodies of its responses too. For
+      all others the client applies it: what suspends is cancelled, and after what blocks the clock is looked
+      at.
+    - ``keeps_timeout = False``: it blocks, and can't apply the read timeout. An `AsyncClient`, which runs
+      what blocks in a thread, applies it to each wait for that thread.
+    - ``serves_both = True``: it blocks if ``request.asynchronous`` is False, else it suspends. Both clients
+      use it in the thread that asks.
     """
 
     @property
     def blocks(self) -> bool:
-        """True if nothing in it ever suspends, so that `run_sync` can drive it and a `Client` starts no event
-        loop for it.
+        """True if nothing in it ever suspends, so that `run_sync` can drive it.
 
-        An `AsyncClient` awaits its coroutines all the same; ``request.asynchronous`` tells which client asks.
+        A `Client` calls it in the caller's thread. An `AsyncClient` runs each exchange, and the body of its
+        response, in a thread of its own; ``request.asynchronous`` is False there.
         """
 
     @property

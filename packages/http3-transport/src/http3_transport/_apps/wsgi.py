@@ -1,19 +1,17 @@
 """`WSGIDispatch`: a WSGI application in place of the network.
 
-Under a sync client the application runs in the caller's thread, step by step, as its response is read; under
-an async one in a thread of its own (`wsgi_thread`). What a step is, `wsgi_call` knows.
+The application runs in the thread that asks, step by step, as its response is read: the caller's under a sync
+client, one for each call under an async client. What a step is, `wsgi_call` knows.
 """
 
 from __future__ import annotations
 
 import contextvars
-import sys
 from typing import TYPE_CHECKING, Any
 
 from http3_models import Delivery, Dispatcher, Response, TimeoutConfig, TotalTimeout
 from http3_models.engine import (
     BufferedBody,
-    BytesBody,
     run_sync,
     sends_by_exchange,
     short_repr,
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     from http3_models.engine import RequestState, ResponseState
 
 BLOCKS = "; the application runs in the caller's thread, where it can't be interrupted"
-
-CAN_THREAD = sys.platform not in ("emscripten", "wasi")
 
 
 class WSGIDispatch(Dispatcher):
@@ -56,8 +52,8 @@ class WSGIDispatch(Dispatcher):
     __module__ = "http3_transport"
 
     blocks = True
-    """For an async client the application runs in a thread, and the coroutine waits for it."""
     keeps_deadline = True
+    keeps_timeout = False
 
     def __init__(
         self,
@@ -97,16 +93,7 @@ class WSGIDispatch(Dispatcher):
         return view_response(Response, run_sync(self.exchange(state)))
 
     async def exchange(self, request: RequestState) -> ResponseState:
-        """`Transport.exchange`: the application's answer. For an async client it runs in a thread."""
-        if not request.asynchronous:
-            return self._exchange_here(request)
-        if not CAN_THREAD:
-            return await self._exchange_loaded(request)
-        from .wsgi_thread import exchange_in_thread
-
-        return await exchange_in_thread(self, request)
-
-    def _exchange_here(self, request: RequestState) -> ResponseState:
+        """`Transport.exchange`: the application's answer."""
         now, phases = self.now, request.phases
         started = phases.begin(now)
         chunks = CountedBody(request)
@@ -125,20 +112,6 @@ class WSGIDispatch(Dispatcher):
         if not call.is_open:
             return head.respond(request, BufferedBody(b""))
         return head.respond(request, AppBody.of(Inline(call, context, request), request, now))
-
-    async def _exchange_loaded(self, request: RequestState) -> ResponseState:
-        """For an async client where there are no threads: the request's body is read before."""
-        original = request.body
-        if original.data is None:
-            chunks = CountedBody(request)
-            pieces = []
-            while chunk := await chunks.read_chunk():
-                pieces.append(chunk)
-            request.body = BytesBody(b"".join(pieces))
-        try:
-            return self._exchange_here(request)
-        finally:
-            request.body = original
 
 
 class Inline:

@@ -1,8 +1,7 @@
 """One call of a WSGI application (PEP 3333), in steps that block: `open`, `next_chunk`, `close`.
 
 The application's iterable advances by a step only when the client wants one, and is closed exactly once,
-whatever happens. Nothing here knows of loops or threads: `wsgi` takes the steps where it stands,
-`wsgi_thread` in a thread.
+whatever happens. Nothing here knows of loops or threads.
 """
 
 from __future__ import annotations
@@ -176,8 +175,6 @@ class WSGICall:
         """A chunk of the request's body, for ``wsgi.input``."""
         try:
             return self._read_chunk()
-        except ClientDisconnected:
-            raise
         except Exception as exc:
             self._upload_error = exc
             raise ClientDisconnected("the client's request broke off") from exc
