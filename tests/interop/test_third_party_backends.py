@@ -99,6 +99,21 @@ async def test_a_suspending_backend_in_a_sync_client(world: World, two_ways: Sit
     await use(world, two_ways, PlainBackend("asyncio"))
 
 
+@pytest.mark.parametrize(
+    "make", [http3.BlockingBackend, lambda: PlainBackend("sync")], ids=["http3's", "its own"]
+)
+async def test_a_blocking_backend_in_an_async_client(world: World, two_ways: Site, make: Any) -> None:
+    """Each exchange has a thread; they share the connections."""
+    if not world.is_async:
+        pytest.skip("of an async client")
+    await use(world, two_ways, make())
+    client = world.client(two_ways, backend=make())
+    started = time.monotonic()
+    asked = [lambda: client.get(f"{two_ways.url}/delay/0.3")] * 5
+    assert [response.status_code for response in await world.together(*asked)] == [200] * 5
+    assert time.monotonic() - started < 1.2
+
+
 def test_a_blocking_backend_stays_in_the_callers_thread(
     two_ways: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

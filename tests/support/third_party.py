@@ -1,23 +1,30 @@
-"""A transport as a third party would write it: HTTP/1.1 by hand, a connection for each request.
+"""A transport as a third party would write it, HTTP/1.1 by hand, a connection for each request; and what the
+tests of such parts share.
 
-It imports public names only and has no base class. How bytes travel is the business of a wire: a blocking
-socket, or the streams of asyncio or trio.
+The transport needs public names only and no base class. How bytes travel is the business of a wire: a
+blocking socket, or the streams of asyncio or trio.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 import ssl
 import sys
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Protocol
 
+import pytest
 import trio
 
 import http3
 from http3_models.engine import RequestState, ResponseState
+from support.servers import StartRawServer, answer, answering, read_request
+from support.worlds import World
 
 
 class Wire(Protocol):
@@ -263,3 +270,64 @@ class HandMade:
 def hand_made(blocks: bool, **options: Any) -> HandMade:
     """One of either kind."""
     return HandMade(connect_socket if blocks else connect_stream, **options)
+
+
+# What the tests are made of.
+
+
+def pieces(world: World, count: int) -> Iterator[bytes] | AsyncIterator[bytes]:
+    """A body to be streamed."""
+
+    async def later() -> AsyncIterator[bytes]:
+        for _ in range(count):
+            await world.sleep(0)
+            yield bytes(10_000)
+
+    return later() if world.is_async else iter([bytes(10_000)] * count)
+
+
+def threads_started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A list that grows by the name of each thread that starts from now on."""
+    started: list[str] = []
+    original = threading.Thread.start
+
+    def start(self: threading.Thread) -> None:
+        started.append(self.name)
+        original(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    return started
+
+
+def interrupted(dispatch: Any, raw_server: StartRawServer) -> None:
+    """Ctrl-C while a server is silent ends the request; the next one works."""
+    is_asked = threading.Event()
+
+    def silent(connection: socket.socket) -> None:
+        read_request(connection)
+        is_asked.set()
+        connection.recv(1)
+
+    def interrupt() -> None:
+        assert is_asked.wait(10)
+        time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with http3.Client(dispatch=dispatch) as client:
+        with pytest.raises(KeyboardInterrupt):
+            client.get(raw_server(silent).url)
+        thread.join()
+        assert client.get(raw_server(answering(answer(b"x"))).url).content == b"x"
+
+
+async def cancelled(call: Callable[..., Awaitable[object]], *arguments: Any, after: float) -> None:
+    """Cancel a call after so many seconds; fails if it ended before."""
+    if trio.lowlevel.in_trio_run():
+        with trio.move_on_after(after) as scope:
+            await call(*arguments)
+        assert scope.cancelled_caught
+    else:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(call(*arguments), after)
