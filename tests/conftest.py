@@ -120,8 +120,8 @@ def world(request: pytest.FixtureRequest) -> World:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test of `world` and `site` runs in six of the twelve combinations."""
-    if {"world", "site"} <= set(metafunc.fixturenames):
+    """A test of `world` and the shared `site` runs in six of the twelve combinations."""
+    if {"world", "site"} <= set(metafunc.fixturenames) and not hasattr(metafunc.module, "site"):
         metafunc.definition.add_marker(pytest.mark.parametrize(("world", "site"), PAIRS, indirect=True))
 
 

@@ -39,7 +39,9 @@ def test_hops_add_up(world: World) -> None:
         clock.time += 4
         return redirect(f"/{next(count)}")
 
-    with pytest.raises(TotalTimeout, match=r"total_timeout of 10 s: GET https://h/1") as caught:
+    with pytest.raises(
+        TotalTimeout, match=r"total_timeout of 10 s in the read phase: GET https://h/1"
+    ) as caught:
         session_of(world, clock, handler).get("https://h/")
     assert next(count) == 3
     assert caught.value.request.url.path == "/1"
@@ -123,7 +125,9 @@ def test_each_step_of_next_is_a_call_of_its_own(world: World) -> None:
 def test_the_timeout_of_the_call_counts(world: World) -> None:
     clock = Clock()
     session = session_of(world, clock, dripping(clock, 1))
-    with pytest.raises(TotalTimeout, match=r"total_timeout of 3 s: GET https://h/") as caught:
+    with pytest.raises(
+        TotalTimeout, match=r"total_timeout of 3 s in the read phase: GET https://h/"
+    ) as caught:
         session.get("https://h/", timeout=TimeoutConfig(total_timeout=3))
     assert caught.value.delivery is Delivery.MAYBE_PROCESSED
 

@@ -68,7 +68,7 @@ async def timed_out(call: Callable[..., Any], *args: Any, **options: Any) -> htt
     started = time.monotonic()
     error: http3.TotalTimeout = await raised(http3.TotalTimeout, call, *args, **options)
     assert time.monotonic() - started < HANGS / 4
-    assert "total_timeout of 0.1 s: GET https://h/x" in str(error)
+    assert "total_timeout of 0.1 s in the read phase: GET https://h/x" in str(error)
     assert str(error.request.url) == "https://h/x"
     return error
 

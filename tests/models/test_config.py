@@ -179,14 +179,11 @@ class TestTimeoutConfig:
         assert TimeoutConfig((60, 60, 60)) != TimeoutConfig(60)
 
     def test_cutting_keeps_what_was_named(self) -> None:
-        def four_at_most(limit: float | None) -> float:
-            return 4 if limit is None else min(limit, 4)
-
         timeout = TimeoutConfig((1, None, 9), total_timeout=20)
-        cut = bounded_timeout(timeout, four_at_most)
+        cut = bounded_timeout(timeout, 4)
         assert times(cut) == (1, 4, 4, 4)
         assert effective_pool_timeout(cut, PoolLimits(pool_timeout=3)) == 3
-        cut = bounded_timeout(TimeoutConfig(timeout, pool_timeout=7), four_at_most)
+        cut = bounded_timeout(TimeoutConfig(timeout, pool_timeout=7), 4)
         assert effective_pool_timeout(cut, PoolLimits(pool_timeout=3)) == 4
 
 

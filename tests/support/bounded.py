@@ -61,7 +61,7 @@ def tells(error: Any, url: str, phase: str, *spent_in: str) -> None:
     assert url in text
     assert error.request.method in text
     assert f"{LIMIT:g} s" in text
-    assert f"{phase} phase" in text
+    assert f"({phase}_timeout)" in text or f"in the {phase} phase" in text
     assert "after the start" in text
     spent = [getattr(error.timings, name) for name in spent_in]
     assert None not in spent, error.timings

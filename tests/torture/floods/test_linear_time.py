@@ -23,8 +23,8 @@ from http3_models._request.multipart import encode_multipart
 from http3_models._text.decoding import LineDecoder, TextDecoder, charset_of
 from http3_models._url.percent import encode_component, encode_form
 from http3_models.engine import join_cookie_headers, percent_decode
+from http3_transport._errors import Malformed
 from http3_transport._http1.chunked import ChunkedDecoder
-from http3_transport._http1.grammar import Malformed
 from http3_transport._http1.head_reader import HeadReader
 from http3_transport._http2.headers import Malformed as BrokenFields
 from http3_transport._http2.headers import check_fields

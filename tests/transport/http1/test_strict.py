@@ -22,10 +22,11 @@ from http3_models import (
     WriteError,
 )
 from http3_models.engine import BytesBody, RequestState, ResponseState, headers_from_pairs, run_sync
+from http3_transport._errors import Malformed, Oversized
 from http3_transport._http1 import grammar
 from http3_transport._http1.chunked import ChunkedDecoder
 from http3_transport._http1.engine import HTTP11Engine
-from http3_transport._http1.grammar import MAX_EXTENSION, Malformed, Oversized, read_fields
+from http3_transport._http1.grammar import MAX_EXTENSION, read_fields
 from http3_transport._http1.h11_fallback import connection_after
 from http3_transport._http1.head_reader import HeadReader
 from http3_transport._http1.request_head import compose

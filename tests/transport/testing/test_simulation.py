@@ -401,11 +401,11 @@ class TestNetwork:
         ("faults", "error", "text"),
         [
             (Faults(lookup_failure=1), http3.ConnectError, "Name or service not known"),
-            (Faults(lookup_hang=1), http3.ConnectTimeout, "connecting was not done for 5 s"),
+            (Faults(lookup_hang=1), http3.ConnectTimeout, "Could not connect within 5 s"),
             (Faults(refusal=1), http3.ConnectError, "refused"),
-            (Faults(connect_hang=1), http3.ConnectTimeout, "connecting was not done for 5 s"),
+            (Faults(connect_hang=1), http3.ConnectTimeout, "Could not connect within 5 s"),
             (Faults(reset=1), http3.WriteError, "reset"),
-            (Faults(blackhole=1), http3.ReadTimeout, "no byte of the response arrived for 5 s"),
+            (Faults(blackhole=1), http3.ReadTimeout, "No data received for 5 s"),
         ],
     )
     def test_what_always_fails(self, faults: Faults, error: type[Exception], text: str) -> None:

@@ -417,7 +417,7 @@ def time_left(request: RequestState) -> TimeoutConfig | None:
     if timeout is None or deadline is None:
         return timeout
     deadline.check(request, Delivery.NOT_SENT)
-    return bounded_timeout(timeout, deadline.within)
+    return bounded_timeout(timeout, deadline.remaining())
 
 
 def _clock_of(dispatch: Any) -> Callable[[], float]:

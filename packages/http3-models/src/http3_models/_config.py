@@ -30,7 +30,6 @@ from ._values import (
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
 
 USER_AGENT: Final = "python-http3/0.7.0"
 """What the User-Agent header says unless the caller says otherwise."""
@@ -271,11 +270,11 @@ def effective_pool_timeout(timeout: TimeoutConfig, limits: PoolLimits) -> float 
     return timeout.pool_timeout
 
 
-def bounded_timeout(timeout: TimeoutConfig, within: Callable[[float | None], float]) -> TimeoutConfig:
-    """The same with each limit passed through ``within``; the total one is what that makes of None."""
+def bounded_timeout(timeout: TimeoutConfig, left: float) -> TimeoutConfig:
+    """The same with ``left`` seconds as total_timeout, and no other limit larger than that."""
     arguments = timeout._arguments()
-    for name in arguments:
-        arguments[name] = within(None if name == "total_timeout" else arguments[name])
+    for name, limit in arguments.items():
+        arguments[name] = left if name == "total_timeout" or limit is None else min(limit, left)
     return TimeoutConfig(**arguments)
 
 

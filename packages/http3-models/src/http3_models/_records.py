@@ -103,30 +103,21 @@ class Deadline:
         """Seconds left; zero or less once it has passed."""
         return self.moment - self.now()
 
-    def within(self, limit: float | None) -> float:
-        """The seconds an operation may take now that is itself limited to ``limit`` (None: unlimited).
-
-        Raises TotalTimeout if nothing is left; it says nothing of the request, see `check`.
-        """
-        left = self.remaining()
-        if left <= 0:
-            raise TotalTimeout(f"The {self._text()}")
-        return left if limit is None or left < limit else limit
-
     def check(self, request: RequestState, delivery: Delivery, note: str = "") -> None:
         """Raise TotalTimeout, which tells of ``request``, if nothing is left; ``note`` ends its message."""
         if self.remaining() <= 0:
             raise self.error(request, delivery, note)
 
-    def error(self, request: RequestState, delivery: Delivery, note: str = "") -> TotalTimeout:
-        """The TotalTimeout for ``request``."""
-        # Who asks this way has sent nothing yet, or is about to read or has read.
-        where = "Before it was sent" if delivery is Delivery.NOT_SENT else "In the read phase"
-        text = f"{where} the {self._text()}: {describe(request)}{note}"
+    def error(
+        self, request: RequestState, delivery: Delivery, note: str = "", *, phase: str | None = None
+    ) -> TotalTimeout:
+        """The TotalTimeout for ``request``; ``note`` ends its message. ``phase`` None: by ``delivery``."""
+        where = "in the read phase" if phase is None else f"in the {phase} phase"
+        if phase is None and delivery is Delivery.NOT_SENT:
+            where = "before the request was sent"
+        total = f"The call took longer than its total_timeout of {self.limit:g} s {where}"
+        text = f"{total}: {describe(request)}{note}"
         return TotalTimeout(text, delivery=delivery, timings=request.phases.freeze())
-
-    def _text(self) -> str:
-        return f"call took longer than its total_timeout of {self.limit:g} s"
 
 
 class ConnectionInfo(NamedTuple):

@@ -1,6 +1,6 @@
-"""Where failures of the network become exceptions of ours.
+"""Failures of the network and time limits become exceptions of http3 here.
 
-Each message says what happened, to which URL, in which phase, after how long and against which limit.
+Each message says what happened, within which limit, to which URL, and how long after the start of the call.
 The failure below stays visible as ``__cause__``: callers write ``raise network_error(...) from exc``.
 """
 
@@ -12,25 +12,32 @@ from typing import TYPE_CHECKING, TypeVar
 from http3_models import (
     ConnectTimeout,
     Delivery,
+    LocalProtocolError,
     NetworkError,
     PoolTimeout,
     ProtocolError,
+    ReadError,
     ReadTimeout,
+    RemoteProtocolError,
+    ResponseTooLarge,
     Timeout,
     TLSError,
-    TotalTimeout,
+    WriteError,
     WriteTimeout,
 )
 from http3_models.engine import describe
 
+from ._interfaces import OperationTimeout
+
 if TYPE_CHECKING:
+    from http3_models import RequestError
     from http3_models.engine import RequestState
 
 _TIMEOUTS: dict[str, tuple[type[Timeout], str, str]] = {
-    "pool": (PoolTimeout, "no connection came free", "pool_timeout"),
-    "connect": (ConnectTimeout, "connecting was not done", "connect_timeout"),
-    "write": (WriteTimeout, "no byte of the request was accepted", "write_timeout"),
-    "read": (ReadTimeout, "no byte of the response arrived", "read_timeout"),
+    "pool": (PoolTimeout, "No connection was free", "within"),
+    "connect": (ConnectTimeout, "Could not connect", "within"),
+    "write": (WriteTimeout, "No data could be sent", "for"),
+    "read": (ReadTimeout, "No data received", "for"),
 }
 
 EARLY = 0.005
@@ -46,26 +53,92 @@ class HTTP11Required(Exception):
         super().__init__("The server requires HTTP/1.1 (HTTP_1_1_REQUIRED, RFC 9113 section 7)")
 
 
-def timeout_error(
-    request: RequestState, phase: str, limit: float | None, delivery: Delivery = Delivery.MAYBE_PROCESSED
-) -> Timeout:
-    """The exception for a limit that ran out in ``phase`` (pool, connect, write or read).
+class Malformed(Exception):
+    """A response that HTTP does not allow; becomes RemoteProtocolError."""
 
-    Where the call's total deadline has passed it is that one: TotalTimeout.
+
+class Oversized(Malformed):
+    """A part of a response is larger than a limit; becomes ResponseTooLarge."""
+
+
+def phase_timeout(request: RequestState, phase: str) -> float | None:
+    """The request's timeout for a phase (connect, write or read) in seconds; None: no limit."""
+    timeout = request.timeout
+    if timeout is None:
+        return None
+    if phase == "read":
+        return timeout.read_timeout
+    return timeout.write_timeout if phase == "write" else timeout.connect_timeout
+
+
+def time_left(request: RequestState, phase: str) -> float | None:
+    """Seconds that an operation may take now in a phase (connect, write or read); None: no limit.
+
+    That is the timeout of the phase, or what is left of the call's total_timeout if that is less. Raises
+    OperationTimeout if nothing is left; `timeout_error` finds out which of the two it was.
+    """
+    timeout, deadline = request.timeout, request.deadline
+    if timeout is not None and deadline is None:  # the usual case, without a further call
+        if phase == "read":
+            return timeout.read_timeout
+        return timeout.write_timeout if phase == "write" else timeout.connect_timeout
+    return limit_left(request, phase_timeout(request, phase), 0.0)
+
+
+def limit_left(request: RequestState, limit: float | None, waited: float) -> float | None:
+    """What is left of ``limit`` seconds (None: no limit) after ``waited`` of them; else as `time_left`."""
+    if limit is not None and waited:
+        limit -= waited
+        if limit <= 0:
+            raise OperationTimeout
+    deadline = request.deadline
+    if deadline is None:
+        return limit
+    left = deadline.remaining()
+    if left <= 0:
+        raise OperationTimeout
+    return left if limit is None or left < limit else limit
+
+
+def timeout_error(
+    request: RequestState,
+    phase: str,
+    delivery: Delivery = Delivery.MAYBE_PROCESSED,
+    *,
+    pool_timeout: float | None = None,
+) -> Timeout:
+    """The exception for an operation that took too long in a phase (pool, connect, write or read).
+
+    TotalTimeout if the call's deadline has passed, else that of the phase. ``pool_timeout`` is the limit of
+    the phase "pool", in seconds.
     """
     deadline = request.deadline
-    kind, what, name = _TIMEOUTS[phase]
     if deadline is not None and deadline.remaining() <= EARLY:
-        message = f"The call passed its total_timeout of {deadline.limit:g} s in the {phase} phase"
-        return TotalTimeout(
-            f"{message}: {describe(request)}", delivery=delivery, timings=request.phases.freeze()
-        )
-    bound = "" if limit is None else f" for {limit:g} s ({name})"
-    return kind(
-        f"In the {phase} phase {what}{bound}: {describe(request)}",
-        delivery=delivery,
-        timings=request.phases.freeze(),
-    )
+        return deadline.error(request, delivery, phase=phase)
+    kind, what, within = _TIMEOUTS[phase]
+    limit = pool_timeout if phase == "pool" else phase_timeout(request, phase)
+    bound = "in time" if limit is None else f"{within} {limit:g} s ({phase}_timeout)"
+    return kind(f"{what} {bound}: {describe(request)}", delivery=delivery, timings=request.phases.freeze())
+
+
+def request_error(
+    exc: BaseException, request: RequestState, phase: str, delivery: Delivery, *, fresh: bool = False
+) -> RequestError | None:
+    """The exception of http3 for a failure in the write or read phase; None if ``exc`` is to pass unchanged.
+
+    ``fresh``: nothing was received on this connection yet.
+    """
+    if isinstance(exc, OperationTimeout):
+        return timeout_error(request, phase, delivery)
+    if isinstance(exc, LocalProtocolError):
+        return protocol_error(LocalProtocolError, request, exc, delivery) if exc.delivery is None else None
+    if isinstance(exc, Malformed):
+        kind = ResponseTooLarge if isinstance(exc, Oversized) else RemoteProtocolError
+        return protocol_error(kind, request, exc, delivery)
+    if isinstance(exc, OSError):
+        failed: type[NetworkError] = WriteError if phase == "write" else ReadError
+        return network_error(broken(failed, exc, fresh=fresh), request, exc, delivery)
+    return None
 
 
 def network_error(
@@ -79,7 +152,7 @@ def network_error(
 def protocol_error(
     kind: type[ProtocolErrorT], request: RequestState, what: BaseException | str, delivery: Delivery
 ) -> ProtocolErrorT:
-    """A ProtocolError of ours for one of h11, h2 or our own rules."""
+    """A ProtocolError for what h11, h2 or the parsers found wrong."""
     said = str(what) or type(what).__name__
     return kind(f"{said}: {describe(request)}", delivery=delivery, timings=request.phases.freeze())
 

@@ -26,10 +26,11 @@ from http3_models import Timeout
 
 from .._backends._detect import running_backend
 from .._backends._tasks import Changes, Task, spawn
+from .._errors import Malformed
 from .asgi_messages import AppResponse, Message, make_scope
 from .asgi_upload import Upload
-from .body import time_left
-from .response import GRACE, ClientDisconnected, Malformed, cut, invalid
+from .body import patience
+from .response import GRACE, ClientDisconnected, cut, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -199,7 +200,7 @@ class AppCall:
             if self._upload.error is not None and not self._is_over:
                 raise self._upload.error
             waited = None if self._upload.is_reading else self._now() - max(since, self._upload.progress)
-            await self._to_client.wait(time_left(self._request, waited))
+            await self._to_client.wait(patience(self._request, waited))
 
     async def _wait_for_end(self) -> None:
         try:

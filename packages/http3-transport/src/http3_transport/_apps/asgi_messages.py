@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from http3_models import Headers
 from http3_models.engine import headers_from_pairs, percent_decode, short_repr
 
-from .response import Head, Malformed, checked_fields, checked_status
+from .._errors import Malformed
+from .response import Head, checked_fields, checked_status
 
 if TYPE_CHECKING:
     from http3_models.engine import RequestState

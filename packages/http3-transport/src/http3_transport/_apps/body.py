@@ -9,10 +9,11 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Protocol, Self
 
-from http3_models import Delivery, ReadError, TotalTimeout
+from http3_models import Delivery, ReadError
 from http3_models.engine import redacted
 
-from .._errors import network_error, timeout_error
+from .._errors import limit_left, network_error, phase_timeout, timeout_error
+from .._interfaces import OperationTimeout
 
 if TYPE_CHECKING:
     from http3_models import Headers
@@ -107,20 +108,14 @@ class AppBody:
             warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)
 
 
-def time_left(request: RequestState, waited: float | None) -> float | None:
+def patience(request: RequestState, waited: float | None) -> float | None:
     """Seconds to wait for the application now, that has kept the client waiting for ``waited`` seconds.
 
     None for ``waited``: it waits for the client, so that only the deadline counts. Raises ReadTimeout,
     TotalTimeout.
     """
-    left = limit = None if request.timeout is None or waited is None else request.timeout.read_timeout
-    if left is not None and waited is not None:
-        left -= waited
-        if left <= 0:
-            raise timeout_error(request, "read", limit)
-    if request.deadline is None:
-        return left
     try:
-        return request.deadline.within(left)
-    except TotalTimeout as exc:
-        raise timeout_error(request, "read", limit) from exc
+        limit = None if waited is None else phase_timeout(request, "read")
+        return limit_left(request, limit, waited or 0.0)
+    except OperationTimeout as exc:
+        raise timeout_error(request, "read") from exc

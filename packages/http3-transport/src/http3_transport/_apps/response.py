@@ -20,7 +20,7 @@ from http3_models.engine import (
 )
 
 from .._content_length import check_sent
-from .._errors import protocol_error
+from .._errors import Malformed, protocol_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,10 +34,6 @@ GRACE = 1.0
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 
 ErrorT = TypeVar("ErrorT", bound="ProtocolError")
-
-
-class Malformed(Exception):
-    """What the application said is no valid response; the text says why."""
 
 
 class ClientDisconnected(OSError):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from http3_models.engine import CONTROL_CHARACTERS, short_repr
 
-from .response import ClientDisconnected, Head, Malformed, checked_fields, checked_status, cut, invalid
+from .._errors import Malformed
+from .response import ClientDisconnected, Head, checked_fields, checked_status, cut, invalid
 from .wsgi_environ import make_environ, make_input
 
 if TYPE_CHECKING:

@@ -25,7 +25,6 @@ from http3_models import (
     LocalProtocolError,
     NotConnected,
     Origin,
-    TotalTimeout,
 )
 from http3_models.engine import (
     HTTP_VERSIONS,
@@ -38,8 +37,8 @@ from http3_models.engine import (
 )
 
 from .. import _process
-from .._errors import network_error, protocol_error, timeout_error
-from .._interfaces import WatchedStream
+from .._errors import limit_left, network_error, phase_timeout, protocol_error, timeout_error
+from .._interfaces import OperationTimeout, WatchedStream
 from .backend_choice import check_backend, choose_backend, choose_clock, never_suspends
 from .establish import Opening, open_engine
 from .idle import give_back, weakly
@@ -260,7 +259,6 @@ class HTTPConnection(AsyncDispatcher):
     async def _take(self, request: RequestState, own: _OwnUse, lease: _OwnLease) -> Engine:
         """Give the lease the connection, once that is open and known to have room."""
         backend = self._backend = self._backend or choose_backend(self._given_backend)
-        limit = request.timeout.connect_timeout if request.timeout is not None else None
         started = self.now()
         while True:
             waiter = None
@@ -281,7 +279,7 @@ class HTTPConnection(AsyncDispatcher):
             if waiter is None:
                 await self._open_alone(backend, own, request)
             else:
-                await waiter.wait(self._left(request, limit, started))
+                await waiter.wait(self._left(request, started))
         if len(own.leases) == 1 and not engine.check():
             self._check_open(request)
         http2 = self._http2
@@ -290,16 +288,12 @@ class HTTPConnection(AsyncDispatcher):
             self._check_open(request)
         return engine
 
-    def _left(self, request: RequestState, limit: float | None, started: float) -> float | None:
+    def _left(self, request: RequestState, started: float) -> float | None:
         """Seconds that the request may still wait for somebody else to open the connection."""
-        left = None if limit is None else limit - (self.now() - started)
         try:
-            left = left if request.deadline is None else request.deadline.within(left)
-        except TotalTimeout as exc:
-            raise timeout_error(request, "connect", limit, Delivery.NOT_SENT) from exc
-        if left is not None and left <= 0:
-            raise timeout_error(request, "connect", limit, Delivery.NOT_SENT)
-        return left
+            return limit_left(request, phase_timeout(request, "connect"), self.now() - started)
+        except OperationTimeout as exc:
+            raise timeout_error(request, "connect", Delivery.NOT_SENT) from exc
 
     async def _open_alone(self, backend: Backend, own: _OwnUse, request: RequestState) -> None:
         self._loop_token = backend.loop_token()

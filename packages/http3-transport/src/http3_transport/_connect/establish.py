@@ -16,12 +16,11 @@ from http3_models import (
     RemoteProtocolError,
     RequestError,
     TLSError,
-    TotalTimeout,
 )
 from http3_models.engine import ssl_context_for
 
 from .._backends._connecting import Refused, open_stream
-from .._errors import network_error, protocol_error, reason, timeout_error
+from .._errors import network_error, protocol_error, reason, time_left, timeout_error
 from .._http1 import HTTP11Engine
 from .._interfaces import OperationTimeout
 from .idle import weakly
@@ -78,9 +77,8 @@ async def open_engine(
     """
     context = _context(opening, config) if origin.is_ssl else None
     backend, now = opening.backend, opening.now
-    limit = request.timeout.connect_timeout if request.timeout is not None else None
     try:
-        left = limit if request.deadline is None else request.deadline.within(limit)
+        left = time_left(request, "connect")
         ends = None if left is None else now() + left
         if isinstance(backend, ForeignBackend):
             stream = await _by_foreign(backend, opening, origin, context, request)
@@ -100,11 +98,7 @@ async def open_engine(
             stream.abort()
             raise
     except OperationTimeout as exc:
-        raise timeout_error(request, "connect", limit, Delivery.NOT_SENT) from exc
-    except TotalTimeout as exc:
-        if exc.delivery is not None:
-            raise
-        raise timeout_error(request, "connect", limit, Delivery.NOT_SENT) from exc
+        raise timeout_error(request, "connect", Delivery.NOT_SENT) from exc
     except RequestError as exc:
         if exc.delivery is None:  # from a backend of the user's
             exc.delivery, exc.timings = Delivery.NOT_SENT, request.phases.freeze()

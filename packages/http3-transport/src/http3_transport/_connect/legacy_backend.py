@@ -18,7 +18,7 @@ from http3_models import ConnectionInfo, Delivery, Protocol, Timeout, TimeoutCon
 from http3_models.engine import short_repr, short_text
 
 from .. import _process
-from .._errors import network_error, reason
+from .._errors import network_error, reason, time_left
 from .._interfaces import OperationTimeout
 from .certificate_names import covers, subject_names
 
@@ -55,9 +55,7 @@ class ForeignBackend:
 
         It applies the time limit too; what it raises of ours passes.
         """
-        limit = request.timeout.connect_timeout if request.timeout is not None else None
-        if request.deadline is not None:
-            limit = request.deadline.within(limit)
+        limit = time_left(request, "connect")
         timeout = TimeoutConfig(connect_timeout=limit, read_timeout=None, write_timeout=None)
         checks_host = context is not None and context.check_hostname  # before others can change it
         now = request.phases.now

@@ -16,15 +16,12 @@ from http3_models import (
     ReadError,
     RemoteProtocolError,
     RequestError,
-    ResponseTooLarge,
-    TotalTimeout,
 )
 from http3_models.engine import WholeBody, forget_locals, headers_from_pairs, redacted
 
-from .._errors import broken, network_error, protocol_error, timeout_error
-from .._interfaces import FillingStream, OperationTimeout
+from .._errors import network_error, protocol_error, request_error, time_left
+from .._interfaces import FillingStream
 from .body_buffer import BodyBuffer
-from .grammar import Malformed, Oversized
 
 if TYPE_CHECKING:
     from http3_models.engine import Deadline, RequestState, ResponseBody
@@ -71,12 +68,6 @@ class _Body:
         self._started = engine.now()
         self.trailers: Headers | None = None
 
-    def _limit(self) -> float | None:
-        """Seconds the next read may take."""
-        request = self._request
-        timeout = request.timeout.read_timeout if request.timeout is not None else None
-        return timeout if request.deadline is None else request.deadline.within(timeout)
-
     async def _receive(self, max_bytes: int) -> bytes:
         stream, upload = self._engine.stream, self._upload
         if upload is not None and not upload.is_over:
@@ -84,7 +75,7 @@ class _Body:
             if data is not None:
                 return data
             await self.send_on()
-        return await stream.read(max_bytes, self._limit())
+        return await stream.read(max_bytes, time_left(self._request, "read"))
 
     async def send_on(self) -> None:
         """Go on with the upload, if there is one, until all is out or there is something to read."""
@@ -114,21 +105,9 @@ class _Body:
             del error  # else the traceback would hold it: a cycle, for the garbage collector
 
     def _translated(self, exc: BaseException) -> RequestError | None:
-        request = self._request
-        delivery = Delivery.MAYBE_PROCESSED
-        if isinstance(exc, LocalProtocolError) and exc.delivery is None:
-            return protocol_error(LocalProtocolError, request, exc, delivery)
-        if self._engine.asks_caller:
+        if self._engine.asks_caller and not isinstance(exc, LocalProtocolError):
             return None
-        if isinstance(exc, (OperationTimeout, TotalTimeout)):
-            limit = request.timeout.read_timeout if request.timeout is not None else None
-            return timeout_error(request, "read", limit, delivery)
-        if isinstance(exc, Malformed):
-            kind = ResponseTooLarge if isinstance(exc, Oversized) else RemoteProtocolError
-            return protocol_error(kind, request, exc, delivery)
-        if isinstance(exc, OSError):
-            return network_error(broken(ReadError, exc, fresh=False), request, exc, delivery)
-        return None
+        return request_error(exc, self._request, "read", Delivery.MAYBE_PROCESSED)
 
     def _cut(self, how: str) -> RemoteProtocolError:
         return protocol_error(
@@ -242,7 +221,7 @@ class LengthBody(_Body, WholeBody):
     async def _receive_into(self, room: memoryview) -> int:
         stream = self._engine.stream
         if self._upload is None and isinstance(stream, FillingStream):
-            return await stream.read_into(room, self._limit())
+            return await stream.read_into(room, time_left(self._request, "read"))
         data = await self._receive(min(len(room), READ_SIZE))
         room[: len(data)] = data
         return len(data)

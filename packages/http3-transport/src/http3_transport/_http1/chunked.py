@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._errors import Malformed, Oversized
 from .grammar import (
     BLANK_LINE,
     FIRST_SIZE,
@@ -17,8 +18,6 @@ from .grammar import (
     MAX_EXTENSION,
     NEXT_SIZE,
     NEXT_SIZE_BEGUN,
-    Malformed,
-    Oversized,
     read_fields,
 )
 

@@ -14,20 +14,13 @@ from typing import TYPE_CHECKING, Any
 from http3_models import (
     Delivery,
     LocalProtocolError,
-    NetworkError,
-    ReadError,
-    RemoteProtocolError,
     RequestError,
-    ResponseTooLarge,
-    TotalTimeout,
-    WriteError,
 )
 from http3_models.engine import BufferedBody, ResponseState, forget_locals, headers_from_pairs
 
-from .._errors import broken, is_alert, network_error, protocol_error, timeout_error
+from .._errors import Malformed, is_alert, request_error, time_left
 from .._interfaces import OperationTimeout
 from .body import ChunkedBody, ClosingBody, LengthBody, send_on
-from .grammar import Malformed, Oversized
 from .head_reader import HeadReader
 from .request_head import RequestHead, check_length, compose
 from .response_head import CHUNKED, STATUS_LINE_START, UNTIL_CLOSE, ResponseHead, announces_body
@@ -228,7 +221,7 @@ class HTTP11Engine:
             return self._upload.send()
         self.reader.body_sent = len(data)
         self.reader.finished = True  # true of every answer that is read: there is none if this write fails
-        return self.stream.write(head.data + data if data else head.data, self.limit(request))
+        return self.stream.write(head.data + data if data else head.data, time_left(request, self._phase))
 
     async def _rescued(self, request: RequestState, failure: OSError) -> ResponseHead:
         """After a failed write: the final head, if it can still be read, since the server may have answered.
@@ -249,14 +242,6 @@ class HTTP11Engine:
                     raise
         raise failure
 
-    def limit(self, request: RequestState) -> float | None:
-        """Seconds the next write or read may take."""
-        timeout = request.timeout
-        limit = None
-        if timeout is not None:
-            limit = timeout.write_timeout if self._phase == "write" else timeout.read_timeout
-        return limit if request.deadline is None else request.deadline.within(limit)
-
     def _translated(self, exc: BaseException, request: RequestState) -> RequestError | None:
         delivery = Delivery.MAYBE_PROCESSED if self._sent else Delivery.NOT_SENT
         if self._sent:
@@ -267,26 +252,13 @@ class HTTP11Engine:
                 phases.wait = spent
         if self.asks_caller and not isinstance(exc, LocalProtocolError):
             return None
-        if isinstance(exc, (OperationTimeout, TotalTimeout)):
-            timeout = request.timeout
-            limit = None if timeout is None else getattr(timeout, f"{self._phase}_timeout")
-            return timeout_error(request, self._phase, limit, delivery)
-        if isinstance(exc, LocalProtocolError) and exc.delivery is None:
-            return protocol_error(LocalProtocolError, request, exc, delivery)
-        if isinstance(exc, Malformed):
-            kind = ResponseTooLarge if isinstance(exc, Oversized) else RemoteProtocolError
-            return protocol_error(kind, request, exc, delivery)
-        if isinstance(exc, OSError):
-            failed: type[NetworkError] = WriteError if self._phase == "write" else ReadError
-            failed = broken(failed, exc, fresh=self._info is None)
-            return network_error(failed, request, exc, delivery)
-        return None
+        return request_error(exc, request, self._phase, delivery, fresh=self._info is None)
 
     # The response's head.
 
     async def final_head(self, request: RequestState) -> ResponseHead:
         """Read until it is there. Raises Malformed, OSError, OperationTimeout."""
-        while data := await self.stream.read(HEAD_READ_SIZE, self.limit(request)):
+        while data := await self.stream.read(HEAD_READ_SIZE, time_left(request, self._phase)):
             response = self.take(request, data)
             if response is not None:
                 return response

@@ -64,14 +64,6 @@ _NEVER_KEPT = frozenset({b"set-cookie", b"www-authenticate", b"authentication-in
 """Secrets live no longer than the response that brought them, and no two are alike."""
 
 
-class Malformed(Exception):
-    """The response is not valid HTTP/1.1."""
-
-
-class Oversized(Malformed):
-    """A part of it is larger than allowed."""
-
-
 def read_status_line(line: bytes) -> tuple[int, str] | None:
     """Status code (200 to 999) and reason of a line without its CRLF; None if it is not of that form."""
     known = _kept_statuses.get(line)

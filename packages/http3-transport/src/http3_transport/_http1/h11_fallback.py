@@ -13,8 +13,8 @@ import h11
 
 from http3_models import Delivery, LocalProtocolError
 
-from .._errors import protocol_error
-from .grammar import BLANK_LINE, MANY_BLANKS, Malformed, Oversized, says_close
+from .._errors import Malformed, Oversized, protocol_error
+from .grammar import BLANK_LINE, MANY_BLANKS, says_close
 from .request_head import RequestHead
 from .response_head import CHUNKED, UNTIL_CLOSE, ResponseHead
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._content_length import check_sent
-from .._errors import is_alert, timeout_error
+from .._errors import is_alert, time_left, timeout_error
 from .._interfaces import CONTINUE_WAIT, NO_SENDFILE, DirectStream, OperationTimeout
 from .response_head import says_goodbye
 
@@ -102,10 +102,7 @@ class Upload:
             if await self._push(rest):
                 self.is_over = self._is_ending or await self._push_body()
         except OperationTimeout as exc:
-            timeout = self._request.timeout
-            raise timeout_error(
-                self._request, "write", None if timeout is None else timeout.write_timeout
-            ) from exc
+            raise timeout_error(self._request, "write") from exc
         except OSError as exc:
             if self._engine.asks_caller or is_alert(exc):
                 raise
@@ -114,17 +111,11 @@ class Upload:
     def _tell_reader(self) -> None:
         self._reader.body_sent, self._reader.finished = self._sent, self.is_over
 
-    def _limit(self) -> float | None:
-        """Seconds the next write may take. Raises TotalTimeout."""
-        timeout, deadline = self._request.timeout, self._request.deadline
-        limit = None if timeout is None else timeout.write_timeout
-        return limit if deadline is None else deadline.within(limit)
-
     async def _is_declined(self) -> bool:
         """With ``Expect: 100-continue``, wait for the server's word: True if it is its last."""
         if not self._head.expects:
             return False
-        limit = self._limit()
+        limit = time_left(self._request, "write")
         limit = CONTINUE_WAIT if limit is None else min(limit, CONTINUE_WAIT)
         try:
             data = await self._stream.read(READ_SIZE, limit)
@@ -192,7 +183,7 @@ class Upload:
         sent = 0
         try:
             while sent < size:
-                step, limit = min(size - sent, LOOK_SIZE), self._limit()
+                step, limit = min(size - sent, LOOK_SIZE), time_left(self._request, "write")
                 taken = await direct.write_file_until_readable(descriptor, offset + sent, step, limit)
                 if taken is not None:
                     sent += taken
@@ -216,7 +207,7 @@ class Upload:
             return await self._push(b"".join(pieces))
         size = sum(map(len, pieces))
         if self._is_time_to_look(size):
-            self._limit()  # raises TotalTimeout
+            time_left(self._request, "write")  # raises OperationTimeout
             if self._is_answered():
                 self._rest = b"".join(pieces)
                 return False
@@ -237,7 +228,7 @@ class Upload:
         view = memoryview(data)
         stream = self._stream
         while view or stream.has_unsent:  # TLS takes whole records, and may keep a part of the last one
-            taken = await stream.write_until_readable(view, self._limit())
+            taken = await stream.write_until_readable(view, time_left(self._request, "write"))
             view = view[taken:]
             if (view or stream.has_unsent) and self._is_answered():
                 self._rest = view

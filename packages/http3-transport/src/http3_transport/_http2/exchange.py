@@ -407,7 +407,7 @@ class HTTP2Exchange:
     def _translated(self, exc: BaseException, delivery: Delivery) -> RequestError | None:
         request = self._request
         if isinstance(exc, OperationTimeout):
-            return timeout_error(request, self._phase, self._phase_limit(), delivery)
+            return timeout_error(request, self._phase, delivery)
         if isinstance(exc, NoStreamLeft):
             return network_error(NotConnected, request, exc, delivery)
         if isinstance(exc, StreamFailed):

@@ -31,7 +31,6 @@ from http3_models import (
     SSLConfig,
     Timeout,
     TimeoutConfig,
-    TotalTimeout,
 )
 from http3_models.engine import (
     HTTP_VERSIONS,
@@ -57,7 +56,8 @@ from .._connect import (
     send_by,
     weakly,
 )
-from .._errors import HTTP11Required, timeout_error
+from .._errors import HTTP11Required, limit_left, timeout_error
+from .._interfaces import OperationTimeout
 from . import scope
 from .entries import Entry, Ticket
 from .scope import Books, PoolLease
@@ -349,19 +349,13 @@ class ConnectionPool(AsyncDispatcher):
         try:
             while not books.take_place(ticket, patience):
                 phases.pool = self.now() - started
-                left = None if limit is None else limit - phases.pool
-                if request.deadline is not None:
-                    left = request.deadline.within(left)
-                if left is not None and left <= 0:
-                    raise timeout_error(request, "pool", limit, Delivery.NOT_SENT)
+                left = limit_left(request, limit, phases.pool)
                 waiter = ticket.waiter
                 assert waiter is not None
                 if not await waiter.wait(longest if left is None else min(left, longest)):
                     books.look_for_room(ticket)
-        except TotalTimeout as exc:
-            if exc.delivery is not None:
-                raise
-            raise timeout_error(request, "pool", limit, Delivery.NOT_SENT) from exc
+        except OperationTimeout as exc:
+            raise timeout_error(request, "pool", Delivery.NOT_SENT, pool_timeout=limit) from exc
         finally:
             phases.pool = self.now() - started
 
