@@ -63,25 +63,13 @@ async def _on_trio(request: RequestState, seconds: float, work: Callable[[], Cor
     raise _cancelled(request)
 
 
-async def has_ended(wait: Callable[[], Coroutine[Any, Any, object]], seconds: float | None) -> bool:
-    """Wait. False if it took longer than ``seconds`` and was cancelled."""
-    if seconds is None:
+async def ended_in_trio(wait: Callable[[], Coroutine[Any, Any, object]], seconds: float | None) -> bool:
+    """Wait in a task of trio. False if it took longer than ``seconds`` and was cancelled."""
+    import trio
+
+    with trio.move_on_after(float("inf") if seconds is None else seconds) as scope:
         await wait()
-    elif in_trio_task():
-        import trio
-
-        with trio.move_on_after(seconds) as scope:
-            await wait()
-        return not scope.cancelled_caught
-    else:
-        import asyncio
-
-        try:
-            async with asyncio.timeout(seconds):
-                await wait()
-        except TimeoutError:
-            return False
-    return True
+    return not scope.cancelled_caught
 
 
 def _cancelled(request: RequestState) -> TotalTimeout:

@@ -16,12 +16,13 @@ import warnings
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from http3_models import Delivery, ReadError, ReadTimeout
 from http3_models.engine import BufferedBody, BytesBody, describe, is_closed, maybe_await, redacted, run_sync
 
-from ._cancelling import has_ended
+from ._cancelling import ended_in_trio
 
 if TYPE_CHECKING:
     from http3_models import Headers
@@ -32,8 +33,12 @@ T = TypeVar("T")
 CAN_THREAD = sys.platform not in ("emscripten", "wasi")
 
 
-def new_flag() -> tuple[Callable[[], None], Callable[[], Coroutine[Any, Any, object]]]:
-    """Two functions: a thread calls the first one, once; the coroutine awaits the second one meanwhile.
+Wait = Callable[[float | None], Coroutine[Any, Any, bool]]
+
+
+def new_flag() -> tuple[Callable[[], None], Wait]:
+    """Two functions: a thread calls the first one, once. The coroutine awaits the second one meanwhile: True,
+    or False if so many seconds have passed first.
 
     Raises RuntimeError where no event loop runs."""
     trio = sys.modules.get("trio")
@@ -44,16 +49,29 @@ def new_flag() -> tuple[Callable[[], None], Callable[[], Coroutine[Any, Any, obj
             with suppress(trio.RunFinishedError):
                 token.run_sync_soon(event.set)
 
-        return set_in_trio, event.wait
+        return set_in_trio, partial(ended_in_trio, event.wait)
     import asyncio
 
-    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    is_set: asyncio.Future[bool] = loop.create_future()
+
+    def end(value: bool) -> None:
+        if not is_set.done():
+            is_set.set_result(value)
 
     def set_in_asyncio() -> None:
         with suppress(RuntimeError):  # the loop was closed while the thread worked
-            loop.call_soon_threadsafe(ready.set)
+            loop.call_soon_threadsafe(end, True)
 
-    return set_in_asyncio, ready.wait
+    async def wait(seconds: float | None) -> bool:
+        timer = None if seconds is None else loop.call_later(seconds, end, False)
+        try:
+            return await is_set
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    return set_in_asyncio, wait
 
 
 class Worker:
@@ -147,7 +165,7 @@ class Worker:
         self._tell, wait = new_flag()
         self._steps.put(step)
         while True:
-            if not await has_ended(wait, self._limit):
+            if not await wait(self._limit):
                 raise self._timeout()
             if not self._wants_chunk:
                 break
