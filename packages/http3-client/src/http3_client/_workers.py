@@ -194,8 +194,7 @@ class Worker:
     def _timeout(self) -> ReadTimeout:
         assert self._request is not None
         return ReadTimeout(
-            f"In the read phase no byte of the response arrived for {self._limit:g} s (read_timeout): "
-            f"{describe(self._request)}",
+            f"No data received for {self._limit:g} s (read_timeout): {describe(self._request)}",
             delivery=Delivery.MAYBE_PROCESSED,
             timings=self._request.phases.freeze(),
         )
