@@ -50,7 +50,7 @@ class CallCounter:
                 self._builtins[name] += 1
 
     def found(self) -> dict[str, Counter[str]]:
-        """How often each was called: "functions" by names like "engine:HTTP11Engine.exchange", "builtins"
+        """How often each was called: "functions" by names like "engine:HTTP11Connection.exchange", "builtins"
         like "socket.recv", and "kernel", those builtins that ask the kernel something about a socket.
         """
         functions: Counter[str] = Counter()

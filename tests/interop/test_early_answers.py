@@ -196,7 +196,7 @@ async def test_a_small_slow_upload(
     world: World, raw_server: StartServer, monkeypatch: pytest.MonkeyPatch, before: bytes, read_by: str
 ) -> None:
     """20 pieces of 1,000 bytes; the answer begins behind the first one."""
-    monkeypatch.setattr("http3_transport._http1.engine.FAST", read_by == "strict")
+    monkeypatch.setattr("http3_transport._http1.connection.FAST", read_by == "strict")
 
     def slow() -> Iterator[bytes]:
         for number in range(20):

@@ -16,7 +16,7 @@ import h11._readers
 from http3_models import URL, ConnectionInfo, Headers, Limits, RequestError
 from http3_models.engine import BytesBody, RequestState, ResponseState, run_sync
 from http3_transport._http1.chunked import ChunkedDecoder
-from http3_transport._http1.engine import HTTP11Engine
+from http3_transport._http1.connection import HTTP11Connection
 from http3_transport._http1.request_head import compose
 from http3_transport._http1.response_head import CHUNKED, UNTIL_CLOSE, ResponseHead, Verdict, read_head
 
@@ -283,7 +283,7 @@ def exchange(
 ) -> Outcome:
     """Send one request to a peer that answers with the pieces, read the response to its end."""
     stream, lease, outcome = PlayedStream(pieces), Held(), Outcome()
-    engine = HTTP11Engine(stream, now=lambda: 0.0, limits=limits, fast=fast)
+    engine = HTTP11Connection(stream, now=lambda: 0.0, limits=limits, fast=fast)
     headers = Headers({"Host": "a"} | ({"Content-Length": str(len(sent))} if sent else {}))
     request = RequestState(method, URL("http://a/"), headers, BytesBody(sent))
 

@@ -25,7 +25,7 @@ from typing import Any
 import trio
 
 from http3_transport import ConnectionPool, HTTPConnection
-from http3_transport._http1.engine import HTTP11Engine
+from http3_transport._http1.connection import HTTP11Connection
 from http3_transport._http2.engine import HTTP2Engine
 
 CALLS = (
@@ -241,5 +241,5 @@ def streams_of(connection: HTTPConnection) -> int:
     engine = connection.engine
     if isinstance(engine, HTTP2Engine):
         return len(engine._state.streams)
-    assert isinstance(engine, HTTP11Engine)
+    assert isinstance(engine, HTTP11Connection)
     return 0 if engine.is_idle else 1

@@ -312,7 +312,7 @@ async def test_a_304_with_a_length_that_stays_alone_leaves_its_connection(
     world: World, raw_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The length is that of the 200 which was not sent (RFC 9110 section 8.6): allowed, and not rare."""
-    monkeypatch.setattr("http3_transport._http1.engine.DOUBT_SECONDS", 0.02)
+    monkeypatch.setattr("http3_transport._http1.connection.DOUBT_SECONDS", 0.02)
     server = raw_server(answering_late(ANNOUNCED["304 with a length"] % 5, b""))
     user = watched(world)
     assert await user.body(server.url + "/case") == b""

@@ -36,7 +36,7 @@ from support.servers import Authority, Nginx, StartRawServer, read_head, read_re
 def read_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Everything here holds with the strict modules first, and with h11 alone."""
     by: str = request.param
-    monkeypatch.setattr("http3_transport._http1.engine.FAST", by == "strict")
+    monkeypatch.setattr("http3_transport._http1.connection.FAST", by == "strict")
     return by
 
 

@@ -25,7 +25,7 @@ from http3_models.engine import BytesBody, RequestState, ResponseState, headers_
 from http3_transport._errors import Malformed, Oversized
 from http3_transport._http1 import grammar
 from http3_transport._http1.chunked import ChunkedDecoder
-from http3_transport._http1.engine import HTTP11Engine
+from http3_transport._http1.connection import HTTP11Connection
 from http3_transport._http1.grammar import MAX_EXTENSION, read_fields
 from http3_transport._http1.h11_fallback import connection_after
 from http3_transport._http1.head_reader import HeadReader
@@ -391,7 +391,7 @@ class Resetting(oracle.PlayedStream):
     ],
 )
 def test_the_answer_behind_a_failed_write_counts(answer: bytes, status: int | None, fast: bool) -> None:
-    engine = HTTP11Engine(Resetting([answer]), now=lambda: 0.0, limits=oracle.LIMITS, fast=fast)
+    engine = HTTP11Connection(Resetting([answer]), now=lambda: 0.0, limits=oracle.LIMITS, fast=fast)
     headers = Headers({"Host": "a", "Content-Length": "1000000"})
     request = RequestState("PUT", URL("http://a/"), headers, BytesBody(bytes(1_000_000)))
     if status is None:
@@ -425,7 +425,7 @@ class Keeping(oracle.PlayedStream):
 @pytest.mark.parametrize("fast", [True, False])
 def test_a_request_is_sent_to_its_last_byte_before_its_answer_is_awaited(fast: bool) -> None:
     stream = Keeping([head_of(b"Content-Length: 0")])
-    engine = HTTP11Engine(stream, now=lambda: 0.0, limits=oracle.LIMITS, fast=fast)
+    engine = HTTP11Connection(stream, now=lambda: 0.0, limits=oracle.LIMITS, fast=fast)
     headers = Headers({"Host": "a", "Content-Length": "100000"})
     request = RequestState("PUT", URL("http://a/"), headers, BytesBody(bytes(100_000)))
     assert run_sync(engine.exchange(request, oracle.Held())).status_code == 200
@@ -433,11 +433,11 @@ def test_a_request_is_sent_to_its_last_byte_before_its_answer_is_awaited(fast: b
 
 
 def test_an_idle_connection_that_was_reset_is_not_used_again() -> None:
-    engine = HTTP11Engine(Resetting([]), now=lambda: 0.0, limits=oracle.LIMITS)
-    assert repr(engine) == "<HTTP11Engine idle>"
+    engine = HTTP11Connection(Resetting([]), now=lambda: 0.0, limits=oracle.LIMITS)
+    assert repr(engine) == "<HTTP11Connection idle>"
     assert not engine.check()
     assert not engine.check()
-    assert (engine.was_aborted, engine.stream_limit, repr(engine)) == (True, 0, "<HTTP11Engine closed>")
+    assert (engine.was_aborted, engine.stream_limit, repr(engine)) == (True, 0, "<HTTP11Connection closed>")
 
 
 class Pausing(oracle.PlayedStream):
@@ -461,7 +461,7 @@ def test_the_next_exchange_may_begin_the_moment_the_lease_is_released(refused: b
     """As in another thread: what the first exchange has still to do must not touch the second."""
     answers = [head_of(b"Content-Length: 2") + body for body in (b"1.", b"2.")][refused:]
     stream = Pausing([part for answer in answers for part in (answer[:20], answer[20:])])
-    engine = HTTP11Engine(stream, now=lambda: 0.0, limits=oracle.LIMITS)
+    engine = HTTP11Connection(stream, now=lambda: 0.0, limits=oracle.LIMITS)
 
     def request(body: bytes = b"") -> RequestState:
         return RequestState("GET", URL("http://a/"), Headers({"Host": "a"}), BytesBody(body))

@@ -34,7 +34,7 @@ from http3_models import (
 )
 from http3_models._request.encode import encode_request
 from http3_models.engine import Deadline, RequestBody, RequestState, run_sync, state_of
-from http3_transport._http1.engine import HTTP11Engine
+from http3_transport._http1.connection import HTTP11Connection
 from http3_transport._http1.upload import LOOK_SECONDS, LOOK_SIZE, SMALL_FILE
 from http3_transport._interfaces import DirectStream
 from support import http11_oracle as oracle
@@ -625,7 +625,7 @@ TOO_LARGE = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
 @pytest.mark.parametrize("size", [100, 65_536, 100_000, 3 * MIB])
 def test_an_early_answer_is_noticed_within_a_few_pieces(size: int) -> None:
     clock, stream = Clock(0.0), Bottomless(TOO_LARGE, after=5 * MIB)
-    engine = HTTP11Engine(stream, now=clock, limits=oracle.LIMITS)
+    engine = HTTP11Connection(stream, now=clock, limits=oracle.LIMITS)
     body = encode_request(data=clock.chunks(size, 50 * MIB // size))[0]
     assert run_sync(engine.exchange(request_of(body), oracle.Held())).status_code == 413
     assert engine.is_closed
@@ -635,7 +635,7 @@ def test_an_early_answer_is_noticed_within_a_few_pieces(size: int) -> None:
 
 def test_looks_are_few_while_the_body_comes_fast() -> None:
     clock, stream = Clock(LOOK_SECONDS / 1000), Bottomless(ok(), after=float("inf"))
-    engine = HTTP11Engine(stream, now=clock, limits=oracle.LIMITS)
+    engine = HTTP11Connection(stream, now=clock, limits=oracle.LIMITS)
     body = encode_request(data=clock.chunks(60_000, 100))[0]
     assert run_sync(engine.exchange(request_of(body), oracle.Held())).status_code == 200
     assert stream.looks == 100 // (LOOK_SIZE // 60_000) - 1
@@ -643,7 +643,7 @@ def test_looks_are_few_while_the_body_comes_fast() -> None:
 
 def test_a_slow_body_looks_up_at_each_piece() -> None:
     clock, stream = Clock(LOOK_SECONDS), Bottomless(TOO_LARGE, after=1000)
-    engine = HTTP11Engine(stream, now=clock, limits=oracle.LIMITS)
+    engine = HTTP11Connection(stream, now=clock, limits=oracle.LIMITS)
     body = encode_request(data=clock.chunks(100, 1000))[0]
     assert run_sync(engine.exchange(request_of(body), oracle.Held())).status_code == 413
     assert stream.taken < 1200
@@ -651,7 +651,7 @@ def test_a_slow_body_looks_up_at_each_piece() -> None:
 
 def test_an_endless_body_ends_with_its_time() -> None:
     clock, stream = Clock(0.001), Bottomless(ok(), after=float("inf"))
-    engine = HTTP11Engine(stream, now=clock, limits=oracle.LIMITS)
+    engine = HTTP11Connection(stream, now=clock, limits=oracle.LIMITS)
     body = encode_request(data=clock.chunks(100_000, 1_000_000))[0]
     with pytest.raises(TotalTimeout):
         run_sync(engine.exchange(request_of(body, deadline=Deadline(1.0, clock)), oracle.Held()))

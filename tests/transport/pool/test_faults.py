@@ -45,7 +45,7 @@ from http3_models import (
 from http3_models.engine import Deadline, run_sync, state_of
 from http3_transport import BlockingBackend, ConnectionPool, HTTPConnection
 from http3_transport._errors import timeout_error
-from http3_transport._http1.engine import HTTP11Engine
+from http3_transport._http1.connection import HTTP11Connection
 from http3_transport._pool import pool as pool_pool
 from support.exchanges import answering, fetch, make_pool, ok, silent
 from support.heap import set_aside
@@ -277,7 +277,7 @@ def test_the_second_failure_keeps_its_cause_and_mentions_the_first(
 ) -> None:
     server = raw_server(answering(ok()))
     # As if it died right after the look.
-    monkeypatch.setattr(HTTP11Engine, "check", lambda engine: True)
+    monkeypatch.setattr(HTTP11Connection, "check", lambda engine: True)
 
     async def main() -> None:
         pool = make_pool(runtime)

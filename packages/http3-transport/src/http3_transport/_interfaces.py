@@ -254,7 +254,7 @@ class Lease(Protocol):
         its next step."""
 
 
-class Engine(Protocol):
+class ProtocolConnection(Protocol):
     """One HTTP connection after its handshake, whatever the version: what the pool and `HTTPConnection`
     need to know of it."""
 

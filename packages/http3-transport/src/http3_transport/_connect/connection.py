@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from http3_models.engine import RequestState, ResponseState
 
     from .._http2 import HTTP2Engine
-    from .._interfaces import Backend, Clock, Engine, Waiter
+    from .._interfaces import Backend, Clock, ProtocolConnection, Waiter
 
 open_connections: WeakSet[HTTPConnection] = WeakSet()
 """All that were opened in this process: a forked child must let go of them."""
@@ -96,7 +96,7 @@ class HTTPConnection(AsyncDispatcher):
     _egress: EgressPolicy | None = None
     _backend: Backend | None = None
     _loop_token: object = None
-    _engine: Engine | None = None
+    _engine: ProtocolConnection | None = None
     _closing = False
     _own: _OwnUse | None = None
 
@@ -256,7 +256,7 @@ class HTTPConnection(AsyncDispatcher):
 
     # Who may use it, where no pool decides that.
 
-    async def _take(self, request: RequestState, own: _OwnUse, lease: _OwnLease) -> Engine:
+    async def _take(self, request: RequestState, own: _OwnUse, lease: _OwnLease) -> ProtocolConnection:
         """Give the lease the connection, once that is open and known to have room."""
         backend = self._backend = self._backend or choose_backend(self._given_backend)
         started = self.now()
@@ -352,7 +352,7 @@ class HTTPConnection(AsyncDispatcher):
         return False
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> ProtocolConnection:
         """The protocol engine. Raises RuntimeError before the connection is open."""
         if self._engine is None:
             raise RuntimeError("the connection is not open")
@@ -406,7 +406,7 @@ class _OwnUse:
         self.line: list[Waiter] = []
         self.opener: _OwnLease | None = None
         self.abandoned: deque[tuple[_OwnLease, Callable[[], None]]] = deque()
-        self.opened: tuple[int, Backend, object, list[Engine]] | None = None
+        self.opened: tuple[int, Backend, object, list[ProtocolConnection]] | None = None
         """In which process, and what `give_back` needs to know."""
 
     def __del__(self) -> None:

@@ -21,7 +21,7 @@ from http3_models.engine import ssl_context_for
 
 from .._backends._connecting import Refused, open_stream
 from .._errors import network_error, protocol_error, reason, time_left, timeout_error
-from .._http1 import HTTP11Engine
+from .._http1 import HTTP11Connection
 from .._interfaces import OperationTimeout
 from .idle import weakly
 from .legacy_backend import ForeignBackend
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from http3_models import EgressPolicy, Limits, Origin, SSLConfig
     from http3_models.engine import RequestState
 
-    from .._interfaces import Backend, Clock, Engine, Stream
+    from .._interfaces import Backend, Clock, ProtocolConnection, Stream
 
 _ALPN_NAMES = {"HTTP/2": "h2", "HTTP/1.1": "http/1.1"}
 
@@ -69,7 +69,7 @@ class Opening:
 
 async def open_engine(
     opening: Opening, origin: Origin, config: SSLConfig, request: RequestState, settled: Callable[[], None]
-) -> Engine:
+) -> ProtocolConnection:
     """Connect to ``origin`` for ``request``, whose connect limit and deadline apply to all of it.
 
     ``settled``, a method that is held weakly, is called when an HTTP/2 server says how many streams it takes.
@@ -92,7 +92,7 @@ async def open_engine(
                 stream = await _secured(opening, stream, context, origin, request, ends)
         try:
             if _version(opening.http_versions, stream, request) == "HTTP/1.1":
-                return HTTP11Engine(stream, now=now, limits=opening.limits)
+                return HTTP11Connection(stream, now=now, limits=opening.limits)
             return await _start_http2(opening, stream, ends, settled)
         except BaseException:
             stream.abort()
@@ -157,7 +157,7 @@ async def _secured(
 
 async def _start_http2(
     opening: Opening, stream: Stream, ends: float | None, settled: Callable[[], None]
-) -> Engine:
+) -> ProtocolConnection:
     from .._http2 import HTTP2Engine
 
     now, limits = opening.now, opening.limits

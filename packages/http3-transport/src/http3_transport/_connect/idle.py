@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakMethod, ref
 
 if TYPE_CHECKING:
-    from .._interfaces import Backend, Engine, Timer
+    from .._interfaces import Backend, ProtocolConnection, Timer
     from .._pool import Books
 
 FIRST_LOOK, LAST_LOOK = 0.1, 0.5
@@ -82,7 +82,7 @@ class IdleWatch:
             self._timer = books.backend.call_later(max(left, LEAST), self._on_timer)
 
 
-def check_quietly(engine: Engine) -> None:
+def check_quietly(engine: ProtocolConnection) -> None:
     """See whether an idle connection is still open; one that is not is closed then, or aborted."""
     try:
         engine.check()
@@ -105,7 +105,7 @@ def _call(method: WeakMethod[Callable[..., object]], *references: ref[object]) -
         bound(*arguments)
 
 
-def give_back(backend: Backend, loop_token: object, engines: Sequence[Engine]) -> None:
+def give_back(backend: Backend, loop_token: object, engines: Sequence[ProtocolConnection]) -> None:
     """Close the open connections of a client or connection that was collected without being closed, with a
     ResourceWarning. For finalisers, in the process of the connections: where a loop runs, it does that."""
     left = [engine for engine in engines if not engine.is_closed]
@@ -122,6 +122,6 @@ def give_back(backend: Backend, loop_token: object, engines: Sequence[Engine]) -
     )
 
 
-def _close_all(engines: Sequence[Engine]) -> None:
+def _close_all(engines: Sequence[ProtocolConnection]) -> None:
     for engine in engines:
         engine.close()

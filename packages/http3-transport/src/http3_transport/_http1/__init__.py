@@ -7,8 +7,8 @@ Below it: `upload` sends bodies, `body` reads them (`chunked`, `body_buffer`); `
 
 from __future__ import annotations
 
-from .engine import HTTP11Engine
+from .connection import HTTP11Connection
 
 __all__ = [
-    "HTTP11Engine",
+    "HTTP11Connection",
 ]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .._interfaces import Lease
     from .chunked import ChunkedDecoder
-    from .engine import HTTP11Engine
+    from .interfaces import ExchangeOwner
     from .upload import Upload
 
 READ_SIZE = 256 * 1024
@@ -39,9 +39,9 @@ class _Body:
     """What the framings share: the connection's lease, and how it ends."""
 
     __slots__ = (
-        "_engine",
         "_lease",
         "_over",
+        "_owner",
         "_request",
         "_reusable",
         "_started",
@@ -52,24 +52,24 @@ class _Body:
 
     def __init__(
         self,
-        engine: HTTP11Engine,
+        owner: ExchangeOwner,
         request: RequestState,
         lease: Lease,
         reusable: bool,
         upload: Upload | None,
     ) -> None:
-        self._engine = engine
+        self._owner = owner
         self._request = request
         self._lease = lease
         self._reusable = reusable
         self._upload = upload  # of the request, which this answers before its end
         self._over = False
         self._whole = False
-        self._started = engine.now()
+        self._started = owner.now()
         self.trailers: Headers | None = None
 
     async def _receive(self, max_bytes: int) -> bytes:
-        stream, upload = self._engine.stream, self._upload
+        stream, upload = self._owner.stream, self._upload
         if upload is not None and not upload.is_over:
             data = stream.read_nowait(max_bytes)
             if data is not None:
@@ -86,16 +86,16 @@ class _Body:
     def _finish(self, *, reusable: bool) -> None:
         """The body is whole."""
         self._over = self._whole = True
-        self._request.phases.receive = self._engine.now() - self._started
+        self._request.phases.receive = self._owner.now() - self._started
         upload = self._upload
-        self._engine.complete(reusable=reusable and self._reusable and (upload is None or upload.is_over))
+        self._owner.complete(reusable=reusable and self._reusable and (upload is None or upload.is_over))
         self._lease.release()
 
     def _fail(self, exc: BaseException) -> None:
         """The body will never be whole. Raises what says so; nothing if ``exc`` is to pass as it is."""
         forget_locals(exc)
         if not self._over:
-            self._request.phases.receive = self._engine.now() - self._started
+            self._request.phases.receive = self._owner.now() - self._started
         self.abort()
         error = self._translated(exc)
         try:
@@ -105,7 +105,7 @@ class _Body:
             del error  # else the traceback would hold it: a cycle, for the garbage collector
 
     def _translated(self, exc: BaseException) -> RequestError | None:
-        if self._engine.asks_caller and not isinstance(exc, LocalProtocolError):
+        if self._owner.asks_caller and not isinstance(exc, LocalProtocolError):
             return None
         return request_error(exc, self._request, "read", Delivery.MAYBE_PROCESSED)
 
@@ -141,14 +141,14 @@ class _Body:
         """As `close`."""
         if not self._over:
             self._over = True
-            self._engine.abort()
+            self._owner.abort()
             self._lease.release()
 
     def __del__(self) -> None:
         if not getattr(self, "_over", True):  # its constructor may have been interrupted
             self._over = True
-            self._lease.abandon(self._engine.abort)
-            if not self._engine.was_aborted:  # as it is where the exchange was interrupted before its end
+            self._lease.abandon(self._owner.abort)
+            if not self._owner.was_aborted:  # as it is where the exchange was interrupted before its end
                 text = f"the response of {redacted(self._request.url)} was neither read nor closed"
                 warnings.warn(text, ResourceWarning, stacklevel=2)
 
@@ -172,7 +172,7 @@ class LengthBody(_Body, WholeBody):
 
     def __init__(
         self,
-        engine: HTTP11Engine,
+        owner: ExchangeOwner,
         request: RequestState,
         lease: Lease,
         reusable: bool,
@@ -180,7 +180,7 @@ class LengthBody(_Body, WholeBody):
         pending: bytes,
         length: int,
     ) -> None:
-        super().__init__(engine, request, lease, reusable, upload)
+        super().__init__(owner, request, lease, reusable, upload)
         self._pending = pending
         self._remaining = length - len(pending)
 
@@ -219,7 +219,7 @@ class LengthBody(_Body, WholeBody):
             buffer.release()
 
     async def _receive_into(self, room: memoryview) -> int:
-        stream = self._engine.stream
+        stream = self._owner.stream
         if self._upload is None and isinstance(stream, FillingStream):
             return await stream.read_into(room, time_left(self._request, "read"))
         data = await self._receive(min(len(room), READ_SIZE))
@@ -241,13 +241,13 @@ class ClosingBody(_Body):
 
     def __init__(
         self,
-        engine: HTTP11Engine,
+        owner: ExchangeOwner,
         request: RequestState,
         lease: Lease,
         upload: Upload | None,
         pending: bytes,
     ) -> None:
-        super().__init__(engine, request, lease, False, upload)
+        super().__init__(owner, request, lease, False, upload)
         self._pending = pending
 
     async def _read(self) -> bytes:
@@ -256,7 +256,7 @@ class ClosingBody(_Body):
             return data
         data = await self._receive(READ_SIZE)
         if not data:
-            if self._engine.stream.is_truncated:
+            if self._owner.stream.is_truncated:
                 raise self._cut("the TLS connection ended without a close_notify alert")
             self._finish(reusable=False)
         return data
@@ -269,7 +269,7 @@ class ChunkedBody(_Body):
 
     def __init__(
         self,
-        engine: HTTP11Engine,
+        owner: ExchangeOwner,
         request: RequestState,
         lease: Lease,
         reusable: bool,
@@ -277,7 +277,7 @@ class ChunkedBody(_Body):
         decoder: ChunkedDecoder,
         pending: bytes,
     ) -> None:
-        super().__init__(engine, request, lease, reusable, upload)
+        super().__init__(owner, request, lease, reusable, upload)
         self._decoder = decoder
         self._pending = pending
 

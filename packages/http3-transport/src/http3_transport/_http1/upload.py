@@ -20,7 +20,7 @@ from .response_head import says_goodbye
 if TYPE_CHECKING:
     from http3_models.engine import FileBody, RequestBody, RequestState
 
-    from .engine import HTTP11Engine
+    from .interfaces import ExchangeOwner
     from .request_head import RequestHead
     from .response_head import ResponseHead
 
@@ -47,10 +47,10 @@ class Upload:
     __slots__ = (
         "_direct",
         "_early",
-        "_engine",
         "_head",
         "_is_ending",
         "_looked",
+        "_owner",
         "_reader",
         "_request",
         "_rest",
@@ -62,12 +62,12 @@ class Upload:
         "is_over",
     )
 
-    def __init__(self, engine: HTTP11Engine, request: RequestState, head: RequestHead) -> None:
-        self._engine = engine
-        self._stream = stream = engine.stream
+    def __init__(self, owner: ExchangeOwner, request: RequestState, head: RequestHead) -> None:
+        self._owner = owner
+        self._stream = stream = owner.stream
         self._direct = stream if isinstance(stream, DirectStream) else None
         self._uses_sendfile = self._direct is not None
-        self._reader = engine.reader
+        self._reader = owner.reader
         self._request = request
         self._head = head
         self._early: ResponseHead | None = None
@@ -75,7 +75,7 @@ class Upload:
         self._sent = 0  # bytes of the body, with that
         self._is_ending = False  # the last piece was begun
         self._unlooked = 0
-        self._looked = engine.now()
+        self._looked = owner.now()
         self.is_over = False
         self.is_broken = False
 
@@ -104,7 +104,7 @@ class Upload:
         except OperationTimeout as exc:
             raise timeout_error(self._request, "write") from exc
         except OSError as exc:
-            if self._engine.asks_caller or is_alert(exc):
+            if self._owner.asks_caller or is_alert(exc):
                 raise
             self.is_broken = True
 
@@ -164,9 +164,9 @@ class Upload:
 
     async def _next_chunk(self, body: RequestBody) -> bytes:
         """Ask the caller's body for more; whatever it raises is the caller's to see."""
-        self._engine.asks_caller = True
+        self._owner.asks_caller = True
         chunk = await body.read_chunk()
-        self._engine.asks_caller = False
+        self._owner.asks_caller = False
         return chunk
 
     # Each step returns True; False where there is something to read first, with the rest of its bytes kept.
@@ -216,7 +216,7 @@ class Upload:
 
     def _is_time_to_look(self, size: int) -> bool:
         """Whether to stop and look around before so many bytes more are sent."""
-        now = self._engine.now()
+        now = self._owner.now()
         self._unlooked += size
         if self._unlooked <= LOOK_SIZE and now < self._looked + LOOK_SECONDS:
             return False
@@ -246,5 +246,5 @@ class Upload:
     def _is_final(self, data: bytes) -> bool:
         """Take what the server has sent; True if it is the final head (or the end)."""
         self._tell_reader()
-        self._early = self._engine.take(self._request, data)
+        self._early = self._owner.take(self._request, data)
         return self._early is not None or not data

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class HTTP2Engine(SharedStream):
-    """See `Engine` in `_interfaces`."""
+    """See `ProtocolConnection` in `_interfaces`."""
 
     __slots__ = ("_abandoned",)
 

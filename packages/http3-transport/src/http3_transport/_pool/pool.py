@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     )
     from http3_models.engine import RequestState, ResponseState
 
-    from .._interfaces import Backend, Engine
+    from .._interfaces import Backend, ProtocolConnection
 
 
 WAIT_SLICE = 0.5
@@ -281,7 +281,7 @@ class ConnectionPool(AsyncDispatcher):
             return own
         return own.with_overrides(verify=request.verify, cert=request.cert)
 
-    async def _lease(self, books: Books, request: RequestState, lease: PoolLease) -> Engine:
+    async def _lease(self, books: Books, request: RequestState, lease: PoolLease) -> ProtocolConnection:
         """A connection for the lease: waited for, opened, or reused after a last look."""
         ticket = lease.ticket
         try:
@@ -310,7 +310,7 @@ class ConnectionPool(AsyncDispatcher):
             lease.release()
             raise
 
-    def _usable(self, books: Books, entry: Entry, engine: Engine) -> bool:
+    def _usable(self, books: Books, entry: Entry, engine: ProtocolConnection) -> bool:
         """Whether a connection can still be used: checked by its only holder, since that reads from it."""
         if len(entry.tickets) > 1:
             return not engine.is_closed

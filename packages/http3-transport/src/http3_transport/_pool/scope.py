@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from http3_models import Origin, PoolLimits
 
     from .._connect import Opening
-    from .._interfaces import Engine
+    from .._interfaces import ProtocolConnection
     from .entries import Entry, Ticket
 
 beginning = threading.Lock()
@@ -309,7 +309,7 @@ class Books:
         found = self.state.connections(idle=True) + self.state.connections(idle=False)
         return [connection for connection in found if isinstance(connection, HTTPConnection)]
 
-    def _engines(self) -> list[Engine]:
+    def _engines(self) -> list[ProtocolConnection]:
         """Those of all connections that were not dropped. Takes no lock."""
         return [connection.engine for connection in self._opened() if not connection._is_dropped]
 

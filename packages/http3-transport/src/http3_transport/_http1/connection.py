@@ -1,10 +1,19 @@
 """HTTP/1.1 over one stream: one exchange at a time (RFC 9112).
 
-Ordinary heads are written and read by the strict modules beside this one; h11 gets what they decline, from
-its first byte, and is not even imported before. This module owns one invariant: **the connection is offered
-again only when it is proven idle**: request sent whole, response read whole, no byte beyond it.
+Ordinary heads are written and read by the strict modules of this folder. A head that they decline goes to h11
+from its first byte; h11 is imported only then. This module owns one invariant: **the connection is used again
+only when it is proven idle**: the request was sent whole, the response was read whole, no byte came behind
+it.
 
-A body that does not simply go out with the head is sent by `upload`, which looks for early answers.
+A body that is not sent in one write with the head is sent by `upload`, which looks for early answers.
+
+    phase      from                                  to
+    IDLE       opened, or the exchange has ended     exchange()
+    COMPOSE    exchange() was called                 the head is valid; nothing was sent yet
+    WRITE      the first write                       the request is out, or its answer came early
+    READ       the request is out                    the response is read whole: `complete()`
+
+The connection may be closed or aborted in each of them.
 """
 
 from __future__ import annotations
@@ -34,8 +43,11 @@ if TYPE_CHECKING:
 
     from .._interfaces import Clock, Lease, Stream
 
+IDLE, COMPOSE, WRITE, READ = "idle", "compose", "write", "read"
+"""The phases of a connection, see above."""
+
 FAST = True
-"""Whether ordinary heads are read and written without h11. False: all of them by h11."""
+"""True: ordinary heads are read and written without h11. False: h11 reads and writes all of them."""
 
 HEAD_READ_SIZE = 64 * 1024
 """Bytes asked of the kernel while a head is awaited: most small answers come whole with one read."""
@@ -45,26 +57,23 @@ SMALL_BODY = 64 * 1024
 
 
 DOUBT_SECONDS = 1.0
-"""How long a connection is not used after a 304 whose head announces a body. There is none (RFC 9110 section
-15.4.5), and the head may say how long that of a 200 would be; but a server that sends it all the same does so
-within this time, and behind the next request it would be taken for the answer to that."""
-
+"""How long a connection is not used after a 304 whose head announces a body. A 304 has none, and its head may
+say how long that of a 200 would be (RFC 9110 section 15.4.5). A server that wrongly sends a body does so
+within this time; later it would be taken for the answer to the next request."""
 
 _AT_ONCE = float("-inf")
 
 
-class HTTP11Engine:
-    """See `Engine` in `_interfaces`."""
+class HTTP11Connection:
+    """An HTTP/1.1 connection; the methods are those of `ProtocolConnection`."""
 
     __slots__ = (
         "_began",
+        "_closed",
         "_doubt",
-        "_idle",
         "_info",
         "_lease",
         "_phase",
-        "_sent",
-        "_stream_closed",
         "_upload",
         "asks_caller",
         "fast",
@@ -84,41 +93,40 @@ class HTTP11Engine:
         self.fast = FAST if fast is None else fast
         self.was_aborted = False
         self.asks_caller = False
-        self._stream_closed = False
-        self._idle = True
-        self._phase = "write"
+        self._closed = False
+        self._phase = IDLE
         self._began = 0.0
         self._info: ConnectionInfo | None = None
         self._lease: Lease | None = None
-        self._sent = False
         self._upload: Upload | None = None
         self._doubt: float | None = None
-        """After an answer that has no body whatever its head says: the moment from which on the next request
-        may be sent. Bytes that come before its answer may be such a body."""
+        """After a response that has no body, whatever its head says (HEAD, 204, 304): when the next request
+        may be sent. Bytes that come before the answer to that may be such a body."""
         self.reader = HeadReader(limits, fast=self.fast)
 
     def __repr__(self) -> str:
-        state = "closed" if self._stream_closed else "idle" if self._idle else "busy"
-        return f"<HTTP11Engine {state}>"
+        state = "closed" if self._closed else "idle" if self._phase == IDLE else "busy"
+        return f"<HTTP11Connection {state}>"
 
     @property
     def is_closed(self) -> bool:
         """True once it can take no further request."""
-        return self._stream_closed
+        return self._closed
 
     @property
     def is_idle(self) -> bool:
         """True if no exchange is under way."""
-        return self._idle
+        return self._phase == IDLE
 
     @property
     def stream_limit(self) -> int:
         """One exchange at a time; none once closed."""
-        return 0 if self._stream_closed else 1
+        return 0 if self._closed else 1
 
     def check(self) -> bool:
-        """Whether the idle connection can still be used. Whatever has arrived on it belongs to no request."""
-        if self._stream_closed:
+        """Whether the idle connection can still be used: not if anything has arrived, which answers no
+        request."""
+        if self._closed:
             return False
         try:
             if (self._doubt is None or self._doubt <= self.now()) and self.stream.read_nowait(1) is None:
@@ -131,23 +139,23 @@ class HTTP11Engine:
 
     def close(self) -> None:
         """Close in good order."""
-        if not self._stream_closed:
-            self._stream_closed = True
+        if not self._closed:
+            self._closed = True
             self.stream.close()
 
     def abort(self) -> None:
         """Drop the socket."""
         self.was_aborted = True
-        self._stream_closed = True
+        self._closed = True
         self.stream.abort()
 
     def drop(self) -> None:
-        """Let go of the socket; there is no lock."""
+        """Drop the socket. There is no lock that another thread may hold."""
         self.stream.abort()
 
     def complete(self, *, reusable: bool) -> None:
-        """The exchange is over in both directions; called by the response body."""
-        self._idle = True
+        """The exchange has ended in both directions; called by the response's body."""
+        self._phase = IDLE
         if not reusable:
             self.close()
 
@@ -156,8 +164,7 @@ class HTTP11Engine:
     async def exchange(self, request: RequestState, lease: Lease) -> ResponseState:
         """Send the request, read the response's head."""
         early = None
-        self._idle = self._sent = False
-        self._phase = "write"
+        self._phase = COMPOSE
         self._lease = lease
         try:
             head = self._compose(request)
@@ -170,17 +177,17 @@ class HTTP11Engine:
             phases, began = request.phases, self._began
             self._began = sent = self.now()
             phases.send = sent - began
-            self._phase = "read"
+            self._phase = READ
             head_read = early or await self.final_head(request)
             phases.wait = self.now() - sent
             response = self._respond(request, lease, closes, head_read)
         except BaseException as exc:  # noqa: BLE001 - raised again
-            if self._sent or not isinstance(exc, LocalProtocolError):  # a refused request leaves no trace
-                self.abort()
+            if self._phase != COMPOSE or not isinstance(exc, LocalProtocolError):
+                self.abort()  # a request that was refused before it was sent leaves the connection idle
             forget_locals(exc)
-            error = self._translated(exc, request)
+            error = self._error(exc, request)
             self._forget()
-            self._idle = True
+            self._phase = IDLE
             lease.release()
             try:
                 if error is None:
@@ -193,13 +200,13 @@ class HTTP11Engine:
         return response
 
     def _forget(self) -> None:
-        """Drop what belongs to the exchange, before its lease is released: from then on another thread may
-        be in the midst of the next one."""
+        """Drop what belongs to the exchange. Called before its lease is released: after that another thread
+        may begin the next one."""
         self._lease = self._upload = None
         self.reader.reset()
 
     def _compose(self, request: RequestState) -> RequestHead:
-        """The request's head, in keeping with its body."""
+        """The request's head. Raises LocalProtocolError if it does not fit the body."""
         headers = request.headers
         headers.check()
         head = compose(request.method, request.url.full_path, headers) if self.fast else None
@@ -211,27 +218,28 @@ class HTTP11Engine:
         return head
 
     def _send(self, request: RequestState, head: RequestHead) -> Coroutine[Any, Any, ResponseHead | None]:
-        """Small requests go out in one write, with neither a coroutine of ours nor a look at the answer.
-        The others give the final head, if it came early."""
+        """Send the request. A small one is one write: no further coroutine, no look for an early answer. For
+        any other the final head is returned if it came early."""
         data = request.body.data
         self._began = self.now()
-        self._sent = True
+        self._phase = WRITE
         if data is None or len(data) > SMALL_BODY or head.is_chunked or head.expects:
             self._upload = Upload(self, request, head)
             return self._upload.send()
         self.reader.body_sent = len(data)
-        self.reader.finished = True  # true of every answer that is read: there is none if this write fails
+        self.reader.finished = True  # holds for each answer that is read: if this write fails there is none
         return self.stream.write(head.data + data if data else head.data, time_left(request, self._phase))
 
     async def _rescued(self, request: RequestState, failure: OSError) -> ResponseHead:
-        """After a failed write: the final head, if it can still be read, since the server may have answered.
+        """After a write has failed: the final head, if it can be read, since the server may have answered
+        before.
 
-        Raises the alert by which it ended TLS, else ``failure``.
+        Raises the alert by which the server ended TLS, else ``failure``.
         """
         upload = self._upload
         if upload is not None:
             upload.is_broken = True
-        # What a reused connection brings may be meant for nobody: a small request is rather sent again.
+        # On a reused connection what arrives may answer no request: a small request is sent again instead.
         if not (self.asks_caller or is_alert(failure)) and (upload is not None or self._info is None):
             try:
                 return await self.final_head(request)
@@ -242,22 +250,22 @@ class HTTP11Engine:
                     raise
         raise failure
 
-    def _translated(self, exc: BaseException, request: RequestState) -> RequestError | None:
-        delivery = Delivery.MAYBE_PROCESSED if self._sent else Delivery.NOT_SENT
-        if self._sent:
-            phases, spent = request.phases, self.now() - self._began
-            if self._phase == "write":
-                phases.send = spent
-            else:
-                phases.wait = spent
+    def _error(self, exc: BaseException, request: RequestState) -> RequestError | None:
+        phase, delivery = self._phase, Delivery.MAYBE_PROCESSED
+        if phase == COMPOSE:
+            phase, delivery = WRITE, Delivery.NOT_SENT
+        elif phase == WRITE:
+            request.phases.send = self.now() - self._began
+        else:
+            request.phases.wait = self.now() - self._began
         if self.asks_caller and not isinstance(exc, LocalProtocolError):
             return None
-        return request_error(exc, request, self._phase, delivery, fresh=self._info is None)
+        return request_error(exc, request, phase, delivery, fresh=self._info is None)
 
     # The response's head.
 
     async def final_head(self, request: RequestState) -> ResponseHead:
-        """Read until it is there. Raises Malformed, OSError, OperationTimeout."""
+        """Read until the final head is complete. Raises Malformed, OSError, OperationTimeout."""
         while data := await self.stream.read(HEAD_READ_SIZE, time_left(request, self._phase)):
             response = self.take(request, data)
             if response is not None:
@@ -267,13 +275,13 @@ class HTTP11Engine:
         raise Malformed(f"The server closed the connection {what}")
 
     def take(self, request: RequestState, data: bytes) -> ResponseHead | None:
-        """Add what came; the final head if it is there now. Raises Malformed."""
+        """Add received bytes; the final head if it is complete now. Raises Malformed."""
         if not data:
             return None
         if self._doubt is not None:
             self._doubt = None
             if not STATUS_LINE_START.startswith(data[: len(STATUS_LINE_START)]):
-                # It answers nothing: the request may be sent again.
+                # These bytes answer no request, so this one may be sent again.
                 raise Malformed(f"Behind a response without body came what is no response: {data[:20]!r}")
         if self._lease is not None:
             self._lease.answered = True
@@ -290,12 +298,12 @@ class HTTP11Engine:
         if not length and (request.method == "HEAD" or status_code in (204, 304)):
             self._doubt = _AT_ONCE
             if request.method != "HEAD" and announces_body(fields):
-                # Not allowed in a 204 (RFC 9110 section 8.6, RFC 9112 section 6.1): it may well come.
+                # A 204 may not announce one (RFC 9110 section 8.6, RFC 9112 section 6.1): a body may follow.
                 reusable = reusable and status_code == 304
                 self._doubt = self.now() + DOUBT_SECONDS
         upload = self._upload
         if upload is not None and (upload.is_over or not upload.goes_on(response)):
-            reusable = reusable and upload.is_over  # else the rest of the request will never come
+            reusable = reusable and upload.is_over  # else the rest of the request is never sent
             upload = None
         body = self._body(request, lease, length, reusable, upload)
         headers = headers_from_pairs(fields, by_name)
