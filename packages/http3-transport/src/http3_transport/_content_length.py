@@ -1,4 +1,4 @@
-"""What is sent of a request's body, compared with its Content-Length; the same however it is sent."""
+"""Compares the bytes sent of a request's body with its Content-Length, for all ways of sending."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from http3_models import LocalProtocolError
 def check_sent(declared: int | None, sent: int, *, is_end: bool) -> None:
     """Raise LocalProtocolError if ``sent`` bytes are more than ``declared``, or less at the end.
 
-    None: no Content-Length was sent (RFC 9112 section 6.3), so any number will do.
+    ``declared`` None: there is no Content-Length (RFC 9112 section 6.3), any number is right.
     """
     if declared is not None and (sent > declared or (is_end and sent < declared)):
         what = f"The body has {'more than ' if sent > declared else 'only '}"

@@ -41,13 +41,13 @@ _TIMEOUTS: dict[str, tuple[type[Timeout], str, str]] = {
 }
 
 EARLY = 0.005
-"""Seconds by which a timer may fire early; so near to the deadline it is the deadline that has passed."""
+"""Seconds by which a timer may fire early: so close to the deadline, the deadline counts as passed."""
 
 ProtocolErrorT = TypeVar("ProtocolErrorT", bound=ProtocolError)
 
 
 class HTTP11Required(Exception):
-    """Why an HTTP/2 server has refused a request, if that is HTTP_1_1_REQUIRED: the cause of the error."""
+    """The cause of an error if an HTTP/2 server has refused a request with HTTP_1_1_REQUIRED."""
 
     def __init__(self) -> None:
         super().__init__("The server requires HTTP/1.1 (HTTP_1_1_REQUIRED, RFC 9113 section 7)")
@@ -144,7 +144,7 @@ def request_error(
 def network_error(
     kind: type[NetworkError], request: RequestState, what: BaseException | str, delivery: Delivery
 ) -> NetworkError:
-    """A NetworkError whose message tells what the operating system said."""
+    """A NetworkError with the text of ``what``, mostly an OSError."""
     said = what if isinstance(what, str) else reason(what)
     return kind(f"{said}: {describe(request)}", delivery=delivery, timings=request.phases.freeze())
 
@@ -158,18 +158,17 @@ def protocol_error(
 
 
 def broken(kind: type[NetworkError], exc: BaseException, *, fresh: bool) -> type[NetworkError]:
-    """``kind``, or TLSError where ``exc`` says that the server did not accept the TLS handshake.
+    """``kind``, or TLSError if ``exc`` is an alert by which the server refuses the TLS handshake.
 
-    With TLS 1.3 the server checks the client's certificate after the client is through with the handshake, so
-    the alert comes in answer to the request (RFC 8446 section 4.4.2.4). ``fresh``: nothing else has come yet
-    on this connection.
+    With TLS 1.3 the server checks the client's certificate after the client has finished its handshake, so
+    the alert comes after the request (RFC 8446 section 4.4.2.4). ``fresh``: nothing else was received yet.
     """
     alert = _alert(exc)
     return TLSError if alert and (fresh or alert in _ABOUT_CERTIFICATES) else kind
 
 
 def is_alert(exc: BaseException) -> bool:
-    """Whether the peer has ended TLS with an alert: what it says explains why the connection broke."""
+    """Whether the peer has ended TLS with an alert, which explains why the connection broke."""
     return bool(_alert(exc))
 
 
@@ -190,7 +189,7 @@ _ABOUT_CERTIFICATES = {
         "it does not accept the client certificate",
     ),
 }
-"""Alerts (RFC 8446 section 6.2) by which a server refuses the client's certificate, or misses it."""
+"""Alerts (RFC 8446 section 6.2) by which a server refuses or misses a client certificate."""
 
 _PLACE_IN_C = re.compile(r" \(_ssl\.c:\d+\)$")
 
@@ -201,7 +200,7 @@ HOSTNAME_MISMATCH = 62
 def _alert(exc: BaseException) -> str:
     """The alert that the peer sent, in words; "" for any other failure.
 
-    Told by what `ssl.SSLError` has, whose module is not loaded for that.
+    Recognised by the attributes of `ssl.SSLError`, so that ssl is not imported.
     """
     if not isinstance(exc, OSError) or getattr(exc, "library", None) != "SSL":
         return ""
@@ -211,7 +210,7 @@ def _alert(exc: BaseException) -> str:
 
 
 def reason(exc: BaseException) -> str:
-    """What the system said, in words: the text of an OSError, an alert, or a failed certificate check."""
+    """The text of an OSError, a TLS alert, or a failed certificate check."""
     verify_message = getattr(exc, "verify_message", None)
     if verify_message:
         if getattr(exc, "verify_code", None) == HOSTNAME_MISMATCH:

@@ -1,8 +1,8 @@
 """Which process this is: how many forks lie between it and the one that the module was loaded in.
 
-Connections, locks and threads of a parent must be let alone in its child. So whoever owns some notes the
-generation, and compares. It costs next to nothing, where `os.getpid` is a system call (0.3 us, twice for
-every connection).
+A forked child must not touch the connections, locks and threads of its parent. Their owners store the number
+of forks when they make them, and compare. `os.getpid` would be a system call (0.3 us, twice for every
+connection).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 generation = 0
-"""To be read through the module: a name imported from it would not change."""
+"""Read it as an attribute of the module: an imported name would not change."""
 
 
 def _count() -> None:

@@ -1,7 +1,7 @@
 """Response bodies of HTTP/1.1, one class for each framing of RFC 9112 section 6.3.
 
-Whatever ends a body also decides, in one place (`_Body._finish`, `_Body._fail`), what becomes of the
-connection, and gives the lease back.
+A body ends in one of two places: `_Body._finish` when it is whole, `_Body._fail` when it is not. Both decide
+whether the connection can be used again, and release the lease.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from .upload import Upload
 
 READ_SIZE = 256 * 1024
-"""Bytes asked of the kernel at a time for a body: beyond this the gain per system call is lost in noise."""
+"""Bytes asked of the kernel at a time for a body: a larger size saved no measurable CPU time."""
 
 
 class _Body:
-    """What the framings share: the connection's lease, and how it ends."""
+    """What all framings share: the lease of the connection, time limits, and how a body ends."""
 
     __slots__ = (
         "_lease",
@@ -62,7 +62,7 @@ class _Body:
         self._request = request
         self._lease = lease
         self._reusable = reusable
-        self._upload = upload  # of the request, which this answers before its end
+        self._upload = upload  # still under way: this response came before its end
         self._over = False
         self._whole = False
         self._started = owner.now()
@@ -78,7 +78,7 @@ class _Body:
         return await stream.read(max_bytes, time_left(self._request, "read"))
 
     async def send_on(self) -> None:
-        """Go on with the upload, if there is one, until all is out or there is something to read."""
+        """Continue the upload, if there is one, until it is complete or the server has sent something."""
         upload = self._upload
         if upload is not None and not (upload.is_over or upload.is_broken):
             await upload.resume()
@@ -92,19 +92,20 @@ class _Body:
         self._lease.release()
 
     def _fail(self, exc: BaseException) -> None:
-        """The body will never be whole. Raises what says so; nothing if ``exc`` is to pass as it is."""
+        """The body is not whole and will not be. Raises the error; returns if ``exc`` is to be raised
+        unchanged."""
         forget_locals(exc)
         if not self._over:
             self._request.phases.receive = self._owner.now() - self._started
         self.abort()
-        error = self._translated(exc)
+        error = self._error(exc)
         try:
             if error is not None:
                 raise error from exc
         finally:
             del error  # else the traceback would hold it: a cycle, for the garbage collector
 
-    def _translated(self, exc: BaseException) -> RequestError | None:
+    def _error(self, exc: BaseException) -> RequestError | None:
         if self._owner.asks_caller and not isinstance(exc, LocalProtocolError):
             return None
         return request_error(exc, self._request, "read", Delivery.MAYBE_PROCESSED)
@@ -129,16 +130,17 @@ class _Body:
 
     def _after_end(self) -> bytes:
         if not self._whole:
-            # Never b"": that would pass a cut body off as a whole one.
-            raise network_error(ReadError, self._request, "The body was given up", Delivery.MAYBE_PROCESSED)
+            # Not b"": that would mean that the body is whole.
+            what = "The body was closed before its end"
+            raise network_error(ReadError, self._request, what, Delivery.MAYBE_PROCESSED)
         return b""
 
     async def close(self) -> None:
-        """Give up the rest; what is unread would stand before the next answer, so the connection goes."""
+        """Close the connection with the unread rest, which would come before the next response."""
         self.abort()
 
     def abort(self) -> None:
-        """As `close`."""
+        """Close the connection without waiting."""
         if not self._over:
             self._over = True
             self._owner.abort()
@@ -148,14 +150,14 @@ class _Body:
         if not getattr(self, "_over", True):  # its constructor may have been interrupted
             self._over = True
             self._lease.abandon(self._owner.abort)
-            if not self._owner.was_aborted:  # as it is where the exchange was interrupted before its end
+            if not self._owner.was_aborted:  # else the exchange was interrupted, and that was raised
                 text = f"the response of {redacted(self._request.url)} was neither read nor closed"
                 warnings.warn(text, ResourceWarning, stacklevel=2)
 
 
 async def send_on(body: ResponseBody | None) -> None:
-    """After an answer that came early: go on with the upload, before the response is handed over, while the
-    server takes it and says no more. Not everybody reads a body to its end.
+    """After an early response: continue the upload while the server takes it and sends nothing more. The
+    caller gets the response afterwards, and may not read its body to the end.
     """
     if isinstance(body, _Body):
         try:
@@ -166,7 +168,7 @@ async def send_on(body: ResponseBody | None) -> None:
 
 
 class LengthBody(_Body, WholeBody):
-    """Content-Length bytes, counted."""
+    """A body of Content-Length bytes."""
 
     __slots__ = ("_pending", "_remaining")
 
@@ -197,7 +199,7 @@ class LengthBody(_Body, WholeBody):
         return self._request.deadline
 
     async def read_whole(self) -> bytes:
-        """The whole body, received straight into its place where the stream can do that."""
+        """The whole body; received without a copy if the stream is a `FillingStream`."""
         if self._over:
             return self._after_end()
         try:
@@ -235,7 +237,7 @@ class LengthBody(_Body, WholeBody):
 
 
 class ClosingBody(_Body):
-    """A body that ends with the connection; over TLS only a close_notify tells the end from a cut."""
+    """A body that ends with the connection. Over TLS it is whole only after a close_notify alert."""
 
     __slots__ = ("_pending",)
 

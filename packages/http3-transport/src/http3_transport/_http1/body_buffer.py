@@ -1,12 +1,11 @@
-"""Memory for a body of announced length: filled in place, and handed out as ``bytes`` without a copy.
+"""Memory for a body of known length: filled in place, and returned as ``bytes`` without a copy.
 
-Most of what a large body costs is its memory: the kernel makes each page when it is first written to. So
-every page is written once, and by the kernel, with what it received. ``bytes(size)`` is memory that nobody
-has touched yet, and a `BytesIO` that holds the only reference lets us write there, and hands it out in the
-end.
+Most of the cost of a large body is its memory: the kernel makes each page at the first write to it. So each
+page is written once, by the kernel, with the received bytes. ``bytes(size)`` is memory without a write, and a
+`BytesIO` that holds the only reference to it can be written to and returns it at the end.
 
-A length is only what a server says. No more is reserved than a multiple of what has arrived; what is reserved
-and not written to takes up addresses, but no memory.
+The length is what a server claims. So no more is reserved than a multiple of what was received; reserved
+memory without a write takes addresses, but no RAM.
 """
 
 from __future__ import annotations
@@ -14,19 +13,19 @@ from __future__ import annotations
 from io import BytesIO
 
 TRUST = 256
-"""How many times what has arrived is reserved at most. A body that grows is copied by a 256th of it."""
+"""How many times the received bytes are reserved at most. A body that grows is copied up to a 256th of it."""
 
 HEAD_START = 16 * 1024
-"""Bytes that count as arrived from the beginning: bodies of up to 4 MiB are reserved at once."""
+"""Bytes that count as received from the beginning: bodies of up to 4 MiB are reserved at once."""
 
 STEP = 1024 * 1024
-"""Bytes to fill at a time. More would gain nothing, and hold up an event loop for more than a millisecond."""
+"""Bytes received at a time. More gains nothing, and blocks an event loop for more than a millisecond."""
 
 
 def reserved(length: int, arrived: int) -> int:
-    """Bytes to reserve, more than have arrived, for a body of ``length`` bytes.
+    """Bytes to reserve for a body of ``length`` bytes, more than the ``arrived`` ones.
 
-    It is the length itself, or that divided by a power of 256: so the body grows as seldom as possible.
+    That is the length, or the length divided by a power of 256: so the body grows as seldom as possible.
     """
     size = length
     while size > TRUST * max(arrived, HEAD_START):
@@ -35,8 +34,8 @@ def reserved(length: int, arrived: int) -> int:
 
 
 class _Memory(BytesIO):
-    """One that is not closed when it is collected: that fails while there is a view of it, and Python 3.13
-    says so on stderr. (A coroutine that nobody goes on with is garbage together with it.)"""
+    """A `BytesIO` that is not closed when it is collected: closing fails while there is a view of it (as in a
+    coroutine that is collected together with it), which Python 3.13 prints on stderr."""
 
     __slots__ = ()
 
@@ -45,10 +44,10 @@ class _Memory(BytesIO):
 
 
 class BodyBuffer:
-    """``length`` bytes to be filled, ``begun`` are the first of them (and not all). Raises MemoryError.
+    """A buffer of ``length`` bytes that begins with ``begun``. Raises MemoryError.
 
-    It must be released in the end: Python crashes where a `BytesIO` and a view of it are collected as parts
-    of a cycle.
+    It must be released at the end: Python crashes if a `BytesIO` and a view of it are collected as parts of
+    one cycle.
     """
 
     __slots__ = ("_arrived", "_length", "_memory", "_view")
@@ -64,20 +63,20 @@ class BodyBuffer:
         self._view[: self._arrived] = content
 
     def room(self) -> memoryview:
-        """Where the next bytes go, at least one. To be released before the next call of anything here."""
+        """The place for the next bytes, at least one. Must be released before any other call."""
         if self._arrived == len(self._view):
             self._reserve(self._view)
         return self._view[self._arrived : self._arrived + STEP]
 
     def add(self, count: int) -> None:
-        """That many bytes were put into the room."""
+        """``count`` bytes were written into `room`."""
         self._arrived += count
 
     def take(self) -> bytes:
-        """The body, once it is whole. Nothing can be done with the buffer afterwards."""
+        """The whole body. The buffer can't be used afterwards."""
         self.release()
         return self._memory.getvalue()
 
     def release(self) -> None:
-        """Let go of the memory. Idempotent."""
+        """Free the memory. Idempotent."""
         self._view.release()

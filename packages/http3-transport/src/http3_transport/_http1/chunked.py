@@ -1,8 +1,8 @@
-"""The chunked transfer coding of a response (RFC 9112 section 7.1), undone.
+"""Decodes the chunked transfer coding of a response (RFC 9112 section 7.1).
 
-Strict like the heads, and bounded in all that is not content: digits of a size, extensions, trailers. This is
-the one reader of chunks, whoever read the head. What h11 would refuse is refused here, but for blanks before
-an extension; and so is a little more: bare line feeds, folded lines, fields of framing in the trailers.
+Everything but the content is bounded: the digits of a size, extensions, trailers. All chunked bodies are
+decoded here, also if h11 has read the head. What h11 refuses is refused here, except blanks before an
+extension; and a little more: bare line feeds, folded lines, fields of framing in the trailers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from http3_models.engine import FieldPair
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
-"""Must not stand in trailers (RFC 9110 section 6.5.1)."""
+"""Fields that are not allowed in trailers (RFC 9110 section 6.5.1)."""
 
 
 _PLAIN_END = b"\r\n0\r\n\r\n"
@@ -33,11 +33,11 @@ _PLAIN_END = b"\r\n0\r\n\r\n"
 
 
 class ChunkedDecoder:
-    """Turns what arrives into content, in time linear in its length.
+    """Turns received bytes into content, in time linear in their number.
 
-    After each `feed`: ``is_over`` says that the last chunk and the trailers are there, then ``trailers`` has
-    the fields and ``has_leftover`` tells whether bytes follow; ``fault`` is set if the coding is broken
-    behind the content that was returned.
+    After each `feed`: ``is_over`` is True once the last chunk and the trailers were received; then
+    ``trailers`` has their fields, and ``has_leftover`` is True if bytes follow. ``fault`` is set if the
+    coding is malformed behind the returned content.
     """
 
     __slots__ = (
@@ -58,9 +58,9 @@ class ChunkedDecoder:
         self.trailers: list[FieldPair] = []
         self.fault: Malformed | None = None
         self._max_trailers = max_trailer_size
-        self._left = 0  # bytes of the current chunk still to come
-        self._begun = False  # the first chunk's size was read: a CRLF stands before the next one
-        self._rest = b""  # a size line of which only a part is there
+        self._left = 0  # bytes of the current chunk not received yet
+        self._begun = False  # the first size was read: a CRLF comes before the next
+        self._rest = b""  # the beginning of a size line
         self._trailers: bytearray | None = None  # from the last chunk on
 
     def feed(self, data: bytes) -> bytes:
@@ -80,7 +80,7 @@ class ChunkedDecoder:
         return self._split(data)
 
     def _split(self, data: bytes) -> bytes:
-        """Content from chunks that begin or end here; views, so that it is copied just once."""
+        """Content of chunks that begin or end in ``data``. Slices of a memoryview are copied only once."""
         view = memoryview(data)
         pieces = []
         position, left = 0, self._left
@@ -107,7 +107,7 @@ class ChunkedDecoder:
                 self._add_trailers(data[position:])
                 break
             if position + left == end_of_content and data.endswith(_PLAIN_END):
-                # Nearly all bodies end so, and the small ones that come whole (-3 us).
+                # Nearly all bodies end like this (-3 us).
                 pieces.append(view[position:end_of_content])
                 self._left = 0
                 self.is_over = True
@@ -115,7 +115,7 @@ class ChunkedDecoder:
         return b"".join(pieces)
 
     def _keep(self, rest: bytes) -> None:
-        """Wait for the rest of a size line, if it can become one."""
+        """Keep the beginning of a size line, if it can become a valid one."""
         if (NEXT_SIZE_BEGUN if self._begun else FIRST_SIZE_BEGUN).fullmatch(rest):
             self._rest = rest
             return
@@ -126,7 +126,7 @@ class ChunkedDecoder:
             self.fault = Malformed(f"A chunk's end or size is malformed: {rest[:40]!r}")
 
     def _add_trailers(self, data: bytes) -> None:
-        """Wait for the end of the trailers: a blank line, which comes at once where there are none."""
+        """Collect trailers until the blank line that ends them."""
         trailers = self._trailers
         assert trailers is not None
         searched = len(trailers)
@@ -152,10 +152,9 @@ class ChunkedDecoder:
 
 
 def _end_of_trailers(trailers: bytearray, searched: int) -> int:
-    """Their size with the blank line; 0 if that is not there yet.
+    """The size of the trailers including the blank line; 0 if that was not received yet.
 
-    What h11 takes for the end is the end here too, also where the strict grammar then refuses it: else this
-    would wait for more.
+    What h11 takes for the end is the end here too, even if the strict grammar refuses it afterwards.
     """
     for blank in (b"\r\n", b"\n"):
         if trailers.startswith(blank):

@@ -1,8 +1,7 @@
-"""What a head, a trailer and a chunk's size line of HTTP/1.1 may look like (RFC 9112).
+"""The grammar of heads, trailers and size lines of chunks in HTTP/1.1 (RFC 9112).
 
-The strict side of the engine reads with these; h11 judges whatever they decline. Each is h11's grammar or
-narrower: CRLF ends a line and nothing else does, a value has no control characters but tab, no line is
-folded.
+The strict parsers use these patterns; what they decline goes to h11. Each pattern is h11's or narrower: only
+CRLF ends a line, a value has no control character but tab, no line is folded.
 """
 
 from __future__ import annotations
@@ -16,52 +15,51 @@ if TYPE_CHECKING:
     from http3_models.engine import FieldPair
 
 MAX_LENGTH_DIGITS = 18
-"""Of a Content-Length: less than any integer type holds. h11 takes 20."""
+"""Of a Content-Length. More do not fit into 64 bits; h11 takes 20."""
 
 _TEXT = rb"[^%b]" % CONTROL_CHARACTERS.encode()
 
-# Possessive, since blanks are text as well: else n blanks before what is malformed would take n times n
-# steps.
+# Possessive, since blanks are text as well: else n blanks before a malformed part would take n times n steps.
 _FIELD = re.compile(rb"(%b+):[ \t]*+(%b*+)" % (TOKEN_BYTES.pattern, _TEXT))
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2})(?: (%b*+))?" % _TEXT)
 
 MANY_BLANKS = re.compile(rb"[ \t\r\n]{1024}")
-"""What no head has, and takes h11 the square of its length if the line is malformed (4 ms for so many)."""
+"""So many blanks are in no real head. h11 takes time quadratic in their number if the line is malformed."""
 
 BLANK_LINE = re.compile(rb"\n\r?\n")
-"""Where h11 sees the end of a head. Searched for in one that is not whole yet, so that a head which h11 would
-take is never waited for."""
+"""Where h11 sees the end of a head. Searched for in an incomplete head, so that a head that h11 accepts is
+complete here, too."""
 
 MAX_EXTENSION = 4096
-"""Bytes of extensions on a chunk's size line, and of blanks before them. Nobody needs any."""
+"""Bytes of extensions on a chunk's size line, with blanks before them. No known server sends any."""
 
 _BEHIND_SIZE = rb"[ \t]{0,%d}(?:;%b{0,%d})?" % (MAX_EXTENSION, _TEXT, MAX_EXTENSION)
-"""Blanks (BWS) may stand before the semicolon (RFC 9112 section 7.1.1), and some servers send them alone."""
+"""Blanks (BWS) are allowed before the semicolon (RFC 9112 section 7.1.1); some servers send blanks alone."""
 
 _SIZE = rb"([0-9A-Fa-f]{1,20})%b\r\n" % _BEHIND_SIZE
 _SIZE_BEGUN = rb"(?:[0-9A-Fa-f]{1,20}%b\r?)?" % _BEHIND_SIZE
 
 FIRST_SIZE = re.compile(_SIZE)
 NEXT_SIZE = re.compile(rb"\r\n" + _SIZE)
-"""The end of a chunk and the size of the next, which is one step instead of two for each chunk."""
+"""The end of a chunk and the size of the next: one step instead of two for each chunk."""
 
 FIRST_SIZE_BEGUN = re.compile(_SIZE_BEGUN)
 NEXT_SIZE_BEGUN = re.compile(rb"\r?|\r\n" + _SIZE_BEGUN)
 
 LONG_EXTENSION = re.compile(rb"[0-9A-Fa-f]{1,20}[ \t]*;")
-"""How a size line begins that may be longer than `MAX_EXTENSION`, and not just malformed."""
+"""How a size line begins that is too long rather than malformed."""
 
 _MAX_KEPT = 1024
 _MAX_KEPT_LENGTH = 128
 
 _kept_fields: dict[bytes, FieldPair] = {}
-"""Lines that were read before. A server repeats most of its lines in every response, and looking one up
-is all that is left to do (1.6 us less for 9 fields, 8 us for 40). Bounded: starts over when full."""
+"""Lines parsed before, since a server repeats most of its lines in every response (1.6 us less for 9 fields,
+8 us for 40). Bounded: emptied when full."""
 
 _kept_statuses: dict[bytes, tuple[int, str]] = {}
 
 _NEVER_KEPT = frozenset({b"set-cookie", b"www-authenticate", b"authentication-info"})
-"""Secrets live no longer than the response that brought them, and no two are alike."""
+"""Fields that are not cached: they hold secrets, and differ in each response."""
 
 
 def read_status_line(line: bytes) -> tuple[int, str] | None:

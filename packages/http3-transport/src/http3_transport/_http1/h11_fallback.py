@@ -1,7 +1,7 @@
-"""h11, which reads and writes what is not ordinary. The one module that knows it, imported at first need.
+"""h11 reads and writes unusual heads. This is the only module that imports h11; it is imported when needed.
 
-The strict modules beside this one decline before they have taken anything, so h11 starts from the first byte
-of a head. Its errors leave here as ours.
+The strict modules decline a head before they have used any of it, so h11 starts at its first byte. Errors of
+h11 are translated here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SWITCHED = (
 
 
 class _Length:
-    """Stands for a body that was sent, where only its length counts."""
+    """A body that was sent, of which only the length is known."""
 
     __slots__ = ("_length",)
 
@@ -45,7 +45,7 @@ class _Length:
 
 
 def compose(request: RequestState) -> RequestHead:
-    """The head as h11 writes it. Raises LocalProtocolError for what is no valid HTTP."""
+    """The head as h11 writes it. Raises LocalProtocolError if it is not valid HTTP."""
     try:
         event = _request_event(request)
         data = h11.Connection(h11.CLIENT).send(event)
@@ -67,11 +67,12 @@ def _request_event(request: RequestState) -> h11.Request:
 
 
 def connection_after(request: RequestState, sent: int, finished: bool, max_head_size: int) -> h11.Connection:
-    """h11's connection as if it had sent the request, ``sent`` bytes of its body, and maybe its end."""
+    """An h11 connection that has sent the request, ``sent`` bytes of its body, and its end if
+    ``finished``."""
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_head_size)
     connection.send(_request_event(request))
     if sent:
-        # h11 hands the object back unread; its types ask for bytes.
+        # h11 returns the object without reading it; its types require bytes.
         connection.send_with_data_passthrough(h11.Data(data=_Length(sent)))  # type: ignore[arg-type]
     if finished:
         connection.send(h11.EndOfMessage())
@@ -79,7 +80,7 @@ def connection_after(request: RequestState, sent: int, finished: bool, max_head_
 
 
 class LibraryReader:
-    """Reads the head of one response, from its first byte."""
+    """Reads the head of one response from its first byte."""
 
     __slots__ = ("_connection", "_informational", "_limits", "_method", "_received", "_unseen")
 
@@ -89,15 +90,16 @@ class LibraryReader:
         self._limits = limits
         self._informational = 0
         self._received = 0
-        self._unseen = b""  # what came, as far as `_check_blanks` has to look at it
+        self._unseen = b""  # received bytes that `_check_blanks` has not checked
 
     @property
     def pending(self) -> bytes:
-        """What was received and belongs to no head."""
+        """Received bytes behind the head."""
         return self._connection.trailing_data[0]
 
     def read_head(self, data: bytes) -> ResponseHead | None:
-        """The final head if it is there now; 1xx are passed over, a bounded number. Raises Malformed."""
+        """Add received bytes; the final head if it is complete now. A bounded number of 1xx is skipped.
+        Raises Malformed."""
         self._received += len(data)
         self._unseen += data
         self._connection.receive_data(data)
@@ -113,7 +115,7 @@ class LibraryReader:
             self._count(event)
 
     def _check_blanks(self) -> None:
-        """Look at the next head, before h11 does. Raises Malformed."""
+        """Check the next head before h11 sees it. Raises Malformed."""
         seen = self._unseen
         end = BLANK_LINE.search(seen)
         if MANY_BLANKS.search(seen, 0, len(seen) if end is None else end.start()):
@@ -130,7 +132,7 @@ class LibraryReader:
 
     def _final(self, event: h11.Response) -> ResponseHead:
         limits = self._limits
-        # h11 only minds a head that is not complete yet.
+        # h11 checks the size only while the head is incomplete.
         size = self._received - len(self.pending)
         if len(event.headers) > limits.max_head_fields:
             what = f"The response has more than max_head_fields ({limits.max_head_fields}) header fields"
@@ -163,14 +165,14 @@ _FAULTS = {
     "Received server _SWITCH_UPGRADE": SWITCHED,
     "InformationalResponse status_code": "The status code of the response is less than 100",
 }
-"""How h11's messages begin, and what is told instead: it speaks of states and roles, in types of Python."""
+"""How h11's messages begin, and the text used instead."""
 
 _CLOSING = "')\""
 
 _SHOWN = re.compile(r"bytearray\(b['\"]([^:]{1,40})")
 _NAME = re.compile(_SHOWN.pattern + ":")
-"""The line that h11 shows, as far as it is no value of a field: that may be a secret. A header line without a
-colon may be one as a whole."""
+"""The part of a line shown by h11 that is no value of a field, since that may be a secret. A line without a
+colon may be a secret as a whole."""
 
 
 def _next_event(connection: h11.Connection, limits: Limits) -> object:
@@ -181,12 +183,12 @@ def _next_event(connection: h11.Connection, limits: Limits) -> object:
             what = f"The response's head is larger than max_head_size ({limits.max_head_size} bytes)"
             raise Oversized(what) from exc
         text = _fault(str(exc))
-        exc.args = (text,)  # it may have quoted a secret, or what nobody outside of h11 understands
+        exc.args = (text,)  # its own text may quote a secret, or internals of h11
         raise Malformed(text) from exc
 
 
 def _fault(said: str) -> str:
-    """What is wrong with the response, in the words of HTTP."""
+    """The fault of the response, in terms of HTTP."""
     for beginning, text in _FAULTS.items():
         if said.startswith(beginning):
             shown = (_NAME if "header line" in beginning else _SHOWN).search(said)

@@ -1,7 +1,7 @@
-"""Reads the head of a response: strictly, or by h11 from the first byte where that declines.
+"""Reads the head of a response by the strict parser, or by h11 if that declines.
 
-Handing over happens before a head is accepted and never later. h11 is told how much of the request was sent,
-and gets every byte that came for this response. What follows the head is not its business.
+h11 begins at the first byte of the head, never later. It learns how much of the request was sent, and gets
+every byte received for this response. Bytes behind the head are not for it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class HeadReader:
-    """One for a connection; `reset` makes it ready for the next exchange.
+    """The reader of a connection; `reset` prepares it for the next exchange.
 
-    The sender counts in ``body_sent`` the bytes of the request's body, and sets ``finished`` at its end.
-    ``pending`` is what came behind the final head.
+    The sender counts the bytes of the request's body in ``body_sent``, and sets ``finished`` at its end.
+    ``pending`` are the bytes received behind the final head.
     """
 
     __slots__ = ("_begun", "_fast", "_library", "_limits", "body_sent", "finished", "pending")
@@ -42,11 +42,11 @@ class HeadReader:
 
     @property
     def has_begun(self) -> bool:
-        """True if a part of a head is there."""
+        """True if a part of a head was received."""
         return bool(self._begun if self._library is None else self._library.pending)
 
     def take(self, request: RequestState, data: bytes) -> ResponseHead | None:
-        """Add what came; the final head, if it is there now. Raises Malformed."""
+        """Add received bytes; the final head if it is complete now. Raises Malformed."""
         library = self._library
         if library is None:
             if self._fast:
@@ -71,7 +71,7 @@ class HeadReader:
         return final
 
     def decode(self) -> tuple[ChunkedDecoder, bytes]:
-        """For a chunked body: its decoder, and the content that is there."""
+        """For a chunked body: its decoder, and the content received with the head."""
         decoder = ChunkedDecoder(self._limits.max_trailer_size)
         return decoder, decoder.feed(self.pending)
 

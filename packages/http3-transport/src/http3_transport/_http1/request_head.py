@@ -1,7 +1,7 @@
-"""The head of a request as bytes, written strictly.
+"""Writes the head of a request.
 
-`Headers.check` has looked at each name and value; what is left is what several fields say together. Whatever
-is not ordinary is declined: h11 then writes it, or says what is wrong with it.
+`Headers.check` has checked each name and value; here the fields are checked together. Everything unusual is
+declined: h11 then writes the head, or raises what is wrong with it.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from http3_models.engine import FieldPair
 
 _MAX_KEPT_TARGET = 1024
-"""Characters of a target whose request line is kept."""
+"""Characters up to which a target's request line is cached."""
 
 _SINGLE = (b"host", b"content-length", b"transfer-encoding", b"connection", b"expect")
-"""Fields that an ordinary head has once at most."""
+"""Fields that an ordinary head has at most once."""
 
 
 class RequestHead(NamedTuple):
-    """A request's head, and what its fields say: the declared length of the body (None: none), whether it is
-    chunked, whether it waits for 100 (Continue), whether the connection ends with this exchange."""
+    """A request's head, and what its fields declare: the length of the body in bytes (None: no
+    Content-Length), whether the body is chunked, whether to wait for 100 (Continue), whether the connection
+    closes afterwards."""
 
     data: bytes
     length: int | None
@@ -41,18 +42,18 @@ class RequestHead(NamedTuple):
 
 
 def compose(method: str, target: str, headers: Headers) -> RequestHead | None:
-    """The head, byte for byte as h11 would write it; None where h11 is to decide.
+    """The head, byte for byte as h11 would write it; None if h11 is to decide.
 
-    ``headers`` are checked. CONNECT is h11's, since it changes what the response means.
+    ``headers`` were checked. CONNECT is left to h11, since it changes the meaning of the response.
     """
-    # A client's requests begin alike: what they have in common is written once (-3 to -5 us).
+    # A client's requests begin with the same fields, which are written once (-3 to -5 us).
     fields = headers.cached(write_fields, extend_fields)
     line = (_kept_line if len(target) <= _MAX_KEPT_TARGET else write_line)(method, target)
     return None if fields is None or line is None else RequestHead(line + fields.data, *fields[1:])
 
 
 def write_line(method: str, target: str) -> bytes | None:
-    """The request line; None for CONNECT, and where h11 would not take the method or the target (printable
+    """The request line; None for CONNECT, and for a method or target that h11 refuses (allowed is printable
     ASCII without the space)."""
     if method == "CONNECT" or not TOKEN.fullmatch(method):
         return None
@@ -62,11 +63,11 @@ def write_line(method: str, target: str) -> bytes | None:
 
 
 _kept_line = lru_cache(maxsize=256)(write_line)
-"""Lines of the targets asked for last (-1 us)."""
+"""The lines of recent targets (-1 us)."""
 
 
 def write_fields(headers: Headers) -> RequestHead | None:
-    """The part of a head behind the request line, Host first; None where the fields are not ordinary."""
+    """The head without the request line, Host first; None if a field is not ordinary."""
     pairs = headers.wire
     names = [name.lower() for name, _ in pairs]
     by_name = dict(zip(names, [value for _, value in pairs], strict=True))
@@ -93,10 +94,10 @@ def write_fields(headers: Headers) -> RequestHead | None:
 
 
 def extend_fields(fields: RequestHead | None, pairs: list[FieldPair]) -> RequestHead | None:
-    """``fields`` with ``pairs`` behind them, as `write_fields` would write them all.
+    """``fields`` followed by ``pairs``, as `write_fields` would write them together.
 
-    The pairs have names of their own, and of those that say something about the message only the one that
-    frames the body, as the last; see `http3_models._request.prepared_heads`.
+    The names of the pairs are not in ``fields``. Of the fields that describe the message the pairs have only
+    the one that frames the body, and that comes last; see `http3_models._request.prepared_heads`.
     """
     if fields is None:
         return None

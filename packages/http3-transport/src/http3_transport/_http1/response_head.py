@@ -1,9 +1,9 @@
-"""Heads of ordinary HTTP/1.1 responses, read strictly, from the bytes that came so far.
+"""Parses the heads of ordinary HTTP/1.1 responses strictly, from the bytes received so far.
 
-There are three answers: a head; not whole yet; declined. Declined is whatever is not quite ordinary: 1xx,
-HTTP/1.0, a bare line feed, a folded line, several or conflicting lengths, another coding than chunked, too
-much of anything. h11 then gets the same bytes from the first on, so it is the judge of all that, and what is
-accepted here is accepted by h11 with the same fields (a test compares the two).
+There are three results: a head; incomplete; declined. Declined is everything unusual: 1xx, HTTP/1.0, a bare
+line feed, a folded line, several or conflicting lengths, another coding than chunked, a part beyond its
+limit. h11 then parses the same bytes from the first on. What is accepted here is accepted by h11 with the
+same fields (a test compares the two).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ STATUS_LINE_START: Final = b"HTTP/"
 _BEGINNING = b"HTTP/1.1 "
 
 _SINGLE = (b"content-length", b"transfer-encoding", b"connection")
-"""Fields that an ordinary head has once at most."""
+"""Fields that an ordinary head has at most once."""
 
 
 class Verdict(enum.Enum):
-    """What there is instead of a head."""
+    """Why there is no head."""
 
     INCOMPLETE = enum.auto()
     DECLINED = enum.auto()
@@ -43,8 +43,8 @@ class ResponseHead(NamedTuple):
     """A final response's head.
 
     ``fields`` have lower-case names; ``by_name`` has them too, if none is repeated. ``length`` is that of the
-    body in bytes, or `CHUNKED`, or `UNTIL_CLOSE`. ``stays_open`` is what the server says of the connection,
-    ``size`` the bytes of the head itself.
+    body in bytes, or `CHUNKED`, or `UNTIL_CLOSE`. ``stays_open``: the server keeps the connection open.
+    ``size`` is that of the head in bytes.
     """
 
     status_code: int
@@ -65,7 +65,7 @@ def read_head(
 ) -> ResponseHead | Verdict:
     """Read the head at the start of ``data``, for a request with this method.
 
-    ``searched`` bytes were looked at before without finding its end; so feeding byte by byte stays linear.
+    In the first ``searched`` bytes its end was not found before, so that feeding byte by byte stays linear.
     """
     end = data.find(b"\r\n\r\n", searched - 3 if searched > 3 else 0)
     if end < 0:
@@ -91,7 +91,7 @@ def read_head(
 
 
 def _verdict(data: bytes | bytearray, limits: Limits, searched: int) -> Verdict:
-    """For a head whose end was not found: whether it may become an ordinary one."""
+    """For an incomplete head: whether it can still become an ordinary one."""
     if not _BEGINNING.startswith(data[: len(_BEGINNING)]) or len(data) > limits.max_head_size:
         return DECLINED
     return DECLINED if BLANK_LINE.search(data, max(searched - 2, 0)) else INCOMPLETE
@@ -103,9 +103,9 @@ def _repeats_single(fields: list[FieldPair]) -> bool:
 
 
 def _body_length(method: str, status_code: int, by_name: dict[bytes, bytes]) -> int | None:
-    """Bytes of the body, `CHUNKED` or `UNTIL_CLOSE` (RFC 9112 section 6.3); None if that is a matter for h11.
+    """Bytes of the body, `CHUNKED` or `UNTIL_CLOSE` (RFC 9112 section 6.3); None if h11 is to decide.
 
-    Fields that do not apply (HEAD, 204, 304) must be in order all the same.
+    Fields that do not apply (HEAD, 204, 304) must be valid all the same.
     """
     declared = by_name.get(b"content-length")
     length = UNTIL_CLOSE
@@ -124,14 +124,13 @@ def _body_length(method: str, status_code: int, by_name: dict[bytes, bytes]) -> 
 
 
 def announces_body(fields: list[FieldPair]) -> bool:
-    """Whether these fields say that a body follows, where status or method say that there is none."""
+    """Whether these fields announce a body, although status or method exclude one."""
     by_name = dict(fields)
     return b"transfer-encoding" in by_name or by_name.get(b"content-length", b"").strip(b"0") != b""
 
 
 def says_goodbye(response: ResponseHead) -> bool:
-    """Whether the server says that it closes the connection (RFC 9112 section 9.6), as with HTTP/1.0 it does
-    without a word."""
+    """Whether the server closes the connection after this response (RFC 9112 section 9.6)."""
     if response.stays_open:
         return False
     return says_close(b",".join([value for name, value in response.fields if name == b"connection"]))

@@ -1,11 +1,11 @@
-"""Sends a request whose body does not simply go out with the head (RFC 9112 sections 6 and 7, RFC 9110
+"""Sends a request whose body is not written together with its head (RFC 9112 sections 6 and 7, RFC 9110
 section 10.1.1).
 
-The answer may come early: each write stops as soon as there is something to read. What is read is a 1xx (go
-on) or the final head. A 3xx to 5xx (413, 401, a redirect) stops the upload; so does ``Connection: close``,
-and so does an answer that is whole. Any other does not: some servers answer while they read, or send back
-what they read. Then the response's body goes on with the upload whenever nothing has come from the server,
-so that neither side waits for ever for the other one to read.
+The response may come early, so each write stops as soon as there is something to read: a 1xx, or the final
+head. Status 3xx to 5xx (413, 401, a redirect), ``Connection: close``, and a response that is already whole
+stop the upload. Any other response does not: some servers respond while they read, or echo the body. Then
+reading the response's body continues the upload whenever the server has sent nothing, so that neither side
+waits for the other to read.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from .response_head import ResponseHead
 
 READ_SIZE = 64 * 1024
-"""Bytes asked of the kernel where an early answer is looked for."""
+"""Bytes asked of the kernel when an early response may have come."""
 
 LOOK_SIZE = 256 * 1024
-"""Bytes of a body handed to the stream between two looks for an early answer, and..."""
+"""Bytes of a body written between two checks for an early response, and..."""
 
 LOOK_SECONDS = 0.01
-"""...seconds between them, as long as the kernel takes everything at once. To look before each piece of
-64 KiB makes it 8 % dearer; a body that comes more slowly than this is looked up from at each piece."""
+"""...seconds between them, as long as the kernel takes everything at once. A check before each piece of 64
+KiB costs 8 % more. If the caller's pieces come more slowly than this, there is a check for each."""
 
 SMALL_FILE = 64 * 1024
-"""A file with no more than this left is read: that costs less than to prepare for sendfile."""
+"""Bytes up to which a file is read and written: that costs less than sendfile."""
 
 
 class Upload:
-    """One request on its way out. It pauses where there is something to read.
+    """The sending of one request. It pauses when there is something to read.
 
-    ``is_over``: all of it was sent. ``is_broken``: the server takes no more of it.
+    ``is_over``: all of it was sent. ``is_broken``: the server accepts no more of it.
     """
 
     __slots__ = (
@@ -71,16 +71,16 @@ class Upload:
         self._request = request
         self._head = head
         self._early: ResponseHead | None = None
-        self._rest: bytes | memoryview = b""  # what a pause has left of a piece
-        self._sent = 0  # bytes of the body, with that
-        self._is_ending = False  # the last piece was begun
+        self._rest: bytes | memoryview = b""  # of the last piece, not yet written
+        self._sent = 0  # bytes of the body, `_rest` included
+        self._is_ending = False  # the last piece is being written
         self._unlooked = 0
         self._looked = owner.now()
         self.is_over = False
         self.is_broken = False
 
     async def send(self) -> ResponseHead | None:
-        """Send head and body: None; or the final head, if it came before the end."""
+        """Send head and body. Returns the final head if that came before the end, else None."""
         try:
             if await self._push(self._head.data) and not await self._is_declined():
                 self.is_over = await self._push_body()
@@ -89,13 +89,13 @@ class Upload:
         return self._early
 
     def goes_on(self, response: ResponseHead) -> bool:
-        """Whether an answer that came early, and is not whole yet, leaves the upload going on."""
+        """Whether the upload continues after this early response, whose body is not whole yet."""
         return not (self.is_broken or response.status_code >= 300 or says_goodbye(response))
 
     async def resume(self) -> None:
-        """Send on until all is out or there is something to read.
+        """Continue until all is sent or there is something to read.
 
-        That the server takes no more is no failure: its answer counts.
+        If the server accepts no more, that is no error: there is a response already.
         """
         try:
             rest, self._rest = self._rest, b""
@@ -112,7 +112,8 @@ class Upload:
         self._reader.body_sent, self._reader.finished = self._sent, self.is_over
 
     async def _is_declined(self) -> bool:
-        """With ``Expect: 100-continue``, wait for the server's word: True if it is its last."""
+        """With ``Expect: 100-continue``: wait for an interim response. True if the final head came
+        instead."""
         if not self._head.expects:
             return False
         limit = time_left(self._request, "write")
@@ -123,8 +124,8 @@ class Upload:
             return False
         return self._is_final(data)
 
-    # The three ways of a body, from where it stands. Each returns True at its end; False where there is
-    # something to read first.
+    # The three kinds of body. Each continues where it was, and returns True at the end of the body; False if
+    # there is something to read first.
 
     async def _push_body(self) -> bool:
         body = self._request.body
@@ -163,16 +164,17 @@ class Upload:
         return False
 
     async def _next_chunk(self, body: RequestBody) -> bytes:
-        """Ask the caller's body for more; whatever it raises is the caller's to see."""
+        """The next piece of the caller's body. What that raises passes to the caller unchanged."""
         self._owner.asks_caller = True
         chunk = await body.read_chunk()
         self._owner.asks_caller = False
         return chunk
 
-    # Each step returns True; False where there is something to read first, with the rest of its bytes kept.
+    # Each step returns True; False if there is something to read first: then the unsent bytes are kept.
 
     async def _push_file(self, file: FileBody | None) -> bool:
-        """Have the kernel send what it can of a file (-70 % of the CPU time); the rest is left to be read."""
+        """Send as much of a file as possible by sendfile (-70 % of the CPU time). The rest is read and
+        written."""
         direct = self._direct
         if file is None or direct is None or not self._uses_sendfile:
             return True
@@ -191,7 +193,7 @@ class Upload:
                 elif self._is_answered():
                     return False
                 if taken == 0:
-                    break  # it got shorter: reading finds that out, and says so
+                    break  # the file became shorter; reading it raises the error
         except OSError as exc:
             if exc.errno not in NO_SENDFILE:
                 raise
@@ -201,7 +203,8 @@ class Upload:
         return True
 
     async def _push_pieces(self, *pieces: bytes) -> bool:
-        """Write the pieces in a row; not joined where that can be helped (-15 % for pieces of 64 KiB)."""
+        """Write the pieces one after the other, if possible without joining them (-15 % for pieces of 64
+        KiB)."""
         direct = self._direct
         if direct is None or self._early is not None:
             return await self._push(b"".join(pieces))
@@ -215,7 +218,7 @@ class Upload:
         return taken == size or await self._push(memoryview(b"".join(pieces))[taken:])
 
     def _is_time_to_look(self, size: int) -> bool:
-        """Whether to stop and look around before so many bytes more are sent."""
+        """Whether to check for an early response before ``size`` more bytes are sent."""
         now = self._owner.now()
         self._unlooked += size
         if self._unlooked <= LOOK_SIZE and now < self._looked + LOOK_SECONDS:
@@ -224,10 +227,10 @@ class Upload:
         return True
 
     async def _push(self, data: bytes | memoryview) -> bool:
-        """Write all of ``data``, with a look for an answer each time the kernel is asked to take some."""
+        """Write all of ``data``, with a check for an early response at each system call."""
         view = memoryview(data)
         stream = self._stream
-        while view or stream.has_unsent:  # TLS takes whole records, and may keep a part of the last one
+        while view or stream.has_unsent:  # TLS takes whole records, and may keep a part of one
             taken = await stream.write_until_readable(view, time_left(self._request, "write"))
             view = view[taken:]
             if (view or stream.has_unsent) and self._is_answered():
@@ -236,15 +239,15 @@ class Upload:
         return True
 
     def _is_answered(self) -> bool:
-        """Called where there may be something to read: take it, and go on unless it is the final head (or the
-        end). What comes behind that head is left to the response's body."""
+        """Read what has come, if anything. True if that was the final head, or the end of the connection.
+        Bytes behind the head belong to the response's body."""
         if self._early is not None:
             return True
         data = self._stream.read_nowait(READ_SIZE)
         return data is not None and self._is_final(data)
 
     def _is_final(self, data: bytes) -> bool:
-        """Take what the server has sent; True if it is the final head (or the end)."""
+        """Add received bytes. True if the final head is complete, or the connection has ended."""
         self._tell_reader()
         self._early = self._owner.take(self._request, data)
         return self._early is not None or not data
