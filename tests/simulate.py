@@ -408,16 +408,16 @@ class Run:
 
     def check_idle(self, pool: http3.ConnectionPool) -> None:
         """All requests are over: nothing is held."""
-        books = pool._books
-        if books is None:
+        scope = pool._scope
+        if scope is None:
             return
-        state: Any = books.state
+        state: Any = scope.state
         busy = state.connections(idle=False)
         idle = state.connections(idle=True)
         if busy or state.waiting() or state.slots != len(idle):
             self.wrong.append(f"held after the last request: {busy}, {state.waiting()}, {state.slots} slots")
-        if books.abandoned:
-            self.wrong.append(f"left to finalisers: {books.abandoned}")
+        if scope.deferred:
+            self.wrong.append(f"left to finalisers: {scope.deferred}")
         for connection in idle:
             engine = connection.engine
             if not engine.is_idle:
@@ -428,7 +428,7 @@ class Run:
 
     def check_closed(self, pool: http3.ConnectionPool) -> None:
         """The client is closed: nothing is left."""
-        slots = 0 if pool._books is None else pool._books.state.slots
+        slots = 0 if pool._scope is None else pool._scope.state.slots
         if slots or self.simulation.open_connections:
             self.wrong.append(f"open after close(): {slots} slots, {self.simulation.open_connections}")
 

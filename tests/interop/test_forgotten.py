@@ -107,7 +107,7 @@ async def test_forgetting_takes_no_lock(world: World, version: str, raw_server: 
     sut = bounded(world, version, PATIENT)
     held = [await do(sut.client.get(url + "/bad", stream=True))]
     engine: Any = sut.pool.active_connections[0].engine
-    books: Any = sut.pool._books
+    books: Any = sut.pool._scope
     locks = [books._lock]
     if version == "HTTP/2":
         locks += [engine._lock, engine._write_lock._state]

@@ -274,7 +274,7 @@ def test_forks_at_any_moment(way: str, raw_server: StartRawServer, authority: Au
 
 
 LOCKS: dict[str, Callable[[ConnectionPool], Any]] = {
-    "pool": lambda pool: pool._books._lock,  # type: ignore[union-attr]
+    "pool": lambda pool: pool._scope._lock,  # type: ignore[union-attr]
     "engine": lambda pool: engine_of(pool)._lock,
     "write": lambda pool: engine_of(pool)._write_lock._state,
     "tls": lambda pool: engine_of(pool).stream._state._lock,

@@ -76,8 +76,8 @@ async def goes_on(bounded: Bounded, url: str) -> None:
         assert response.text == path
     assert bounded.pool.active_connections == []
     assert len(bounded.pool.keepalive_connections) == 1
-    books = bounded.pool._books
-    assert books is not None
-    assert list(books.state.waiting()) == []
+    scope = bounded.pool._scope
+    assert scope is not None
+    assert list(scope.state.waiting()) == []
     await do(bounded.client.close())
     assert bounded.pool.keepalive_connections == []

@@ -259,7 +259,7 @@ class Held:
     def release(self) -> None:
         self.released += 1
 
-    def abandon(self, cleanup: Callable[[], None]) -> None:
+    def release_from_finalizer(self, cleanup: Callable[[], None]) -> None:
         raise AssertionError("a body was dropped unread")
 
 

@@ -63,7 +63,7 @@ def talk(
     """Run a coroutine function with an engine, and see that the engine is left in order."""
 
     async def run() -> object:
-        engine = await open_engine(runtime, server, limits=limits, authority=authority)
+        engine = await establish(runtime, server, limits=limits, authority=authority)
         try:
             result = await main(engine)
             assert engine.is_idle
@@ -111,11 +111,11 @@ class CountingLease:
     def release(self) -> None:
         self.released += 1
 
-    def abandon(self, cleanup: Callable[[], None]) -> None:
+    def release_from_finalizer(self, cleanup: Callable[[], None]) -> None:
         self.cleanups.append(cleanup)
 
 
-async def open_engine(
+async def establish(
     runtime: Runtime, server: RawServer, *, limits: Limits | None = None, authority: Authority | None = None
 ) -> HTTP2Engine:
     """An engine on a new connection to a scripted server; with an ``authority`` over TLS."""

@@ -222,14 +222,14 @@ def check_pool(pool: ConnectionPool, *, sockets: int, busy: int = 0, server_port
     ``sockets``: how many were open before there was a pool. What was interrupted within a constructor must
     have been collected.
     """
-    books = pool._books
-    if books is None:
+    scope = pool._scope
+    if scope is None:
         return
-    books.settle()
+    scope.run_deferred_releases()
     assert len(pool.active_connections) == busy
-    assert not books.state.waiting()
-    assert books.state.slots == busy + len(pool.keepalive_connections)
-    assert open_sockets(server_port) - sockets == books.state.slots, (open_sockets(server_port), sockets)
+    assert not scope.state.waiting()
+    assert scope.state.slots == busy + len(pool.keepalive_connections)
+    assert open_sockets(server_port) - sockets == scope.state.slots, (open_sockets(server_port), sockets)
     for connection in pool.keepalive_connections:
         assert streams_of(connection) == 0
     for connection in pool.active_connections:

@@ -91,8 +91,8 @@ def test_what_is_left_open_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         for seed in range(10):  # in some of them connections stay open when idle
             simulate.Run(seed, "HTTP/1.1").check()
     for pool in forgotten:
-        if pool._books is not None:
-            pool._books.drop()
+        if pool._scope is not None:
+            pool._scope.drop()
 
 
 def test_an_hour_of_traffic() -> None:

@@ -32,9 +32,9 @@ from support.http2_client import (
     CountingLease,
     cancelled_after,
     echo,
+    establish,
     fetch,
     make_request,
-    open_engine,
     read,
     scripted,
     talk,
@@ -449,7 +449,7 @@ def test_an_interrupted_exchange_takes_its_siblings_along_at_once(
         except BaseException as exc:  # noqa: BLE001 - looked at below
             outcomes[name] = exc
 
-    engine = run_sync(open_engine(runtime, server))
+    engine = run_sync(establish(runtime, server))
     threads = [threading.Thread(target=work, args=(engine, name), name=name) for name in order]
     try:
         for thread in threads:

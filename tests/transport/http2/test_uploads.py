@@ -24,11 +24,11 @@ from support.http2_client import (
     MIB,
     Answer,
     echo,
+    establish,
     fetch,
     late_reader,
     make_request,
     narrow,
-    open_engine,
     reset,
     scripted,
     talk,
@@ -338,7 +338,7 @@ def test_exchanges_over_tls(runtime: Runtime, raw_server: StartRawServer, author
     server = raw_server(echo(), tls=authority.server_context("h2"))
 
     async def main() -> None:
-        engine = await open_engine(runtime, server, authority=authority)
+        engine = await establish(runtime, server, authority=authority)
         calls = [
             lambda size=size: fetch(engine, make_request(path=f"/{size * 20_000}")) for size in range(20)
         ]
@@ -367,7 +367,7 @@ def test_the_end_of_an_upload_leaves_a_full_kernel_buffer(
     server = raw_server(late_reader(act), tls=authority.server_context("h2"))
 
     async def main() -> None:
-        engine = await open_engine(runtime, server, authority=authority)
+        engine = await establish(runtime, server, authority=authority)
         await fetch(engine, make_request())
         narrow(engine)
         for size in (200_000,):  # one step, and more than the buffers hold

@@ -67,13 +67,13 @@ def keeping(body: bytes = b"ok") -> Script:
 
 def settled(pool: ConnectionPool) -> None:
     """Nothing is held: no request, no place in line, no lock."""
-    books = pool._books
-    assert books is not None
-    books.settle()
-    assert not books._lock.locked()
-    assert books.state.waiting() == []
+    scope = pool._scope
+    assert scope is not None
+    scope.run_deferred_releases()
+    assert not scope._lock.locked()
+    assert scope.state.waiting() == []
     assert pool.active_connections == []
-    assert books.state.slots == len(pool.keepalive_connections)
+    assert scope.state.slots == len(pool.keepalive_connections)
 
 
 # Storms.
@@ -632,13 +632,13 @@ def test_a_lock_that_was_held_at_the_fork_does_not_matter(raw_server: StartRawSe
     server = raw_server(keeping(b"x" * 300_000))
     pool = ConnectionPool(backend=BlockingBackend())
     response = run_sync(pool.send(AsyncRequest("GET", server.url)))
-    assert pool._books is not None
+    assert pool._scope is not None
 
     def work() -> bool:
         run_sync(response.close())
         return run_sync(fetch(pool, server.url)).status_code == 200
 
-    with pool._books._lock:
+    with pool._scope._lock:
         assert in_a_child(work)
     run_sync(response.close())
     run_sync(pool.close())
@@ -728,7 +728,7 @@ def test_a_writer_that_can_not_close_costs_nothing(raw_server: StartRawServer) -
     [
         (TimeoutError(), ConnectTimeout),
         (TimeoutError(110, "Connection timed out"), ConnectError),
-        (ConnectError("no route for us"), ConnectError),
+        (ConnectError("no group for us"), ConnectError),
         (ConnectTimeout(), ConnectTimeout),
     ],
 )
@@ -788,7 +788,7 @@ class Tracer:
         path = frame.f_code.co_filename
         if not path.endswith(MODULES) or "http3_transport" not in path:
             return None
-        if event == "line" and not linecache.getline(path, frame.f_lineno).strip().startswith("with "):
+        if event == "queue" and not linecache.getline(path, frame.f_lineno).strip().startswith("with "):
             self.left -= 1
             if self.left == 0:
                 self.where = f"{path}:{frame.f_lineno}"
@@ -944,8 +944,8 @@ def test_a_coroutine_that_is_collected_takes_no_lock(raw_server: StartRawServer)
         holder = await pool.send(AsyncRequest("GET", server.url))
         waiting = fetch(pool, server.url)
         waiting.send(None)
-        assert pool._books is not None
-        with pool._books._lock:
+        assert pool._scope is not None
+        with pool._scope._lock:
             waiting.close()
         await holder.close()
         assert (await fetch(pool, server.url)).status_code == 200

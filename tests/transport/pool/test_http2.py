@@ -47,7 +47,7 @@ async def waiting_for(runtime: Runtime, condition: Callable[[], bool]) -> None:
 
 
 def in_line(pool: ConnectionPool) -> int:
-    return 0 if pool._books is None else len(pool._books.state.waiting())
+    return 0 if pool._scope is None else len(pool._scope.state.waiting())
 
 
 def test_who_waits_is_served_at_once_when_the_server_allows_more(

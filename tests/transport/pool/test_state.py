@@ -1,4 +1,4 @@
-"""The pool's books: who gets which connection, under which limits, in which order."""
+"""The pool's scope: who gets which connection, under which limits, in which order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from http3_models import Origin, PoolLimits
-from http3_transport._pool.entries import Entry, Ticket
+from http3_transport._pool.entries import PooledConnection, PoolRequest
 from http3_transport._pool.state import PoolState
 
 ONE = Origin("https://one.example")
@@ -16,12 +16,12 @@ TWO = Origin("https://two.example")
 
 
 class FakeConnection:
-    """A connection as the books see it."""
+    """A connection as the scope see it."""
 
     def __init__(self, stream_limit: int = 1) -> None:
         self.stream_limit = stream_limit
         self.multiplexes = stream_limit > 1
-        self.is_settled = True
+        self.stream_limit_known = True
 
 
 class FakeWaiter:
@@ -39,22 +39,22 @@ class FakeWaiter:
 
 def ask(
     state: PoolState, origin: Origin = ONE, multiplexes: bool | None = False, newer_than: int = 0
-) -> Ticket:
-    ticket = Ticket(origin, origin, multiplexes, newer_than)
-    state.join(ticket)
-    if ticket.entry is None:
-        ticket.waiter = FakeWaiter()
-    return ticket
+) -> PoolRequest:
+    pool_request = PoolRequest(origin, origin, multiplexes, newer_than)
+    state.enqueue(pool_request)
+    if pool_request.entry is None:
+        pool_request.waiter = FakeWaiter()
+    return pool_request
 
 
-def entry_of(ticket: Ticket) -> Entry:
-    assert ticket.entry is not None
-    return ticket.entry
+def entry_of(pool_request: PoolRequest) -> PooledConnection:
+    assert pool_request.entry is not None
+    return pool_request.entry
 
 
-def opened(state: PoolState, ticket: Ticket, stream_limit: int = 1) -> FakeConnection:
+def opened(state: PoolState, pool_request: PoolRequest, stream_limit: int = 1) -> FakeConnection:
     connection = FakeConnection(stream_limit)
-    state.opened(ticket, connection)
+    state.opened(pool_request, connection)
     return connection
 
 
@@ -63,8 +63,8 @@ def test_the_connection_used_last_is_reused_first() -> None:
     first, second = ask(state), ask(state)
     opened(state, first)
     warm = opened(state, second)
-    state.leave(first, now=1.0)
-    state.leave(second, now=2.0)
+    state.release(first, now=1.0)
+    state.release(second, now=2.0)
     assert entry_of(ask(state)).connection is warm
 
 
@@ -76,7 +76,7 @@ def test_the_hard_limit_counts_per_origin_and_serves_first_come_first_served() -
     assert early.entry is None
     assert late.entry is None
     assert ask(state, TWO).entry is not None
-    state.leave(holder, now=1.0)
+    state.release(holder, now=1.0)
     assert entry_of(early).connection is connection
     assert early.waiter is not None
     assert early.waiter.is_set
@@ -97,7 +97,7 @@ def test_one_who_comes_later_does_not_overtake() -> None:
 def test_a_failed_opening_gives_its_slot_to_the_next() -> None:
     state = PoolState(PoolLimits(hard_limit=1))
     unlucky, waiting = ask(state), ask(state)
-    state.leave(unlucky, now=1.0)
+    state.release(unlucky, now=1.0)
     assert waiting.entry is not None
     assert state.slots == 1
 
@@ -106,9 +106,9 @@ def test_an_unknown_protocol_lets_one_handshake_go_ahead() -> None:
     state = PoolState(PoolLimits())
     pioneer = ask(state, multiplexes=None)
     others = [ask(state, multiplexes=None) for _ in range(3)]
-    assert [ticket.entry for ticket in others] == [None, None, None]
+    assert [pool_request.entry for pool_request in others] == [None, None, None]
     shared = opened(state, pioneer, stream_limit=100)
-    assert [entry_of(ticket).connection for ticket in others] == [shared] * 3
+    assert [entry_of(pool_request).connection for pool_request in others] == [shared] * 3
     assert state.slots == 1
 
 
@@ -117,7 +117,7 @@ def test_when_it_turns_out_to_be_http1_all_open_at_once() -> None:
     pioneer = ask(state, multiplexes=None)
     others = [ask(state, multiplexes=None) for _ in range(3)]
     opened(state, pioneer)
-    assert [entry_of(ticket).connection for ticket in others] == [None] * 3
+    assert [entry_of(pool_request).connection for pool_request in others] == [None] * 3
     assert state.slots == 4
 
 
@@ -125,7 +125,7 @@ def test_after_a_failed_handshake_the_next_tries() -> None:
     state = PoolState(PoolLimits())
     pioneer = ask(state, multiplexes=None)
     second, third = ask(state, multiplexes=None), ask(state, multiplexes=None)
-    state.leave(pioneer, now=1.0)
+    state.release(pioneer, now=1.0)
     assert second.entry is not None
     assert third.entry is None
 
@@ -135,7 +135,7 @@ def test_what_was_negotiated_is_remembered_when_the_last_connection_is_gone() ->
     pioneer = ask(state, multiplexes=None)
     opened(state, pioneer)
     state.closed(entry_of(pioneer))
-    assert state._routes == {}
+    assert state._groups == {}
     assert ask(state, multiplexes=None).entry is not None
     assert ask(state, multiplexes=None).entry is not None
 
@@ -161,7 +161,7 @@ def test_a_full_connection_serves_again_when_a_stream_ends() -> None:
     ask(state, multiplexes=True)
     waiting = ask(state, multiplexes=True)
     assert waiting.entry is None
-    state.leave(pioneer, now=1.0)
+    state.release(pioneer, now=1.0)
     assert entry_of(waiting).connection is connection
 
 
@@ -173,10 +173,10 @@ def test_a_lowered_stream_limit_is_respected_until_enough_have_ended() -> None:
     connection.stream_limit = 2
     waiting = ask(state, multiplexes=True)
     assert waiting.entry is None
-    for ticket in others[:2]:
-        state.leave(ticket, now=1.0)
+    for pool_request in others[:2]:
+        state.release(pool_request, now=1.0)
     assert waiting.entry is None
-    state.leave(others[2], now=1.0)
+    state.release(others[2], now=1.0)
     assert entry_of(waiting).connection is connection
 
 
@@ -186,9 +186,9 @@ def test_a_connection_that_takes_no_more_goes_with_its_last_lease() -> None:
     connection = opened(state, first, stream_limit=10)
     second = ask(state, multiplexes=True)
     connection.stream_limit = 0
-    state.leave(first, now=1.0)
+    state.release(first, now=1.0)
     assert state.discarded == []
-    state.leave(second, now=1.0)
+    state.release(second, now=1.0)
     assert state.discarded == [connection]
     assert state.slots == 0
 
@@ -198,7 +198,7 @@ def test_a_replay_gets_a_connection_opened_for_it() -> None:
     first, second = ask(state), ask(state)
     opened(state, first)
     opened(state, second)
-    state.leave(first, now=1.0)
+    state.release(first, now=1.0)
     fresh = ask(state, newer_than=state.serial)
     assert entry_of(fresh).connection is None
     assert len(state.discarded) == 1
@@ -220,19 +220,19 @@ def test_a_replay_is_served_when_those_before_it_leave_that_could_not_be(count: 
     """They needed a newer connection than there is; for this one it is new enough."""
     state = PoolState(PoolLimits(hard_limit=1))
     first = ask(state, multiplexes=True)
-    state.leave(first, now=0.0)  # the opening failed
+    state.release(first, now=0.0)  # the opening failed
     holder = ask(state, multiplexes=True)
     newest = opened(state, holder, stream_limit=10)
     before = [ask(state, multiplexes=True, newer_than=state.serial) for _ in range(count)]
     behind = [ask(state, multiplexes=True, newer_than=state.serial - 1) for _ in range(2)]
-    assert [ticket.entry for ticket in (*before, *behind)] == [None] * (count + 2)
-    for ticket in before:
+    assert [pool_request.entry for pool_request in (*before, *behind)] == [None] * (count + 2)
+    for pool_request in before:
         assert behind[0].entry is None
-        state.leave(ticket, now=1.0)
-    for ticket in behind:
-        assert entry_of(ticket).connection is newest
-        assert ticket.waiter is not None
-        assert ticket.waiter.is_set
+        state.release(pool_request, now=1.0)
+    for pool_request in behind:
+        assert entry_of(pool_request).connection is newest
+        assert pool_request.waiter is not None
+        assert pool_request.waiter.is_set
 
 
 def test_who_waits_is_served_when_a_connection_carries_more() -> None:
@@ -243,14 +243,14 @@ def test_who_waits_is_served_when_a_connection_carries_more() -> None:
     waiting = [ask(state, multiplexes=True) for _ in range(3)]
     assert entry_of(second).connection is connection
     connection.stream_limit = 4
-    state.settled(entry_of(holder))
-    assert [ticket.entry is not None for ticket in waiting] == [True, True, False]
+    state.on_settings(entry_of(holder))
+    assert [pool_request.entry is not None for pool_request in waiting] == [True, True, False]
     connection.stream_limit = 1
-    state.settled(entry_of(holder))
-    state.leave(second, now=1.0)
+    state.on_settings(entry_of(holder))
+    state.release(second, now=1.0)
     assert waiting[2].entry is None
     connection.stream_limit = 100
-    state.settled(entry_of(holder))
+    state.on_settings(entry_of(holder))
     assert entry_of(waiting[2]).connection is connection
 
 
@@ -263,17 +263,20 @@ def test_an_origin_that_wants_http1_is_not_asked_over_http2_again() -> None:
     elsewhere = opened(state, other, stream_limit=10)
     third = ask(state, multiplexes=True)
     assert entry_of(third) is entry_of(busy)
-    state.leave(idle, now=1.0)
+    state.release(idle, now=1.0)
     state.require_http11(ONE)
     assert state.discarded == [first]
-    tickets = [ask(state, multiplexes=None) for _ in range(2)]
-    assert [entry_of(ticket).connection for ticket in tickets] == [None, None]  # each opens its own, at once
-    late = opened(state, tickets[0], stream_limit=10)  # by a handshake that had begun before
-    opened(state, tickets[1])
-    state.settled(entry_of(tickets[0]))
+    pool_requests = [ask(state, multiplexes=None) for _ in range(2)]
+    assert [entry_of(pool_request).connection for pool_request in pool_requests] == [
+        None,
+        None,
+    ]  # each opens its own, at once
+    late = opened(state, pool_requests[0], stream_limit=10)  # by a handshake that had begun before
+    opened(state, pool_requests[1])
+    state.on_settings(entry_of(pool_requests[0]))
     assert entry_of(ask(state, multiplexes=None)).connection is None
-    for ticket in (busy, third, tickets[0]):
-        state.leave(ticket, now=2.0)
+    for pool_request in (busy, third, pool_requests[0]):
+        state.release(pool_request, now=2.0)
     assert late in state.discarded
     assert len(state.discarded) == 3
     assert entry_of(ask(state, TWO, True)).connection is elsewhere
@@ -283,15 +286,15 @@ def test_nobody_waits_for_long_for_what_a_new_connection_carries() -> None:
     state = PoolState(PoolLimits())
     pioneer = ask(state, multiplexes=True)
     mute = FakeConnection(1)
-    mute.multiplexes, mute.is_settled = True, False
+    mute.multiplexes, mute.stream_limit_known = True, False
     state.opened(pioneer, mute)
     entry = entry_of(pioneer)
     entry.opened_at = 10.0
     second, third = ask(state, multiplexes=True), ask(state, multiplexes=True)
     assert second.entry is None
-    state.pass_by(entry.route, 9.9)
+    state.pass_by(entry.group, 9.9)
     assert second.entry is None
-    state.pass_by(entry.route, 10.0)
+    state.pass_by(entry.group, 10.0)
     assert entry_of(second).connection is None  # it may open another one
     assert third.entry is None
     shared = opened(state, second, stream_limit=10)
@@ -300,28 +303,28 @@ def test_nobody_waits_for_long_for_what_a_new_connection_carries() -> None:
 
 def test_idle_connections_beyond_the_soft_limit_are_closed_oldest_first() -> None:
     state = PoolState(PoolLimits(soft_limit=1))
-    tickets = [ask(state), ask(state)]
-    connections = [opened(state, ticket) for ticket in tickets]
-    state.leave(tickets[0], now=1.0)
-    state.leave(tickets[1], now=2.0)
+    pool_requests = [ask(state), ask(state)]
+    connections = [opened(state, pool_request) for pool_request in pool_requests]
+    state.release(pool_requests[0], now=1.0)
+    state.release(pool_requests[1], now=2.0)
     assert state.discarded == [connections[0]]
     assert state.connections(idle=True) == [connections[1]]
 
 
 def test_total_idle_closes_the_longest_idle_of_all_hosts() -> None:
     state = PoolState(PoolLimits(total_idle=1))
-    tickets = [ask(state, ONE), ask(state, TWO)]
-    connections = [opened(state, ticket) for ticket in tickets]
-    state.leave(tickets[0], now=1.0)
-    state.leave(tickets[1], now=2.0)
+    pool_requests = [ask(state, ONE), ask(state, TWO)]
+    connections = [opened(state, pool_request) for pool_request in pool_requests]
+    state.release(pool_requests[0], now=1.0)
+    state.release(pool_requests[1], now=2.0)
     assert state.discarded == [connections[0]]
 
 
 def test_total_closes_an_idle_connection_of_another_host_to_make_room() -> None:
     state = PoolState(PoolLimits(total=1))
-    ticket = ask(state, ONE)
-    connection = opened(state, ticket)
-    state.leave(ticket, now=1.0)
+    pool_request = ask(state, ONE)
+    connection = opened(state, pool_request)
+    state.release(pool_request, now=1.0)
     assert ask(state, TWO).entry is not None
     assert state.discarded == [connection]
     assert state.slots == 1
@@ -330,14 +333,14 @@ def test_total_closes_an_idle_connection_of_another_host_to_make_room() -> None:
 @pytest.mark.parametrize("how", ["released", "closed"])
 def test_total_makes_other_hosts_wait_until_something_frees_up(how: str) -> None:
     state = PoolState(PoolLimits(total=1))
-    ticket = ask(state, ONE)
-    opened(state, ticket)
+    pool_request = ask(state, ONE)
+    opened(state, pool_request)
     waiting = ask(state, TWO)
     assert waiting.entry is None
     if how == "released":
-        state.leave(ticket, now=1.0)
+        state.release(pool_request, now=1.0)
     else:
-        state.closed(entry_of(ticket))
+        state.closed(entry_of(pool_request))
     assert waiting.entry is not None
     assert state.slots == 1
 
@@ -347,8 +350,8 @@ def test_what_is_idle_for_too_long_goes_with_the_next_release() -> None:
     old, new = ask(state, ONE), ask(state, TWO)
     connection = opened(state, old)
     opened(state, new)
-    state.leave(old, now=0.0)
-    state.leave(new, now=31.0)
+    state.release(old, now=0.0)
+    state.release(new, now=31.0)
     assert state.discarded == [connection]
 
 
@@ -357,17 +360,17 @@ def test_leaving_the_line_leaves_no_trace() -> None:
     holder = ask(state, ONE)
     opened(state, holder)
     waiting = ask(state, TWO)
-    state.leave(waiting, now=1.0)
+    state.release(waiting, now=1.0)
     state.closed(entry_of(holder))
     assert waiting.entry is None
-    assert (state._routes, state._hosts, state._starved, state.slots) == ({}, {}, {}, 0)
+    assert (state._groups, state._origins, state._blocked_by_total, state.slots) == ({}, {}, {}, 0)
 
 
 def test_a_dead_connection_is_replaced_ahead_of_the_line() -> None:
     state = PoolState(PoolLimits(hard_limit=1))
     holder = ask(state)
     opened(state, holder)
-    state.leave(holder, now=1.0)
+    state.release(holder, now=1.0)
     served = ask(state)
     state.replace(served)
     assert entry_of(served).connection is None
@@ -393,7 +396,7 @@ def test_a_dead_connection_is_left_to_the_others_who_use_it() -> None:
     connection.stream_limit = 0
     state.replace(second)
     assert state.discarded == []
-    state.leave(first, now=1.0)
+    state.release(first, now=1.0)
     assert state.discarded == [connection]
 
 
@@ -411,12 +414,12 @@ def test_replays_of_one_connection_share_the_next() -> None:
     failing = [ask(state, multiplexes=True) for _ in range(5)]
     opened(state, failing[0], stream_limit=10)
     fresh = []
-    for ticket in failing:
-        assert entry_of(ticket) is entry_of(failing[0])
-        fresh.append(ask(state, multiplexes=True, newer_than=state.replays_after(ticket)))
-        state.leave(ticket, now=1.0)
+    for pool_request in failing:
+        assert entry_of(pool_request) is entry_of(failing[0])
+        fresh.append(ask(state, multiplexes=True, newer_than=state.replays_after(pool_request)))
+        state.release(pool_request, now=1.0)
     opened(state, fresh[0], stream_limit=10)
-    assert {entry_of(ticket) for ticket in fresh} == {entry_of(fresh[0])}
+    assert {entry_of(pool_request) for pool_request in fresh} == {entry_of(fresh[0])}
     assert state.serial == 2
 
 
@@ -424,27 +427,27 @@ def test_others_wait_until_it_is_known_what_a_connection_carries() -> None:
     state = PoolState(PoolLimits())
     pioneer = ask(state, multiplexes=True)
     connection = FakeConnection(1)
-    connection.multiplexes, connection.is_settled = True, False
+    connection.multiplexes, connection.stream_limit_known = True, False
     state.opened(pioneer, connection)
     others = [ask(state, multiplexes=True) for _ in range(3)]
-    assert [ticket.entry for ticket in others] == [None] * 3
-    connection.stream_limit, connection.is_settled = 3, True
-    state.settled(entry_of(pioneer))
-    assert [entry_of(ticket).connection for ticket in others] == [connection, connection, None]
+    assert [pool_request.entry for pool_request in others] == [None] * 3
+    connection.stream_limit, connection.stream_limit_known = 3, True
+    state.on_settings(entry_of(pioneer))
+    assert [entry_of(pool_request).connection for pool_request in others] == [connection, connection, None]
 
 
 def test_a_connection_that_never_settles_is_used_one_by_one() -> None:
     state = PoolState(PoolLimits())
     pioneer = ask(state, multiplexes=True)
     connection = FakeConnection(1)
-    connection.multiplexes, connection.is_settled = True, False
+    connection.multiplexes, connection.stream_limit_known = True, False
     state.opened(pioneer, connection)
     waiting = ask(state, multiplexes=True)
-    state.leave(pioneer, now=1.0)
+    state.release(pioneer, now=1.0)
     assert entry_of(waiting).connection is connection
     connection.stream_limit = 0
-    state.leave(waiting, now=2.0)
-    assert (state._routes, state._hosts, state.slots) == ({}, {}, 0)
+    state.release(waiting, now=2.0)
+    assert (state._groups, state._origins, state.slots) == ({}, {}, 0)
 
 
 def test_one_that_lies_idle_unsettled_holds_up_no_replay() -> None:
@@ -453,11 +456,11 @@ def test_one_that_lies_idle_unsettled_holds_up_no_replay() -> None:
     opened(state, old, stream_limit=1)
     pioneer = ask(state, multiplexes=True)
     connection = FakeConnection(1)
-    connection.multiplexes, connection.is_settled = True, False
+    connection.multiplexes, connection.stream_limit_known = True, False
     state.opened(pioneer, connection)
     elsewhere = ask(state, TWO)
     waiting = ask(state, multiplexes=True, newer_than=state.replays_after(old))
-    state.leave(pioneer, now=1.0)
+    state.release(pioneer, now=1.0)
     assert elsewhere.entry is not None
     assert entry_of(waiting).connection is None
     assert entry_of(waiting).serial == state.serial
@@ -465,12 +468,12 @@ def test_one_that_lies_idle_unsettled_holds_up_no_replay() -> None:
 
 def test_a_replay_finds_the_newest_connection() -> None:
     state = PoolState(PoolLimits(hard_limit=2))
-    tickets = [ask(state, multiplexes=True)]
-    opened(state, tickets[0], stream_limit=2)
-    tickets += [ask(state, multiplexes=True) for _ in range(2)]
-    newest = opened(state, tickets[2], stream_limit=2)
-    state.leave(tickets[2], now=1.0)
-    state.leave(tickets[0], now=2.0)
+    pool_requests = [ask(state, multiplexes=True)]
+    opened(state, pool_requests[0], stream_limit=2)
+    pool_requests += [ask(state, multiplexes=True) for _ in range(2)]
+    newest = opened(state, pool_requests[2], stream_limit=2)
+    state.release(pool_requests[2], now=1.0)
+    state.release(pool_requests[0], now=2.0)
     assert entry_of(ask(state, multiplexes=True, newer_than=1)).connection is newest
 
 
@@ -478,10 +481,10 @@ def test_first_come_first_served_whatever_the_tls_configuration() -> None:
     state = PoolState(PoolLimits(hard_limit=1))
     holder = ask(state)
     opened(state, holder)
-    other = Ticket((ONE, "other"), ONE, False)
-    state.join(other)
+    other = PoolRequest((ONE, "other"), ONE, False)
+    state.enqueue(other)
     late = ask(state)
-    state.leave(holder, now=1.0)
+    state.release(holder, now=1.0)
     assert other.entry is not None
     assert late.entry is None
 
@@ -494,7 +497,7 @@ def test_a_busy_host_does_not_starve_another_under_the_overall_limit(hard_limit:
     busy, other = ask(state, ONE), ask(state, TWO)
     for turn in range(3):
         newcomer = ask(state, ONE)
-        state.leave(holder, now=turn)
+        state.release(holder, now=turn)
         if other.entry is not None:
             break
         holder, busy = busy, newcomer
@@ -507,15 +510,15 @@ def test_hosts_that_wait_for_the_overall_limit_are_served_as_they_came(order: li
     state = PoolState(PoolLimits(total=1))
     holder = ask(state, Origin("https://three.example"))
     opened(state, holder)
-    tickets = [ask(state, origin) for origin in order]
-    for expected in tickets:
-        state.leave(holder, now=1.0)
-        holder = next(ticket for ticket in tickets if ticket.holds)
+    pool_requests = [ask(state, origin) for origin in order]
+    for expected in pool_requests:
+        state.release(holder, now=1.0)
+        holder = next(pool_request for pool_request in pool_requests if pool_request.holds)
         assert holder is expected
         if entry_of(holder).connection is None:
             opened(state, holder)
-    state.leave(holder, now=1.0)
-    assert (state._starved, state.slots) == ({}, 1)
+    state.release(holder, now=1.0)
+    assert (state._blocked_by_total, state.slots) == ({}, 1)
 
 
 def test_leaving_twice_changes_nothing() -> None:
@@ -523,12 +526,12 @@ def test_leaving_twice_changes_nothing() -> None:
     first = ask(state)
     connection = opened(state, first)
     waiting = ask(state)
-    state.leave(first, now=1.0)
+    state.release(first, now=1.0)
     assert entry_of(waiting).connection is connection
-    state.leave(first, now=2.0)
-    assert entry_of(waiting).tickets == {waiting}
-    state.leave(waiting, now=3.0)
-    state.leave(waiting, now=4.0)
+    state.release(first, now=2.0)
+    assert entry_of(waiting).pool_requests == {waiting}
+    state.release(waiting, now=3.0)
+    state.release(waiting, now=4.0)
     assert state.connections(idle=True) == [connection]
     assert state.slots == 1
 
@@ -538,9 +541,9 @@ def test_leaving_the_line_twice_spares_the_route_that_came_after() -> None:
     holder = ask(state, TWO)
     opened(state, holder)
     gone = ask(state, ONE)
-    state.leave(gone, now=1.0)
+    state.release(gone, now=1.0)
     waiting = ask(state, ONE)
-    state.leave(gone, now=1.0)
+    state.release(gone, now=1.0)
     state.closed(entry_of(holder))
     assert waiting.entry is not None
 
@@ -548,9 +551,9 @@ def test_leaving_the_line_twice_spares_the_route_that_came_after() -> None:
 @pytest.mark.parametrize("expiry", [0.0, 0.5])
 def test_a_clock_may_start_at_zero(expiry: float) -> None:
     state = PoolState(PoolLimits(keepalive_expiry=expiry))
-    ticket = ask(state)
-    opened(state, ticket)
-    state.leave(ticket, now=0.0)
+    pool_request = ask(state)
+    opened(state, pool_request)
+    state.release(pool_request, now=0.0)
     again = ask(state)
     assert (entry_of(again).connection is None) == (expiry == 0)
     assert state.has_expired(entry_of(again), 1.0) == (expiry > 0)
@@ -560,20 +563,20 @@ def test_what_is_shared_all_the_time_does_not_expire() -> None:
     state = PoolState(PoolLimits(keepalive_expiry=1))
     first = ask(state, multiplexes=True)
     opened(state, first, stream_limit=5)
-    state.leave(first, now=0.0)
+    state.release(first, now=0.0)
     second, third = ask(state, multiplexes=True), ask(state, multiplexes=True)
-    state.leave(second, now=10.0)
+    state.release(second, now=10.0)
     assert not state.has_expired(entry_of(third), 10.0)
 
 
 def test_ten_thousand_hosts_leave_the_books_small() -> None:
     state = PoolState(PoolLimits())
     for number in range(10_000):
-        ticket = ask(state, Origin(f"https://h{number}.example"), multiplexes=None)
-        opened(state, ticket)
-        state.leave(ticket, now=float(number))
+        pool_request = ask(state, Origin(f"https://h{number}.example"), multiplexes=None)
+        opened(state, pool_request)
+        state.release(pool_request, now=float(number))
         state.discarded.clear()
-    assert state.slots == len(state._routes) == len(state._hosts) <= 100
+    assert state.slots == len(state._groups) == len(state._origins) <= 100
     assert len(state._remembered) <= 1000
 
 
@@ -585,39 +588,39 @@ class PoolMachine(RuleBasedStateMachine):
         self.limits = PoolLimits(soft_limit=1, hard_limit=3, total_idle=2, total=4)
         self.state = PoolState(self.limits)
         self.clock = 0.0
-        self.waiting: list[Ticket] = []
-        self.opening: list[Ticket] = []
-        self.leased: list[Ticket] = []
-        self.unsettled: list[Entry] = []
+        self.waiting: list[PoolRequest] = []
+        self.opening: list[PoolRequest] = []
+        self.leased: list[PoolRequest] = []
+        self.unsettled: list[PooledConnection] = []
 
     def sort(self) -> None:
-        for ticket in [ticket for ticket in self.waiting if ticket.entry is not None]:
-            self.waiting.remove(ticket)
-            (self.opening if entry_of(ticket).connection is None else self.leased).append(ticket)
+        for pool_request in [pool_request for pool_request in self.waiting if pool_request.entry is not None]:
+            self.waiting.remove(pool_request)
+            (self.opening if entry_of(pool_request).connection is None else self.leased).append(pool_request)
 
     @rule(
         origin=st.sampled_from([ONE, TWO]), tls=st.integers(0, 1), known=st.sampled_from([None, False, True])
     )
     def request(self, origin: Origin, tls: int, known: bool | None) -> None:
-        ticket = Ticket((origin, tls), origin, known)
-        self.state.join(ticket)
-        ticket.waiter = FakeWaiter()
-        self.waiting.append(ticket)
+        pool_request = PoolRequest((origin, tls), origin, known)
+        self.state.enqueue(pool_request)
+        pool_request.waiter = FakeWaiter()
+        self.waiting.append(pool_request)
         self.sort()
 
     @precondition(lambda self: self.opening)
     @rule(data=st.data(), limit=st.sampled_from([0, 1, 3]), settled=st.booleans())
     def handshake(self, data: st.DataObject, limit: int, settled: bool) -> None:
-        ticket = self.opening.pop(data.draw(st.integers(0, len(self.opening) - 1)))
+        pool_request = self.opening.pop(data.draw(st.integers(0, len(self.opening) - 1)))
         if limit:
             connection = FakeConnection(limit)
             if connection.multiplexes and not settled:
-                connection.is_settled, connection.stream_limit = False, 1
-                self.unsettled.append(entry_of(ticket))
-            self.state.opened(ticket, connection)
-            self.leased.append(ticket)
+                connection.stream_limit_known, connection.stream_limit = False, 1
+                self.unsettled.append(entry_of(pool_request))
+            self.state.opened(pool_request, connection)
+            self.leased.append(pool_request)
         else:
-            self.state.leave(ticket, now=1.0)
+            self.state.release(pool_request, now=1.0)
         self.sort()
 
     @precondition(lambda self: self.unsettled)
@@ -627,89 +630,91 @@ class PoolMachine(RuleBasedStateMachine):
         connection = entry.connection
         assert isinstance(connection, FakeConnection)
         if connection.stream_limit:
-            connection.is_settled, connection.stream_limit = True, 3
-            self.state.settled(entry)
+            connection.stream_limit_known, connection.stream_limit = True, 3
+            self.state.on_settings(entry)
             self.sort()
 
     @precondition(lambda self: self.leased)
     @rule(data=st.data(), goes=st.booleans())
     def is_refused(self, data: st.DataObject, goes: bool) -> None:
         failed = self.leased[data.draw(st.integers(0, len(self.leased) - 1))]
-        again = Ticket(failed.key, failed.origin, failed.multiplexes, self.state.replays_after(failed))
+        again = PoolRequest(failed.key, failed.origin, failed.multiplexes, self.state.replays_after(failed))
         if goes:
             self.leased.remove(failed)
-            self.state.leave(failed, self.clock)
-        self.state.join(again)
+            self.state.release(failed, self.clock)
+        self.state.enqueue(again)
         self.waiting.append(again)
         self.sort()
 
     @precondition(lambda self: self.leased)
     @rule(data=st.data(), dies=st.booleans())
     def finish(self, data: st.DataObject, dies: bool) -> None:
-        ticket = self.leased.pop(data.draw(st.integers(0, len(self.leased) - 1)))
-        connection = entry_of(ticket).connection
+        pool_request = self.leased.pop(data.draw(st.integers(0, len(self.leased) - 1)))
+        connection = entry_of(pool_request).connection
         assert isinstance(connection, FakeConnection)
         if dies:
             connection.stream_limit = 0
         self.clock += 1
-        self.state.leave(ticket, self.clock)
+        self.state.release(pool_request, self.clock)
         self.sort()
 
     @precondition(lambda self: self.leased)
     @rule(data=st.data())
     def is_dead(self, data: st.DataObject) -> None:
-        ticket = self.leased.pop(data.draw(st.integers(0, len(self.leased) - 1)))
-        connection = entry_of(ticket).connection
+        pool_request = self.leased.pop(data.draw(st.integers(0, len(self.leased) - 1)))
+        connection = entry_of(pool_request).connection
         assert isinstance(connection, FakeConnection)
         connection.stream_limit = 0
-        self.state.replace(ticket)
-        self.waiting.append(ticket)
+        self.state.replace(pool_request)
+        self.waiting.append(pool_request)
         self.sort()
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:
-        ticket = self.waiting.pop(data.draw(st.integers(0, len(self.waiting) - 1)))
-        self.state.leave(ticket, self.clock)
+        pool_request = self.waiting.pop(data.draw(st.integers(0, len(self.waiting) - 1)))
+        self.state.release(pool_request, self.clock)
 
     @invariant()
     def limits_hold(self) -> None:
         state = self.state
         assert state.slots == len(state._entries) <= 4
-        for host in state._hosts.values():
+        for host in state._origins.values():
             assert host.slots <= 3
             assert len(host.idle) <= 1
         assert len(state._idle) <= 2
         for entry in state._entries:
-            assert (not entry.tickets) == (entry in state._idle) or entry.connection is None
+            assert (not entry.pool_requests) == (entry in state._idle) or entry.connection is None
 
     @invariant()
     def whoever_waits_has_a_reason(self) -> None:
-        for ticket in self.waiting:
-            route = ticket.route
-            assert route is not None
-            host_is_full = route.host.slots - len(route.host.idle) >= 3
+        for pool_request in self.waiting:
+            group = pool_request.group
+            assert group is not None
+            host_is_full = group.of_origin.slots - len(group.of_origin.idle) >= 3
             pool_is_full = self.state.slots - len(self.state._idle) >= 4
-            handshake = any(entry.tickets for entry in route.opening) and route.multiplexes is not False
-            assert not [entry for entry in route.opening if not entry.tickets], "opened by nobody"
-            shareable = [entry for entry in route.entries if entry.free > 0 and entry not in route.opening]
-            assert ticket.newer_than or not [entry for entry in shareable if not route.idle], "not shared"
-            assert host_is_full or pool_is_full or handshake, f"{ticket} waits for nothing"
+            handshake = any(entry.pool_requests for entry in group.opening) and group.multiplexes is not False
+            assert not [entry for entry in group.opening if not entry.pool_requests], "opened by nobody"
+            shareable = [entry for entry in group.entries if entry.free > 0 and entry not in group.opening]
+            assert pool_request.newer_than or not [entry for entry in shareable if not group.idle], (
+                "not shared"
+            )
+            assert host_is_full or pool_is_full or handshake, f"{pool_request} waits for nothing"
 
     def teardown(self) -> None:
         while self.opening or self.leased or self.waiting:
-            for ticket in self.opening:
-                self.state.leave(ticket, now=1.0)
+            for pool_request in self.opening:
+                self.state.release(pool_request, now=1.0)
             self.opening = []
             self.sort()
-            for ticket in self.leased:
-                self.state.leave(ticket, self.clock)
+            for pool_request in self.leased:
+                self.state.release(pool_request, self.clock)
             self.leased = []
             self.sort()
             if self.waiting and not self.opening and not self.leased:
                 raise AssertionError(f"nobody will ever serve {self.waiting}")
         self.state.close_idle()
-        assert (self.state._routes, self.state._hosts, self.state.slots) == ({}, {}, 0)
+        assert (self.state._groups, self.state._origins, self.state.slots) == ({}, {}, 0)
 
 
 TestPoolMachine = PoolMachine.TestCase

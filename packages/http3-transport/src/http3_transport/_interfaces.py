@@ -248,7 +248,7 @@ class Lease(Protocol):
         """The exchange is over, in whatever way: the connection tells what it is good for. Idempotent, never
         waits; from any thread."""
 
-    def abandon(self, cleanup: Callable[[], None]) -> None:
+    def release_from_finalizer(self, cleanup: Callable[[], None]) -> None:
         """`release` for finalisers, which may run anywhere, also under our own locks: takes no lock and
         closes nothing. The pool calls ``cleanup`` (which resets a stream, drops a socket) and releases at
         its next step."""

@@ -40,9 +40,9 @@ from .. import _process
 from .._errors import limit_left, network_error, phase_timeout, protocol_error, timeout_error
 from .._interfaces import OperationTimeout, WatchedStream
 from .backend_choice import check_backend, choose_backend, choose_clock, never_suspends
-from .establish import Opening, open_engine
-from .idle import give_back, weakly
+from .establish import TransportOptions, establish
 from .standalone import as_ssl_config, check_argument, outgoing, send_by
+from .unclosed import give_back, weakly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ class HTTPConnection(AsyncDispatcher):
     origin: Origin
     timeout: TimeoutConfig
     now: Callable[[], float]
-    is_settled: bool = True
+    stream_limit_known: bool = True
     """False while an HTTP/2 server has not said yet how many streams it takes."""
     multiplexes: bool = False
     """True for HTTP/2, once it is open."""
@@ -100,7 +100,7 @@ class HTTPConnection(AsyncDispatcher):
     _closing = False
     _own: _OwnUse | None = None
 
-    _when_settled: Callable[[], object] | None = None
+    _when_stream_limit_known: Callable[[], object] | None = None
     """For the pool: called when an HTTP/2 server has said how many streams it takes. Holds no pool alive."""
     _when_over: Callable[[], object] | None = None
     """For the pool: called when the server closes the connection, if the event loop notices."""
@@ -210,27 +210,27 @@ class HTTPConnection(AsyncDispatcher):
 
     async def open(
         self,
-        opening: Opening,
+        options: TransportOptions,
         request: RequestState,
         config: SSLConfig,
     ) -> None:
         """Connect, for the request that is waiting for it."""
-        engine = await open_engine(opening, self.origin, config, request, self._note_settled)
+        engine = await establish(options, self.origin, config, request, self._note_settled)
         if engine.protocol == "HTTP/2":
             self.multiplexes = True
             self._http2 = cast("HTTP2Engine", engine)
-            self.is_settled = False
+            self.stream_limit_known = False
         self._engine = engine
         open_connections.add(self)
         if isinstance(engine.stream, WatchedStream):
             engine.stream.when_over(weakly(self._note_end))
 
     def _note_settled(self) -> None:
-        self.is_settled = True
+        self.stream_limit_known = True
         if self._own is not None:
             self._own.wake()
-        if self._when_settled is not None:
-            self._when_settled()
+        if self._when_stream_limit_known is not None:
+            self._when_stream_limit_known()
 
     def _note_end(self) -> None:
         """The server has closed the connection: those who use it will find out, and nobody else gets it."""
@@ -268,7 +268,7 @@ class HTTPConnection(AsyncDispatcher):
                 if engine is not None and len(own.leases) < engine.stream_limit:
                     own.leases.add(lease)
                     break
-                if engine is not None and self.is_settled:
+                if engine is not None and self.stream_limit_known:
                     what = "This connection carries as many requests as it can"
                     raise protocol_error(LocalProtocolError, request, what, Delivery.NOT_SENT)
                 if engine is not None or own.opener is not None:
@@ -297,8 +297,8 @@ class HTTPConnection(AsyncDispatcher):
 
     async def _open_alone(self, backend: Backend, own: _OwnUse, request: RequestState) -> None:
         self._loop_token = backend.loop_token()
-        opening = Opening(backend, self._http_versions, self._limits, self.now, self._egress)
-        await self.open(opening, request, self._config)
+        options = TransportOptions(backend, self._http_versions, self._limits, self.now, self._egress)
+        await self.open(options, request, self._config)
         own.opened = (_process.generation, backend, self._loop_token, [self.engine])
         own.opener = None
         if self._closing and self._engine is not None:
@@ -435,5 +435,5 @@ class _OwnLease:
     def release(self) -> None:
         self._connection._released(self._own, self)
 
-    def abandon(self, cleanup: Callable[[], None]) -> None:
+    def release_from_finalizer(self, cleanup: Callable[[], None]) -> None:
         self._own.abandoned.append((self, cleanup))

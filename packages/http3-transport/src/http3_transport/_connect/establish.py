@@ -1,7 +1,7 @@
-"""How a connection to an origin is opened, and which engine speaks on it.
+"""How a connection to an origin is opened, and which protocol it speaks.
 
 Opening is resolve, order, connect, TLS, ALPN, all within one ``connect_timeout``. What ALPN picked decides
-the engine (RFC 9113 section 3.2); over cleartext HTTP/2 is spoken only where it is the one version allowed
+the protocol (RFC 9113 section 3.2); over cleartext HTTP/2 is spoken only where it is the one version allowed
 (prior knowledge, section 3.3).
 """
 
@@ -23,8 +23,8 @@ from .._backends._connecting import Refused, open_stream
 from .._errors import network_error, protocol_error, reason, time_left, timeout_error
 from .._http1 import HTTP11Connection
 from .._interfaces import OperationTimeout
-from .idle import weakly
 from .legacy_backend import ForeignBackend
+from .unclosed import weakly
 
 if TYPE_CHECKING:
     import ssl
@@ -43,7 +43,7 @@ def alpn_protocols(http_versions: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for version, name in _ALPN_NAMES.items() if version in http_versions)
 
 
-class Opening:
+class TransportOptions:
     """What is the same for all connections that a pool opens."""
 
     __slots__ = ("backend", "egress", "http_versions", "limits", "now")
@@ -62,38 +62,42 @@ class Opening:
         self.now: Clock = now
         self.egress: EgressPolicy | None = egress
 
-    def by_http11(self) -> Opening:
+    def by_http11(self) -> TransportOptions:
         """The same for HTTP/1.1 alone."""
-        return Opening(self.backend, ("HTTP/1.1",), self.limits, self.now, self.egress)
+        return TransportOptions(self.backend, ("HTTP/1.1",), self.limits, self.now, self.egress)
 
 
-async def open_engine(
-    opening: Opening, origin: Origin, config: SSLConfig, request: RequestState, settled: Callable[[], None]
+async def establish(
+    options: TransportOptions,
+    origin: Origin,
+    config: SSLConfig,
+    request: RequestState,
+    on_settings: Callable[[], None],
 ) -> ProtocolConnection:
     """Connect to ``origin`` for ``request``, whose connect limit and deadline apply to all of it.
 
-    ``settled``, a method that is held weakly, is called when an HTTP/2 server says how many streams it takes.
-    A CA file or certificate that is missing is the caller's OSError, and passes as it is.
+    ``on_settings``, a method that is held weakly, is called when an HTTP/2 server says how many streams it
+    takes. A CA file or certificate that is missing is the caller's OSError, and passes as it is.
     """
-    context = _context(opening, config) if origin.is_ssl else None
-    backend, now = opening.backend, opening.now
+    context = _context(options, config) if origin.is_ssl else None
+    backend, now = options.backend, options.now
     try:
         left = time_left(request, "connect")
         ends = None if left is None else now() + left
         if isinstance(backend, ForeignBackend):
-            stream = await _by_foreign(backend, opening, origin, context, request)
+            stream = await _by_foreign(backend, options, origin, context, request)
         else:
             stream = await open_stream(
-                backend, origin.host, origin.port, left, egress=opening.egress, phases=request.phases, now=now
+                backend, origin.host, origin.port, left, egress=options.egress, phases=request.phases, now=now
             )
             if context is not None:
                 if context is config.verify:  # the user's: others may have set other protocols meanwhile
-                    _context(opening, config)
-                stream = await _secured(opening, stream, context, origin, request, ends)
+                    _context(options, config)
+                stream = await _secured(options, stream, context, origin, request, ends)
         try:
-            if _version(opening.http_versions, stream, request) == "HTTP/1.1":
-                return HTTP11Connection(stream, now=now, limits=opening.limits)
-            return await _start_http2(opening, stream, ends, settled)
+            if _version(options.http_versions, stream, request) == "HTTP/1.1":
+                return HTTP11Connection(stream, now=now, limits=options.limits)
+            return await _start_http2(options, stream, ends, on_settings)
         except BaseException:
             stream.abort()
             raise
@@ -110,25 +114,25 @@ async def open_engine(
         raise network_error(ConnectError, request, what, Delivery.NOT_SENT) from exc
 
 
-def _context(opening: Opening, config: SSLConfig) -> ssl.SSLContext:
-    return ssl_context_for(config, alpn_protocols(opening.http_versions))
+def _context(options: TransportOptions, config: SSLConfig) -> ssl.SSLContext:
+    return ssl_context_for(config, alpn_protocols(options.http_versions))
 
 
 async def _by_foreign(
     backend: ForeignBackend,
-    opening: Opening,
+    options: TransportOptions,
     origin: Origin,
     context: ssl.SSLContext | None,
     request: RequestState,
 ) -> Stream:
-    if opening.egress is not None:
+    if options.egress is not None:
         raise Refused("An egress policy needs a backend that leaves the choice of an address to us")
     stream, _ = await backend.open(origin, context, request)
     return stream
 
 
 async def _secured(
-    opening: Opening,
+    options: TransportOptions,
     stream: Stream,
     context: ssl.SSLContext,
     origin: Origin,
@@ -137,33 +141,33 @@ async def _secured(
 ) -> Stream:
     from .._tls import start_tls
 
-    started = opening.now()
+    started = options.now()
     try:
         left = None if ends is None else ends - started
-        return await start_tls(stream, context, origin.host, left, now=opening.now)
+        return await start_tls(stream, context, origin.host, left, now=options.now)
     except OSError as exc:
         stream.abort()
         # The alert of RFC 7301 section 3.2; Python has no name for it.
         if "no application protocol" in str(exc):
-            raise _no_version(opening.http_versions, "nothing", request) from exc
+            raise _no_version(options.http_versions, "nothing", request) from exc
         what = f"The TLS handshake with {origin.host} port {origin.port} failed: {reason(exc)}"
         raise network_error(TLSError, request, what, Delivery.NOT_SENT) from exc
     except BaseException:
         stream.abort()
         raise
     finally:
-        request.phases.tls = opening.now() - started
+        request.phases.tls = options.now() - started
 
 
 async def _start_http2(
-    opening: Opening, stream: Stream, ends: float | None, settled: Callable[[], None]
+    options: TransportOptions, stream: Stream, ends: float | None, on_settings: Callable[[], None]
 ) -> ProtocolConnection:
     from .._http2 import HTTP2Engine
 
-    now, limits = opening.now, opening.limits
-    engine = HTTP2Engine(stream, opening.backend, now=now, limits=limits, settled=weakly(settled))
+    now, limits = options.now, options.limits
+    engine = HTTP2Engine(stream, options.backend, now=now, limits=limits, on_settings=weakly(on_settings))
     try:
-        await engine.start(None if ends is None else max(ends - opening.now(), 0.001))
+        await engine.start(None if ends is None else max(ends - options.now(), 0.001))
     except BaseException:
         engine.abort()
         raise

@@ -149,7 +149,7 @@ class _Body:
     def __del__(self) -> None:
         if not getattr(self, "_over", True):  # its constructor may have been interrupted
             self._over = True
-            self._lease.abandon(self._owner.abort)
+            self._lease.release_from_finalizer(self._owner.abort)
             if not self._owner.was_aborted:  # else the exchange was interrupted, and that was raised
                 text = f"the response of {redacted(self._request.url)} was neither read nor closed"
                 warnings.warn(text, ResourceWarning, stacklevel=2)

@@ -66,8 +66,21 @@ class SharedStream:
     """The base of `HTTP2Engine`: the stream, the books, and who may touch them when."""
 
     __slots__ = (
-        "_backend", "_closed", "_followers", "_leading", "_lock", "_read_size", "_rest", "_settled",
-        "_state", "_write_error", "_write_lock", "limits", "now", "pulse", "stream",
+        "_backend",
+        "_closed",
+        "_followers",
+        "_leading",
+        "_lock",
+        "_on_settings",
+        "_read_size",
+        "_rest",
+        "_state",
+        "_write_error",
+        "_write_lock",
+        "limits",
+        "now",
+        "pulse",
+        "stream",
     )  # fmt: skip
 
     def __init__(
@@ -78,7 +91,7 @@ class SharedStream:
         now: Clock,
         limits: Limits,
         max_streams: int = MAX_STREAMS,
-        settled: Callable[[], None] | None = None,
+        on_settings: Callable[[], None] | None = None,
     ) -> None:
         self.stream = stream
         self.now = now
@@ -94,7 +107,7 @@ class SharedStream:
         self._leading = False
         self._followers: dict[HTTP2Stream, Waiter] = {}
         self._closed = False
-        self._settled = settled
+        self._on_settings = on_settings
         """To be called when the server's SETTINGS are here, and when it may carry more than before."""
         self.pulse = Pulse(now())
 
@@ -254,8 +267,8 @@ class SharedStream:
 
     def _tell_limit(self) -> None:
         """It carries another number of streams than before, or lives after all."""
-        if self._settled is not None:
-            self._settled()
+        if self._on_settings is not None:
+            self._on_settings()
 
     def _failure(self, kind: type[NetworkError], exc: OSError) -> Failure:
         return Failure(broken(kind, exc, fresh=not self._state.settled), reason(exc), cause=exc)

@@ -46,9 +46,11 @@ class HTTP2Engine(SharedStream):
         now: Clock,
         limits: Limits,
         max_streams: int = MAX_STREAMS,
-        settled: Callable[[], None] | None = None,
+        on_settings: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(stream, backend, now=now, limits=limits, max_streams=max_streams, settled=settled)
+        super().__init__(
+            stream, backend, now=now, limits=limits, max_streams=max_streams, on_settings=on_settings
+        )
         self._abandoned: SimpleQueue[HTTP2Stream] = SimpleQueue()
 
     def __repr__(self) -> str:
@@ -69,7 +71,7 @@ class HTTP2Engine(SharedStream):
         return not self._state.streams
 
     @property
-    def is_settled(self) -> bool:
+    def stream_limit_known(self) -> bool:
         """True once the server's SETTINGS are here."""
         return self._state.settled
 

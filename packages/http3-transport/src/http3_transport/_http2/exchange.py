@@ -215,7 +215,7 @@ class HTTP2Exchange:
         """Send one step of the body; without credit wait for it or what else is wanted (0: don't wait)."""
         engine, stream = self._engine, self._stream
         if self._pending is None:
-            if not engine.is_settled and self._request.body.data is None:
+            if not engine.stream_limit_known and self._request.body.data is None:
                 # The caller's code may take long, or make another request to this origin; and others wait
                 # until it is known how many streams there may be.
                 await self._wait_a_moment("write", SETTINGS)
@@ -346,7 +346,7 @@ class HTTP2Exchange:
     def __del__(self) -> None:
         if getattr(self, "_open", False):  # its constructor may have been interrupted
             self._open = False
-            self._lease.abandon(partial(self._engine.abandon, self._stream))
+            self._lease.release_from_finalizer(partial(self._engine.abandon, self._stream))
             url = redacted(self._request.url)
             warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)
 
@@ -394,7 +394,7 @@ class HTTP2Exchange:
             return
         deadline = self._request.deadline
         was_patient = self._phase == "read" and (deadline is None or deadline.remaining() > EARLY)
-        is_proof = timed_out and (was_patient or not self._engine.is_settled)
+        is_proof = timed_out and (was_patient or not self._engine.stream_limit_known)
         self._engine.note_given_up(self._stream, is_proof=is_proof)
 
     def _is_interruption(self, exc: BaseException) -> bool:

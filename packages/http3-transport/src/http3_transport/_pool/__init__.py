@@ -7,9 +7,9 @@ what a pool knows in one process and event loop.
 from __future__ import annotations
 
 from .pool import ConnectionPool
-from .scope import Books
+from .scope import PoolScope
 
 __all__ = [
-    "Books",
     "ConnectionPool",
+    "PoolScope",
 ]

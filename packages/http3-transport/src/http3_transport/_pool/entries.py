@@ -1,6 +1,6 @@
-"""What the pool's books are made of: connections, origins, routes, and requests that want a connection.
+"""The records of a pool: connections, origins, groups of connections, and requests that need one.
 
-Plain records. `PoolState` fills them in and keeps them consistent; how is said there.
+`PoolState` fills them and keeps them consistent.
 """
 
 from __future__ import annotations
@@ -16,58 +16,66 @@ if TYPE_CHECKING:
     from .._interfaces import Waiter
 
 
-class Pooled(Protocol):
-    """What the books ask of a connection."""
+class PoolableConnection(Protocol):
+    """What the pool needs to know of a connection."""
 
     @property
     def stream_limit(self) -> int:
-        """Exchanges it may carry at a time now; 0 once it is closed or takes no new ones."""
+        """Exchanges that it may carry at a time; 0 once it is closed or takes no new ones."""
 
     @property
     def multiplexes(self) -> bool:
         """True for HTTP/2: several exchanges share it."""
 
     @property
-    def is_settled(self) -> bool:
-        """False while it is not known how many: until an HTTP/2 server has sent its SETTINGS."""
+    def stream_limit_known(self) -> bool:
+        """False until an HTTP/2 server has sent its SETTINGS."""
 
 
-class Entry:
-    """A connection in the pool, or the slot for one that is being opened (``connection`` None)."""
+class PooledConnection:
+    """A connection in the pool, or a slot for one that is being opened (``connection`` None)."""
 
     __slots__ = (
-        "__weakref__", "connection", "idle_since", "opened_at", "replays_after", "route", "serial", "tickets",
+        "__weakref__",
+        "connection",
+        "group",
+        "idle_since",
+        "opened_at",
+        "pool_requests",
+        "replays_after",
+        "serial",
     )  # fmt: skip
 
-    def __init__(self, route: Route, serial: int) -> None:
-        self.route = route
+    def __init__(self, group: ConnectionGroup, serial: int) -> None:
+        self.group = group
         self.serial = serial
-        self.connection: Pooled | None = None
-        self.tickets: set[Ticket] = set()
-        """Who holds it: the one that opens it, then those with an exchange on it."""
+        self.connection: PoolableConnection | None = None
+        self.pool_requests: set[PoolRequest] = set()
+        """The request that opens it, then those with an exchange on it."""
         self.idle_since: float | None = None
-        """Since when it lay idle before its present holder; None where somebody used it all the time."""
+        """When it became idle the last time; None while several requests use it in turn."""
         self.opened_at: float | None = None
-        """When the opening ended; None before, and where nobody has noted it."""
+        """When it was opened; None before."""
         self.replays_after = 0
-        """The newest connection there was when an exchange on this one failed: replays want a newer one."""
+        """The serial number of the newest connection when an exchange on this one failed: replays need a
+        newer one."""
 
     @property
     def free(self) -> int:
-        """Further leases it can carry."""
-        return 0 if self.connection is None else self.connection.stream_limit - len(self.tickets)
+        """Further exchanges that it can carry."""
+        return 0 if self.connection is None else self.connection.stream_limit - len(self.pool_requests)
 
 
-class Host:
-    """An origin: what the per-host limits count."""
+class OriginConnections:
+    """The connections of an origin, which ``soft_limit`` and ``hard_limit`` count."""
 
-    __slots__ = ("entries", "idle", "origin", "routes")
+    __slots__ = ("entries", "groups", "idle", "origin")
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
-        self.routes: dict[Route, None] = {}
-        self.entries: dict[Entry, None] = {}
-        self.idle: OrderedDict[Entry, None] = OrderedDict()
+        self.groups: dict[ConnectionGroup, None] = {}
+        self.entries: dict[PooledConnection, None] = {}
+        self.idle: OrderedDict[PooledConnection, None] = OrderedDict()
 
     @property
     def slots(self) -> int:
@@ -75,43 +83,55 @@ class Host:
         return len(self.entries)
 
 
-class Route:
-    """An origin under one TLS configuration: what makes connections interchangeable."""
+class ConnectionGroup:
+    """The interchangeable connections of an origin: those with one TLS configuration; and the requests for
+    them."""
 
-    __slots__ = ("entries", "host", "idle", "key", "line", "multiplexes", "opening", "replays", "shared")
+    __slots__ = (
+        "entries",
+        "idle",
+        "key",
+        "multiplexes",
+        "of_origin",
+        "opening",
+        "queue",
+        "replays",
+        "shared",
+    )
 
-    def __init__(self, key: Hashable, host: Host, multiplexes: bool | None) -> None:
+    def __init__(self, key: Hashable, of_origin: OriginConnections, multiplexes: bool | None) -> None:
         self.key = key
-        self.host = host
+        self.of_origin = of_origin
         self.multiplexes = multiplexes
-        """What was negotiated here last; None while unknown: then one handshake goes ahead of the others."""
-        self.entries: dict[Entry, None] = {}
-        self.opening: dict[Entry, None] = {}
-        """Connections of which it is not known yet what they can carry."""
-        self.idle: OrderedDict[Entry, None] = OrderedDict()
-        self.shared: OrderedDict[Entry, None] = OrderedDict()
-        self.replays: OrderedDict[Ticket, None] = OrderedDict()
-        """Who needs a newer connection: in a line of its own, since the others can use what there is."""
-        self.line: OrderedDict[Ticket, None] = OrderedDict()
+        """Whether HTTP/2 was negotiated last; None while unknown: then one handshake is made before any
+        other."""
+        self.entries: dict[PooledConnection, None] = {}
+        self.opening: dict[PooledConnection, None] = {}
+        """Connections whose stream limit is not known yet."""
+        self.idle: OrderedDict[PooledConnection, None] = OrderedDict()
+        self.shared: OrderedDict[PooledConnection, None] = OrderedDict()
+        self.replays: OrderedDict[PoolRequest, None] = OrderedDict()
+        """Requests that need a newer connection. They have a queue of their own: others may use any."""
+        self.queue: OrderedDict[PoolRequest, None] = OrderedDict()
 
     @property
-    def waits(self) -> bool:
-        """Whether anybody is in line."""
-        return bool(self.line or self.replays)
+    def has_waiting(self) -> bool:
+        """Whether requests are in a queue."""
+        return bool(self.queue or self.replays)
 
-    def line_of(self, ticket: Ticket) -> OrderedDict[Ticket, None]:
-        """Where the ticket waits."""
-        return self.replays if ticket.newer_than else self.line
+    def queue_of(self, pool_request: PoolRequest) -> OrderedDict[PoolRequest, None]:
+        """The queue for this request."""
+        return self.replays if pool_request.newer_than else self.queue
 
     def oldest(self) -> int:
-        """The number of the ticket that waits longest; to be asked only if one does."""
-        return min([next(iter(line)).number for line in (self.replays, self.line) if line])
+        """The number of the request that has waited longest; only if there is one."""
+        return min([next(iter(line)).number for line in (self.replays, self.queue) if line])
 
 
-class Ticket:
-    """A request that wants a connection. ``entry`` is set when it has one: to use, or to open."""
+class PoolRequest:
+    """A request that needs a connection. ``entry`` is set once it has one, to use or to open."""
 
-    __slots__ = ("entry", "key", "multiplexes", "newer_than", "number", "origin", "route", "waiter")
+    __slots__ = ("entry", "group", "key", "multiplexes", "newer_than", "number", "origin", "waiter")
 
     def __init__(
         self, key: Hashable, origin: Origin, multiplexes: bool | None = None, newer_than: int = 0
@@ -120,16 +140,16 @@ class Ticket:
         """Equal for requests that may share connections."""
         self.origin = origin
         self.multiplexes = multiplexes
-        """What is known of the protocol beforehand."""
+        """Whether the connection will be HTTP/2; None if only the handshake tells."""
         self.newer_than = newer_than
-        """Only connections opened after this serial number will do; 0 for any."""
+        """Only connections with a larger serial number will do; 0: any."""
         self.number = 0
-        """Its place in the order in which tickets came."""
-        self.route: Route | None = None
-        self.entry: Entry | None = None
+        """Its place in the order of arrival."""
+        self.group: ConnectionGroup | None = None
+        self.entry: PooledConnection | None = None
         self.waiter: Waiter | None = None
 
     @property
     def holds(self) -> bool:
         """True while it has a connection, or the right to open one."""
-        return self.entry is not None and self in self.entry.tickets
+        return self.entry is not None and self in self.entry.pool_requests

@@ -1,9 +1,9 @@
 """The connection pool: carries out what `state` decides.
 
-`ConnectionPool.exchange` is the way of every request: take a ticket, wait in line if need be, open or check
-the connection, hand the request to its engine, and send it once more where that is proven safe.
+`ConnectionPool.exchange` is the way of every request: take a pool_request, wait in line if need be, open or
+check the connection, hand the request to its engine, and send it once more where that is proven safe.
 
-A pool belongs to one event loop and one process at a time. What it knows lives in `Books`; for another
+A pool belongs to one event loop and one process at a time. What it knows lives in `PoolScope`; for another
 loop (once the first has ended) or after a fork it starts with new ones, locks included, and only drops the
 sockets of the old.
 
@@ -45,7 +45,7 @@ from http3_models.engine import (
 
 from .._connect import (
     HTTPConnection,
-    Opening,
+    TransportOptions,
     as_ssl_config,
     check_argument,
     check_backend,
@@ -58,9 +58,9 @@ from .._connect import (
 )
 from .._errors import HTTP11Required, limit_left, timeout_error
 from .._interfaces import OperationTimeout
-from . import scope
-from .entries import Entry, Ticket
-from .scope import Books, PoolLease
+from . import scope as pool_scope
+from .entries import PooledConnection, PoolRequest
+from .scope import PoolLease, PoolScope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -133,7 +133,7 @@ class ConnectionPool(AsyncDispatcher):
         self._limits = DEFAULT_LIMITS if limits is None else check_argument("limits", limits, Limits)
         self._egress = None if egress is None else check_argument("egress", egress, EgressPolicy)
         self._closed = False
-        self._books: Books | None = None
+        self._scope: PoolScope | None = None
         self._http11_only: dict[Origin, None] = {}
 
     def __repr__(self) -> str:
@@ -146,12 +146,12 @@ class ConnectionPool(AsyncDispatcher):
     @property
     def active_connections(self) -> list[HTTPConnection]:
         """Connections with a request under way."""
-        return [] if self._books is None else self._books.connections(idle=False)
+        return [] if self._scope is None else self._scope.connections(idle=False)
 
     @property
     def keepalive_connections(self) -> list[HTTPConnection]:
         """Idle connections, the one that is idle for the longest time first."""
-        return [] if self._books is None else self._books.connections(idle=True)
+        return [] if self._scope is None else self._scope.connections(idle=True)
 
     @property
     def blocks(self) -> bool:
@@ -175,24 +175,26 @@ class ConnectionPool(AsyncDispatcher):
 
     async def exchange(self, request: RequestState) -> ResponseState:
         """`Transport.exchange`."""
-        books = self._open_books()
+        scope = self._open_books()
         request.phases.begin(self.now)
         if request.timeout is None:
             request.timeout = self.timeout
         check_http_scheme(request.url)
-        lease = PoolLease(books, self._ticket(request))
-        engine = await self._lease(books, request, lease)
+        lease = PoolLease(scope, self._ticket(request))
+        engine = await self._lease(scope, request, lease)
         try:
             return await engine.exchange(request, lease)
         except RequestError as exc:
-            declined = requires_http11(lease.ticket, exc) and books.require_http11(lease.ticket.origin)
+            declined = requires_http11(lease.pool_request, exc) and scope.require_http11(
+                lease.pool_request.origin
+            )
             if not (self.replay and not self._closed and may_send_again(request, exc, lease, declined)):
                 raise
             first = exc
         except BaseException:
-            lease.give_up()
+            lease.abort_and_release()
             raise
-        return await self._send_again(books, request, lease.ticket, first)
+        return await self._send_again(scope, request, lease.pool_request, first)
 
     async def close(self) -> None:
         """Close idle connections at once, busy ones when their response ends. Idempotent.
@@ -200,12 +202,12 @@ class ConnectionPool(AsyncDispatcher):
         Who waits in line gets ClientClosed, and so does every later request.
         """
         self._closed = True
-        books = self._books
-        if books is not None:
-            if books.is_foreign():
-                books.drop()
+        scope = self._scope
+        if scope is not None:
+            if scope.is_foreign():
+                scope.drop()
             else:
-                books.close()
+                scope.close()
 
     # The steps of a request.
 
@@ -234,35 +236,35 @@ class ConnectionPool(AsyncDispatcher):
         if self._closed:
             raise ClientClosed("This client is closed; make a new one")
 
-    def _open_books(self) -> Books:
-        """The books for this process and loop. Raises ClientClosed, or RuntimeError for a second loop."""
+    def _open_books(self) -> PoolScope:
+        """The scope for this process and loop. Raises ClientClosed, or RuntimeError for a second loop."""
         self._check_open()
-        books = self._books
-        if books is not None and books.is_of_this_process():
-            if books.is_here():
-                if books.abandoned:
-                    books.settle()
-                return books
-            if not books.backend.loop_has_ended(books.loop_token):
+        scope = self._scope
+        if scope is not None and scope.is_of_this_process():
+            if scope.is_here():
+                if scope.deferred:
+                    scope.run_deferred_releases()
+                return scope
+            if not scope.backend.loop_has_ended(scope.loop_token):
                 raise RuntimeError(
                     "an AsyncClient serves one event loop at a time, and its first one was not closed yet"
                 )
         backend = choose_backend(self._given_backend)
-        opening = Opening(backend, self._http_versions, self._limits, self.now, self._egress)
-        fresh = Books(opening, self.pool_limits, self._http11_only)
-        with scope.beginning:
-            is_first = self._books is books
+        options = TransportOptions(backend, self._http_versions, self._limits, self.now, self._egress)
+        fresh = PoolScope(options, self.pool_limits, self._http11_only)
+        with pool_scope.beginning:
+            is_first = self._scope is scope
             if is_first:
-                self._books = fresh
+                self._scope = fresh
         if not is_first:
             return self._open_books()  # another thread was faster, maybe one with a loop of its own
-        if books is not None:
-            books.drop()
+        if scope is not None:
+            scope.drop()
         if self._closed:  # meanwhile; whoever closed it may not have seen these
             fresh.close()
         return fresh
 
-    def _ticket(self, request: RequestState) -> Ticket:
+    def _ticket(self, request: RequestState) -> PoolRequest:
         """Its key says which requests may share connections: those to one origin, and under one TLS
         configuration where that is not the pool's."""
         origin = request.url.origin
@@ -271,7 +273,7 @@ class ConnectionPool(AsyncDispatcher):
             config = self._ssl_config(request)
             if config != self._config:
                 key = (origin, config)
-        return Ticket(key, origin, self._multiplexes[origin.is_ssl])
+        return PoolRequest(key, origin, self._multiplexes[origin.is_ssl])
 
     def _ssl_config(self, request: RequestState) -> SSLConfig:
         own = self._config
@@ -281,40 +283,40 @@ class ConnectionPool(AsyncDispatcher):
             return own
         return own.with_overrides(verify=request.verify, cert=request.cert)
 
-    async def _lease(self, books: Books, request: RequestState, lease: PoolLease) -> ProtocolConnection:
+    async def _lease(self, scope: PoolScope, request: RequestState, lease: PoolLease) -> ProtocolConnection:
         """A connection for the lease: waited for, opened, or reused after a last look."""
-        ticket = lease.ticket
+        pool_request = lease.pool_request
         try:
-            books.join(ticket)
+            scope.enqueue(pool_request)
             while True:
-                if ticket.entry is None:
-                    await self._wait(books, request, ticket)
-                entry = ticket.entry
+                if pool_request.entry is None:
+                    await self._wait(scope, request, pool_request)
+                entry = pool_request.entry
                 assert entry is not None
                 connection = entry.connection
                 if connection is None:
-                    return (await self._open(books, ticket, entry, request)).engine
+                    return (await self._open(scope, pool_request, entry, request)).engine
                 assert isinstance(connection, HTTPConnection)
                 engine, http2 = connection.engine, connection._http2
-                if self._usable(books, entry, engine) and (
+                if self._usable(scope, entry, engine) and (
                     http2 is None or http2.pulse.doubted_since is None or await connection._reassure(request)
                 ):
                     lease.reused = True
                     return engine
-                if requires_http11(ticket):
-                    books.require_http11(ticket.origin)
-                books.replace(ticket)
+                if requires_http11(pool_request):
+                    scope.require_http11(pool_request.origin)
+                scope.replace(pool_request)
         except GeneratorExit:
             raise  # a finaliser, or as good as one: the lease has its own
         except BaseException:
             lease.release()
             raise
 
-    def _usable(self, books: Books, entry: Entry, engine: ProtocolConnection) -> bool:
+    def _usable(self, scope: PoolScope, entry: PooledConnection, engine: ProtocolConnection) -> bool:
         """Whether a connection can still be used: checked by its only holder, since that reads from it."""
-        if len(entry.tickets) > 1:
+        if len(entry.pool_requests) > 1:
             return not engine.is_closed
-        if books.state.has_expired(entry, self.now()):
+        if scope.state.has_expired(entry, self.now()):
             return False
         try:
             return engine.check()
@@ -323,23 +325,23 @@ class ConnectionPool(AsyncDispatcher):
             raise
 
     async def _open(
-        self, books: Books, ticket: Ticket, entry: Entry, request: RequestState
+        self, scope: PoolScope, pool_request: PoolRequest, entry: PooledConnection, request: RequestState
     ) -> HTTPConnection:
         connection = HTTPConnection._of_pool(request.url.origin, self.timeout, self.now)
         try:
             config = self._ssl_config(request)
-            opening = books.opening_for(connection.origin) if self._http11_only else books.opening
-            await connection.open(opening, request, config)
-            connection._when_over = books.tend_later
+            options = scope.options_for(connection.origin) if self._http11_only else scope.options
+            await connection.open(options, request, config)
+            connection._when_over = scope.tend_later
             if connection.multiplexes:
-                connection._when_settled = weakly(books.settled, entry)
-            books.opened(ticket, connection)
+                connection._when_stream_limit_known = weakly(scope.on_settings, entry)
+            scope.opened(pool_request, connection)
         except BaseException:
             connection.abort()
             raise
         return connection
 
-    async def _wait(self, books: Books, request: RequestState, ticket: Ticket) -> None:
+    async def _wait(self, scope: PoolScope, request: RequestState, pool_request: PoolRequest) -> None:
         """Wait in line. Raises PoolTimeout, TotalTimeout or ClientClosed."""
         limit = effective_pool_timeout(request.timeout or self.timeout, self.pool_limits)
         phases = request.phases
@@ -347,38 +349,38 @@ class ConnectionPool(AsyncDispatcher):
         longest = min(WAIT_SLICE, patience / 2)
         started = self.now() - (phases.pool or 0.0)  # one limit, however often this request has to wait
         try:
-            while not books.take_place(ticket, patience):
+            while not scope.poll(pool_request, patience):
                 phases.pool = self.now() - started
                 left = limit_left(request, limit, phases.pool)
-                waiter = ticket.waiter
+                waiter = pool_request.waiter
                 assert waiter is not None
                 if not await waiter.wait(longest if left is None else min(left, longest)):
-                    books.look_for_room(ticket)
+                    scope.look_for_room(pool_request)
         except OperationTimeout as exc:
             raise timeout_error(request, "pool", Delivery.NOT_SENT, pool_timeout=limit) from exc
         finally:
             phases.pool = self.now() - started
 
     async def _send_again(
-        self, books: Books, request: RequestState, failed: Ticket, first: RequestError
+        self, scope: PoolScope, request: RequestState, failed: PoolRequest, first: RequestError
     ) -> ResponseState:
         """The one replay, on a connection opened for it (or, for HTTP/2, after the failure)."""
         request.body.rewind()
-        ticket = Ticket(failed.key, failed.origin, failed.multiplexes, books.replays_after(failed))
-        lease = PoolLease(books, ticket)
+        pool_request = PoolRequest(failed.key, failed.origin, failed.multiplexes, scope.replays_after(failed))
+        lease = PoolLease(scope, pool_request)
         try:
-            engine = await self._lease(books, request, lease)
+            engine = await self._lease(scope, request, lease)
             return await engine.exchange(request, lease)
         except RequestError as second:
-            if requires_http11(ticket, second):
-                books.require_http11(ticket.origin)
+            if requires_http11(pool_request, second):
+                scope.require_http11(pool_request.origin)
             if first.delivery is Delivery.MAYBE_PROCESSED:
                 # The second try may not even have been sent; the first one still counts.
                 second.delivery = Delivery.MAYBE_PROCESSED
             second.add_note(f"This was the second try. The first one failed: {first}")
             raise
         except BaseException:
-            lease.give_up()
+            lease.abort_and_release()
             raise
 
 
@@ -389,9 +391,9 @@ def _known_protocols(http_versions: tuple[str, ...]) -> tuple[bool | None, bool 
     return (True, True) if "HTTP/1.1" not in http_versions else (False, None)
 
 
-def requires_http11(ticket: Ticket, error: RequestError | None = None) -> bool:
+def requires_http11(pool_request: PoolRequest, error: RequestError | None = None) -> bool:
     """Whether the server has said so, of one request (RST_STREAM) or of the connection (GOAWAY)."""
-    connection = None if ticket.entry is None else ticket.entry.connection
+    connection = None if pool_request.entry is None else pool_request.entry.connection
     http2 = connection._http2 if isinstance(connection, HTTPConnection) else None
     if http2 is not None and http2.requires_http11:
         return True

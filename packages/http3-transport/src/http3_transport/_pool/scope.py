@@ -1,8 +1,9 @@
-"""What a pool knows, in one process and one event loop: its state, its lock, and who gave what back.
+"""`PoolScope`: the state of a pool in one process and one event loop, with its lock and its deferred
+releases.
 
-A connection pool that is used in another loop (once the first has ended) or after a fork starts with new
-books, locks included. Those of old are only dropped: their sockets belong to somebody else. In a forked child
-that is done at once, so that nothing there can reach into its parent's connections.
+A pool that is used in another event loop (once the first has ended) or after a fork starts a new scope, lock
+included. The sockets of the old one belong to another loop or process, so its connections are only dropped.
+In a forked child that happens at once, so that no code there can use its parent's connections.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING
 from http3_models import ClientClosed
 
 from .. import _process
-from .._connect import HTTPConnection, IdleWatch, check_quietly, give_back, open_connections, weakly
+from .._connect import HTTPConnection, give_back, open_connections, weakly
+from .idle_watch import IdleWatch, check_quietly
 from .state import PoolState
 
 if TYPE_CHECKING:
@@ -24,21 +26,21 @@ if TYPE_CHECKING:
 
     from http3_models import Origin, PoolLimits
 
-    from .._connect import Opening
+    from .._connect import TransportOptions
     from .._interfaces import ProtocolConnection
-    from .entries import Entry, Ticket
+    from .entries import PooledConnection, PoolRequest
 
 beginning = threading.Lock()
-"""Guards the moment in which a pool gets new books."""
+"""Held while a pool replaces its scope."""
 
 
 _inherited: list[HTTPConnection] = []
-"""In a forked child, its parent's connections, kept for good: to free a TLS object OpenSSL takes a lock. A
-thread of the parent may have held it at the fork, and then the child would wait for ever."""
+"""In a forked child: the connections of its parent, which are never freed. OpenSSL takes a lock to free a TLS
+object. If a thread of the parent held it at the fork, the child would wait forever."""
 
 
 def _start_anew() -> None:
-    """In a forked child: the connections are the parent's, and a lock may be held by a thread of its."""
+    """In a forked child: drop the parent's connections; a thread of the parent may hold the lock."""
     global beginning
     beginning = threading.Lock()
     connections = list(open_connections)
@@ -52,73 +54,75 @@ if hasattr(os, "register_at_fork"):
 
 
 class PoolLease:
-    """See `Lease` in `_interfaces`. It has the ticket from before that joins until it has left.
+    """A `Lease` of the pool. It is made before its pool request is enqueued, and ends after that is released.
 
-    So there is no moment at which what a request was given could get lost: whatever interrupts it, the lease
-    is released by who holds it, or else by its own finaliser.
+    So nothing that a request was granted can be lost: after any interruption the lease is released by its
+    holder, or by its own finaliser.
     """
 
-    __slots__ = ("_books", "_held", "answered", "reused", "ticket")
+    __slots__ = ("_held", "_scope", "answered", "pool_request", "reused")
 
-    def __init__(self, books: Books, ticket: Ticket) -> None:
-        self.ticket = ticket
+    def __init__(self, scope: PoolScope, pool_request: PoolRequest) -> None:
+        self.pool_request = pool_request
         self.answered = False
         self.reused = False
-        self._books = books
+        self._scope = scope
         self._held = True
 
     def release(self) -> None:
-        """Give the connection back."""
+        """Release the connection. Idempotent."""
         if self._held:
-            self._books.leave(self.ticket)
+            self._scope.release(self.pool_request)
             self._held = False
 
-    def abandon(self, cleanup: Callable[[], None]) -> None:
-        """Give it back from a finaliser."""
+    def release_from_finalizer(self, cleanup: Callable[[], None]) -> None:
+        """Defer the release: the scope runs ``cleanup`` and releases at its next use."""
         if self._held:
             self._held = False
-            books = self._books
-            books.abandoned.append((self.ticket, cleanup))
-            if books.is_of_this_process():
-                books.backend.call_soon(books.loop_token, books.settle)  # the next use may be far away
+            scope = self._scope
+            scope.deferred.append((self.pool_request, cleanup))
+            if scope.is_of_this_process():
+                scope.backend.call_soon(
+                    scope.loop_token, scope.run_deferred_releases
+                )  # there may be no next use for long
 
-    def give_up(self) -> None:
-        """Release it unless the engine has; then nobody knows what became of its connection."""
+    def abort_and_release(self) -> None:
+        """Release, and abort the connection: what was interrupted may have left it in any state."""
         if self._held:
-            if self.ticket.holds:
-                abort_of(self.ticket)
+            if self.pool_request.holds:
+                abort_of(self.pool_request)
             self.release()
 
     def __del__(self) -> None:
         if getattr(self, "_held", False):  # its constructor may have been interrupted
-            self.abandon(partial(abort_of, self.ticket))
+            self.release_from_finalizer(partial(abort_of, self.pool_request))
 
 
-def abort_of(ticket: Ticket) -> None:
-    """Drop the connection that the ticket has, if it is open."""
-    entry = ticket.entry
+def abort_of(pool_request: PoolRequest) -> None:
+    """Abort the connection that the request holds, if it is open."""
+    entry = pool_request.entry
     if entry is not None and isinstance(entry.connection, HTTPConnection):
         entry.connection.abort()
 
 
-class Books:
-    """The pool's state with its lock, for one process and one event loop.
+class PoolScope:
+    """A pool's state with its lock, in one process and one event loop.
 
-    Each method is one change under the lock; what the change discards is closed after it.
+    Each method is one change under the lock. Connections that the change discards are closed after it.
     """
 
     def __init__(
-        self, opening: Opening, limits: PoolLimits, http11_only: dict[Origin, None] | None = None
+        self, options: TransportOptions, limits: PoolLimits, http11_only: dict[Origin, None] | None = None
     ) -> None:
-        self.opening = opening
-        self.backend = opening.backend
+        self.options = options
+        self.backend = options.backend
         self.loop_token = self.backend.loop_token()
         self.generation = _process.generation
         self.state = PoolState(limits)
         if http11_only is not None:
             self.state.http11_only = http11_only
-        self.abandoned: deque[tuple[Ticket, Callable[[], None]]] = deque()
-        self.now = opening.now
+        self.deferred: deque[tuple[PoolRequest, Callable[[], None]]] = deque()
+        self.now = options.now
         self._lock = threading.Lock()
         self._closed = False
         self.tend_later = weakly(self.tend_idle)
@@ -137,52 +141,53 @@ class Books:
             found = self.state.connections(idle=idle)
         return [connection for connection in found if isinstance(connection, HTTPConnection)]
 
-    # What tickets do.
+    # Requests.
 
-    def join(self, ticket: Ticket) -> None:
+    def enqueue(self, pool_request: PoolRequest) -> None:
         """Raises ClientClosed once the pool is closed."""
         state = self.state
         with self._lock:
             if self._closed:
                 raise ClientClosed("This client is closed; make a new one")
-            state.join(ticket)
+            state.enqueue(pool_request)
         if state.discarded:
             self._close_discarded()
 
-    def take_place(self, ticket: Ticket, patience: float) -> bool:
-        """True if the ticket was served meanwhile; else it gets a new waiter to wait with.
+    def poll(self, pool_request: PoolRequest, patience: float) -> bool:
+        """True if the request was granted a connection meanwhile; else it has a new waiter to wait for.
 
-        ``patience``: seconds for which a new HTTP/2 connection holds up others until its server has said how
-        many streams it takes. Raises ClientClosed if the pool was closed.
+        ``patience``: seconds for which a new HTTP/2 connection holds up other requests until its stream limit
+        is known. Raises ClientClosed if the pool was closed.
         """
-        if self.abandoned:
-            self.settle()
-        route = ticket.route
-        overdue = self.now() - patience if route is not None and route.opening else None
+        if self.deferred:
+            self.run_deferred_releases()
+        group = pool_request.group
+        overdue = self.now() - patience if group is not None and group.opening else None
         with self._lock:
-            if overdue is not None and route is not None and ticket.entry is None and not self._closed:
-                self.state.pass_by(route, overdue)
-            if ticket.entry is not None:
+            if overdue is not None and group is not None and pool_request.entry is None and not self._closed:
+                self.state.pass_by(group, overdue)
+            if pool_request.entry is not None:
                 return True
             if self._closed:
                 raise ClientClosed("The client was closed while this request waited for a connection")
-            if ticket.waiter is None or ticket.waiter.is_set:
-                ticket.waiter = self.backend.waiter()
+            if pool_request.waiter is None or pool_request.waiter.is_set:
+                pool_request.waiter = self.backend.waiter()
             return False
 
-    def replace(self, ticket: Ticket) -> None:
-        """The connection turned out to be dead: the ticket gets another one, or is first in line."""
+    def replace(self, pool_request: PoolRequest) -> None:
+        """The granted connection is closed: grant another one, or put the request first in the queue."""
         with self._lock:
-            self.state.replace(ticket)
+            self.state.replace(pool_request)
         self._close_discarded()
 
-    def leave(self, ticket: Ticket) -> None:
-        """The request gives back what it has: its place in line, the right to open, a connection."""
+    def release(self, pool_request: PoolRequest) -> None:
+        """Release what the request has: its place in the queue, the right to open a connection, or a
+        connection."""
         if self.generation != _process.generation:
-            return  # all that was dropped, and the lock may be held for ever
+            return  # all was dropped, and the lock may be held forever
         state, now, watch = self.state, self.now(), self._watch
         with self._lock:
-            state.leave(ticket, now)
+            state.release(pool_request, now)
             if self._closed:
                 state.close_idle()
         if state.discarded:
@@ -190,49 +195,49 @@ class Books:
         if not watch.is_on and state.has_idle:
             watch.start()
 
-    def replays_after(self, ticket: Ticket) -> int:
+    def replays_after(self, pool_request: PoolRequest) -> int:
         """See `PoolState.replays_after`."""
         with self._lock:
-            return self.state.replays_after(ticket)
+            return self.state.replays_after(pool_request)
 
     def require_http11(self, origin: Origin) -> bool:
-        """The server wants HTTP/1.1: from now on it gets that, if it may be spoken. True then."""
-        if "HTTP/1.1" not in self.opening.http_versions:
+        """The server requires HTTP/1.1: use it from now on. False if ``http_versions`` excludes it."""
+        if "HTTP/1.1" not in self.options.http_versions:
             return False
         with self._lock:
             self.state.require_http11(origin)
         self._close_discarded()
         return True
 
-    def opening_for(self, origin: Origin) -> Opening:
+    def options_for(self, origin: Origin) -> TransportOptions:
         """How connections to an origin are opened."""
-        return self.opening.by_http11() if origin in self.state.http11_only else self.opening
+        return self.options.by_http11() if origin in self.state.http11_only else self.options
 
-    # What connections do.
+    # Connections.
 
-    def opened(self, ticket: Ticket, connection: HTTPConnection) -> None:
+    def opened(self, pool_request: PoolRequest, connection: HTTPConnection) -> None:
         now = self.now()
         with self._lock:
-            if ticket.entry is not None:
-                ticket.entry.opened_at = now
-            self.state.opened(ticket, connection)
+            if pool_request.entry is not None:
+                pool_request.entry.opened_at = now
+            self.state.opened(pool_request, connection)
         self._close_discarded()
 
-    def settled(self, entry: Entry) -> None:
-        """Called by an HTTP/2 connection when it is known how many streams it takes, or that has changed."""
+    def on_settings(self, entry: PooledConnection) -> None:
+        """The stream limit of an HTTP/2 connection has become known, or has changed."""
         connection = entry.connection
         http2 = connection._http2 if isinstance(connection, HTTPConnection) else None
         if http2 is not None and http2.requires_http11:
-            self.require_http11(entry.route.host.origin)
+            self.require_http11(entry.group.of_origin.origin)
         with self._lock:
-            self.state.settled(entry)
+            self.state.on_settings(entry)
         self._close_discarded()
 
-    def look_for_room(self, ticket: Ticket) -> None:
-        """For one in line: read what HTTP/2 connections have to say that nobody reads just now, as the
-        responses on them are not asked for more. Their servers may allow more streams meanwhile."""
+    def look_for_room(self, pool_request: PoolRequest) -> None:
+        """For a request in the queue: read from HTTP/2 connections on which no response is being read just
+        now. Their servers may allow more streams meanwhile."""
         with self._lock:
-            entries = [] if ticket.route is None else list(ticket.route.entries)
+            entries = [] if pool_request.group is None else list(pool_request.group.entries)
         for entry in entries:
             connection = entry.connection
             if isinstance(connection, HTTPConnection) and connection._http2 is not None:
@@ -243,7 +248,8 @@ class Books:
                     raise
 
     def tend_idle(self, *, look: bool = False) -> None:
-        """Close the idle connections that are due, or over; ``look`` at each first. In the loop's thread."""
+        """Close idle connections that have expired or are closed; ``look``: check each. In the loop's
+        thread."""
         if look:
             for connection in self.connections(idle=True):
                 check_quietly(connection.engine)
@@ -252,35 +258,35 @@ class Books:
             self.state.close_due(now)
         self._close_discarded()
 
-    def settle(self) -> None:
-        """Do what finalisers left to be done."""
-        while self.abandoned:
+    def run_deferred_releases(self) -> None:
+        """Run the releases that finalisers have deferred."""
+        while self.deferred:
             try:
-                ticket, cleanup = self.abandoned.popleft()
+                pool_request, cleanup = self.deferred.popleft()
             except IndexError:
                 return
             try:
-                if ticket.holds:
+                if pool_request.holds:
                     cleanup()
             finally:
-                self.leave(ticket)
+                self.release(pool_request)
 
     # The end.
 
     def close(self) -> None:
-        """Close what is idle; what is in line goes empty-handed."""
-        self.settle()
+        """Close idle connections; requests in the queue get ClientClosed."""
+        self.run_deferred_releases()
         self._watch.stop(self)
         now = self.now()
         with self._lock:
             self._closed = True
             waiting = self.state.waiting()
-            for ticket in reversed(waiting):  # the last first: none comes to the head of a line
-                self.state.leave(ticket, now)
+            for pool_request in reversed(waiting):  # the last first, so that none gets to the front
+                self.state.release(pool_request, now)
             self.state.close_idle()
-        for ticket in waiting:
-            if ticket.waiter is not None:
-                ticket.waiter.set()
+        for pool_request in waiting:
+            if pool_request.waiter is not None:
+                pool_request.waiter.set()
         self._close_discarded()
 
     def is_of_this_process(self) -> bool:
@@ -299,8 +305,8 @@ class Books:
         return not self.is_of_this_process() or self.backend.loop_has_ended(self.loop_token)
 
     def drop(self) -> None:
-        """Let go of the sockets of another loop or process, touching nothing else. The lock may be held by a
-        thread that does not exist here: it is left alone."""
+        """Drop the sockets of another loop or process. The lock is not taken: a thread that does not exist
+        here may hold it."""
         for connection in self._opened():
             connection.drop()
 
@@ -310,7 +316,7 @@ class Books:
         return [connection for connection in found if isinstance(connection, HTTPConnection)]
 
     def _engines(self) -> list[ProtocolConnection]:
-        """Those of all connections that were not dropped. Takes no lock."""
+        """The protocol connections that were not dropped. Takes no lock."""
         return [connection.engine for connection in self._opened() if not connection._is_dropped]
 
     def _close_discarded(self) -> None:

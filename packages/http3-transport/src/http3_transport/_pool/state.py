@@ -1,19 +1,19 @@
-"""Which connection serves which request: the pool's books, without I/O, clock or lock.
+"""Which connection serves which request: decided here, without I/O, clock or lock.
 
-Connections are indexed by `Route`: an origin under one TLS configuration. Limits count per origin (`Host`),
-whatever the TLS configuration, and over all. A request is a `Ticket`; it gets a connection to reuse, the
-right to open one, or a place in its route's line, first come, first served. Every method is O(1) in the
-number of connections and waiters; nothing here scans the pool.
+Connections are indexed by `ConnectionGroup`: an origin under one TLS configuration. Limits count per origin
+(`OriginConnections`) and over all. A request is a `PoolRequest`: it is granted a connection to reuse or the
+right to open one, or gets a place in the queue of its group, first come, first served. Every method is O(1)
+in the number of connections and requests.
 
 This file owns two invariants. **Slots**: a connection counts from the moment its opening is granted until it
-is discarded or its opening given up, so limits hold at every moment. **Leases**: a connection never carries
-more tickets than its stream limit, and what is free goes to the oldest ticket that can use it.
+is discarded or its opening has failed, so the limits hold at every moment. **Exchanges**: a connection never
+carries more requests than its stream limit, and free capacity goes to the oldest request that can use it.
 
-Nothing is counted: connections and tickets are members of sets. So a change that is interrupted half-way
-(KeyboardInterrupt) is mended by doing it again, and `PoolState.leave` may be called as often as one likes.
+There are no counters: connections and requests are members of sets. So a change that was interrupted half-way
+(KeyboardInterrupt) is completed by repeating it, and `PoolState.release` may be called any number of times.
 
-The caller holds the pool's lock, performs the I/O, and closes what `PoolState.discarded` collects after
-letting go of the lock.
+The caller holds the pool's lock, performs the I/O, and closes the connections in `PoolState.discarded` after
+it has released the lock.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from collections import OrderedDict
 from math import inf
 from typing import TYPE_CHECKING
 
-from .entries import Entry, Host, Route, Ticket
+from .entries import ConnectionGroup, OriginConnections, PooledConnection, PoolRequest
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from http3_models import Origin, PoolLimits
 
-    from .entries import Pooled
+    from .entries import PoolableConnection
 
 
 REMEMBERED_ORIGINS = 1000
-"""Of how many origins the negotiated protocol is remembered after their last connection is gone; forgetting
-one costs its next request a look at the handshake before others start theirs."""
+"""Origins whose negotiated protocol is remembered after their last connection was closed. For a forgotten one
+the next handshake is made before any other."""
 
 
 class PoolState:
-    """The books. Public methods say what happened; tickets are served as a consequence."""
+    """The state of a pool. A method notes what has happened, and grants connections as a consequence."""
 
     def __init__(self, limits: PoolLimits) -> None:
         self.limits = limits
@@ -48,26 +48,26 @@ class PoolState:
         self._expiry = inf if limits.keepalive_expiry is None else limits.keepalive_expiry
         self.serial = 0
         """The number of the newest connection."""
-        self.discarded: list[Pooled] = []
-        self._joined = 0
-        self._routes: dict[Hashable, Route] = {}
-        self._hosts: dict[Origin, Host] = {}
-        self._entries: dict[Entry, None] = {}
-        self._idle: OrderedDict[Entry, None] = OrderedDict()
-        self._starved: OrderedDict[Route, None] = OrderedDict()
-        """Routes of which the first in line waits for the overall limit."""
+        self.discarded: list[PoolableConnection] = []
+        self._enqueued = 0
+        self._groups: dict[Hashable, ConnectionGroup] = {}
+        self._origins: dict[Origin, OriginConnections] = {}
+        self._entries: dict[PooledConnection, None] = {}
+        self._idle: OrderedDict[PooledConnection, None] = OrderedDict()
+        self._blocked_by_total: OrderedDict[ConnectionGroup, None] = OrderedDict()
+        """Groups whose first request waits for the total limit."""
         self._remembered: dict[Origin, bool] = {}
         self.http11_only: dict[Origin, None] = {}
-        """Origins that have asked for HTTP/1.1 over HTTP/2; the pool's own dict, for all its books."""
+        """Origins that have required HTTP/1.1 over HTTP/2; one dict for all scopes of the pool."""
 
-    # Looking.
+    # Queries.
 
     @property
     def slots(self) -> int:
         """Connections, open or being opened."""
         return len(self._entries)
 
-    def connections(self, *, idle: bool) -> list[Pooled]:
+    def connections(self, *, idle: bool) -> list[PoolableConnection]:
         """Those that are idle, or those that are busy."""
         entries = list(self._idle) if idle else [entry for entry in self._entries if entry not in self._idle]
         return [entry.connection for entry in entries if entry.connection is not None]
@@ -84,144 +84,150 @@ class PoolState:
             return inf if entry.idle_since is None else entry.idle_since + self._expiry
         return inf
 
-    def waiting(self) -> list[Ticket]:
-        """Everybody who is in line."""
-        return [ticket for route in self._routes.values() for ticket in (*route.replays, *route.line)]
+    def waiting(self) -> list[PoolRequest]:
+        """All requests in queues."""
+        return [
+            pool_request for group in self._groups.values() for pool_request in (*group.replays, *group.queue)
+        ]
 
-    # A request comes, and goes.
+    # Requests.
 
-    def join(self, ticket: Ticket) -> None:
-        """Serve the ticket or put it in line."""
-        self._joined += 1
-        ticket.number = self._joined
-        route = ticket.route = self._routes.get(ticket.key) or self._new_route(ticket)
-        line = route.replays if ticket.newer_than else route.line
-        if line or not self._grant(ticket, route):
-            line[ticket] = None
+    def enqueue(self, pool_request: PoolRequest) -> None:
+        """Grant the request a connection, or put it into its queue."""
+        self._enqueued += 1
+        pool_request.number = self._enqueued
+        group = pool_request.group = self._groups.get(pool_request.key) or self._new_group(pool_request)
+        queue = group.replays if pool_request.newer_than else group.queue
+        if queue or not self._grant(pool_request, group):
+            queue[pool_request] = None
 
-    def replace(self, ticket: Ticket) -> None:
-        """The connection that the ticket was given is dead: it gets another one ahead of those in line."""
-        route, entry = ticket.route, ticket.entry
-        assert route is not None
+    def replace(self, pool_request: PoolRequest) -> None:
+        """The connection that the pool_request was given is dead: it gets another one ahead of those in
+        line."""
+        group, entry = pool_request.group, pool_request.entry
+        assert group is not None
         assert entry is not None
-        line = route.line_of(ticket)
-        line[ticket] = None
-        line.move_to_end(ticket, last=False)
-        if entry.tickets <= {ticket}:
+        queue = group.queue_of(pool_request)
+        queue[pool_request] = None
+        queue.move_to_end(pool_request, last=False)
+        if entry.pool_requests <= {pool_request}:
             self._discard(entry)
-        entry.tickets.discard(ticket)
-        ticket.entry = None  # last: until then `leave` can still undo it
-        self._serve(route)
-        self._freed(route.host)
+        entry.pool_requests.discard(pool_request)
+        pool_request.entry = None  # last: until then `release` can undo it
+        self._serve(group)
+        self._freed(group.of_origin)
 
-    def leave(self, ticket: Ticket, now: float) -> None:
-        """The ticket's claim ends, whatever it is: a place in line, the right to open, an exchange."""
-        route, entry = ticket.route, ticket.entry
+    def release(self, pool_request: PoolRequest, now: float) -> None:
+        """End what the request has: a place in the queue, the right to open a connection, or an exchange."""
+        group, entry = pool_request.group, pool_request.entry
         if entry is None:
-            if route is not None:
-                route.line_of(ticket).pop(ticket, None)
-                self._serve(route)  # a replay may have stood before others that can use what it can't
-                self._tidy(route)
+            if group is not None:
+                group.queue_of(pool_request).pop(pool_request, None)
+                self._serve(group)  # a replay may have blocked others that can use more connections
+                self._tidy(group)
             return
-        tickets, connection = entry.tickets, entry.connection
-        tickets.discard(ticket)
+        pool_requests, connection = entry.pool_requests, entry.connection
+        pool_requests.discard(pool_request)
         if entry not in self._entries:
-            # Gone already. (The ticket is in line as well if `replace` was interrupted.)
-            entry.route.line_of(ticket).pop(ticket, None)
-            self._freed(entry.route.host)
-            self._tidy(entry.route)
+            # Discarded already. (The request is in a queue too if `replace` was interrupted.)
+            entry.group.queue_of(pool_request).pop(pool_request, None)
+            self._freed(entry.group.of_origin)
+            self._tidy(entry.group)
             return
-        if connection is None or (not tickets and connection.stream_limit == 0):
+        if connection is None or (not pool_requests and connection.stream_limit == 0):
             self.closed(entry)
             return
-        route, multiplexes = entry.route, connection.multiplexes
-        host = route.host
+        group, multiplexes = entry.group, connection.multiplexes
+        of_origin = group.of_origin
         if self.http11_only and self._is_superseded(entry):
-            if not tickets:
+            if not pool_requests:
                 self.closed(entry)
             return
         if multiplexes and entry.free > 0:
-            route.shared[entry] = None
-        if not tickets:
+            group.shared[entry] = None
+        if not pool_requests:
             entry.idle_since = now
-            self._idle[entry] = host.idle[entry] = None
+            self._idle[entry] = of_origin.idle[entry] = None
             if multiplexes:
-                route.opening.pop(entry, None)  # nobody reads what the server has to say
+                group.opening.pop(entry, None)  # nothing reads what the server sends
             else:
-                route.idle[entry] = None
-        self._freed(host)
-        if not tickets:
-            self._trim(host, now)
+                group.idle[entry] = None
+        self._freed(of_origin)
+        if not pool_requests:
+            self._trim(of_origin, now)
 
-    # What happens to connections.
+    # Connections.
 
-    def opened(self, ticket: Ticket, connection: Pooled) -> None:
-        """The opening that the ticket was granted succeeded; the ticket holds its first lease."""
-        entry = ticket.entry
+    def opened(self, pool_request: PoolRequest, connection: PoolableConnection) -> None:
+        """The connection that the request was granted to open is open; the request has its first exchange."""
+        entry = pool_request.entry
         assert entry is not None
-        route = entry.route
+        group = entry.group
         entry.connection = connection
         if not (self.http11_only and self._is_superseded(entry)):
-            route.multiplexes = connection.multiplexes
-            self._remember(route.host.origin, connection.multiplexes)
-        if connection.is_settled:
-            self.settled(entry)
+            group.multiplexes = connection.multiplexes
+            self._remember(group.of_origin.origin, connection.multiplexes)
+        if connection.stream_limit_known:
+            self.on_settings(entry)
 
-    def settled(self, entry: Entry) -> None:
-        """It is known now how many exchanges the connection carries, or it carries more than before."""
-        route = entry.route
-        route.opening.pop(entry, None)
+    def on_settings(self, entry: PooledConnection) -> None:
+        """The stream limit of the connection has become known, or was raised."""
+        group = entry.group
+        group.opening.pop(entry, None)
         multiplexes = entry.connection is not None and entry.connection.multiplexes
         if multiplexes and entry in self._entries and not self._is_superseded(entry):
-            route.shared[entry] = None
-        self._serve(route)
+            group.shared[entry] = None
+        self._serve(group)
 
     def require_http11(self, origin: Origin) -> None:
-        """The origin's server wants HTTP/1.1: what is open over HTTP/2 is not lent again."""
+        """The server requires HTTP/1.1: HTTP/2 connections to it get no further request."""
         self.http11_only[origin] = None
         if len(self.http11_only) > REMEMBERED_ORIGINS:
             del self.http11_only[next(iter(self.http11_only))]
         self._remember(origin, multiplexes=False)
-        host = self._hosts.get(origin)
-        if host is None:
+        of_origin = self._origins.get(origin)
+        if of_origin is None:
             return
-        for route in host.routes:
-            route.multiplexes = False
-            route.shared.clear()
-        for entry in list(host.entries):
-            if self._is_superseded(entry) and not entry.tickets:
+        for group in of_origin.groups:
+            group.multiplexes = False
+            group.shared.clear()
+        for entry in list(of_origin.entries):
+            if self._is_superseded(entry) and not entry.pool_requests:
                 self._discard(entry)
-        self._freed(host)
+        self._freed(of_origin)
 
-    def _is_superseded(self, entry: Entry) -> bool:
-        """Whether it is an HTTP/2 connection to an origin that wants HTTP/1.1."""
+    def _is_superseded(self, entry: PooledConnection) -> bool:
+        """Whether it is an HTTP/2 connection to an origin that requires HTTP/1.1."""
         connection = entry.connection
         return (
-            connection is not None and connection.multiplexes and entry.route.host.origin in self.http11_only
+            connection is not None
+            and connection.multiplexes
+            and entry.group.of_origin.origin in self.http11_only
         )
 
-    def pass_by(self, route: Route, moment: float) -> None:
-        """Nobody waits any longer for what the server of a connection says that was opened by then."""
-        for entry in list(route.opening):
+    def pass_by(self, group: ConnectionGroup, moment: float) -> None:
+        """No request waits any longer for the stream limits of connections that were opened by ``moment``."""
+        for entry in list(group.opening):
             if entry.opened_at is not None and entry.opened_at <= moment:
-                del route.opening[entry]
-        self._serve(route)
+                del group.opening[entry]
+        self._serve(group)
 
-    def replays_after(self, ticket: Ticket) -> int:
-        """For a ticket whose exchange failed: replays of it are for connections newer than this.
+    def replays_after(self, pool_request: PoolRequest) -> int:
+        """For a request whose exchange failed: the serial number after which a connection may carry its
+        replay.
 
-        It is the same for all that fail on one connection, so that these can share the next one.
+        It is the same for all that failed on one connection, so that they can share the next one.
         """
-        entry = ticket.entry
+        entry = pool_request.entry
         assert entry is not None
         entry.replays_after = entry.replays_after or self.serial
         return entry.replays_after
 
-    def closed(self, entry: Entry) -> None:
-        """The connection is gone or must go, or its opening was given up."""
+    def closed(self, entry: PooledConnection) -> None:
+        """The connection is closed or is to be closed, or its opening has failed."""
         self._discard(entry)
-        self._freed(entry.route.host)
-        self._tidy(entry.route)
+        self._freed(entry.group.of_origin)
+        self._tidy(entry.group)
 
     def close_idle(self) -> None:
         """Discard all idle connections."""
@@ -229,173 +235,180 @@ class PoolState:
             self.closed(next(iter(self._idle)))
 
     def close_due(self, now: float) -> None:
-        """Discard the idle connections that have expired, and those that take no requests any more."""
+        """Discard idle connections that have expired or take no further request."""
         for entry in list(self._idle):
             connection = entry.connection
             if self.has_expired(entry, now) or connection is None or connection.stream_limit == 0:
                 self.closed(entry)
 
-    # How tickets are served.
+    # Granting.
 
-    def _freed(self, host: Host) -> None:
-        """Something has become free: first come, first served, among those who wait here and the first of
-        those whom the overall limit holds up (these take turns)."""
-        if len(host.routes) == 1 and not self._starved:  # mostly; no list for it
-            for route in host.routes:
-                self._serve(route)
+    def _freed(self, of_origin: OriginConnections) -> None:
+        """Capacity has become free: grant it in the order of arrival to the requests for this origin, and to
+        the first of each group that the total limit blocks (these take turns)."""
+        if len(of_origin.groups) == 1 and not self._blocked_by_total:  # the usual case, without a list
+            for group in of_origin.groups:
+                self._serve(group)
             return
-        here = [route for route in host.routes if route.waits]
+        here = [group for group in of_origin.groups if group.has_waiting]
         others_too = True
-        while here or (self._starved and others_too):
-            first_starved = next(iter(self._starved), None) if others_too else None
-            route = min(here if first_starved is None else [*here, first_starved], key=Route.oldest)
-            self._starved.pop(route, None)
-            served = self._serve_first(route)
-            if not (served and route.waits) and route in here:
-                here.remove(route)
-            if served and route is first_starved and route.waits:
-                self._starved[route] = None
-            elif not served and route in self._starved:  # the overall limit: nothing is left for others
-                if route is first_starved:
-                    self._starved.move_to_end(route, last=False)
+        while here or (self._blocked_by_total and others_too):
+            first_blocked = next(iter(self._blocked_by_total), None) if others_too else None
+            group = min(here if first_blocked is None else [*here, first_blocked], key=ConnectionGroup.oldest)
+            self._blocked_by_total.pop(group, None)
+            served = self._serve_first(group)
+            if not (served and group.has_waiting) and group in here:
+                here.remove(group)
+            if served and group is first_blocked and group.has_waiting:
+                self._blocked_by_total[group] = None
+            elif (
+                not served and group in self._blocked_by_total
+            ):  # by the total limit: nothing is left for other groups
+                if group is first_blocked:
+                    self._blocked_by_total.move_to_end(group, last=False)
                 others_too = False
 
-    def _serve(self, route: Route) -> None:
-        while (route.line or route.replays) and self._serve_first(route):
+    def _serve(self, group: ConnectionGroup) -> None:
+        while (group.queue or group.replays) and self._serve_first(group):
             pass
 
-    def _serve_first(self, route: Route) -> bool:
-        """Serve the first in line who can be; False if nobody can."""
-        for line in (route.replays, route.line):
-            ticket = next(iter(line), None)
-            # One that has an entry was served by somebody who was interrupted.
-            if ticket is not None and (ticket.entry is not None or self._grant(ticket, route)):
-                line.pop(ticket, None)
-                if ticket.waiter is not None:
-                    ticket.waiter.set()
-                if not route.waits:
-                    self._starved.pop(route, None)
+    def _serve_first(self, group: ConnectionGroup) -> bool:
+        """Grant the first request of a queue its connection; False if none can be granted."""
+        for queue in (group.replays, group.queue):
+            pool_request = next(iter(queue), None)
+            # One that has an entry was granted it by a call that was interrupted.
+            if pool_request is not None and (
+                pool_request.entry is not None or self._grant(pool_request, group)
+            ):
+                queue.pop(pool_request, None)
+                if pool_request.waiter is not None:
+                    pool_request.waiter.set()
+                if not group.has_waiting:
+                    self._blocked_by_total.pop(group, None)
                 return True
         return False
 
-    def _grant(self, ticket: Ticket, route: Route) -> bool:
-        """Give the ticket a connection with room for one more, or a slot for a new one.
+    def _grant(self, pool_request: PoolRequest, group: ConnectionGroup) -> bool:
+        """Grant a connection with capacity for one more exchange, or a slot for a new one.
 
-        What the ticket was given is noted in it first: then `leave` can take it back at any moment.
+        The request notes what it was granted first, so that `release` can take it back at any moment.
         """
-        entry = self._reusable(ticket, route)
+        entry = self._reusable(pool_request, group)
         if entry is not None:
-            ticket.entry = entry
-            if entry.tickets:
+            pool_request.entry = entry
+            if entry.pool_requests:
                 entry.idle_since = None
-            entry.tickets.add(ticket)
+            entry.pool_requests.add(pool_request)
             self._no_longer_idle(entry)
             connection = entry.connection
-            if connection is not None and not connection.is_settled:
-                route.opening[entry] = None
+            if connection is not None and not connection.stream_limit_known:
+                group.opening[entry] = None
             return True
-        if not self._may_open(route):
+        if not self._may_open(group):
             return False
         self.serial += 1
-        ticket.entry = entry = Entry(route, self.serial)
-        entry.tickets.add(ticket)
-        self._entries[entry] = route.entries[entry] = route.host.entries[entry] = route.opening[entry] = None
+        pool_request.entry = entry = PooledConnection(group, self.serial)
+        entry.pool_requests.add(pool_request)
+        self._entries[entry] = group.entries[entry] = group.of_origin.entries[entry] = group.opening[
+            entry
+        ] = None
         return True
 
-    def _reusable(self, ticket: Ticket, route: Route) -> Entry | None:
-        if ticket.newer_than:
-            newest = next(reversed(route.entries), None)
-            if newest is None or newest not in route.shared or newest.free <= 0:
+    def _reusable(self, pool_request: PoolRequest, group: ConnectionGroup) -> PooledConnection | None:
+        if pool_request.newer_than:
+            newest = next(reversed(group.entries), None)
+            if newest is None or newest not in group.shared or newest.free <= 0:
                 return None
-            return newest if newest.serial > ticket.newer_than else None
-        while route.shared:
-            entry = next(reversed(route.shared))
+            return newest if newest.serial > pool_request.newer_than else None
+        while group.shared:
+            entry = next(reversed(group.shared))
             if entry.free > 0:
                 return entry
-            # A full one leaves this table, and comes back when one of its leases ends.
-            del route.shared[entry]
-        # The one used last: the others may grow old and go.
-        return next(reversed(route.idle)) if route.idle else None
+            # A full one leaves this table, and returns when one of its exchanges ends.
+            del group.shared[entry]
+        # The one used last, so that others expire.
+        return next(reversed(group.idle)) if group.idle else None
 
-    def _may_open(self, route: Route) -> bool:
-        """Whether the limits allow one more; idle connections that nobody in line can use make room."""
-        if route.opening and route.multiplexes is not False:
+    def _may_open(self, group: ConnectionGroup) -> bool:
+        """Whether the limits allow one more. An idle connection of another group is closed for it if
+        needed."""
+        if group.opening and group.multiplexes is not False:
             return False
         hard_limit, total = self.limits.hard_limit, self.limits.total
-        host = route.host
-        if hard_limit is not None and len(host.entries) >= hard_limit:
-            if not host.idle:
+        of_origin = group.of_origin
+        if hard_limit is not None and len(of_origin.entries) >= hard_limit:
+            if not of_origin.idle:
                 return False
-            self._make_room(next(iter(host.idle)), route)
+            self._make_room(next(iter(of_origin.idle)), group)
         if total is not None and len(self._entries) >= total:
             if not self._idle:
-                self._starved[route] = None
+                self._blocked_by_total[group] = None
                 return False
-            self._make_room(next(iter(self._idle)), route)
+            self._make_room(next(iter(self._idle)), group)
         return True
 
-    # Letting go.
+    # Discarding.
 
-    def _make_room(self, entry: Entry, taker: Route) -> None:
+    def _make_room(self, entry: PooledConnection, taker: ConnectionGroup) -> None:
         """Discard an idle connection for ``taker``, which gets its slot."""
         self._discard(entry)
-        if entry.route is not taker:
-            self._tidy(entry.route)
+        if entry.group is not taker:
+            self._tidy(entry.group)
 
-    def _discard(self, entry: Entry) -> None:
+    def _discard(self, entry: PooledConnection) -> None:
         if entry.connection is not None and entry in self._entries:
             self.discarded.append(entry.connection)
-        route = entry.route
-        route.shared.pop(entry, None)
-        route.opening.pop(entry, None)
-        route.entries.pop(entry, None)
-        route.host.entries.pop(entry, None)
+        group = entry.group
+        group.shared.pop(entry, None)
+        group.opening.pop(entry, None)
+        group.entries.pop(entry, None)
+        group.of_origin.entries.pop(entry, None)
         self._entries.pop(entry, None)
         self._no_longer_idle(entry)
 
-    def _no_longer_idle(self, entry: Entry) -> None:
-        route = entry.route
-        route.idle.pop(entry, None)
-        route.host.idle.pop(entry, None)
+    def _no_longer_idle(self, entry: PooledConnection) -> None:
+        group = entry.group
+        group.idle.pop(entry, None)
+        group.of_origin.idle.pop(entry, None)
         self._idle.pop(entry, None)
 
-    def _trim(self, host: Host, now: float) -> None:
-        """Close what is idle beyond the limits or for too long."""
+    def _trim(self, of_origin: OriginConnections, now: float) -> None:
+        """Close idle connections beyond the limits, and expired ones."""
         idle = self._idle
-        while len(host.idle) > self._soft_limit:
-            self.closed(next(iter(host.idle)))
+        while len(of_origin.idle) > self._soft_limit:
+            self.closed(next(iter(of_origin.idle)))
         while len(idle) > self._total_idle:
             self.closed(next(iter(idle)))
         while idle and self.has_expired(next(iter(idle)), now):
             self.closed(next(iter(idle)))
 
-    def has_expired(self, entry: Entry, now: float) -> bool:
-        """Whether it is, or was, idle for too long."""
+    def has_expired(self, entry: PooledConnection, now: float) -> bool:
+        """Whether it is, or was, idle for longer than ``keepalive_expiry``."""
         since = entry.idle_since
         return since is not None and now - since >= self._expiry
 
-    # Routes.
+    # Groups.
 
-    def _new_route(self, ticket: Ticket) -> Route:
-        host = self._hosts.get(ticket.origin)
-        if host is None:
-            host = self._hosts[ticket.origin] = Host(ticket.origin)
-        known = self._remembered.get(ticket.origin, ticket.multiplexes)
-        route = self._routes[ticket.key] = Route(ticket.key, host, known)
-        host.routes[route] = None
-        return route
+    def _new_group(self, pool_request: PoolRequest) -> ConnectionGroup:
+        of_origin = self._origins.get(pool_request.origin)
+        if of_origin is None:
+            of_origin = self._origins[pool_request.origin] = OriginConnections(pool_request.origin)
+        known = self._remembered.get(pool_request.origin, pool_request.multiplexes)
+        group = self._groups[pool_request.key] = ConnectionGroup(pool_request.key, of_origin, known)
+        of_origin.groups[group] = None
+        return group
 
-    def _tidy(self, route: Route) -> None:
-        """Forget a route without connections and waiters, so that a crawler's books do not grow."""
-        if route.waits:
+    def _tidy(self, group: ConnectionGroup) -> None:
+        """Forget a group without connections and requests, so that a crawler's memory does not grow."""
+        if group.has_waiting:
             return
-        self._starved.pop(route, None)
-        if not route.entries and self._routes.get(route.key) is route:
-            host = route.host
-            host.routes.pop(route, None)
-            if not host.routes:
-                self._hosts.pop(host.origin, None)
-            del self._routes[route.key]
+        self._blocked_by_total.pop(group, None)
+        if not group.entries and self._groups.get(group.key) is group:
+            of_origin = group.of_origin
+            of_origin.groups.pop(group, None)
+            if not of_origin.groups:
+                self._origins.pop(of_origin.origin, None)
+            del self._groups[group.key]
 
     def _remember(self, origin: Origin, multiplexes: bool) -> None:
         self._remembered[origin] = multiplexes
