@@ -788,7 +788,7 @@ class Tracer:
         path = frame.f_code.co_filename
         if not path.endswith(MODULES) or "http3_transport" not in path:
             return None
-        if event == "queue" and not linecache.getline(path, frame.f_lineno).strip().startswith("with "):
+        if event == "line" and not linecache.getline(path, frame.f_lineno).strip().startswith("with "):
             self.left -= 1
             if self.left == 0:
                 self.where = f"{path}:{frame.f_lineno}"
