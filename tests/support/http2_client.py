@@ -124,7 +124,7 @@ async def establish(
         stream = await start_tls(stream, authority.client_context("h2"), "localhost", 5)
         assert stream.alpn_protocol == "h2"
     engine = HTTP2Engine(stream, runtime.backend, now=time.monotonic, limits=limits or Limits())
-    await engine.start(5)
+    engine.start()
     return engine
 
 

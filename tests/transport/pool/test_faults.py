@@ -1,4 +1,4 @@
-"""What must not go wrong in a pool: storms, races, interruptions at any line, forks, foreign backends."""
+"""What must not go wrong in a pool: storms, races, interruptions at any line, forks, legacy backends."""
 
 from __future__ import annotations
 

@@ -276,10 +276,6 @@ class ProtocolConnection(Protocol):
         """True once it can take no further request, ever."""
 
     @property
-    def is_idle(self) -> bool:
-        """True if no exchange is under way."""
-
-    @property
     def stream_limit(self) -> int:
         """How many exchanges it may carry at a time, as far as known now (HTTP/1.1: 1; HTTP/2: the lower of
         our bound and the peer's SETTINGS_MAX_CONCURRENT_STREAMS, 1 until these are here; 0 once it takes no

@@ -10,7 +10,7 @@ from http3_models.engine import short_repr
 from .._backends._detect import running_backend
 from .._backends._legacy_connect import BackendWithConnect
 from .._interfaces import BACKEND_METHODS
-from .legacy_backend import ForeignBackend
+from .legacy_backend import LegacyBackend
 
 if TYPE_CHECKING:
     from http3_models import ConcurrencyBackend
@@ -27,7 +27,7 @@ def choose_backend(backend: ConcurrencyBackend | Backend | None) -> Backend:
         return running_backend()
     if is_native(backend):
         return backend
-    return ForeignBackend(cast("ConcurrencyBackend", backend), running_backend())
+    return LegacyBackend(cast("ConcurrencyBackend", backend), running_backend())
 
 
 def check_backend(backend: ConcurrencyBackend | Backend | None) -> ConcurrencyBackend | Backend | None:

@@ -23,7 +23,7 @@ from .._backends._connecting import Refused, open_stream
 from .._errors import network_error, protocol_error, reason, time_left, timeout_error
 from .._http1 import HTTP11Connection
 from .._interfaces import OperationTimeout
-from .legacy_backend import ForeignBackend
+from .legacy_backend import LegacyBackend
 from .unclosed import weakly
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ async def establish(
     try:
         left = time_left(request, "connect")
         ends = None if left is None else now() + left
-        if isinstance(backend, ForeignBackend):
-            stream = await _by_foreign(backend, options, origin, context, request)
+        if isinstance(backend, LegacyBackend):
+            stream = await _by_legacy_backend(backend, options, origin, context, request)
         else:
             stream = await open_stream(
                 backend, origin.host, origin.port, left, egress=options.egress, phases=request.phases, now=now
@@ -97,7 +97,7 @@ async def establish(
         try:
             if _version(options.http_versions, stream, request) == "HTTP/1.1":
                 return HTTP11Connection(stream, now=now, limits=options.limits)
-            return await _start_http2(options, stream, ends, on_settings)
+            return _start_http2(options, stream, on_settings)
         except BaseException:
             stream.abort()
             raise
@@ -118,8 +118,8 @@ def _context(options: TransportOptions, config: SSLConfig) -> ssl.SSLContext:
     return ssl_context_for(config, alpn_protocols(options.http_versions))
 
 
-async def _by_foreign(
-    backend: ForeignBackend,
+async def _by_legacy_backend(
+    backend: LegacyBackend,
     options: TransportOptions,
     origin: Origin,
     context: ssl.SSLContext | None,
@@ -127,8 +127,7 @@ async def _by_foreign(
 ) -> Stream:
     if options.egress is not None:
         raise Refused("An egress policy needs a backend that leaves the choice of an address to us")
-    stream, _ = await backend.open(origin, context, request)
-    return stream
+    return await backend.open(origin, context, request)
 
 
 async def _secured(
@@ -159,15 +158,15 @@ async def _secured(
         request.phases.tls = options.now() - started
 
 
-async def _start_http2(
-    options: TransportOptions, stream: Stream, ends: float | None, on_settings: Callable[[], None]
+def _start_http2(
+    options: TransportOptions, stream: Stream, on_settings: Callable[[], None]
 ) -> ProtocolConnection:
     from .._http2 import HTTP2Engine
 
     now, limits = options.now, options.limits
     engine = HTTP2Engine(stream, options.backend, now=now, limits=limits, on_settings=weakly(on_settings))
     try:
-        await engine.start(None if ends is None else max(ends - options.now(), 0.001))
+        engine.start()
     except BaseException:
         engine.abort()
         raise

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _ALPN = {Protocol.HTTP_2: "h2", Protocol.HTTP_11: "http/1.1"}
 
 
-class ForeignBackend:
+class LegacyBackend:
     """A user's backend as a `Backend` of ours; ``native`` is our own one for the library that runs."""
 
     blocks = False
@@ -46,11 +46,9 @@ class ForeignBackend:
         self._native = native
 
     def __repr__(self) -> str:
-        return f"<ForeignBackend {short_repr(self._backend)}>"
+        return f"<LegacyBackend {short_repr(self._backend)}>"
 
-    async def open(
-        self, origin: Origin, context: ssl.SSLContext | None, request: RequestState
-    ) -> tuple[Stream, str | None]:
+    async def open(self, origin: Origin, context: ssl.SSLContext | None, request: RequestState) -> Stream:
         """Connect with the user's ``connect``; TLS and ALPN are its business.
 
         It applies the time limit too; what it raises of ours passes.
@@ -78,12 +76,12 @@ class ForeignBackend:
             )
         # A cleartext HTTP/1.1 connection has no ALPN; HTTP/2 over it is prior knowledge.
         alpn = None if context is None and protocol != Protocol.HTTP_2 else _ALPN[protocol]
-        stream = ForeignStream(reader, writer, alpn)
+        stream = LegacyStream(reader, writer, alpn)
         if checks_host:
             self._check_host(stream, origin.host, request, tls_object_of(writer, reader))
-        return stream, alpn
+        return stream
 
-    def _check_host(self, stream: ForeignStream, host: str, request: RequestState, tls: Any) -> None:
+    def _check_host(self, stream: LegacyStream, host: str, request: RequestState, tls: Any) -> None:
         """Raise TLSError, and close the connection, unless its certificate is for the host."""
         if tls is None:
             return
@@ -139,7 +137,7 @@ class ForeignBackend:
         raise RuntimeError("a backend of the user's own connects by itself")
 
 
-class ForeignStream:
+class LegacyStream:
     """A reader and a writer of the user's as a `Stream` of ours."""
 
     __slots__ = ("_closed", "_generation", "_look", "_reader", "_writer", "alpn_protocol")

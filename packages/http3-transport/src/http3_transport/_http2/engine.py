@@ -90,7 +90,7 @@ class HTTP2Engine(SharedStream):
         """Exchanges it may carry at a time now."""
         return 0 if self._closed or self.pulse.is_silent else self._state.stream_limit
 
-    async def start(self, timeout: float | None) -> None:
+    def start(self) -> None:
         """Queue the connection preface and SETTINGS; they leave with the first request, in one write."""
         with self._lock:
             self._state.start()
