@@ -23,7 +23,7 @@ with instrumented("http3_transport"):
             module.__dict__["INITIAL_STREAM_WINDOW"] = WINDOW
     from http3_models import TransportError
     from http3_transport._http2 import outgoing
-    from http3_transport._http2.fast_h2 import TamedConnection
+    from http3_transport._http2.fast_h2 import FastH2Connection
     from http3_transport._http2.stream import HTTP2Stream
     from transport.http2.test_frames import books, frames_of, outcome
 
@@ -86,7 +86,7 @@ class Reader:
     def feed(self, parts: list[bytes], *, at_once: bool, give_up: bool = False) -> None:
         for number, part in enumerate(parts):
             if give_up and number == len(parts) // 2:
-                self.state.forget(self.streams.pop(0))
+                self.state.close_stream(self.streams.pop(0))
                 self.state.take_output()
             self.state.receive(part)
             self.answered += len(self.state.take_output())
@@ -115,10 +115,10 @@ class Reader:
         while stream.inbox:
             chunk = stream.inbox.popleft()
             self.taken[stream] += chunk
-            stream.owed += len(chunk)
-            if stream.owed >= stream.window // 2:
-                self.state.give_credit(stream)
-        stream.starved = True
+            stream.unacked += len(chunk)
+            if stream.unacked >= stream.window // 2:
+                self.state.update_window(stream)
+        stream.reader_waiting = True
 
 
 def check_end(reader: Reader) -> None:
@@ -128,7 +128,7 @@ def check_end(reader: Reader) -> None:
     assert state.broken is not None
     for stream in reader.streams:
         assert stream.ended or stream.failure is not None, "neither whole nor failed, for ever"
-        state.forget(stream)
+        state.close_stream(stream)
     assert not state.streams
     assert state.growth_left == SPARE, "what the windows grew by does not come back"
 
@@ -149,7 +149,7 @@ def one_input(data: bytes) -> None:
     plain.feed([frames], at_once=False)
     # Plain h2 fails more, and hands out no part of a frame that is not whole.
     connection = tamed.state._h2
-    assert isinstance(connection, TamedConnection)
+    assert isinstance(connection, FastH2Connection)
     is_like = plain.state.broken is None and tamed.state.broken is None and connection._piece is None
     if is_like and not any(stream.failure for stream in plain.streams):
         for stream, expected in zip(reversed(tamed.streams), reversed(plain.streams), strict=False):

@@ -61,7 +61,7 @@ def records() -> Iterator[Everything]:
 @pytest.fixture(params=[True, False], ids=["tamed", "plain-h2"])
 def h2(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Our h2, and the one that serves where a version of it lacks what ours stands on."""
-    monkeypatch.setattr(fast_h2, "TAMED", request.param)
+    monkeypatch.setattr(fast_h2, "IS_FAST", request.param)
 
 
 def watch_loop(world: World) -> None:

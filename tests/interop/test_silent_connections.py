@@ -200,7 +200,7 @@ async def test_what_comes_for_others_keeps_a_connection(
 async def test_siblings_of_an_upload_that_times_out_are_sent_once(
     world: World, serve: Serve, secure: Authority | None
 ) -> None:
-    """Also those that could be sent again: nothing has happened to them."""
+    """Also those that could be sent again: nothing has events to them."""
     paths: list[bytes | None] = []
 
     def act(peer: Peer) -> None:

@@ -15,7 +15,7 @@ import trio
 from http3_models import URL, Headers, Limits, TimeoutConfig
 from http3_models._request.bodies import EmptyBody, IteratorBody
 from http3_models.engine import BytesBody, Deadline, RequestState, ResponseState, run_sync
-from http3_transport._http2.engine import HTTP2Engine
+from http3_transport._http2.connection import HTTP2Connection
 from http3_transport._tls.stream import start_tls
 from support.http2_peer import EchoServer, Peer
 from support.runtimes import Runtime
@@ -55,7 +55,7 @@ def echo(**settings: int) -> Script:
 def talk(
     runtime: Runtime,
     server: RawServer,
-    main: Callable[[HTTP2Engine], Coroutine[Any, Any, object]],
+    main: Callable[[HTTP2Connection], Coroutine[Any, Any, object]],
     *,
     limits: Limits | None = None,
     authority: Authority | None = None,
@@ -94,7 +94,7 @@ def late_reader(act: Callable[[Peer], object], seconds: float = 0.4) -> Script:
     return script
 
 
-def narrow(engine: HTTP2Engine) -> None:
+def narrow(engine: HTTP2Connection) -> None:
     """Make the socket's send buffer small."""
     stream: Any = getattr(engine.stream, "_stream", engine.stream)
     stream._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
@@ -117,13 +117,13 @@ class CountingLease:
 
 async def establish(
     runtime: Runtime, server: RawServer, *, limits: Limits | None = None, authority: Authority | None = None
-) -> HTTP2Engine:
+) -> HTTP2Connection:
     """An engine on a new connection to a scripted server; with an ``authority`` over TLS."""
     stream = await runtime.backend.connect_address((socket.AF_INET, (server.host, server.port)), 5)
     if authority is not None:
         stream = await start_tls(stream, authority.client_context("h2"), "localhost", 5)
         assert stream.alpn_protocol == "h2"
-    engine = HTTP2Engine(stream, runtime.backend, now=time.monotonic, limits=limits or Limits())
+    engine = HTTP2Connection(stream, runtime.backend, now=time.monotonic, limits=limits or Limits())
     engine.start()
     return engine
 
@@ -172,7 +172,7 @@ async def read(response: ResponseState) -> bytes:
     return b"".join(pieces)
 
 
-async def fetch(engine: HTTP2Engine, request: RequestState) -> Answer:
+async def fetch(engine: HTTP2Connection, request: RequestState) -> Answer:
     """One whole exchange; its lease must come back just once, whatever happens."""
     lease = CountingLease()
     try:

@@ -26,7 +26,7 @@ import trio
 
 from http3_transport import ConnectionPool, HTTPConnection
 from http3_transport._http1.connection import HTTP11Connection
-from http3_transport._http2.engine import HTTP2Engine
+from http3_transport._http2.connection import HTTP2Connection
 
 CALLS = (
     "socket.", "poll.", "_SSLSocket.", "MemoryBIO.", "sendfile", "sendmsg", "lock.acquire",
@@ -137,7 +137,7 @@ class AtWait:
                 self._arrange(waits_for)
             try:
                 step = partial(self._coroutine.send, (yield waits_for))
-            except BaseException as exc:  # noqa: BLE001  (handed on)
+            except BaseException as exc:  # noqa: BLE001  (bytes_written on)
                 step = partial(self._coroutine.throw, exc)
 
     def _arrange(self, waits_for: object) -> None:
@@ -239,7 +239,7 @@ def check_pool(pool: ConnectionPool, *, sockets: int, busy: int = 0, server_port
 def streams_of(connection: HTTPConnection) -> int:
     """Exchanges under way on it."""
     engine = connection.engine
-    if isinstance(engine, HTTP2Engine):
+    if isinstance(engine, HTTP2Connection):
         return len(engine._state.streams)
     assert isinstance(engine, HTTP11Connection)
     return 0 if engine.is_idle else 1

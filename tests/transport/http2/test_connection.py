@@ -21,7 +21,7 @@ from http3_models import (
     RemoteProtocolError,
     RequestError,
 )
-from http3_transport._http2.engine import HTTP2Engine
+from http3_transport._http2.connection import HTTP2Connection
 from support.http2_client import (
     MIB,
     Answer,
@@ -51,7 +51,7 @@ def test_goaway_refuses_what_came_after_it_and_lets_the_rest_end(
         peer.respond(1, b"first")
         peer.respond(3, b"second")
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         results = await together(runtime, *[lambda: fetch(engine, make_request())] * 4)
         bodies = [result.content for result in results if isinstance(result, Answer)]
         assert sorted(bodies) == [b"first", b"second"]
@@ -86,7 +86,7 @@ def test_a_connection_that_breaks_fails_every_request(
         sock.shutdown(socket.SHUT_WR)
         peer.until_closed()
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         results = await together(runtime, *[lambda: fetch(engine, make_request())] * 3)
         for result in results:
             assert type(result) is (RemoteProtocolError if how == "fin" else ReadError)
@@ -105,7 +105,7 @@ def test_check_answers_ping_and_settings(runtime: Runtime, raw_server: StartRawS
         peer.h2.close_connection()
         peer.flush()
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         give_up = time.monotonic() + 5
         while engine.check() and time.monotonic() < give_up:
@@ -132,7 +132,7 @@ def test_check_notices_a_dead_connection(runtime: Runtime, raw_server: StartRawS
             sock.shutdown(socket.SHUT_WR)
         peer.until_closed()
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         give_up = time.monotonic() + 5
         while engine.check() and time.monotonic() < give_up:
@@ -150,7 +150,7 @@ def test_close_says_goodbye(runtime: Runtime, raw_server: StartRawServer) -> Non
         peer.respond(peer.request().stream_id)
         peer.until(lambda: peer.goaway is not None)
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         engine.close()
         engine.close()
@@ -160,7 +160,7 @@ def test_close_says_goodbye(runtime: Runtime, raw_server: StartRawServer) -> Non
 
 
 def test_abort_fails_what_is_under_way(runtime: Runtime, raw_server: StartRawServer) -> None:
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         async def abort() -> None:
             await runtime.backend.sleep(0.2)
             engine.abort()
@@ -184,7 +184,7 @@ def test_the_server_lowers_and_raises_its_stream_limit(runtime: Runtime, raw_ser
         peer.respond(5)
         peer.respond(7)
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         assert engine.stream_limit == 1, "until the server has said how many it takes"
         while engine.stream_limit == 1:
             engine.look()
@@ -195,7 +195,7 @@ def test_the_server_lowers_and_raises_its_stream_limit(runtime: Runtime, raw_ser
         )
         assert not [result for result in results if isinstance(result, BaseException)], results
 
-    def later_one(engine: HTTP2Engine) -> Callable[[], Awaitable[object]]:
+    def later_one(engine: HTTP2Connection) -> Callable[[], Awaitable[object]]:
         async def later() -> None:
             while engine.stream_limit != 1:
                 await runtime.backend.sleep(0.01)
@@ -229,7 +229,7 @@ def test_window_games(runtime: Runtime, raw_server: StartRawServer) -> None:
         request = peer.request()
         peer.respond(stream_id, b"%d" % len(request.body))
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         answer = await fetch(engine, make_request("POST", body=bytes(200_000)))
         assert answer.content == b"200000"
 
@@ -248,7 +248,7 @@ def test_larger_frames_and_a_smaller_table(runtime: Runtime, raw_server: StartRa
         assert request.field(b"x-long") == b"y" * 100_000
         peer.respond(request.stream_id, b"second")
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         while engine._state._h2.max_outbound_frame_size != 100_000:
             assert engine.check()
@@ -270,7 +270,7 @@ def test_a_flood_of_pings_beside_a_download(runtime: Runtime, raw_server: StartR
             peer.data(stream_id, bytes(16384))
         peer.data(stream_id, b"", end=True)
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         assert len((await fetch(engine, make_request())).content) == 50 * 16384
 
     talk(runtime, raw_server(scripted(act)), main)
@@ -288,7 +288,7 @@ def test_a_flood_that_is_never_read_ends(runtime: Runtime, raw_server: StartRawS
         while True:
             sock.sendall(flood)
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         narrow(engine)
         with pytest.raises(RequestError, match="flood"):
             await fetch(engine, make_request(timeout=20.0))
@@ -301,7 +301,7 @@ def test_stream_ids_run_out(runtime: Runtime, raw_server: StartRawServer) -> Non
         peer.until(lambda: bool(peer.requests))
         peer.respond(2**31 - 1, b"last")
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         engine._state._h2.highest_outbound_stream_id = 2**31 - 3
         assert (await fetch(engine, make_request())).content == b"last"
         with pytest.raises(NotConnected, match="used up"):

@@ -27,7 +27,7 @@ from http3_models import (
     RequestError,
     ResponseTooLarge,
 )
-from http3_transport._http2.engine import HTTP2Engine
+from http3_transport._http2.connection import HTTP2Connection
 from support.http2_client import (
     CountingLease,
     fetch,
@@ -56,7 +56,7 @@ def test_a_response_has_head_body_and_trailers(runtime: Runtime, raw_server: Sta
         peer.h2.send_headers(request.stream_id, [("x-checksum", "7")], end_stream=True)
         peer.flush()
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         request = make_request()
         answer = await fetch(engine, request)
         response = answer.response
@@ -84,7 +84,7 @@ def test_the_first_request_leaves_with_the_preface(runtime: Runtime, raw_server:
         first.append(sock.recv(65536, socket.MSG_PEEK))
         scripted(lambda peer: peer.respond(peer.request().stream_id))(sock)
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
 
     talk(runtime, raw_server(script), main)
@@ -102,7 +102,7 @@ def test_request_fields_on_the_wire(runtime: Runtime, raw_server: StartRawServer
         seen.append(request.fields)
         peer.respond(request.stream_id)
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         fields = [
             ("Connection", "keep-alive, X-Hop"),
             ("X-Hop", "1"),
@@ -146,7 +146,7 @@ def test_responses_without_body(
         if separate_end:
             peer.data(stream_id, b"", end=True)
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         answer = await fetch(engine, make_request(method))
         assert (answer.status_code, answer.content) == (status, b"")
         assert engine.check()
@@ -161,7 +161,7 @@ def test_informational_responses_are_passed_over(runtime: Runtime, raw_server: S
             peer.head(stream_id, 103, [("link", "</style.css>")])
         peer.respond(stream_id, b"ok")
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         assert (await fetch(engine, make_request())).content == b"ok"
 
     talk(runtime, raw_server(scripted(act)), main)
@@ -172,10 +172,10 @@ def test_informational_responses_are_passed_over(runtime: Runtime, raw_server: S
 
 def fails(
     kind: type[RequestError], match: str, delivery: Delivery = Delivery.MAYBE_PROCESSED
-) -> Callable[[HTTP2Engine], Coroutine[Any, Any, None]]:
+) -> Callable[[HTTP2Connection], Coroutine[Any, Any, None]]:
     """A main that expects its first request to fail, and a second one to go well."""
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         with pytest.raises(kind, match=match) as caught:
             await fetch(engine, make_request())
         assert type(caught.value) is kind
@@ -308,7 +308,7 @@ def test_what_came_before_a_reset_is_delivered(runtime: Runtime, raw_server: Sta
         peer.h2.reset_stream(stream_id, 2)
         peer.flush()
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         lease = CountingLease()
         response = await engine.exchange(make_request(), lease)
         assert response.body is not None
@@ -350,7 +350,7 @@ def test_broken_framing_ends_the_connection(
         # Of two threads one may close while the other is about to send it.
         assert peer.goaway is not None or runtime.name == "blocking"
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         results = await together(runtime, *[lambda: fetch(engine, make_request())] * 2)
         for result in results:
             assert type(result) is RemoteProtocolError
@@ -372,7 +372,7 @@ def test_a_server_that_speaks_http_1(runtime: Runtime, raw_server: StartRawServe
         sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         sock.recv(65536)
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         with pytest.raises(RemoteProtocolError, match="does not speak HTTP/2"):
             await fetch(engine, make_request())
 

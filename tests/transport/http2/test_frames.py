@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 
 from http3_models import Limits, RemoteProtocolError
 from http3_transport._http2 import fast_h2
-from http3_transport._http2.fast_h2 import TamedConnection
+from http3_transport._http2.fast_h2 import FastH2Connection
 from http3_transport._http2.frames import (
     CONTINUATION,
     DATA,
@@ -53,7 +53,7 @@ STREAMS = st.sampled_from([1, 3, 5])
 def books(*, tamed: bool) -> tuple[HTTP2State, list[HTTP2Stream]]:
     """Books with three requests sent: a GET, a HEAD and a POST under way."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fast_h2, "TAMED", tamed)
+        patch.setattr(fast_h2, "IS_FAST", tamed)
         state = HTTP2State(Limits())
     state.start()
     state.receive(SettingsFrame(0).serialize())
@@ -156,7 +156,7 @@ def test_cuts_change_nothing(steps: list[Step], cuts: list[int]) -> None:
         return  # what follows a fault within a packet is looked at before the stream is reset
     assert cut.broken is None
     assert [outcome(stream) for stream in streams] == [outcome(stream) for stream in expected]
-    assert cut._owed == whole._owed
+    assert cut._unacked == whole._unacked
 
 
 def head_of(stream: HTTP2Stream, *fields: tuple[bytes, bytes], end: bool = False) -> bytes:
@@ -207,11 +207,11 @@ def test_a_stream_that_is_given_up_within_a_piece(ends: bool) -> None:
     state.receive(head_of(stream))
     data = DataFrame(stream.stream_id, bytes(1000), flags=["END_STREAM"] if ends else []).serialize()
     state.receive(data[:500])
-    assert state.forget(stream)
+    assert state.close_stream(stream)
     state.receive(data[500:] + head_of(other, end=True))
     assert state.broken is None
     assert other.ended
-    assert state._owed == 1000  # all of it counts for the connection
+    assert state._unacked == 1000  # all of it counts for the connection
 
 
 @pytest.mark.parametrize("size", [4, 6])
@@ -281,14 +281,14 @@ def test_many_requests_leave_nothing_behind() -> None:
         state.take_output()
         state.receive(head_of(stream) + DataFrame(stream.stream_id, b"x", flags=["END_STREAM"]).serialize())
         assert stream.ended
-        assert not state.forget(stream)
+        assert not state.close_stream(stream)
         assert not state.has_output
     connection = state._h2
-    assert isinstance(connection, TamedConnection)
+    assert isinstance(connection, FastH2Connection)
     assert not state.streams
-    assert not state.news
+    assert not state.ready_streams
     assert not connection.streams
-    assert not connection.happened
+    assert not connection.events
     assert not connection._closed_streams
     assert len(connection.encoder.header_table.dynamic_entries) <= 128
 
@@ -366,7 +366,7 @@ def test_a_continuation_of_nothing_ends_the_connection(is_given_up: bool) -> Non
     """h2 takes it for a late frame where the stream was reset; its fields would be lost to HPACK's table."""
     state, streams = books(tamed=True)
     if is_given_up:
-        state.forget(streams[0])
+        state.close_stream(streams[0])
     state.receive(ContinuationFrame(1, STATUS_200, flags=["END_HEADERS"]).serialize())
     assert state.broken is not None
     assert state.broken.kind is RemoteProtocolError
@@ -375,7 +375,7 @@ def test_a_continuation_of_nothing_ends_the_connection(is_given_up: bool) -> Non
 
 def test_a_late_head_in_two_frames_does_no_harm() -> None:
     state, streams = books(tamed=True)
-    state.forget(streams[0])
+    state.close_stream(streams[0])
     head = (
         HeadersFrame(1, b"").serialize() + ContinuationFrame(1, STATUS_200, flags=["END_HEADERS"]).serialize()
     )

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from http3_models import TimeoutConfig, TotalTimeout, WriteTimeout
-from http3_transport._http2.engine import HTTP2Engine
+from http3_transport._http2.connection import HTTP2Connection
 from support.http2_client import (
     MIB,
     Answer,
@@ -52,7 +52,7 @@ def how(request: pytest.FixtureRequest, runtime: Runtime) -> str:
     return value
 
 
-async def give_up(runtime: Runtime, engine: HTTP2Engine, how: str) -> None:
+async def give_up(runtime: Runtime, engine: HTTP2Connection, how: str) -> None:
     """Begin an upload that is more than the kernel takes, and give it up."""
     path, body = "/given-up", bytes(20 * MIB)
     if how == "cancelled":
@@ -95,7 +95,7 @@ def answer_whole_requests(peer: Peer, count: int) -> None:
 def test_siblings_go_on(runtime: Runtime, serve: Serve, secure: Authority | None, how: str) -> None:
     """One that was sent before, and two that wait for the kernel, with a head and with a body."""
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
 
@@ -125,7 +125,7 @@ def test_siblings_go_on(runtime: Runtime, serve: Serve, secure: Authority | None
 def test_the_next_request_goes_over_the_same_connection(
     runtime: Runtime, serve: Serve, secure: Authority | None, how: str
 ) -> None:
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
         await give_up(runtime, engine, how)
@@ -140,7 +140,7 @@ def test_a_connection_on_which_a_write_was_given_up_can_be_closed(
 ) -> None:
     """What is left of it does not matter then."""
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
         await give_up(runtime, engine, "write_timeout")
@@ -159,7 +159,7 @@ def test_the_rest_is_sent_while_somebody_waits_for_an_answer(
         peer.until(lambda: bool(peer.resets))
         answer_whole_requests(peer, 3)
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
 

@@ -85,7 +85,7 @@ def test_cancelling_one_in_line(runtime: Runtime) -> None:
 
 
 def test_a_chosen_one_that_is_cancelled_passes_it_on() -> None:
-    """The lock is handed over and the task cancelled in the same turn of the loop."""
+    """The lock is bytes_written over and the task cancelled in the same turn of the loop."""
 
     async def with_asyncio() -> None:
         lock = FIFOLock(Runtime("asyncio").backend)

@@ -22,7 +22,7 @@ from http3_models import Delivery, Limits, RemoteProtocolError, ResponseTooLarge
 from http3_transport._http2 import fast_h2
 from http3_transport._http2.outgoing import CONNECTION_WINDOW, GROWTH
 from http3_transport._http2.state import HTTP2State
-from http3_transport._http2.stream import BODY, CREDIT, HEAD, HTTP2Stream, NoStreamLeft
+from http3_transport._http2.stream import BODY, HEAD, WINDOW, HTTP2Stream, NoStreamLeft
 
 FIELDS = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"a.example"), (b":path", b"/")]
 KIB = 1024
@@ -49,7 +49,7 @@ class Pair:
         """Carry everything to both sides until nothing is left."""
         while True:
             output = self.state.take_output()
-            self.state.handed += len(output)
+            self.state.bytes_written += len(output)
             self.events += self.server.receive_data(output)
             answer = self.server.data_to_send()
             if answer:
@@ -79,9 +79,9 @@ class Pair:
         while stream.inbox:
             piece = stream.inbox.popleft()
             size += len(piece)
-            stream.owed += len(piece)
-        stream.starved = hungry
-        self.state.give_credit(stream)
+            stream.unacked += len(piece)
+        stream.reader_waiting = hungry
+        self.state.update_window(stream)
         return size
 
 
@@ -90,16 +90,16 @@ def test_a_whole_exchange() -> None:
     stream = pair.open()
     assert not pair.state.is_ready(stream, HEAD)
     pair.answer(stream, b"body")
-    assert stream in pair.state.news
+    assert stream in pair.state.ready_streams
     assert stream.head == (200, [])
     assert pair.state.is_ready(stream, HEAD)
     assert pair.state.is_ready(stream, BODY)
     assert stream.ended
     assert list(stream.inbox) == [b"body"]
-    pair.state.forget(stream)
+    pair.state.close_stream(stream)
     assert not pair.state.has_output  # nothing to reset
     assert not pair.state.streams
-    pair.state.forget(stream)
+    pair.state.close_stream(stream)
 
 
 def test_responses_byte_by_byte() -> None:
@@ -151,7 +151,7 @@ def test_stream_limits() -> None:
         pair.open()
     for stream in streams:
         pair.answer(stream)
-        pair.state.forget(stream)
+        pair.state.close_stream(stream)
     pair.open()
     pair.server.update_settings({3: 1000})
     pair.exchange()
@@ -187,7 +187,7 @@ def test_windows_grow_while_the_reader_keeps_up() -> None:
     assert fast.window == 128 * KIB + GROWTH
     assert slow.window == 128 * KIB
     assert pair.state.growth_left == 0
-    pair.state.forget(fast)
+    pair.state.close_stream(fast)
     assert pair.state.growth_left == GROWTH
 
 
@@ -204,7 +204,7 @@ def test_the_connection_credit_comes_back_on_receipt() -> None:
     assert unread == 100 * 128 * KIB
     assert pair.server.outbound_flow_control_window >= CONNECTION_WINDOW // 2
     for stream in streams:
-        pair.state.forget(stream)
+        pair.state.close_stream(stream)
     pair.exchange()
     assert len([event for event in pair.events if isinstance(event, StreamReset)]) == 100
 
@@ -229,18 +229,18 @@ def test_uploads_follow_the_windows() -> None:
     pair = Pair()
     stream = pair.open(end=False, method=b"POST")
     data = memoryview(bytes(range(256)) * 512)
-    assert pair.state.credit(stream) == 65535
+    assert pair.state.send_window(stream) == 65535
     assert pair.state.send_data(stream, data, end=True) == 65535
     assert pair.state.send_data(stream, data[65535:], end=True) == 0
-    assert not pair.state.is_ready(stream, CREDIT)
+    assert not pair.state.is_ready(stream, WINDOW)
     pair.exchange()
     pair.server.increment_flow_control_window(100_000, stream.stream_id)
     pair.exchange()
-    assert pair.state.credit(stream) == 0  # the connection's is used up
+    assert pair.state.send_window(stream) == 0  # the connection's is used up
     pair.server.increment_flow_control_window(100_000)
     pair.exchange()
-    assert pair.state.credit_came
-    assert pair.state.is_ready(stream, CREDIT)
+    assert pair.state.window_updated
+    assert pair.state.is_ready(stream, WINDOW)
     assert pair.state.send_data(stream, data[65535:], end=True) == len(data) - 65535
     pair.exchange()
     received = [event.data for event in pair.events if isinstance(event, DataReceived)]
@@ -248,7 +248,7 @@ def test_uploads_follow_the_windows() -> None:
     assert max(map(len, received)) == 16 * KIB
     assert stream.request_sent
     assert pair.state.send_data(stream, data, end=True) == 0
-    assert pair.state.credit(stream) == 0
+    assert pair.state.send_window(stream) == 0
 
 
 def test_a_negative_window() -> None:
@@ -257,11 +257,11 @@ def test_a_negative_window() -> None:
     pair.state.send_data(stream, memoryview(bytes(60_000)), end=False)
     pair.server.update_settings({4: 10})
     pair.exchange()
-    assert pair.state.credit(stream) == 0
+    assert pair.state.send_window(stream) == 0
     assert pair.state.send_data(stream, memoryview(b"abc"), end=True) == 0
     pair.server.increment_flow_control_window(60_000, stream.stream_id)
     pair.exchange()
-    assert pair.state.credit(stream) == 10
+    assert pair.state.send_window(stream) == 10
     # The end itself takes no credit.
     assert pair.state.send_data(stream, memoryview(b""), end=True) == 0
     assert stream.request_sent
@@ -304,7 +304,7 @@ def test_late_frames_on_a_reset_stream_are_ignored() -> None:
     pair.server.send_headers(stream.stream_id, [(":status", "200")])
     pair.server.send_data(stream.stream_id, b"x" * 1000)
     pair.server.send_data(stream.stream_id, b"x" * 1000, end_stream=True)
-    pair.state.forget(stream)
+    pair.state.close_stream(stream)
     pair.state.receive(pair.server.data_to_send())
     other = pair.open()
     pair.answer(other, b"well")
@@ -416,7 +416,7 @@ def test_closing() -> None:
 
 @pytest.fixture
 def untamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast_h2, "TAMED", False)
+    monkeypatch.setattr(fast_h2, "IS_FAST", False)
 
 
 @pytest.mark.usefixtures("untamed")

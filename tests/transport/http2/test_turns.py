@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import http3
 from http3_models import TimeoutConfig
-from http3_transport._http2.engine import HTTP2Engine
+from http3_transport._http2.connection import HTTP2Connection
 from http3_transport._http2.stream import HTTP2Stream
 from http3_transport._http2.turns import LEAST_SHARE, USUAL_SHARE, Turns
 from http3_transport.testing import Faults, HTTP2Server, Simulation
@@ -77,7 +77,7 @@ class Line(RuleBasedStateMachine):
         stream = data.draw(st.sampled_from(list(self.own)))
         if stream not in self.waiting:
             stream.waits_since = self.moment
-            self.turns.line_up(stream, self.own[stream], again=False)
+            self.turns.enqueue(stream, self.own[stream], again=False)
             if self.own[stream] > 0:
                 self.waiting[stream] = None
             self.next_turn()
@@ -130,7 +130,7 @@ def test_each_gets_a_turn_in_the_order_of_the_line() -> None:
     streams = [HTTP2Stream(number, 0, is_head=False) for number in range(10)]
     turns = Turns()
     for stream in streams:
-        turns.line_up(stream, 65535, again=False)
+        turns.enqueue(stream, 65535, again=False)
     order: list[int] = []
     for _ in range(25):
         first = turns.next(0.0, wide)
@@ -140,19 +140,19 @@ def test_each_gets_a_turn_in_the_order_of_the_line() -> None:
         assert turns.share(streams[first.stream_id - 1], 65535) == 0
         order.append(first.stream_id)
         assert turns.give_back(first)
-        turns.line_up(first, 65535, again=False)
+        turns.enqueue(first, 65535, again=False)
     assert order == [number % 10 for number in range(25)]
 
 
 def test_one_who_was_woken_for_nothing_keeps_its_place() -> None:
     first, second = HTTP2Stream(1, 0, is_head=False), HTTP2Stream(3, 0, is_head=False)
     turns = Turns()
-    turns.line_up(first, 65535, again=False)
-    turns.line_up(second, 65535, again=False)
-    turns.step_out(first)
-    turns.line_up(first, 65535, again=True)
+    turns.enqueue(first, 65535, again=False)
+    turns.enqueue(second, 65535, again=False)
+    turns.leave_queue(first)
+    turns.enqueue(first, 65535, again=True)
     assert turns.next(0.0, wide) is first
-    turns.line_up(first, 65535, again=False)  # there was nothing for it
+    turns.enqueue(first, 65535, again=False)  # there was nothing for it
     assert turns.next(0.0, wide) is first
 
 
@@ -160,12 +160,12 @@ def test_a_stream_that_waits_for_its_own_window_holds_up_nobody() -> None:
     blocked, free = HTTP2Stream(1, 0, is_head=False), HTTP2Stream(3, 0, is_head=False)
     windows = {blocked: 100, free: 100}
     turns = Turns()
-    turns.line_up(blocked, windows[blocked], again=False)
-    turns.line_up(free, windows[free], again=False)
+    turns.enqueue(blocked, windows[blocked], again=False)
+    turns.enqueue(free, windows[free], again=False)
     windows[blocked] = 0  # by a smaller SETTINGS_INITIAL_WINDOW_SIZE
     assert turns.next(0.0, windows.__getitem__) is free
     turns.give_back(free)
-    turns.line_up(blocked, windows[blocked], again=False)
+    turns.enqueue(blocked, windows[blocked], again=False)
     assert turns.share(free, 100) == 100
 
 
@@ -175,7 +175,7 @@ def test_shares_are_smaller_where_turns_are_rare() -> None:
     for moment in (0.0, 3.0, 6.0):
         for stream in streams:
             stream.waits_since = moment
-            turns.line_up(stream, 65535, again=False)
+            turns.enqueue(stream, 65535, again=False)
         for _ in range(50):
             stream_with_turn = turns.next(moment + 3, wide)
             assert stream_with_turn is not None
@@ -308,7 +308,7 @@ def test_thirty_uploads_share_the_windows(runtime: Runtime, raw_server: StartRaw
                     done.add(request.stream_id)
                     peer.respond(request.stream_id, b"%d" % len(request.body))
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         calls = [lambda: fetch(engine, make_request("POST", body=bytes(400_000)))] * 30
         for answer in await together(runtime, *calls):
@@ -339,7 +339,7 @@ def test_uploads_share_the_kernels_buffer(runtime: Runtime, raw_server: StartRaw
                     done.add(request.stream_id)
                     peer.respond(request.stream_id, b"%d" % len(request.body))
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
         limit = TimeoutConfig(10, write_timeout=1)
@@ -359,7 +359,7 @@ def test_uploads_that_are_given_up_leave_their_turn_to_others(
     if runtime.name == "blocking":
         pytest.skip("a thread can't be cancelled")
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
 
         async def whole() -> bytes:

@@ -19,7 +19,7 @@ from http3_models import (
     WriteError,
     WriteTimeout,
 )
-from http3_transport._http2.engine import HTTP2Engine
+from http3_transport._http2.connection import HTTP2Connection
 from support.http2_client import (
     MIB,
     Answer,
@@ -62,7 +62,7 @@ def test_an_early_413_stops_the_upload(
         peer.respond(peer.request(1).stream_id, b"second")
         assert len(peer.requests[1].body) < 20 * MIB
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         body = chunks() if streamed else bytes(100 * MIB)
         answer = await fetch(engine, make_request("POST", body=body))
         assert (answer.status_code, answer.content) == (413, b"too large")
@@ -82,7 +82,7 @@ def test_a_413_that_is_not_whole_yet_stops_the_upload(runtime: Runtime, raw_serv
         peer.until(lambda: bool(peer.resets))
         assert peer.resets == {1: 0}  # NO_ERROR: the rest of the request is not going to come
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         answer = await fetch(engine, make_request("POST", body=bytes(MIB)))
         assert (answer.status_code, answer.content) == (413, b"too large")
 
@@ -103,7 +103,7 @@ def test_an_answer_in_step_with_the_upload(runtime: Runtime, raw_server: StartRa
             peer.data(stream_id, piece)
         peer.data(stream_id, b"", end=True)
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         body = bytes(range(256)) * 4000
         answer = await fetch(engine, make_request("POST", body=[body[:500_000], body[500_000:]]))
         assert answer.content == body
@@ -124,14 +124,14 @@ def test_the_end_of_an_upload_takes_no_credit(runtime: Runtime, raw_server: Star
         peer.until(lambda: request.ended)
         peer.data(request.stream_id, b"all", end=True)
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         assert (await fetch(engine, make_request("POST", body=chunks()))).content == b"all"
 
     talk(runtime, raw_server(scripted(act)), main)
 
 
 def test_a_streamed_upload_ends(runtime: Runtime, raw_server: StartRawServer) -> None:
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         for body in ([b"a", b"bc"], [], [b"x" * 200_000]):
             answer = await fetch(engine, make_request("POST", body=iter(body)))
             assert answer.content == b"".join(body)
@@ -148,7 +148,7 @@ def test_what_the_body_raises_reaches_the_caller(runtime: Runtime, raw_server: S
         peer.until(lambda: peer.resets == {1: 8})
         peer.respond(peer.request(1).stream_id, b"second")
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         with pytest.raises(OSError, match="the file is gone") as caught:
             await fetch(engine, make_request("POST", body=broken()))
         assert type(caught.value) is OSError
@@ -173,7 +173,7 @@ def test_a_body_that_differs_from_its_length(
     def act(peer: Peer) -> None:
         peer.respond(peer.request(1 if sent else 0).stream_id, b"second")
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         with pytest.raises(LocalProtocolError, match="Content-Length says") as caught:
             await fetch(engine, make_request("POST", body=body, fields=[("Content-Length", length)]))
         assert caught.value.delivery is (Delivery.MAYBE_PROCESSED if sent else Delivery.NOT_SENT)
@@ -195,11 +195,11 @@ def test_a_body_that_differs_from_its_length(
 def test_requests_that_can_not_be_sent(
     runtime: Runtime, raw_server: StartRawServer, method: str, fields: list[tuple[str, str]], match: str
 ) -> None:
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         with pytest.raises(LocalProtocolError, match=match) as caught:
             await fetch(engine, make_request(method, fields=fields))
         assert caught.value.delivery is Delivery.NOT_SENT
-        assert engine._state.handed == 0
+        assert engine._state.bytes_written == 0
 
     talk(runtime, raw_server(lambda sock: None), main)
 
@@ -215,7 +215,7 @@ def test_requests_go_on_when_the_server_reads_late(runtime: Runtime, raw_server:
         for request in list(peer.requests.values())[1:]:
             peer.respond(request.stream_id, b"%d" % len(request.body))
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
         # One waits for its response and reads for all while the others have to wait with their uploads.
@@ -238,7 +238,7 @@ def test_a_single_upload_goes_on_when_the_server_reads_late(
         request = peer.request(1)
         peer.respond(request.stream_id, b"%d" % len(request.body))
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
         answer = await fetch(engine, make_request("POST", body=bytes(2 * MIB)))
@@ -254,18 +254,18 @@ def test_an_early_answer_while_nothing_can_be_sent(runtime: Runtime, raw_server:
         )
         time.sleep(0.3)
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
         answer = await fetch(engine, make_request("POST", body=bytes(20 * MIB), timeout=TimeoutConfig(3)))
         assert answer.status_code == 413
-        assert engine._state.handed < 20 * MIB
+        assert engine._state.bytes_written < 20 * MIB
 
     talk(runtime, raw_server(late_reader(act)), main)
 
 
 def test_a_server_that_never_reads_is_a_write_timeout(runtime: Runtime, raw_server: StartRawServer) -> None:
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
 
@@ -287,7 +287,7 @@ def test_a_server_that_never_reads_is_a_write_timeout(runtime: Runtime, raw_serv
 
 
 def test_waiting_in_line_for_a_writer_is_limited_too(runtime: Runtime, raw_server: StartRawServer) -> None:
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
 
@@ -321,7 +321,7 @@ def test_a_connection_that_breaks_while_sending(runtime: Runtime, raw_server: St
             time.sleep(0.02)
             yield b"some"
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         with pytest.raises((WriteError, ReadError)) as caught:
             await fetch(engine, make_request("POST", body=slowly()))
@@ -399,7 +399,7 @@ def test_expect_100_continue_sends_the_body_when_told_or_after_a_while(
             peer.head(request.stream_id, 100)
         peer.respond(request.stream_id, bytes(peer.request().body))
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         request = make_request("POST", body=b"body", fields=[("Expect", "100-continue")])
         assert (await fetch(engine, request)).content == b"body"
 
@@ -416,7 +416,7 @@ def test_expect_100_continue_with_a_final_answer_sends_no_body(
         peer.until(lambda: request.stream_id in peer.resets)
         assert not request.body
 
-    async def main(engine: HTTP2Engine) -> None:
+    async def main(engine: HTTP2Connection) -> None:
         request = make_request("POST", body=b"body", fields=[("Expect", "100-continue")])
         assert (await fetch(engine, request)).status_code == 417
 

@@ -257,7 +257,7 @@ class WorkerBody:
         if self._has_ended:
             return b""
         if self._worker.is_over:
-            what = f"The body was given up: {describe(self._request)}"
+            what = f"The body was closed before its end: {describe(self._request)}"
             raise ReadError(what, delivery=Delivery.MAYBE_PROCESSED)
         chunk = await self._worker.do(self._read_chunk)
         if not chunk:

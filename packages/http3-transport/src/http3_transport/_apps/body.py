@@ -85,7 +85,9 @@ class AppBody:
 
     def _after_end(self) -> bytes:
         if self._gave_up:
-            raise network_error(ReadError, self._request, "The body was given up", Delivery.MAYBE_PROCESSED)
+            raise network_error(
+                ReadError, self._request, "The body was closed before its end", Delivery.MAYBE_PROCESSED
+            )
         return b""
 
     async def close(self) -> None:

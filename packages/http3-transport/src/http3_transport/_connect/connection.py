@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     )
     from http3_models.engine import RequestState, ResponseState
 
-    from .._http2 import HTTP2Engine
+    from .._http2 import HTTP2Connection
     from .._interfaces import Backend, Clock, ProtocolConnection, Waiter
 
 open_connections: WeakSet[HTTPConnection] = WeakSet()
@@ -86,7 +86,7 @@ class HTTPConnection(AsyncDispatcher):
     """False while an HTTP/2 server has not said yet how many streams it takes."""
     multiplexes: bool = False
     """True for HTTP/2, once it is open."""
-    _http2: HTTP2Engine | None = None
+    _http2: HTTP2Connection | None = None
     """The engine then."""
 
     _config: SSLConfig = DEFAULT_SSL_CONFIG
@@ -218,7 +218,7 @@ class HTTPConnection(AsyncDispatcher):
         engine = await establish(options, self.origin, config, request, self._note_settled)
         if engine.protocol == "HTTP/2":
             self.multiplexes = True
-            self._http2 = cast("HTTP2Engine", engine)
+            self._http2 = cast("HTTP2Connection", engine)
             self.stream_limit_known = False
         self._engine = engine
         open_connections.add(self)

@@ -161,10 +161,10 @@ async def _secured(
 def _start_http2(
     options: TransportOptions, stream: Stream, on_settings: Callable[[], None]
 ) -> ProtocolConnection:
-    from .._http2 import HTTP2Engine
+    from .._http2 import HTTP2Connection
 
     now, limits = options.now, options.limits
-    engine = HTTP2Engine(stream, options.backend, now=now, limits=limits, on_settings=weakly(on_settings))
+    engine = HTTP2Connection(stream, options.backend, now=now, limits=limits, on_settings=weakly(on_settings))
     try:
         engine.start()
     except BaseException:

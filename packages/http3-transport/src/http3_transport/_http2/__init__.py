@@ -1,16 +1,16 @@
-"""HTTP/2 (RFC 9113): `engine`, many exchanges at a time over a stream. Loading it loads h2.
+"""HTTP/2 (RFC 9113): `HTTP2Connection` runs many exchanges at a time over one stream. Loading it loads h2.
 
-`exchange` is one request and its response; `connection` reads and writes for all streams (`lock`, `pulse`).
-Pure, below them: `state` and `stream`, `outgoing` and `turns`, `headers` and `hpack`, `frames` and
-`floods`; `fast_h2` is h2 as it is used here.
+`connection` is what the pool sees; `exchange` is one request with its response; `shared` reads and writes for
+all exchanges (`lock`, `pulse`). Pure, below them: `state` and `stream`, `outgoing` and `turns`, `headers` and
+`hpack`, `frames` and `floods`. `fast_h2` is h2 with a fast path for ordinary frames.
 """
 
 from __future__ import annotations
 
-from .engine import HTTP2Engine
+from .connection import HTTP2Connection
 from .hpack import silence_hpack
 
 __all__ = [
-    "HTTP2Engine",
+    "HTTP2Connection",
     "silence_hpack",
 ]

@@ -1,87 +1,42 @@
-"""One stream shared by the exchanges of an HTTP/2 connection: who reads for all, who writes for all.
+"""`HTTP2Connection`: many exchanges at a time over one stream, for tasks or threads (RFC 9113).
 
-`HTTP2State` says what the bytes mean; this module moves them. It owns two invariants.
-
-**Reading: leader and followers.** One of those that wait reads for all and fills the others' inboxes. It
-leads until it has what it wants, then the one that waited longest leads on. Whoever stops waiting, in
-whatever way (served, timed out, cancelled), wakes an heir if nobody leads. So a limit that runs out fails
-its own request only, and nobody waits while nobody reads. There is no await between receiving bytes and
-feeding them.
-
-**Writing: one way out.** What h2 has made must be sent: header compression has state, and nothing can follow
-half a frame. So output leaves in order, by the holder of the write lock. The holder waits without sending
-anything, and then sends without waiting: the next one knows to the byte what has left. Control frames are
-queued by anybody; `flush_nowait` tries at once. Nobody holds the write lock while waiting for credit. A
-holder who has to wait reads meanwhile if nobody else does: the peer may be waiting for that.
-
-Plain state is guarded by one `threading.Lock`, never across an await and never around I/O.
+`HTTP2State` holds the protocol's state, `SharedConnection` moves the bytes for all exchanges, `HTTP2Exchange`
+runs one. This module has what the pool calls, and what an exchange does with the state.
 """
 
 from __future__ import annotations
 
 import threading
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from http3_models import ReadError, WriteError
+from h2.errors import ErrorCodes
 
-from .._errors import broken, reason
-from .._interfaces import OperationTimeout, PatientStream
+from http3_models import ReadError
+
+from .._interfaces import OperationTimeout
+from .exchange import HTTP2Exchange
 from .lock import FIFOLock
 from .outgoing import MAX_STREAMS
-from .pulse import Pulse
-from .state import HTTP2State
-from .stream import BY_ID, CREDIT, Failure, HTTP2Stream
+from .shared import SharedConnection
+from .stream import Failure, HTTP2Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models import Limits, NetworkError
-    from http3_models.engine import Deadline
+    from http3_models import Delivery, Limits
+    from http3_models.engine import Deadline, RequestState, ResponseState
 
-    from .._interfaces import Backend, Clock, Stream, Waiter
-
-READ_SIZE, LARGE_READ_SIZE = 64 * 1024, 256 * 1024
-"""Bytes asked for at a time; the larger once a read gave a quarter of the smaller. A buffer that large comes
-from the system each time, which a short answer would pay for, too; a download costs a tenth less."""
-
-FAIR_STEP = 64 * 1024
-"""Bytes of a body that are sent at a time while others wait to write: their buffer is shared, too. With
-a quarter of that, a receiver with a small buffer was ten times slower."""
-
-READ_SLICE = 1.0
-"""Seconds that a leader reads without a look at what is to be sent. A thread beside it may have found the
-kernel's buffer full; then nobody else would try again."""
-
-BLOCKED_SLICE = 0.1
-"""The same while a writer waits for the kernel: if it is cancelled, the rest is the leader's to send."""
-
-POLL_SECONDS = 0.02
-"""Seconds between two tries to write to a stream that does not tell when it takes more."""
-
-MAX_LOOKS = 16
-"""Reads in a row that do not wait: a server that never stops must not hold us."""
+    from .._interfaces import Backend, Clock, Lease, Stream
+    from .headers import Field
 
 
-class SharedStream:
-    """The base of `HTTP2Engine`: the stream, the books, and who may touch them when."""
+class HTTP2Connection(SharedConnection):
+    """An HTTP/2 connection; the methods are those of `ProtocolConnection`."""
 
-    __slots__ = (
-        "_backend",
-        "_closed",
-        "_followers",
-        "_leading",
-        "_lock",
-        "_on_settings",
-        "_read_size",
-        "_rest",
-        "_state",
-        "_write_error",
-        "_write_lock",
-        "limits",
-        "now",
-        "pulse",
-        "stream",
-    )  # fmt: skip
+    __slots__ = ("_closing_later",)
+
+    protocol = "HTTP/2"
 
     def __init__(
         self,
@@ -93,395 +48,195 @@ class SharedStream:
         max_streams: int = MAX_STREAMS,
         on_settings: Callable[[], None] | None = None,
     ) -> None:
-        self.stream = stream
-        self.now = now
-        self.limits = limits
-        self._backend = backend
-        self._lock = threading.Lock()
-        self._state = HTTP2State(limits, max_streams)
-        self._write_lock = FIFOLock(backend)
-        self._rest = memoryview(b"")
-        """Output that was taken from the books and not yet by the kernel; the write lock's holder's."""
-        self._write_error: OSError | None = None
-        self._read_size = READ_SIZE
-        self._leading = False
-        self._followers: dict[HTTP2Stream, Waiter] = {}
-        self._closed = False
-        self._on_settings = on_settings
-        """To be called when the server's SETTINGS are here, and when it may carry more than before."""
-        self.pulse = Pulse(now())
+        super().__init__(
+            stream, backend, now=now, limits=limits, max_streams=max_streams, on_settings=on_settings
+        )
+        self._closing_later: SimpleQueue[HTTP2Stream] = SimpleQueue()
 
-    # Time.
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "draining" if self.is_closed else "open"
+        return f"<HTTP2Connection {state}, {len(self._state.streams)} streams>"
 
-    def _ends(self, started: float, limit: float | None, deadline: Deadline | None) -> float | None:
-        """The moment at which an operation has taken too long."""
-        ends = None if limit is None else started + limit
-        if deadline is None:
-            return ends
-        return deadline.moment if ends is None else min(ends, deadline.moment)
+    # For the pool. Without the lock: the pool may hold its own.
 
-    def _left(self, ends: float | None) -> float | None:
-        """Seconds left. Raises OperationTimeout when there are none."""
-        if ends is None:
-            return None
-        left = ends - self.now()
-        if left <= 0:
-            raise OperationTimeout
-        return left
+    @property
+    def is_closed(self) -> bool:
+        """True once it takes no further request; exchanges under way continue. (A connection that counted as
+        silent takes requests again if the server sends something meanwhile.)"""
+        return self._closed or self._state.draining or self.pulse.is_silent
 
-    # Reading.
+    @property
+    def is_idle(self) -> bool:
+        """True if no exchange is under way."""
+        return not self._state.streams
 
-    async def wait(
-        self, stream: HTTP2Stream, wants: int, limit: float | None, deadline: Deadline | None
-    ) -> None:
-        """Until the stream has what is wanted (HEAD, BODY, CREDIT), or is over.
+    @property
+    def stream_limit_known(self) -> bool:
+        """True once the server's SETTINGS were received."""
+        return self._state.settings_received
 
-        Raises OperationTimeout after ``limit`` seconds without progress of this stream, whatever else comes.
-        """
-        seen, was_in_line = stream.informational, False
-        stream.waits_since = started = self.now()
-        stream.waits_behind = None
-        ends = self._ends(started, limit, deadline)
-        while True:
-            waiter = None
-            with self._lock:
-                if self._state.is_ready(stream, wants):
-                    if wants & CREDIT and self._state.is_ready(stream, wants & ~CREDIT):
-                        self._pass_turn(stream)
-                    return
-                if self._leading:
-                    waiter = self._followers[stream] = self._backend.waiter()
-                    stream.wants = wants
-                    if wants & CREDIT:
-                        self._state.line_up(stream, again=was_in_line)
-                        was_in_line = True
-                else:
-                    self._leading = True
-            if waiter is None:
-                await self._lead(stream, wants, ends)
-            else:
-                await self._follow(stream, waiter, ends)
-            if stream.informational != seen:
-                seen = stream.informational
-                stream.waits_since = started = self.now()
-                ends = self._ends(started, limit, deadline)
+    @property
+    def requires_http11(self) -> bool:
+        """True once the server has sent GOAWAY with HTTP_1_1_REQUIRED."""
+        return self._state.http11_required
 
-    async def _lead(self, stream: HTTP2Stream, wants: int, ends: float | None) -> None:
-        """Read for all until this stream has something to do."""
-        seen = stream.informational
-        was_asked = False
-        try:
-            while True:
-                came = await self._read_once(self._left(ends))
-                with self._lock:
-                    if wants & CREDIT:
-                        self._state.take_turn(stream)
-                    if self._state.is_ready(stream, wants) or stream.informational != seen:
-                        return
-                if not (came or was_asked) and self.pulse.is_quiet(self.now()):
-                    was_asked = True
-                    self._doubt()
-        finally:
-            self._pass_lead()
+    @property
+    def is_shared(self) -> bool:
+        """True if several exchanges are under way."""
+        return len(self._state.streams) > 1
 
-    async def _follow(self, stream: HTTP2Stream, waiter: Waiter, ends: float | None) -> None:
-        """Sleep until there is news for the stream, or it is its turn to lead."""
-        try:
-            await waiter.wait(self._left(ends))
-        finally:
-            with self._lock:
-                del self._followers[stream]
-                if stream.wants & CREDIT:
-                    self._state.step_out(stream)
-                self._wake_heir()
+    @property
+    def stream_limit(self) -> int:
+        """Exchanges that it may carry at a time now."""
+        return 0 if self._closed or self.pulse.is_silent else self._state.stream_limit
 
-    async def _read_once(self, left: float | None) -> bool:
-        """As the leader: send what waits, then read once and feed it. False if nothing came in a while."""
-        try:
-            longest = READ_SLICE
-            if self._rest or self._state.has_output or self.stream.has_unsent:
-                longest = await self._push(left)
-            data = await self._read_slice(longest if left is None or left > longest else left)
-            if data is None:
-                return False
-            self._feed(data)
-            if self._followers and self._state.broken is None:
-                # What else is there is theirs: they wake together, and send in one write.
-                self._feed_waiting()
-        except OSError as exc:
-            self._lose(self._failure(ReadError, exc))
-            self.stream.abort()
-        return True
-
-    async def _read_slice(self, seconds: float) -> bytes | None:
-        """Read; None if nothing came in a while. Whether time is up is asked for before the next read."""
-        try:
-            return await self.stream.read(self._read_size, seconds)
-        except OperationTimeout:
-            return None
-
-    def look(self) -> bool:
-        """Read and feed what is there, without waiting; False if somebody else is reading."""
-        if not self._claim_lead():
-            return False
-        try:
-            self._feed_waiting()
-        except OSError as exc:
-            self._lose(self._failure(ReadError, exc))
-            self.stream.abort()
-        finally:
-            self._pass_lead()
-        return True
-
-    def _feed_waiting(self) -> None:
-        """As the leader: feed what has arrived already. Raises OSError."""
-        for _ in range(MAX_LOOKS):
-            data = self.stream.read_nowait(self._read_size)
-            if data is None:
-                return
-            self._feed(data)
-            if self._state.broken is not None:
-                return
-
-    def _feed(self, data: bytes) -> None:
-        self._read_size = READ_SIZE if len(data) < READ_SIZE // 4 else LARGE_READ_SIZE
+    def start(self) -> None:
+        """Queue the connection preface and SETTINGS; they are sent with the first request in one write."""
         with self._lock:
-            if data:
-                self.pulse.heard = moment = self.now()
-                self._state.receive(data, moment)
-                if self.pulse.doubted_since is not None:
-                    self._end_doubt()
-            elif (error := self._write_error) is not None:
-                # A reset shows once, here to a write; to reads it looks like an end in good order then.
-                self._state.lose(self._failure(ReadError, error))
-            else:
-                self._state.end_of_input()
-            self._wake_served()
-        self.flush_nowait()
-        if self._state.limit_changed or self.pulse.is_silent:
-            self._state.limit_changed = self.pulse.is_silent = False
-            self._tell_limit()
-        if self._state.broken is not None:
-            self._closed = True
-            self.stream.close()
+            self._state.start()
 
-    def _tell_limit(self) -> None:
-        """It carries another number of streams than before, or lives after all."""
-        if self._on_settings is not None:
-            self._on_settings()
+    async def exchange(self, request: RequestState, lease: Lease) -> ResponseState:
+        """Send the request, read the response's head."""
+        self._close_pending()
+        return await HTTP2Exchange(self, request, lease).run()
 
-    def _failure(self, kind: type[NetworkError], exc: OSError) -> Failure:
-        return Failure(broken(kind, exc, fresh=not self._state.settled), reason(exc), cause=exc)
-
-    def _lose(self, failure: Failure) -> None:
-        with self._lock:
-            self._state.lose(failure)
-            self._end_doubt()
-            self._wake_served()
-        self._closed = True
-
-    def _claim_lead(self) -> bool:
-        with self._lock:
-            if self._leading:
-                return False
-            self._leading = True
-            return True
-
-    def _pass_lead(self) -> None:
-        with self._lock:
-            self._leading = False
-            self._wake_heir()
-
-    def _wake_heir(self) -> None:
-        """If nobody leads, the one that waited longest takes over; it does so for itself when it wakes."""
-        if not self._leading and self._followers:
-            next(iter(self._followers.values())).set()
-
-    def _wake_served(self) -> None:
-        state = self._state
-        if self._followers:
-            # In an order of their own: that of a set is one of addresses in memory.
-            for stream in sorted(state.news, key=BY_ID):
-                if (waiter := self._followers.get(stream)) is not None:
-                    waiter.set()
-            if state.limit_changed:  # and with the SETTINGS the windows of all streams, maybe
-                for stream, waiter in self._followers.items():
-                    if stream.wants & CREDIT:
-                        waiter.set()
-        state.news.clear()
-        state.credit_came = False
-
-    def pass_turn(self, stream: HTTP2Stream) -> None:
-        """It does not use the credit that it may have been given."""
-        with self._lock:
-            self._pass_turn(stream)
-
-    def _pass_turn(self, stream: HTTP2Stream) -> None:
-        self._state.pass_turn(stream)
-        if self._state.news:
-            self._wake_served()
-
-    # Silence; see `Pulse`.
-
-    def _doubt(self) -> None:
-        """Ask whether anybody is there."""
-        if self.pulse.doubted_since is None:
-            self.pulse.doubted_since = self.now()
-            with self._lock:
-                self._state.ping()
-            self.flush_nowait()
-
-    def _end_doubt(self) -> None:
-        """Something has come, or the connection is over."""
-        self._state.news.update(self.pulse.end_doubt())
-
-    # Writing.
-
-    async def send(
-        self,
-        stream: HTTP2Stream,
-        limit: float | None,
-        deadline: Deadline | None,
-        data: memoryview | bytes = b"",
-        *,
-        end: bool = False,
-    ) -> int:
-        """Send what is queued, and of ``data`` what the stream's credit allows; returns how much that was.
-
-        Raises OperationTimeout after ``limit`` seconds in which nothing could be sent; what is queued stays.
-        A connection that fails shows in the streams' ``failure``.
-        """
-        if deadline is not None:
-            self._left(deadline.moment)  # a body that comes slowly may leave without a wait of ours
-        lock = self._write_lock
-        if not lock.try_acquire():
-            started = self._waits_to_write(stream)
-            if not await lock.acquire(self._left(self._ends(started, limit, deadline))):
-                raise OperationTimeout
-        queued = 0
-        try:
-            if data or end:
-                if len(data) > FAIR_STEP and lock.is_wanted:
-                    data, end = memoryview(data)[:FAIR_STEP], False
-                with self._lock:
-                    queued = self._state.send_data(stream, memoryview(data), end=end)
-                    if self._state.news:  # whose turn it is next
-                        self._wake_served()
-            taken, ends = -1, None
-            while not self._write_nowait():
-                if taken != (taken := self._taken(stream)):
-                    ends = self._ends(self._waits_to_write(stream), limit, deadline)
-                if await self._wait_for_room(self._left(ends)):
-                    taken = -1
-        except OSError as exc:
-            self._write_failed(exc)
-        finally:
-            lock.release()
-        self.flush_nowait()
-        return queued
-
-    def flush_nowait(self) -> None:
-        """Send what is queued as far as that does not block; the rest leaves with the next write."""
-        while self._rest or self._state.has_output:
-            # Where the lock is held its holder looks again when it lets go, so nothing is left behind.
-            if self._write_error is not None or not self._write_lock.try_acquire():
-                return
-            try:
-                done = self._write_nowait()
-            except OSError as exc:
-                self._write_failed(exc)
-                return
-            finally:
-                self._write_lock.release()
-            if not done:
-                return
-
-    def _write_nowait(self) -> bool:
-        """With the write lock: hand the kernel what it takes at once. True if nothing is left."""
-        if self._write_error is not None:
-            return True
-        while True:
-            if not self._rest:
-                if not self._state.has_output:
-                    return not (self.stream.has_unsent or self.pulse.is_clogged) or self._sends_unsent()
-                with self._lock:
-                    self._rest = memoryview(self._state.take_output())
-            taken = self.stream.write_nowait(self._rest)
-            self._took(taken)
-            if self._rest:
-                return False
-
-    def _took(self, count: int) -> None:
-        self._rest = self._rest[count:]
-        self._state.handed += count
-
-    def _taken(self, stream: HTTP2Stream) -> int:
-        with self._lock:  # grows as the peer takes something, not with what it says (PING, say)
-            return self._state.handed + self._state.window(stream)
-
-    def _waits_to_write(self, stream: HTTP2Stream) -> float:
-        """Note that it begins to wait, and behind what; returns since when."""
-        stream.waits_behind = self._state.handed
-        stream.waits_since = moment = self.now()
-        return moment
-
-    def _sends_unsent(self) -> bool:
-        """Send what the stream has kept of earlier writes; True if nothing is left of it."""
-        if self.stream.has_unsent:
-            self.stream.write_nowait(b"")
-        if self.stream.has_unsent:
-            return False
-        if self.pulse.is_clogged:
-            self.pulse.is_clogged = False
-            self._tell_limit()
-        return True
-
-    async def _wait_for_room(self, left: float | None) -> bool:
-        """With the write lock, where the kernel's buffer is full: wait until it takes more, then True.
-
-        What the server says meanwhile is read here, if nobody else reads: then False.
-        """
-        if not self._claim_lead():
-            return not await self._wait_writable(left)
-        try:
-            is_readable = await self._wait_writable(left, or_readable=True)
-        finally:
-            self._pass_lead()
-        if is_readable:
+    def check(self) -> bool:
+        """Process what was received meanwhile (PING, SETTINGS, GOAWAY). False if no request can follow."""
+        self._close_pending()
+        if not self.is_closed:
             self.look()
-        return not is_readable
+            self.flush_nowait()
+        if self.is_closed and self.is_idle:
+            self.close()
+        return not self.is_closed
 
-    async def _wait_writable(self, left: float | None, *, or_readable: bool = False) -> bool:
-        """See `PatientStream`; a stream that is none is asked again after a moment."""
-        if isinstance(self.stream, PatientStream):
-            return await self.stream.wait_writable(left, or_readable=or_readable)
-        await self._backend.sleep(POLL_SECONDS if left is None else min(POLL_SECONDS, left))
-        return or_readable
-
-    async def _push(self, left: float | None) -> float:
-        """As the leader: send what waits until that is done or there is something to read.
-
-        Returns for how many seconds to read before the next look at what is to be sent.
-        """
-        if not self._write_lock.try_acquire():
-            return BLOCKED_SLICE
-        ends = None if left is None else self.now() + left
-        try:
-            while not self._write_nowait():
-                if await self._wait_writable(self._left(ends), or_readable=True):
-                    break
-        except OSError as exc:
-            self._write_failed(exc)
-        finally:
-            self._write_lock.release()
-        self.flush_nowait()
-        return READ_SLICE
-
-    def _write_failed(self, exc: OSError) -> None:
-        """Nothing can be sent any more; but the server may have answered before it closed."""
-        self._write_error = exc
+    async def reassure(self, deadline: Deadline | None) -> bool:
+        """If a PING is unanswered, wait for a moment; False if the connection takes no further stream."""
+        self.look()
+        pulse = self.pulse
+        now, remaining = self.now(), None if deadline is None else deadline.remaining()
         with self._lock:
-            self._state.draining = True
-        if self.look():  # else somebody is reading, and will find out
-            self._lose(self._failure(WriteError, exc))
-            self.stream.abort()
+            probe, seconds = pulse.wait_for_sign(now, remaining)
+        try:
+            await self.wait(probe, 0, seconds, None)
+        except OperationTimeout:
+            pulse.is_silent = pulse.doubted_since is not None
+        finally:
+            pulse.probes.remove(probe)
+        return not (self._closed or pulse.is_silent or self._state.draining)
+
+    def close(self) -> None:
+        """Send GOAWAY if that does not block, and close."""
+        if self._closed:
+            return
+        with self._lock:
+            self._state.close()
+        self.flush_nowait()
+        self._closed = True
+        self._fail_all(Failure(ReadError, "The connection was closed on this side"))
+        self.stream.close()
+
+    def abort(self) -> None:
+        """Drop the socket; all exchanges under way fail."""
+        self._closed = True
+        self._fail_all(Failure(ReadError, "The connection was aborted on this side"))
+        self.stream.abort()
+
+    def drop(self) -> None:
+        """See `ProtocolConnection.drop`: the threads or tasks that read or wrote do not exist here."""
+        self._lock = threading.Lock()
+        self._write_lock = FIFOLock(self._backend)
+        self._leading = False
+        self._followers.clear()
+        self._state.broken = None  # it may have been set without the streams being told
+        self._fail_all(Failure(ReadError, "The connection belongs to another process or event loop"))
+        self._write_error = ConnectionAbortedError()
+        self.stream.abort()
+
+    def abort_broken(self) -> None:
+        """`abort` after an interruption at any point: the state may be inconsistent, a lock may be held."""
+        self._state.bytes_written += len(self._rest)  # the kernel may have taken some of it
+        self._write_error = ConnectionAbortedError()
+        self.abort()
+        self._write_lock.open()
+
+    def may_be_half_done(self, exc: BaseException) -> bool:
+        """Whether the exception may have interrupted a change of the connection's state, as one that a signal
+        handler raises (KeyboardInterrupt). A cancellation comes at an await only, where the state is
+        consistent."""
+        if isinstance(exc, Exception | KeyboardInterrupt | SystemExit):
+            return True
+        return self._backend.blocks and not isinstance(exc, GeneratorExit)
+
+    async def turn(self) -> None:
+        """Let other tasks run."""
+        await self._backend.sleep(0)
+
+    # For exchanges.
+
+    def open_stream(self, fields: list[Field], *, end_stream: bool) -> HTTP2Stream:
+        """Queue a request's HEADERS. Raises NoStreamLeft."""
+        with self._lock:
+            return self._state.open(fields, end_stream=end_stream)
+
+    def has_begun_to_leave(self, stream: HTTP2Stream) -> bool:
+        """Whether a part of the request's HEADERS was sent; then another writer sends the rest."""
+        return stream.queued_at < self._state.bytes_written
+
+    def send_window(self, stream: HTTP2Stream) -> int:
+        """Bytes of the body that may be sent now."""
+        with self._lock:
+            return self._state.send_window(stream)
+
+    def delivery(self, stream: HTTP2Stream) -> Delivery:
+        """How far a failed request got."""
+        with self._lock:
+            return self._state.delivery(stream)
+
+    def update_window(self, stream: HTTP2Stream) -> None:
+        """Send a WINDOW_UPDATE for what the reader has taken."""
+        with self._lock:
+            self._state.update_window(stream)
+        self.flush_nowait()
+
+    def close_stream(self, stream: HTTP2Stream, code: ErrorCodes = ErrorCodes.CANCEL) -> None:
+        """End the exchange without waiting. A stream that is not closed is reset, and a task that still reads
+        is woken."""
+        with self._lock:
+            is_reset = self._state.close_stream(stream, code)
+            if stream in self._followers:
+                self._followers[stream].set()
+            if self._state.ready_streams:
+                self._wake_served()
+        if is_reset:
+            self.flush_nowait()
+        if self.pulse.is_silent and self.is_idle:
+            self.close()
+
+    def note_timeout(self, stream: HTTP2Stream, *, is_proof: bool) -> None:
+        """A request was cancelled or timed out while it waited. If nothing was received all the time, the
+        connection takes no further request: at once if that ``is_proof`` enough, else once a PING stays
+        unanswered."""
+        state = self._state
+        if stream.waits_behind is not None and (self._rest or self.stream.has_unsent):
+            self.pulse.is_clogged = True
+        if not self._closed and self.pulse.note_timeout(
+            stream,
+            self.now(),
+            state.bytes_written,
+            settings_received=state.settings_received,
+            is_proof=is_proof,
+        ):
+            self._doubt()
+
+    def close_stream_later(self, stream: HTTP2Stream) -> None:
+        """`close_stream` for finalisers, which may run while the lock is held: the next operation does it."""
+        self._closing_later.put(stream)
+
+    def _close_pending(self) -> None:
+        while not self._closing_later.empty():
+            try:
+                stream = self._closing_later.get_nowait()
+            except Empty:
+                return
+            self.close_stream(stream)

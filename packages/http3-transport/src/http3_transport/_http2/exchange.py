@@ -1,9 +1,9 @@
-"""One request's way over an HTTP/2 connection, and its response's body.
+"""One request and its response over an HTTP/2 connection.
 
-The same object leads the exchange and is the body afterwards, since an upload may go on while the response
-comes in: a server may answer before it has everything (RFC 9113 section 8.1). A final answer of class 3xx to
-5xx, or one that is whole, stops the upload. A 2xx does not: it goes on until done or out of credit, and
-from there the body's reader carries it on.
+The same object runs the exchange and is the body afterwards, since an upload may continue while the response
+comes in: a server may respond before it has the whole request (RFC 9113 section 8.1). A final status of 3xx
+to 5xx, or a response that is whole, stops the upload. A 2xx does not: the upload continues until it is done
+or the send window is closed, and then reading the body continues it.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from .._content_length import check_sent
 from .._errors import EARLY, network_error, protocol_error, timeout_error
 from .._interfaces import CONTINUE_WAIT, OperationTimeout
 from .headers import Malformed, declared_length, request_fields
-from .stream import BODY, CREDIT, HEAD, INFORMATIONAL, SETTINGS, Failure, NoStreamLeft
+from .stream import BODY, HEAD, INFORMATIONAL, SETTINGS, WINDOW, Failure, NoStreamLeft
 
 if TYPE_CHECKING:
     from http3_models.engine import Deadline, RequestState
 
     from .._interfaces import Lease
-    from .engine import HTTP2Engine
+    from .connection import HTTP2Connection
 
 UPLOAD_STEP = 256 * 1024
-"""Bytes of body sent between two looks at what the server says."""
+"""Bytes of a body sent between two checks for what the server has sent."""
 
 
 class StreamFailed(Exception):
-    """The books say that this exchange is lost."""
+    """The stream of the exchange has failed."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.text)
@@ -53,26 +53,26 @@ class StreamFailed(Exception):
 
 
 class HTTP2Exchange:
-    """Runs one exchange; then a `ResponseBody`."""
+    """Runs one exchange; afterwards it is the `ResponseBody`."""
 
     __slots__ = (
         "_asks_caller", "_declared", "_engine", "_expects", "_is_last", "_lease", "_marked", "_open",
         "_pending", "_phase", "_request", "_spends", "_stream", "_total", "_uploading", "_whole", "trailers",
     )  # fmt: skip
 
-    def __init__(self, engine: HTTP2Engine, request: RequestState, lease: Lease) -> None:
+    def __init__(self, engine: HTTP2Connection, request: RequestState, lease: Lease) -> None:
         self._open = False
-        """The stream and the lease are ours to give back."""
+        """The stream is open and the lease is held."""
         self._whole = False
         """The response was read to its end."""
         self._asks_caller = False
-        """The caller's code runs, for the next piece of the request's body."""
+        """The caller's code runs for the next piece of the request's body."""
         self._engine = engine
         self._request = request
         self._lease = lease
         self._phase = "write"
         self._spends = "send"
-        """Which of the request's timings the time since the last mark belongs to."""
+        """The field of `PhaseTimes` for the time since the last mark."""
         self._marked = engine.now()
         self._uploading = False
         self._pending: memoryview | None = None
@@ -83,7 +83,7 @@ class HTTP2Exchange:
         self.trailers: Headers | None = None
 
     def __repr__(self) -> str:
-        state = "whole" if self._whole else "open" if self._open else "given up"
+        state = "whole" if self._whole else "open" if self._open else "closed"
         return f"<HTTP2Exchange {state}>"
 
     # The exchange.
@@ -95,7 +95,7 @@ class HTTP2Exchange:
         except BaseException as exc:  # noqa: BLE001 - raised again
             forget_locals(exc)
             if self._is_interruption(exc):
-                self._engine.give_up()
+                self._engine.abort_broken()
             self._lease.release()
             error = self._translated(exc, Delivery.NOT_SENT)
             try:
@@ -136,11 +136,11 @@ class HTTP2Exchange:
         self._open = True
 
     async def _converse(self) -> None:
-        """Until the final head is there, and the upload done or stuck."""
+        """Send and receive until the final head is received and the upload is done or has to wait."""
         engine, stream = self._engine, self._stream
         if self._pending is None or not self._uploading:
             if engine.is_shared:
-                # Others are about to queue theirs: one write for all. 100 at a time on asyncio: -34 us each.
+                # Others are about to queue theirs: one write for all (-34 us each, 100 at a time on asyncio).
                 await engine.turn()
             if not engine.has_begun_to_leave(stream):
                 await engine.send(stream, *self._limits("write"))
@@ -187,23 +187,23 @@ class HTTP2Exchange:
     # The request's body.
 
     async def _await_continue(self) -> None:
-        """Let the server say 100 or its final word first (RFC 9110 section 10.1.1)."""
+        """Wait for 100 (Continue) or the final head (RFC 9110 section 10.1.1)."""
         await self._engine.send(self._stream, *self._limits("write"))
         await self._wait_a_moment("read", INFORMATIONAL)
 
     async def _wait_a_moment(self, phase: str, wants: int) -> None:
-        """Give the server `CONTINUE_WAIT` seconds."""
+        """Wait for `CONTINUE_WAIT` seconds at most."""
         limit, deadline = self._limits(phase)
         limit = CONTINUE_WAIT if limit is None else min(limit, CONTINUE_WAIT)
         with suppress(OperationTimeout):
             await self._engine.wait(self._stream, HEAD | wants, limit, deadline)
 
     def _can_upload(self) -> bool:
-        """Whether a step of the upload is possible now; the end of a body takes no credit."""
-        return self._uploading and (self._pending is None or self._engine.credit(self._stream) > 0)
+        """Whether a step of the upload is possible now; the end of a body needs no send window."""
+        return self._uploading and (self._pending is None or self._engine.send_window(self._stream) > 0)
 
     async def _upload_beside_answer(self) -> None:
-        """The head has come: go on as long as that is wanted, and possible at once."""
+        """After the head: continue the upload as long as that is wanted, and possible without waiting."""
         assert self._stream.head is not None
         if self._stream.head[0] >= 300:
             self._uploading = False
@@ -212,25 +212,25 @@ class HTTP2Exchange:
         self._engine.pass_turn(self._stream)
 
     async def _upload(self, wants: int) -> None:
-        """Send one step of the body; without credit wait for it or what else is wanted (0: don't wait)."""
+        """Send one step of the body; with a closed window wait for it or for ``wants`` (0: don't wait)."""
         engine, stream = self._engine, self._stream
         if self._pending is None:
             if not engine.stream_limit_known and self._request.body.data is None:
-                # The caller's code may take long, or make another request to this origin; and others wait
-                # until it is known how many streams there may be.
+                # The caller's code may take long, or make another request to this origin, and other requests
+                # wait until the stream limit is known.
                 await self._wait_a_moment("write", SETTINGS)
             self._pending = await self._next_pending()
         if stream.request_begun:
             engine.look()
         if stream.reset or stream.ended or stream.failure is not None:
-            self._uploading = False  # nobody wants the rest
+            self._uploading = False  # the rest is not wanted
             engine.pass_turn(stream)
             return
         piece = self._pending[:UPLOAD_STEP]
         end = self._is_last and len(piece) == len(self._pending)
-        if piece and not engine.credit(stream):
+        if piece and not engine.send_window(stream):
             if wants:
-                await engine.wait(stream, wants | CREDIT, *self._limits("write"))
+                await engine.wait(stream, wants | WINDOW, *self._limits("write"))
             return
         sent = await engine.send(stream, *self._limits("write"), piece, end=end)
         stream.request_begun = True
@@ -242,7 +242,7 @@ class HTTP2Exchange:
             await engine.turn()
 
     async def _next_pending(self) -> memoryview:
-        """Ask the caller's body for more; whatever it raises is the caller's to see."""
+        """The next piece of the caller's body. What that raises passes to the caller unchanged."""
         self._asks_caller = True
         chunk = await self._request.body.read_chunk()
         self._asks_caller = False
@@ -281,10 +281,10 @@ class HTTP2Exchange:
     async def _read(self) -> bytes:
         stream = self._stream
         while True:
-            # In this order: what ends a stream is noted after the last piece.
+            # In this order: the end of a stream is noted after its last piece.
             is_over = stream.ended or stream.failure is not None
             if stream.inbox:
-                if self._uploading:  # its reader may take its time
+                if self._uploading:  # the caller may not read on soon
                     self._engine.pass_turn(stream)
                 return self._take()
             if is_over:
@@ -292,19 +292,19 @@ class HTTP2Exchange:
                     raise StreamFailed(stream.failure)
                 self._finish()
                 return b""
-            stream.starved = True
+            stream.reader_waiting = True
             if self._can_upload():
                 await self._upload(0)
             else:
-                wants = BODY | CREDIT if self._uploading else BODY
+                wants = BODY | WINDOW if self._uploading else BODY
                 await self._engine.wait(stream, wants, *self._limits("read"))
 
     def _take(self) -> bytes:
         stream = self._stream
         chunk = stream.inbox.popleft()
-        stream.owed += len(chunk)
-        if stream.owed >= stream.window // 2:
-            self._engine.give_credit(stream)
+        stream.unacked += len(chunk)
+        if stream.unacked >= stream.window // 2:
+            self._engine.update_window(stream)
         return chunk
 
     def _finish(self) -> None:
@@ -319,26 +319,27 @@ class HTTP2Exchange:
     def _after_end(self) -> bytes:
         if self._whole:
             return b""
-        # Never b"": that would pass a cut body off as a whole one.
-        raise network_error(ReadError, self._request, "The body was given up", Delivery.MAYBE_PROCESSED)
+        # Not b"": that would mean that the body is whole.
+        what = "The body was closed before its end"
+        raise network_error(ReadError, self._request, what, Delivery.MAYBE_PROCESSED)
 
     async def close(self) -> None:
-        """Give up the rest; the connection goes on."""
+        """Reset the stream if the body is not whole; the connection stays open."""
         self.abort()
 
     def abort(self) -> None:
-        """As `close`."""
+        """Reset the stream without waiting."""
         if self._open:
             self._give_back(ErrorCodes.CANCEL)
             self._stream.inbox.clear()
 
     def _give_back(self, code: ErrorCodes) -> None:
-        """Stream and lease."""
+        """Close the stream and release the lease."""
         self._open = False
         try:
-            self._engine.forget(self._stream, code)
+            self._engine.close_stream(self._stream, code)
         except BaseException:
-            self._engine.give_up()
+            self._engine.abort_broken()
             raise
         finally:
             self._lease.release()
@@ -346,11 +347,11 @@ class HTTP2Exchange:
     def __del__(self) -> None:
         if getattr(self, "_open", False):  # its constructor may have been interrupted
             self._open = False
-            self._lease.release_from_finalizer(partial(self._engine.abandon, self._stream))
+            self._lease.release_from_finalizer(partial(self._engine.close_stream_later, self._stream))
             url = redacted(self._request.url)
             warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)
 
-    # Time and failure.
+    # Time limits and failures.
 
     def _mark(self) -> float:
         """Seconds since the last mark."""
@@ -358,7 +359,7 @@ class HTTP2Exchange:
         return self._marked - last
 
     def _limits(self, phase: str) -> tuple[float | None, Deadline | None]:
-        """What an operation of this phase may take."""
+        """The time limits of an operation in this phase."""
         self._phase = phase
         return self._phase_limit(), self._request.deadline
 
@@ -369,25 +370,25 @@ class HTTP2Exchange:
         return timeout.write_timeout if self._phase == "write" else timeout.read_timeout
 
     def _fail(self, exc: BaseException) -> RequestError | None:
-        """Give up the exchange; what to raise instead of ``exc``, None if it is to pass as it is."""
+        """End the exchange. Returns the exception to raise; None if ``exc`` is to pass unchanged."""
         forget_locals(cause_of(exc) or exc)
         stream = self._stream
         if self._is_interruption(exc):
-            self._engine.give_up()
+            self._engine.abort_broken()
         setattr(self._request.phases, self._spends, self._mark())
         delivery = self._engine.delivery(stream)
         failure = stream.failure
         if stream.head is not None or stream.informational or (failure is not None and failure.in_answer):
             self._lease.answered = True
-        self._judge_connection(exc)
+        self._check_liveness(exc)
         self.abort()
         return self._translated(exc, delivery)
 
-    def _judge_connection(self, exc: BaseException) -> None:
-        """Where time is up, or somebody else lost patience, the engine asks whether the connection lives.
+    def _check_liveness(self, exc: BaseException) -> None:
+        """After a timeout or a cancellation, check whether the peer is still there.
 
-        A whole read timeout is proof enough, and any timeout while not even SETTINGS have come. A deadline
-        may have been short; and a server that takes nothing need not say anything.
+        A whole read timeout without anything received is proof enough, and so is any timeout before SETTINGS.
+        A deadline may have been short; and a server that reads nothing need not send anything.
         """
         timed_out = isinstance(exc, OperationTimeout)
         if self._asks_caller or (isinstance(exc, Exception) and not timed_out):
@@ -395,14 +396,14 @@ class HTTP2Exchange:
         deadline = self._request.deadline
         was_patient = self._phase == "read" and (deadline is None or deadline.remaining() > EARLY)
         is_proof = timed_out and (was_patient or not self._engine.stream_limit_known)
-        self._engine.note_given_up(self._stream, is_proof=is_proof)
+        self._engine.note_timeout(self._stream, is_proof=is_proof)
 
     def _is_interruption(self, exc: BaseException) -> bool:
-        """Whether it may have left the connection's books half-written: what we raise ourselves does not, nor
-        what the caller's body raises."""
+        """Whether it may have left the connection's state inconsistent. Exceptions of this package, and those
+        of the caller's body, do not."""
         if self._asks_caller or isinstance(exc, (RequestError, OperationTimeout, StreamFailed, NoStreamLeft)):
             return False
-        return self._engine.can_be_midway(exc)
+        return self._engine.may_be_half_done(exc)
 
     def _translated(self, exc: BaseException, delivery: Delivery) -> RequestError | None:
         request = self._request
@@ -422,5 +423,5 @@ class HTTP2Exchange:
 
 
 def cause_of(exc: BaseException) -> BaseException | None:
-    """What stands behind a failure: for one that the books noted, what the network or h2 said."""
+    """The cause of a failure: for a failed stream, the exception of the network or of h2."""
     return exc.failure.cause if isinstance(exc, StreamFailed) else exc

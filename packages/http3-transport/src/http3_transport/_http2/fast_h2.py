@@ -1,9 +1,9 @@
 """h2 as we want it: without work done in vain, and with errors where RFC 9113 puts them.
 
-`TamedConnection` cuts what arrives into frames itself. What most of the traffic consists of (requests, heads
+`FastH2Connection` cuts what arrives into frames itself. What most of the traffic consists of (requests, heads
 of responses, pieces of bodies) it makes and takes without the objects, checks and log records that h2 and
 hyperframe have for each; its state machines and windows are kept all the same. That more than halves the cost
-of a request, and quarters that of a download. Whatever is not quite ordinary goes to h2, for it to judge.
+of a request, and quarters that of a download. Everything unusual goes to h2.
 
 One private method of h2, `_receive_frame`, is replaced for three reasons:
 
@@ -11,7 +11,7 @@ One private method of h2, `_receive_frame`, is replaced for three reasons:
 - h2 takes a GOAWAY for the end of the connection; by section 6.8 the streams below its number go on.
 - h2 answers a malformed response with a connection error; by section 8.1.1 it is its stream's error.
 
-Events are collected one by one in `happened`, so a bad frame does not take with it what came before it
+Events are collected one by one in `events`, so a bad frame does not take with it what came before it
 in the same packet. Where a version of h2 lacks what is replaced here, plain h2 serves: slower, and a GOAWAY
 or a malformed response then ends every exchange of the connection, but nothing is delivered wrongly.
 """
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from .headers import Field
 
 INITIAL_STREAM_WINDOW = 128 * 1024
-"""Bytes that a server may send on a stream before anybody reads them."""
+"""Bytes that a server may send on a stream before they are read."""
 
 HARD_HEAD_FACTOR = 4
 """A head beyond its bound fails its own stream; beyond this multiple, unpacked no further, the connection."""
@@ -85,7 +85,7 @@ _OF_STREAMS = (
 )  # fmt: skip
 
 
-class TamedConnection(H2Connection):
+class FastH2Connection(H2Connection):
     """An `H2Connection` of the client's side; see the module."""
 
     MAX_CLOSED_STREAMS = 4096
@@ -95,7 +95,7 @@ class TamedConnection(H2Connection):
         super().__init__(config)
         self.decoder: FieldDecoder = FieldDecoder()
         self.encoder: FieldEncoder = FieldEncoder()
-        self.happened: list[Event] = []
+        self.events: list[Event] = []
         self._tail = b""
         """The beginning of a frame whose rest has not arrived."""
         self.floods: FloodGuard = FloodGuard()
@@ -105,7 +105,7 @@ class TamedConnection(H2Connection):
         self._piece_left = 0
 
     def take_bytes(self, data: bytes) -> None:
-        """`receive_data` with the cutting done here; see `happened` for what came. Raises the same."""
+        """`receive_data` with the cutting done here; see `events` for what came. Raises the same."""
         data = self._tail + data if self._tail else data
         view = memoryview(data)
         start, end = self._take_rest(view), len(data)
@@ -124,7 +124,7 @@ class TamedConnection(H2Connection):
                 if kind == DATA and flags <= END_STREAM and self._begin_piece(stream_id, size, flags):
                     start = begin + self._take_rest(view[begin:])
                     if size and not flags and self._piece is None:
-                        start = self._take_row(stream_id, size, data, view, start)
+                        start = self._take_equal_frames(stream_id, size, data, view, start)
                     continue
                 stop = begin + size
                 if stop > end:
@@ -153,26 +153,26 @@ class TamedConnection(H2Connection):
             return None
         return stream
 
-    # What takes an ordinary frame; False if it is not quite ordinary, then nothing has changed and h2 judges.
+    # Each takes an ordinary frame; False for any other: then nothing has changed, and h2 takes it.
     # -10 us for a head, -6 us for what ends a body.
 
     def _take_head(self, stream_id: int, flags: int, block: memoryview) -> bool:
-        """The head of a response. Its fields are judged by `headers`, its length by `HTTP2State`."""
+        """The head of a response. `headers` checks its fields, `HTTP2State` its length."""
         stream = self._receiving(stream_id)
         if stream is None or stream.state_machine.headers_received or flags & ~END_STREAM != END_HEADERS:
             return False
         fields = self._decoded(bytes(block))
         is_final = not fields or fields[0][0] != b":status" or fields[0][1][:1] != b"1"
         if is_final:
-            self.floods.in_vain = 0
+            self.floods.useless_frames = 0
             stream.state_machine.process_input(StreamInputs.RECV_HEADERS)
         elif flags & END_STREAM:
             self._prepare_for_sending(self._ended(stream_id))
-            self.happened.append(MalformedMessage(stream_id, "The response ended without a final head"))
+            self.events.append(MalformedMessage(stream_id, "The response ended without a final head"))
             return True
-        self.happened.append(Head(stream_id, fields, is_final=is_final))
+        self.events.append(Head(stream_id, fields, is_final=is_final))
         if flags & END_STREAM:
-            self.happened += stream.state_machine.process_input(StreamInputs.RECV_END_STREAM)
+            self.events += stream.state_machine.process_input(StreamInputs.RECV_END_STREAM)
         return True
 
     def _decoded(self, block: bytes) -> list[Field]:
@@ -217,28 +217,28 @@ class TamedConnection(H2Connection):
         stream_id, flags = self._piece
         size = min(self._piece_left, len(view))
         if size:
-            self.floods.in_vain = 0
-            last = self.happened[-1] if self.happened else None
+            self.floods.useless_frames = 0
+            last = self.events[-1] if self.events else None
             if isinstance(last, BodyPiece) and last.stream_id == stream_id:
                 last.views.append(view[:size])
             else:
-                self.happened.append(BodyPiece(stream_id, view[:size]))
+                self.events.append(BodyPiece(stream_id, view[:size]))
             self._piece_left -= size
         if not self._piece_left:
             self._piece = None
             stream = self._receiving(stream_id) if flags else None
             if stream is not None:  # not reset since the piece began
-                self.happened += stream.state_machine.process_input(StreamInputs.RECV_END_STREAM)
+                self.events += stream.state_machine.process_input(StreamInputs.RECV_END_STREAM)
         return size
 
-    def _take_row(self, stream_id: int, size: int, data: bytes, view: memoryview, start: int) -> int:
+    def _take_equal_frames(self, stream_id: int, size: int, data: bytes, view: memoryview, start: int) -> int:
         """Take the frames behind such a piece, of ``size`` bytes, that are whole and just like it; where they
         end.
 
         Servers cut a body into frames of one size, and what was asked for the first holds for all (-20 % of a
         download, -12 % over TLS).
         """
-        last = self.happened[-1]
+        last = self.events[-1]
         assert isinstance(last, BodyPiece)
         stream = self.streams[stream_id]
         ours, its = self._inbound_flow_control_window_manager, stream._inbound_window_manager
@@ -260,7 +260,7 @@ class TamedConnection(H2Connection):
 
     def _receive_frame(self, frame: Frame) -> list[Event]:
         if isinstance(frame, GoAwayFrame):
-            self.happened.append(goaway_event(frame))
+            self.events.append(goaway_event(frame))
             return []
         self._check_frame(frame)
         try:
@@ -279,7 +279,7 @@ class TamedConnection(H2Connection):
             )
         if answers:
             self._prepare_for_sending(answers)
-        self.happened.extend(events)
+        self.events.extend(events)
         return []
 
     def _check_frame(self, frame: Frame) -> None:
@@ -289,7 +289,7 @@ class TamedConnection(H2Connection):
             drop_unknown_settings(frame)
         if text is None and isinstance(frame, DataFrame):
             if frame.stream_id in self.streams:
-                self.floods.in_vain = 0 if frame.data else self.floods.in_vain
+                self.floods.useless_frames = 0 if frame.data else self.floods.useless_frames
             elif not self.floods.allows_late(frame.stream_id, frame.flow_controlled_length):
                 text = f"It goes on with stream {frame.stream_id}, which was reset"
         if text is not None:
@@ -335,7 +335,7 @@ class TamedConnection(H2Connection):
             piece = data[start : start + self.max_outbound_frame_size]
             length = len(piece)
             pieces += (frame_header(length, DATA, 0, stream_id), piece)
-        self.floods.in_vain = 0
+        self.floods.useless_frames = 0
         self.outbound_flow_control_window -= size
         self.streams[stream_id].outbound_flow_control_window -= size
         return pieces
@@ -362,8 +362,8 @@ class TamedConnection(H2Connection):
             return [frame]
 
 
-def can_be_tamed() -> bool:
-    """Whether this h2 has all that `TamedConnection` stands on."""
+def can_be_fast() -> bool:
+    """Whether this h2 has all that `FastH2Connection` stands on."""
     config = H2Configuration(client_side=True)
     connection, stream = H2Connection(config), H2Stream(1, config, 65535, 65535)
     return (
@@ -373,7 +373,7 @@ def can_be_tamed() -> bool:
     )
 
 
-TAMED = can_be_tamed()
+IS_FAST = can_be_fast()
 
 
 def new_connection(max_head_size: int) -> H2Connection:
@@ -386,7 +386,7 @@ def new_connection(max_head_size: int) -> H2Connection:
         validate_inbound_headers=False,
         normalize_inbound_headers=False,
     )
-    connection = TamedConnection(config) if TAMED else H2Connection(config)
+    connection = FastH2Connection(config) if IS_FAST else H2Connection(config)
     connection.local_settings = Settings(
         client=True,
         initial_values={

@@ -1,6 +1,6 @@
 """What an HTTP/2 server may send that brings nothing: bounded, since it costs us more than the server.
 
-Two things are told apart. Small frames (PING, SETTINGS, empty DATA and the like) are counted from the last
+Two cases differ. Small frames (PING, SETTINGS, empty DATA and the like) are counted from the last
 one that was of use, in either direction, and from second to second. DATA for a stream that we have reset may
 still be on its way, as much as its window had left; beyond that the server ignores the reset.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 SMALL_FRAME = 1024
 """Bytes of payload below which a frame is cheap to send."""
 
-MAX_IN_VAIN = 2000
+MAX_USELESS = 2000
 """Small frames in a second that bring nothing. An honest server sends a few."""
 
 MAX_REMEMBERED = 1000
@@ -18,12 +18,12 @@ MAX_REMEMBERED = 1000
 
 
 class FloodGuard:
-    """For one connection. ``in_vain`` is set to 0 by whatever is of use."""
+    """For one connection. ``useless_frames`` is set to 0 by whatever is of use."""
 
-    __slots__ = ("_late", "_second_ends", "in_vain")
+    __slots__ = ("_late", "_second_ends", "useless_frames")
 
     def __init__(self) -> None:
-        self.in_vain = 0
+        self.useless_frames = 0
         self._second_ends = 0.0
         self._late: dict[int, int] = {}
 
@@ -31,12 +31,12 @@ class FloodGuard:
         """What the time is: after a second it is counted anew."""
         if moment >= self._second_ends:
             self._second_ends = moment + 1
-            self.in_vain = 0
+            self.useless_frames = 0
 
     def allows_one_more(self) -> bool:
         """Count a small frame; False if there are too many."""
-        self.in_vain += 1
-        return self.in_vain <= MAX_IN_VAIN
+        self.useless_frames += 1
+        return self.useless_frames <= MAX_USELESS
 
     def expect_late(self, stream_id: int, window: int) -> None:
         """A stream was reset that has so much of its window left."""

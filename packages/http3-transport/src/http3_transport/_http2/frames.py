@@ -1,4 +1,4 @@
-"""Frames of HTTP/2 as bytes (RFC 9113 section 4), and what `TamedConnection` tells beyond h2's events."""
+"""Frames of HTTP/2 as bytes (RFC 9113 section 4), and the events of `FastH2Connection` beyond those of h2."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class MalformedMessage(Event):
 
 
 def goaway_event(frame: GoAwayFrame) -> ConnectionTerminated:
-    """What h2 would tell about a GOAWAY, without its consequences."""
+    """The event of h2 for a GOAWAY, without its effects."""
     event = ConnectionTerminated()
     event.error_code = frame.error_code
     event.last_stream_id = frame.last_stream_id

@@ -161,7 +161,7 @@ class FieldDecoder(Decoder):
         return text, end
 
     def _unpack(self, packed: bytes) -> bytes:
-        """Undo Huffman's code, by hpack. (Its decoder would tell a logger.)"""
+        """Undo Huffman's code, by hpack. (Its decoder would log the text.)"""
         text = decode_huffman(packed)
         if len(packed) <= MAX_PACKED_SIZE:
             if len(self._unpacked) >= MAX_UNPACKED:

@@ -1,12 +1,11 @@
-"""A lock for coroutines that is fair, has a deadline, and works in every world of ours.
+"""A fair lock for coroutines with a deadline, for blocking code, asyncio and trio.
 
-The plain state is guarded by a `threading.Lock` that is held for a few instructions and never across an
-await; waiting itself goes through `Backend.waiter`. So one lock serves threads over the blocking backend
-and tasks of one loop alike.
+Its state is guarded by a `threading.Lock` that is held for a few instructions and never across an await;
+waiting goes through `Backend.waiter`. So one lock serves threads over the blocking backend and tasks of an
+event loop.
 
-The invariant: **a lock that is let go belongs at once to the one that waited longest.** Handing over is
-done by the one who lets go, so nobody can jump the line; and one that was chosen but gives up in the same
-moment (cancelled, timed out) passes the lock on.
+The invariant: **a released lock belongs at once to the waiter that has waited longest.** `release` passes it
+on, so no other can take it first. A waiter that is cancelled or times out just then passes it on, too.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ class FIFOLock:
 
     @property
     def is_held(self) -> bool:
-        """True while somebody has it."""
+        """True while it is held."""
         return self._held
 
     @property
     def is_wanted(self) -> bool:
-        """True while somebody waits for it."""
+        """True while others wait for it."""
         return bool(self._line)
 
     def try_acquire(self) -> bool:
@@ -70,7 +69,7 @@ class FIFOLock:
         return not self._leave(waiter)
 
     def release(self) -> None:
-        """Let go; the lock goes to the one that waited longest. Raises RuntimeError if nobody holds it."""
+        """Pass the lock to the waiter that has waited longest. Raises RuntimeError if it is not held."""
         with self._state:
             if self._is_open:
                 return
@@ -83,9 +82,9 @@ class FIFOLock:
                 self._held = False
 
     def open(self) -> None:
-        """From now on everybody gets it at once, those in line as well: what it guarded is used no more.
+        """Let all waiters have it, now and later: what it guarded is not used any more.
 
-        For when nobody knows whether its holder will ever release it.
+        For a lock whose holder may never release it.
         """
         with self._state:
             self._is_open = True
@@ -94,7 +93,7 @@ class FIFOLock:
             waiter.set()
 
     def _leave(self, waiter: Waiter) -> bool:
-        """Give up the place in line; False if the lock was handed over already."""
+        """Leave the queue; False if the lock was passed to this waiter already."""
         with self._state:
             try:
                 self._line.remove(waiter)

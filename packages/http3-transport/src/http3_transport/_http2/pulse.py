@@ -1,14 +1,15 @@
-"""Whether anybody is still at the other end of an HTTP/2 connection; no I/O, the time is passed in.
+"""Whether the peer of an HTTP/2 connection is still there; no I/O, the time is passed in.
 
-A connection that somebody between the two ends has dropped, or whose server hangs, looks like one on which
-the server takes its time. What tells them apart is whether anything comes while a request waits, for any
-stream, or in answer to a PING (RFC 9113 section 6.7). There are two degrees:
+A connection that was dropped on its way, or whose server hangs, looks like one on which the server takes its
+time. The difference is whether anything is received while a request waits, on any stream or as the answer to
+a PING (RFC 9113 section 6.7). There are two degrees:
 
-- In doubt: a PING was sent. Who wants to open a stream waits a moment for a sign of life.
-- Silent: it takes no further stream, and ends with the last that is open.
+- In doubt: a PING was sent. A new request waits for a moment before it opens a stream.
+- Silent: the connection takes no further stream, and ends with the last open one.
 
-Whatever comes ends both. But a server that takes nothing may say a lot. Where a request was given up while it
-waited to write the connection is clogged: it takes no further stream until all that waits has left.
+Anything received ends both. But a server that reads nothing may send a lot. If a request timed out or was
+cancelled while it waited to write, the connection is clogged: it takes no further stream until all that is
+queued was sent.
 """
 
 from __future__ import annotations
@@ -16,57 +17,63 @@ from __future__ import annotations
 from .stream import HTTP2Stream
 
 QUIET = 1.0
-"""Seconds without a word from the server after which one who waits for it asks by PING, once."""
+"""Seconds without anything received after which a waiting request has a PING sent, once."""
 
 PATIENCE = 0.5
-"""Seconds that a PING has to be answered in before another connection is opened in place of this one."""
+"""Seconds for the answer to a PING before another connection is opened instead."""
 
 
 class Pulse:
-    """Of one connection. ``moment`` is when it was opened, by the engine's clock."""
+    """The liveness of one connection. ``moment`` is when it was opened."""
 
     __slots__ = ("doubted_since", "heard", "is_clogged", "is_silent", "probes")
 
     def __init__(self, moment: float) -> None:
         self.heard = moment
-        """When the server said something last."""
+        """When something was received last."""
         self.doubted_since: float | None = None
-        """When a PING was sent; None if it needs none, or something has come since."""
+        """When a PING was sent; None if none was, or something was received since."""
         self.is_silent = False
         self.is_clogged = False
         self.probes: list[HTTP2Stream] = []
-        """What those wait on who want to know whether it lives; they are ended with the doubt."""
+        """Pseudo streams of requests that wait until the doubt has ended."""
 
     def __repr__(self) -> str:
         state = "silent" if self.is_silent else "beats" if self.doubted_since is None else "in doubt"
         return f"<{type(self).__name__} {state}>"
 
     def is_quiet(self, moment: float) -> bool:
-        """Whether nothing has come for some time."""
+        """Whether nothing was received for `QUIET` seconds."""
         return moment - self.heard >= QUIET
 
-    def has_said_nothing_to(self, stream: HTTP2Stream, handed: int) -> bool:
-        """Whether nothing has come since the stream began to wait; nor, if it waits to write, was anything
-        taken: ``handed`` is how many bytes the connection has sent."""
+    def has_said_nothing_to(self, stream: HTTP2Stream, bytes_written: int) -> bool:
+        """Whether nothing was received since the stream began to wait; nor, if it waits to write, written:
+        ``bytes_written`` is how many bytes the connection has written."""
         since, behind = stream.waits_since, stream.waits_behind
-        return since is not None and self.heard <= since and behind in (None, handed)
+        return since is not None and self.heard <= since and behind in (None, bytes_written)
 
-    def give_up(
-        self, stream: HTTP2Stream, moment: float, handed: int, *, settled: bool, is_proof: bool
+    def note_timeout(
+        self,
+        stream: HTTP2Stream,
+        moment: float,
+        bytes_written: int,
+        *,
+        settings_received: bool,
+        is_proof: bool,
     ) -> bool:
-        """A request was given up while it waited; True if the connection is to be asked by PING.
+        """A request timed out or was cancelled while it waited; True if a PING is to be sent.
 
-        ``settled``: the server's SETTINGS have come; before that nothing counts. ``is_proof``: it has waited
-        for so long that, if nothing has come all the while, the connection need not be asked.
+        ``settings_received``: SETTINGS were received; before that nothing counts as received. ``is_proof``:
+        it has waited so long that, if nothing was received, the connection is silent without a PING.
         """
-        in_vain = not settled or self.has_said_nothing_to(stream, handed)
-        if in_vain and is_proof:
+        was_silent = not settings_received or self.has_said_nothing_to(stream, bytes_written)
+        if was_silent and is_proof:
             self.is_silent = True
-        return in_vain or self.is_quiet(moment)
+        return was_silent or self.is_quiet(moment)
 
     def wait_for_sign(self, moment: float, remaining: float | None) -> tuple[HTTP2Stream, float]:
-        """Something to wait on until the doubt has ended, and for how many seconds: what is left of
-        `PATIENCE`, or a quarter of what the request has (it may need another connection)."""
+        """A pseudo stream to wait for until the doubt has ended, and for how many seconds: the rest of
+        `PATIENCE`, or a quarter of the request's time left (it may need another connection)."""
         probe = HTTP2Stream(0, 0, is_head=False)
         since = self.doubted_since
         seconds = 0.0 if since is None else since + PATIENCE - moment
@@ -77,7 +84,7 @@ class Pulse:
         return probe, max(seconds, 0.0)
 
     def end_doubt(self) -> list[HTTP2Stream]:
-        """Something has come, or the connection is over; returns the probes that are to be woken."""
+        """Something was received, or the connection has ended; returns the probes to wake."""
         self.doubted_since = None
         for probe in self.probes:
             probe.ended = True

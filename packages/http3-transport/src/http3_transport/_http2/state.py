@@ -1,10 +1,10 @@
-"""The books of one HTTP/2 connection: bytes in, bytes out, and what each stream has received (RFC 9113).
+"""The state of one HTTP/2 connection: bytes in, bytes out, and what each stream has received (RFC 9113).
 
-No await, no clock, no I/O: the engine holds its lock around every call and moves the bytes. What we send is
-in `outgoing`; here is what the server sends, as h2 tells it.
+No await, no clock, no I/O: the connection holds its lock around every call and moves the bytes. What is sent
+is in `outgoing`; here is what the server sends, as events of h2.
 
-This file owns one invariant. **Ends.** A response is whole only if END_STREAM came, after a valid head,
-with as many bytes as announced. Whatever else ends a stream is a `Failure`.
+This file owns one invariant. **Ends.** A response is whole only if END_STREAM came, after a valid head, with
+as many bytes as announced. Anything else that ends a stream is a `Failure`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from h2.exceptions import DenialOfServiceError
 from http3_models import RemoteProtocolError, ResponseTooLarge, TransportError
 
 from .._errors import HTTP11Required
-from .fast_h2 import TamedConnection
+from .fast_h2 import FastH2Connection
 from .frames import BodyPiece, Head, MalformedMessage, length_fault, violation
 from .headers import Malformed, Oversized, declared_length, response_head, trailer_fields
 from .outgoing import CONNECTION_WINDOW, Outgoing
-from .stream import BODY, CREDIT, HEAD, INFORMATIONAL, SETTINGS, Failure, HTTP2Stream
+from .stream import BODY, HEAD, INFORMATIONAL, SETTINGS, WINDOW, Failure, HTTP2Stream
 
 if TYPE_CHECKING:
     from .headers import Field
@@ -55,7 +55,7 @@ PADDING_STEP = 16 * 1024
 
 
 class HTTP2State(Outgoing):
-    """The connection. What changed for waiting streams is collected in ``news`` until the engine asks."""
+    """The state of a connection. Streams that have something to do are collected in ``ready_streams``."""
 
     __slots__ = ()
 
@@ -66,14 +66,14 @@ class HTTP2State(Outgoing):
 
         A violation ends the connection: see ``broken``; GOAWAY is queued.
         """
-        if self.broken is not None or not self._is_greeting(data):
+        if self.broken is not None or not self._check_preface(data):
             return
         failure = None
         events: list[Event] = []
-        put_before = self._put
+        put_before = self._bytes_queued
         self._moment = moment
         try:
-            if isinstance(self._h2, TamedConnection):
+            if isinstance(self._h2, FastH2Connection):
                 self._h2.floods.look_at(moment)
                 self._h2.take_bytes(data)
             else:
@@ -84,28 +84,28 @@ class HTTP2State(Outgoing):
             )
         except Exception as exc:  # noqa: BLE001 - h2 lets slip KeyError and the like on absurd frames
             failure = Failure(RemoteProtocolError, f"The server broke HTTP/2: {violation(exc)}", cause=exc)
-        if isinstance(self._h2, TamedConnection):
-            events = self._h2.happened
-            self._h2.happened = []
+        if isinstance(self._h2, FastH2Connection):
+            events = self._h2.events
+            self._h2.events = []
         for event in events:
             handler = _HANDLERS.get(type(event))
             if handler is not None:
                 handler(self, event)
-        if self.credit_came:
+        if self.window_updated:
             self.next_turn()
-        self._return_connection_credit()
+        self._update_connection_window()
         self._collect()
-        self._answers += self._put - put_before
+        self._answers += self._bytes_queued - put_before
         if failure is not None:
-            self.lose(failure)
+            self.fail_all(failure)
         elif self._answers > MAX_UNSENT:
-            self.lose(
+            self.fail_all(
                 Failure(
                     RemoteProtocolError, "The server floods the connection with frames that want an answer"
                 )
             )
 
-    def _is_greeting(self, data: bytes) -> bool:
+    def _check_preface(self, data: bytes) -> bool:
         """Whether the first frame is SETTINGS (section 3.4); else the peer speaks no HTTP/2."""
         if len(self._first_bytes) >= 9:
             return True
@@ -114,15 +114,15 @@ class HTTP2State(Outgoing):
         if kind in (b"", b"\x04") and not (flags and flags[0] & 1):
             return True
         text = f"The server does not speak HTTP/2; it began with {self._first_bytes!r}"
-        self.lose(Failure(RemoteProtocolError, text))
+        self.fail_all(Failure(RemoteProtocolError, text))
         return False
 
     def end_of_input(self) -> None:
         """The server closed the connection."""
         text = "The server closed the connection before the response was whole"
-        self.lose(Failure(RemoteProtocolError, f"{text}. {self.last_error}" if self.last_error else text))
+        self.fail_all(Failure(RemoteProtocolError, f"{text}. {self.last_error}" if self.last_error else text))
 
-    # What h2 tells.
+    # Events of h2.
 
     def _on_head(self, event: Head) -> None:
         take = self._take_head if event.is_final else self._take_informational
@@ -144,7 +144,7 @@ class HTTP2State(Outgoing):
             self._malformed(stream, exc)
             return
         stream.informational += 1
-        self.news.add(stream)
+        self.ready_streams.add(stream)
         if status == 101:
             text = "The server switched protocols (101 Switching Protocols), which HTTP/2 does not support"
             self._fail(stream, RemoteProtocolError, text)
@@ -165,7 +165,7 @@ class HTTP2State(Outgoing):
             self._malformed(stream, exc)
             return
         stream.head = (status, fields)
-        self.news.add(stream)
+        self.ready_streams.add(stream)
 
     def _on_trailers(self, event: TrailersReceived) -> None:
         stream = self.streams.get(event.stream_id or 0)
@@ -185,7 +185,7 @@ class HTTP2State(Outgoing):
 
     def _take(self, stream_id: int, data: bytes, length: int) -> None:
         """Bytes of a body; ``length`` with padding."""
-        self._owed += length
+        self._unacked += length
         stream = self.streams.get(stream_id)
         if stream is None or stream.failure is not None:
             return
@@ -201,10 +201,10 @@ class HTTP2State(Outgoing):
             self._fail(stream, RemoteProtocolError, "The server sent a body where there can be none")
             return
         stream.put(data)
-        self.news.add(stream)
+        self.ready_streams.add(stream)
 
     def _return_padding(self, stream: HTTP2Stream, length: int) -> None:
-        """Padding is read by nobody: its credit comes back from here."""
+        """Padding has no reader: the window is updated for it here."""
         stream.padding += length
         if stream.padding >= PADDING_STEP and not stream.reset:
             self._increase_window(stream, stream.padding)
@@ -222,14 +222,14 @@ class HTTP2State(Outgoing):
             self._fail(stream, RemoteProtocolError, length_fault(stream.expected, stream.received))
         else:
             stream.ended = True
-            self.news.add(stream)
+            self.ready_streams.add(stream)
 
     def _on_reset(self, event: StreamReset) -> None:
         stream = self.streams.get(event.stream_id or 0)
         if stream is None:
             return
         stream.reset = True
-        self.news.add(stream)
+        self.ready_streams.add(stream)
         if stream.ended or stream.failure is not None:
             return  # a whole response, and the rest of the request is not wanted (section 8.1)
         code = error_name(event.error_code)
@@ -243,7 +243,7 @@ class HTTP2State(Outgoing):
         stream.failure = Failure(RemoteProtocolError, f"{who} ({code})", refused, cause)
 
     def _on_malformed(self, event: MalformedMessage) -> None:
-        self._owed += event.flow_controlled_length
+        self._unacked += event.flow_controlled_length
         stream = self.streams.get(event.stream_id)
         if stream is None or stream.failure is not None:
             return
@@ -268,29 +268,29 @@ class HTTP2State(Outgoing):
                     RemoteProtocolError, f"{self.last_error} before this request", not stream.answered
                 )
                 stream.reset = True
-                self.news.add(stream)
+                self.ready_streams.add(stream)
             elif ends_all and not stream.answered and stream.failure is None:
                 # An error of the connection (section 5.4.1): no answer comes, even if the socket stays open.
                 stream.failure = Failure(RemoteProtocolError, f"{self.last_error} and did not answer")
                 stream.reset = True
-                self.news.add(stream)
+                self.ready_streams.add(stream)
 
     def _on_settings(self, event: RemoteSettingsChanged) -> None:
-        self.settled = self.limit_changed = True
+        self.settings_received = self.limit_changed = True
         self._remote_limit = self._h2.remote_settings.max_concurrent_streams
         if self._h2.encoder.header_table_size > MAX_ENCODER_TABLE:
             self._h2.encoder.header_table_size = MAX_ENCODER_TABLE
-        self.credit_came = True
+        self.window_updated = True
 
     def _on_window(self, event: WindowUpdated) -> None:
         if not event.stream_id:
-            self.credit_came = True
+            self.window_updated = True
         elif (stream := self.streams.get(event.stream_id)) is not None:
-            self.news.add(stream)
+            self.ready_streams.add(stream)
 
     def _on_request(self, event: RequestReceived) -> None:
         self._h2.close_connection(ErrorCodes.PROTOCOL_ERROR)
-        self.lose(Failure(RemoteProtocolError, "The server opened a stream by itself"))
+        self.fail_all(Failure(RemoteProtocolError, "The server opened a stream by itself"))
 
     def _malformed(self, stream: HTTP2Stream, exc: Malformed) -> None:
         self._fail(stream, ResponseTooLarge if isinstance(exc, Oversized) else RemoteProtocolError, str(exc))
@@ -298,13 +298,13 @@ class HTTP2State(Outgoing):
     def _fail(self, stream: HTTP2Stream, kind: type[TransportError], text: str) -> None:
         """A fault of one stream: it ends, the connection goes on."""
         stream.failure = Failure(kind, text, in_answer=True)
-        self.news.add(stream)
+        self.ready_streams.add(stream)
         self._reset(stream, ErrorCodes.PROTOCOL_ERROR)
 
-    def _return_connection_credit(self) -> None:
-        if self._owed >= CONNECTION_STEP and self.broken is None:
-            self._h2.increment_flow_control_window(self._owed)
-            self._owed = 0
+    def _update_connection_window(self) -> None:
+        if self._unacked >= CONNECTION_STEP and self.broken is None:
+            self._h2.increment_flow_control_window(self._unacked)
+            self._unacked = 0
 
     # What waits.
 
@@ -318,9 +318,9 @@ class HTTP2State(Outgoing):
             return True
         if wants & INFORMATIONAL and stream.informational:
             return True
-        if wants & SETTINGS and self.settled:
+        if wants & SETTINGS and self.settings_received:
             return True
-        return bool(wants & CREDIT and (stream.reset or self.credit(stream)))
+        return bool(wants & WINDOW and (stream.reset or self.send_window(stream)))
 
 
 def error_name(code: int | None) -> str:

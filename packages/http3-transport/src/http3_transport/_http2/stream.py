@@ -1,4 +1,4 @@
-"""What the connection knows of one exchange over HTTP/2: a plain record, filled by `HTTP2State`."""
+"""`HTTP2Stream`: the connection's record of one exchange, filled by `HTTP2State`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .headers import Field
 
 # What a stream may be waited for.
-HEAD, BODY, CREDIT, INFORMATIONAL, SETTINGS = 1, 2, 4, 8, 16
+HEAD, BODY, WINDOW, INFORMATIONAL, SETTINGS = 1, 2, 4, 8, 16
 
 BY_ID = attrgetter("stream_id")
 
@@ -25,36 +25,55 @@ MANY_PIECES = 64
 
 
 class Failure(NamedTuple):
-    """Why a stream will not bring a whole response."""
+    """Why the response of a stream is not whole."""
 
     kind: type[TransportError]
     text: str
     refused: bool = False
     cause: BaseException | None = None
     in_answer: bool = False
-    """What is wrong is the answer itself, so its first byte has come"""
+    """The response itself is at fault, so its first byte was received"""
 
 
 class NoStreamLeft(Exception):
-    """The connection takes no further stream, now or ever; nothing of the request was sent."""
+    """The connection takes no further stream; nothing of the request was sent."""
 
 
 class HTTP2Stream:
-    """One exchange, as far as the connection knows it.
+    """The record of one exchange.
 
-    ``inbox`` holds what was received and not yet read. The feeder adds to it under the engine's lock; the
-    one reader takes from it without, and must look at ``ended`` and ``failure`` before it finds it empty.
+    ``inbox`` holds what was received and not yet read. `HTTP2State` adds to it under the connection's lock;
+    its one reader takes from it without, and must check ``ended`` and ``failure`` before it finds it empty.
     """
 
     __slots__ = (
-        "bodyless", "ended", "expected", "failure", "first_byte", "head", "inbox", "informational", "is_head",
-        "owed", "padding", "received", "request_begun", "request_sent", "reset", "starved", "stream_id",
-        "trailers", "waits_behind", "waits_since", "wants", "window",
+        "bodyless",
+        "ended",
+        "expected",
+        "failure",
+        "head",
+        "inbox",
+        "informational",
+        "is_head",
+        "padding",
+        "queued_at",
+        "reader_waiting",
+        "received",
+        "request_begun",
+        "request_sent",
+        "reset",
+        "stream_id",
+        "trailers",
+        "unacked",
+        "waits_behind",
+        "waits_since",
+        "wants",
+        "window",
     )  # fmt: skip
 
-    def __init__(self, stream_id: int, first_byte: int, is_head: bool) -> None:
+    def __init__(self, stream_id: int, queued_at: int, is_head: bool) -> None:
         self.stream_id = stream_id
-        self.first_byte = first_byte
+        self.queued_at = queued_at
         self.is_head = is_head
         self.inbox: deque[bytes] = deque()
         self.head: tuple[int, list[Field]] | None = None
@@ -71,20 +90,20 @@ class HTTP2Stream:
         self.request_sent = False
         """END_STREAM was sent."""
         self.reset = False
-        """RST_STREAM was sent or received: no further frame of ours may follow."""
+        """RST_STREAM was sent or received: no further frame may be sent."""
         self.wants = 0
         self.waits_since: float | None = None
         """The moment at which it began to wait the last time."""
         self.waits_behind: int | None = None
         """How much the connection had sent then, if it was to send."""
         self.window = INITIAL_STREAM_WINDOW
-        """What the server was told it may send beyond what came back: the stream's share of memory."""
-        self.owed = 0
-        """Bytes taken by the reader, whose credit was not given back yet; the reader's to count."""
+        """The receive window that the server was given: the most that is unread."""
+        self.unacked = 0
+        """Bytes taken by the reader and not yet in a WINDOW_UPDATE; counted by the reader."""
         self.padding = 0
-        """The same for padding, which nobody reads; the feeder's to count."""
-        self.starved = False
-        """The reader has found the inbox empty since it last gave credit: it is faster than the server."""
+        """The same for padding; counted by `HTTP2State`."""
+        self.reader_waiting = False
+        """The reader has found the inbox empty since the last WINDOW_UPDATE: it is faster than the server."""
 
     def put(self, data: bytes) -> None:
         """Add to the inbox. Many small pieces are joined: a piece of two bytes takes 56 bytes of memory, so a
@@ -105,7 +124,7 @@ class HTTP2Stream:
 
     @property
     def answered(self) -> bool:
-        """A head has come, interim or final: whatever the server says later, it has acted on the request."""
+        """A head was received, interim or final: the server has acted on the request."""
         return self.head is not None or self.informational > 0
 
     def __repr__(self) -> str:
