@@ -195,9 +195,6 @@ def test_a_connection_that_ends_while_its_response_is_read_is_closed_with_it(
 
 
 def test_a_connection_by_itself_that_the_server_closes_is_closed(loop: Loop, closing: Place) -> None:
-    if loop.name == "trio":
-        pytest.skip("nobody looks at a connection without a pool there")
-
     async def main() -> None:
         connection = HTTPConnection(closing.url, backend=loop.backend(), **closing.options)
         response = await connection.send(http3.AsyncRequest("GET", closing.url + "/x"))

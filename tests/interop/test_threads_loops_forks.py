@@ -279,7 +279,7 @@ LOCKS: dict[str, Callable[[ConnectionPool], Any]] = {
     "write": lambda pool: engine_of(pool)._write_lock._state,
     "tls": lambda pool: engine_of(pool).stream._state._lock,
     "tls sending": lambda pool: engine_of(pool).stream._sending_lock,
-    "beginning": lambda _: scope.beginning,
+    "replacing": lambda _: scope._replacing,
     "lookup": lambda _: _lookup._lock,
 }
 

@@ -298,6 +298,7 @@ def test_fork_is_noticed_where_there_is_something_to_drop() -> None:
     }
     assert hooked == {
         "http3_transport._backends._lookup",
+        "http3_transport._connect.open_connection",
         "http3_transport._pool.scope",
         "http3_transport._process",
     }

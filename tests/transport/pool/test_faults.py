@@ -764,8 +764,9 @@ MODULES = (
     "_pool/state.py",
     "_pool/scope.py",
     "_pool/entries.py",
-    "_connect/connection.py",
-    "_connect/establish.py",
+    "_pool/connection.py",
+    "_connect/open_connection.py",
+    "_connect/opening.py",
 )
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from http3_models import Origin, PoolLimits
+from http3_transport._connect import OpenConnection
 from http3_transport._pool.entries import PooledConnection, PoolRequest
 from http3_transport._pool.state import PoolState
 
@@ -15,8 +16,10 @@ ONE = Origin("https://one.example")
 TWO = Origin("https://two.example")
 
 
-class FakeConnection:
-    """A connection as the scope see it."""
+class FakeConnection(OpenConnection):
+    """As much of a connection as the state of a pool asks for."""
+
+    stream_limit = 1
 
     def __init__(self, stream_limit: int = 1) -> None:
         self.stream_limit = stream_limit

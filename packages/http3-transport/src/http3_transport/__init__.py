@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from ._backends._asyncio import AsyncioBackend as AsyncioBackend
     from ._backends._blocking import BlockingBackend as BlockingBackend
     from ._backends._trio import TrioBackend as TrioBackend
-    from ._connect import HTTPConnection as HTTPConnection
     from ._interfaces import Address as Address
     from ._interfaces import Backend as Backend
     from ._interfaces import OperationTimeout as OperationTimeout
     from ._interfaces import Stream as Stream
     from ._interfaces import Waiter as Waiter
     from ._pool import ConnectionPool as ConnectionPool
+    from ._pool import HTTPConnection as HTTPConnection
     from ._pool.blocking import BlockingConnectionPool as BlockingConnectionPool
 
 __version__ = "0.7.0"
@@ -50,7 +50,7 @@ _HOMES = {
     "BlockingBackend": "_backends._blocking",
     "BlockingConnectionPool": "_pool.blocking",
     "ConnectionPool": "_pool",
-    "HTTPConnection": "_connect",
+    "HTTPConnection": "_pool",
     "OperationTimeout": "_interfaces",
     "Stream": "_interfaces",
     "TrioBackend": "_backends._trio",

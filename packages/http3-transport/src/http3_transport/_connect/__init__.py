@@ -1,30 +1,29 @@
-"""One connection: its backend, how it is opened, and its use without a pool.
+"""How connections are opened, and what a pool knows of an open one.
 
-`backend_choice` picks the backend; `legacy_backend` adapts one with 0.6.7's interface (`certificate_names`
-checks its certificates). `establish` resolves, connects and picks the protocol. `connection` holds the public
-`HTTPConnection`. `standalone` serves dispatchers that are used without a client; `unclosed` closes what was
-collected without `close`.
+`options` holds what a pool or connection was given. `backend_choice` picks the backend; `legacy_backend`
+adapts one with 0.6.7's interface (`certificate_names` checks its certificates). `opening` resolves,
+connects and picks the protocol; `open_connection` is its result. `standalone` serves dispatchers that
+are used without a client; `unclosed` closes what was collected without `close`.
 """
 
 from __future__ import annotations
 
-from .backend_choice import check_backend, choose_backend, choose_clock, never_suspends
-from .connection import HTTPConnection, open_connections
-from .establish import TransportOptions
-from .standalone import as_ssl_config, check_argument, outgoing, send_by
+from .backend_choice import choose_backend, never_suspends
+from .open_connection import OpenConnection
+from .opening import establish
+from .options import TransportOptions, check_argument, check_options
+from .standalone import outgoing, send_by
 from .unclosed import give_back, weakly
 
 __all__ = [
-    "HTTPConnection",
+    "OpenConnection",
     "TransportOptions",
-    "as_ssl_config",
     "check_argument",
-    "check_backend",
+    "check_options",
     "choose_backend",
-    "choose_clock",
+    "establish",
     "give_back",
     "never_suspends",
-    "open_connections",
     "outgoing",
     "send_by",
     "weakly",

@@ -8,11 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from http3_models import (
-    DEFAULT_SSL_CONFIG,
     AsyncRequest,
     Request,
     RequestError,
-    SSLConfig,
     TimeoutConfig,
 )
 from http3_models.engine import Deadline, RequestState, failed_request, state_of
@@ -20,26 +18,12 @@ from http3_models.engine import Deadline, RequestState, failed_request, state_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from http3_models import CertTypes, TimeoutTypes, VerifyTypes
+    from http3_models import TimeoutTypes
     from http3_models.engine import ResponseState
 
     from .._interfaces import Clock
 
 T = TypeVar("T")
-
-
-def check_argument(name: str, value: object, kind: type[T]) -> T:
-    """The value. Raises TypeError, naming the argument, if it is of another kind."""
-    if not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
-    return value
-
-
-def as_ssl_config(verify: VerifyTypes, cert: CertTypes | None, trust_env: bool) -> SSLConfig:
-    """The default one is there already (-2 us for every connection). Raises as `SSLConfig` does."""
-    if verify is True and cert is None and trust_env is True:
-        return DEFAULT_SSL_CONFIG
-    return SSLConfig(verify=verify, cert=cert, trust_env=trust_env)
 
 
 def outgoing(

@@ -22,8 +22,6 @@ from .shared import SharedConnection
 from .stream import Failure, HTTP2Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from http3_models import Delivery, Limits
     from http3_models.engine import Deadline, RequestState, ResponseState
 
@@ -46,11 +44,8 @@ class HTTP2Connection(SharedConnection):
         now: Clock,
         limits: Limits,
         max_streams: int = MAX_STREAMS,
-        on_settings: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(
-            stream, backend, now=now, limits=limits, max_streams=max_streams, on_settings=on_settings
-        )
+        super().__init__(stream, backend, now=now, limits=limits, max_streams=max_streams)
         self._closing_later: SimpleQueue[HTTP2Stream] = SimpleQueue()
 
     def __repr__(self) -> str:

@@ -73,7 +73,6 @@ class SharedConnection:
         "_followers",
         "_leading",
         "_lock",
-        "_on_settings",
         "_read_size",
         "_rest",
         "_state",
@@ -81,6 +80,7 @@ class SharedConnection:
         "_write_lock",
         "limits",
         "now",
+        "on_settings",
         "pulse",
         "stream",
     )  # fmt: skip
@@ -93,7 +93,6 @@ class SharedConnection:
         now: Clock,
         limits: Limits,
         max_streams: int = MAX_STREAMS,
-        on_settings: Callable[[], None] | None = None,
     ) -> None:
         self.stream = stream
         self.now = now
@@ -109,7 +108,7 @@ class SharedConnection:
         self._leading = False
         self._followers: dict[HTTP2Stream, Waiter] = {}
         self._closed = False
-        self._on_settings = on_settings
+        self.on_settings: Callable[[], None] | None = None
         """Called when the server's SETTINGS were received, and when the stream limit has changed."""
         self.pulse = Pulse(now())
 
@@ -271,8 +270,8 @@ class SharedConnection:
 
     def _tell_limit(self) -> None:
         """The stream limit has changed, or a connection that counted as silent has received something."""
-        if self._on_settings is not None:
-            self._on_settings()
+        if self.on_settings is not None:
+            self.on_settings()
 
     def _failure(self, kind: type[NetworkError], exc: OSError) -> Failure:
         return Failure(broken(kind, exc, fresh=not self._state.settings_received), reason(exc), cause=exc)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from http3_models import CertTypes, EgressPolicy, Limits, PoolLimits, Request, TimeoutTypes, VerifyTypes
 
-    from .._connect import HTTPConnection
     from .._interfaces import Backend
+    from .connection import HTTPConnection
 
 
 class BlockingConnectionPool(Dispatcher):

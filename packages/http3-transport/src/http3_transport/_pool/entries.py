@@ -6,30 +6,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from http3_models import Origin
 
+    from .._connect import OpenConnection
     from .._interfaces import Waiter
-
-
-class PoolableConnection(Protocol):
-    """What the pool needs to know of a connection."""
-
-    @property
-    def stream_limit(self) -> int:
-        """Exchanges that it may carry at a time; 0 once it is closed or takes no new ones."""
-
-    @property
-    def multiplexes(self) -> bool:
-        """True for HTTP/2: several exchanges share it."""
-
-    @property
-    def stream_limit_known(self) -> bool:
-        """False until an HTTP/2 server has sent its SETTINGS."""
 
 
 class PooledConnection:
@@ -49,7 +34,7 @@ class PooledConnection:
     def __init__(self, group: ConnectionGroup, serial: int) -> None:
         self.group = group
         self.serial = serial
-        self.connection: PoolableConnection | None = None
+        self.connection: OpenConnection | None = None
         self.pool_requests: set[PoolRequest] = set()
         """The request that opens it, then those with an exchange on it."""
         self.idle_since: float | None = None

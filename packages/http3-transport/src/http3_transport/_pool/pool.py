@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from http3_models import (
-    DEFAULT_LIMITS,
     DEFAULT_POOL_LIMITS,
     DEFAULT_TIMEOUT_CONFIG,
     AsyncDispatcher,
@@ -34,33 +33,19 @@ from http3_models import (
 )
 from http3_models.engine import (
     HTTP_VERSIONS,
-    as_timeout,
     check_http_scheme,
-    check_http_versions,
     effective_pool_timeout,
     hide_arguments,
     sends_by_exchange,
     view_response,
 )
 
-from .._connect import (
-    HTTPConnection,
-    TransportOptions,
-    as_ssl_config,
-    check_argument,
-    check_backend,
-    choose_backend,
-    choose_clock,
-    never_suspends,
-    outgoing,
-    send_by,
-    weakly,
-)
+from .._connect import check_argument, check_options, choose_backend, never_suspends, outgoing, send_by
 from .._errors import HTTP11Required, limit_left, timeout_error
 from .._interfaces import OperationTimeout
-from . import scope as pool_scope
-from .entries import PooledConnection, PoolRequest
-from .scope import PoolLease, PoolScope
+from .connection import HTTPConnection, show
+from .entries import PoolRequest
+from .scope import PoolLease, PoolScope, replace_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -123,15 +108,21 @@ class ConnectionPool(AsyncDispatcher):
         now: Callable[[], float] | None = None,
     ) -> None:
         self.pool_limits: PoolLimits = check_argument("pool_limits", pool_limits, PoolLimits)
-        self.timeout: TimeoutConfig = as_timeout(timeout)
         self.replay: bool = check_argument("replay", replay, bool)
-        self.now: Callable[[], float] = choose_clock(now, backend)
-        self._config = as_ssl_config(verify, cert, trust_env)
-        self._given_backend = check_backend(backend)
-        self._http_versions = check_http_versions(http_versions)
-        self._multiplexes = _known_protocols(self._http_versions)
-        self._limits = DEFAULT_LIMITS if limits is None else check_argument("limits", limits, Limits)
-        self._egress = None if egress is None else check_argument("egress", egress, EgressPolicy)
+        self._options = options = check_options(
+            verify=verify,
+            cert=cert,
+            timeout=timeout,
+            backend=backend,
+            http_versions=http_versions,
+            trust_env=trust_env,
+            limits=limits,
+            egress=egress,
+            now=now,
+        )
+        self.timeout: TimeoutConfig = options.timeout
+        self.now: Callable[[], float] = options.now
+        self._multiplexes = _known_protocols(options.http_versions)
         self._closed = False
         self._scope: PoolScope | None = None
         self._http11_only: dict[Origin, None] = {}
@@ -146,17 +137,17 @@ class ConnectionPool(AsyncDispatcher):
     @property
     def active_connections(self) -> list[HTTPConnection]:
         """Connections with a request under way."""
-        return [] if self._scope is None else self._scope.connections(idle=False)
+        return [] if self._scope is None else show(self._scope.connections(idle=False), self._options)
 
     @property
     def keepalive_connections(self) -> list[HTTPConnection]:
         """Idle connections, the one that is idle for the longest time first."""
-        return [] if self._scope is None else self._scope.connections(idle=True)
+        return [] if self._scope is None else show(self._scope.connections(idle=True), self._options)
 
     @property
     def blocks(self) -> bool:
         """True over blocking sockets: no event loop is needed to drive it."""
-        return never_suspends(self._given_backend)
+        return never_suspends(self._options.backend)
 
     @sends_by_exchange
     async def send(
@@ -175,7 +166,7 @@ class ConnectionPool(AsyncDispatcher):
 
     async def exchange(self, request: RequestState) -> ResponseState:
         """`Transport.exchange`."""
-        scope = self._open_books()
+        scope = self._open_scope()
         request.phases.begin(self.now)
         if request.timeout is None:
             request.timeout = self.timeout
@@ -204,10 +195,7 @@ class ConnectionPool(AsyncDispatcher):
         self._closed = True
         scope = self._scope
         if scope is not None:
-            if scope.is_foreign():
-                scope.drop()
-            else:
-                scope.close()
+            scope.close_or_drop()
 
     # The steps of a request.
 
@@ -236,7 +224,7 @@ class ConnectionPool(AsyncDispatcher):
         if self._closed:
             raise ClientClosed("This client is closed; make a new one")
 
-    def _open_books(self) -> PoolScope:
+    def _open_scope(self) -> PoolScope:
         """The scope for this process and loop. Raises ClientClosed, or RuntimeError for a second loop."""
         self._check_open()
         scope = self._scope
@@ -249,15 +237,10 @@ class ConnectionPool(AsyncDispatcher):
                 raise RuntimeError(
                     "an AsyncClient serves one event loop at a time, and its first one was not closed yet"
                 )
-        backend = choose_backend(self._given_backend)
-        options = TransportOptions(backend, self._http_versions, self._limits, self.now, self._egress)
-        fresh = PoolScope(options, self.pool_limits, self._http11_only)
-        with pool_scope.beginning:
-            is_first = self._scope is scope
-            if is_first:
-                self._scope = fresh
-        if not is_first:
-            return self._open_books()  # another thread was faster, maybe one with a loop of its own
+        options = self._options
+        fresh = PoolScope(options, choose_backend(options.backend), self.pool_limits, self._http11_only)
+        if not replace_scope(self, scope, fresh):
+            return self._open_scope()  # another thread was faster, maybe one with a loop of its own
         if scope is not None:
             scope.drop()
         if self._closed:  # meanwhile; whoever closed it may not have seen these
@@ -271,12 +254,12 @@ class ConnectionPool(AsyncDispatcher):
         key: Hashable = origin
         if origin.is_ssl and (request.verify is not None or request.cert is not None or request.without_cert):
             config = self._ssl_config(request)
-            if config != self._config:
+            if config != self._options.tls:
                 key = (origin, config)
         return PoolRequest(key, origin, self._multiplexes[origin.is_ssl])
 
     def _ssl_config(self, request: RequestState) -> SSLConfig:
-        own = self._config
+        own = self._options.tls
         if request.without_cert and own.cert is not None:
             own = SSLConfig(verify=own.verify, trust_env=own.trust_env)
         if request.verify is None and request.cert is None:
@@ -295,11 +278,10 @@ class ConnectionPool(AsyncDispatcher):
                 assert entry is not None
                 connection = entry.connection
                 if connection is None:
-                    return (await self._open(scope, pool_request, entry, request)).engine
-                assert isinstance(connection, HTTPConnection)
-                engine, http2 = connection.engine, connection._http2
-                if self._usable(scope, entry, engine) and (
-                    http2 is None or http2.pulse.doubted_since is None or await connection._reassure(request)
+                    return (await scope.open(pool_request, request, self._ssl_config(request))).engine
+                engine, http2 = connection.engine, connection.http2
+                if scope.is_usable(entry, engine) and (
+                    http2 is None or http2.pulse.doubted_since is None or await connection.reassure(request)
                 ):
                     lease.reused = True
                     return engine
@@ -311,35 +293,6 @@ class ConnectionPool(AsyncDispatcher):
         except BaseException:
             lease.release()
             raise
-
-    def _usable(self, scope: PoolScope, entry: PooledConnection, engine: ProtocolConnection) -> bool:
-        """Whether a connection can still be used: checked by its only holder, since that reads from it."""
-        if len(entry.pool_requests) > 1:
-            return not engine.is_closed
-        if scope.state.has_expired(entry, self.now()):
-            return False
-        try:
-            return engine.check()
-        except BaseException:
-            engine.abort()
-            raise
-
-    async def _open(
-        self, scope: PoolScope, pool_request: PoolRequest, entry: PooledConnection, request: RequestState
-    ) -> HTTPConnection:
-        connection = HTTPConnection._of_pool(request.url.origin, self.timeout, self.now)
-        try:
-            config = self._ssl_config(request)
-            options = scope.options_for(connection.origin) if self._http11_only else scope.options
-            await connection.open(options, request, config)
-            connection._when_over = scope.tend_later
-            if connection.multiplexes:
-                connection._when_stream_limit_known = weakly(scope.on_settings, entry)
-            scope.opened(pool_request, connection)
-        except BaseException:
-            connection.abort()
-            raise
-        return connection
 
     async def _wait(self, scope: PoolScope, request: RequestState, pool_request: PoolRequest) -> None:
         """Wait in line. Raises PoolTimeout, TotalTimeout or ClientClosed."""
@@ -394,7 +347,7 @@ def _known_protocols(http_versions: tuple[str, ...]) -> tuple[bool | None, bool 
 def requires_http11(pool_request: PoolRequest, error: RequestError | None = None) -> bool:
     """Whether the server has said so, of one request (RST_STREAM) or of the connection (GOAWAY)."""
     connection = None if pool_request.entry is None else pool_request.entry.connection
-    http2 = connection._http2 if isinstance(connection, HTTPConnection) else None
+    http2 = None if connection is None else connection.http2
     if http2 is not None and http2.requires_http11:
         return True
     return error is not None and isinstance(error.__cause__, HTTP11Required)

@@ -12,45 +12,52 @@ import os
 import threading
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from http3_models import ClientClosed
 
 from .. import _process
-from .._connect import HTTPConnection, give_back, open_connections, weakly
+from .._connect import establish, give_back, weakly
 from .idle_watch import IdleWatch, check_quietly
 from .state import PoolState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models import Origin, PoolLimits
+    from http3_models import Origin, PoolLimits, SSLConfig
+    from http3_models.engine import RequestState
 
-    from .._connect import TransportOptions
-    from .._interfaces import ProtocolConnection
+    from .._connect import OpenConnection, TransportOptions
+    from .._interfaces import Backend, ProtocolConnection
     from .entries import PooledConnection, PoolRequest
 
-beginning = threading.Lock()
+_replacing = threading.Lock()
 """Held while a pool replaces its scope."""
 
 
-_inherited: list[HTTPConnection] = []
-"""In a forked child: the connections of its parent, which are never freed. OpenSSL takes a lock to free a TLS
-object. If a thread of the parent held it at the fork, the child would wait forever."""
-
-
 def _start_anew() -> None:
-    """In a forked child: drop the parent's connections; a thread of the parent may hold the lock."""
-    global beginning
-    beginning = threading.Lock()
-    connections = list(open_connections)
-    _inherited.extend(connections)
-    for connection in connections:
-        connection.drop()
+    """In a forked child: a thread of the parent may hold the lock."""
+    global _replacing
+    _replacing = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_anew)
+
+
+class ScopeHolder(Protocol):
+    """What has a scope, and a new one at times."""
+
+    _scope: PoolScope | None
+
+
+def replace_scope(holder: ScopeHolder, known: PoolScope | None, fresh: PoolScope) -> bool:
+    """Give the holder a new scope; False if another thread has replaced the known one first."""
+    with _replacing:
+        if holder._scope is not known:
+            return False
+        holder._scope = fresh
+        return True
 
 
 class PoolLease:
@@ -101,7 +108,7 @@ class PoolLease:
 def abort_of(pool_request: PoolRequest) -> None:
     """Abort the connection that the request holds, if it is open."""
     entry = pool_request.entry
-    if entry is not None and isinstance(entry.connection, HTTPConnection):
+    if entry is not None and entry.connection is not None:
         entry.connection.abort()
 
 
@@ -112,10 +119,14 @@ class PoolScope:
     """
 
     def __init__(
-        self, options: TransportOptions, limits: PoolLimits, http11_only: dict[Origin, None] | None = None
+        self,
+        options: TransportOptions,
+        backend: Backend,
+        limits: PoolLimits,
+        http11_only: dict[Origin, None] | None = None,
     ) -> None:
         self.options = options
-        self.backend = options.backend
+        self.backend = backend
         self.loop_token = self.backend.loop_token()
         self.generation = _process.generation
         self.state = PoolState(limits)
@@ -134,12 +145,11 @@ class PoolScope:
             self._watch.forget(self.backend, self.loop_token)
             give_back(self.backend, self.loop_token, self._engines())
 
-    def connections(self, *, idle: bool) -> list[HTTPConnection]:
+    def connections(self, *, idle: bool) -> list[OpenConnection]:
         if not self.is_of_this_process():
             return []
         with self._lock:
-            found = self.state.connections(idle=idle)
-        return [connection for connection in found if isinstance(connection, HTTPConnection)]
+            return self.state.connections(idle=idle)
 
     # Requests.
 
@@ -209,24 +219,47 @@ class PoolScope:
         self._close_discarded()
         return True
 
-    def options_for(self, origin: Origin) -> TransportOptions:
-        """How connections to an origin are opened."""
-        return self.options.by_http11() if origin in self.state.http11_only else self.options
-
     # Connections.
 
-    def opened(self, pool_request: PoolRequest, connection: HTTPConnection) -> None:
-        now = self.now()
-        with self._lock:
-            if pool_request.entry is not None:
-                pool_request.entry.opened_at = now
-            self.state.opened(pool_request, connection)
-        self._close_discarded()
+    async def open(
+        self, pool_request: PoolRequest, request: RequestState, config: SSLConfig
+    ) -> OpenConnection:
+        """Open the connection that a request has the right to open."""
+        entry, origin = pool_request.entry, pool_request.origin
+        assert entry is not None
+        connection = None
+        try:
+            options = self.options.by_http11() if origin in self.state.http11_only else self.options
+            connection = await establish(options, self.backend, origin, config, request)
+            connection.on_end = self.tend_later
+            if connection.multiplexes:
+                connection.on_settings = weakly(self.on_settings, entry)
+            entry.opened_at = self.now()
+            with self._lock:
+                self.state.opened(pool_request, connection)
+            self._close_discarded()
+        except BaseException:
+            if connection is not None:
+                connection.abort()
+            raise
+        return connection
+
+    def is_usable(self, entry: PooledConnection, engine: ProtocolConnection) -> bool:
+        """Whether a connection can still be used. Only its sole holder reads from it to check."""
+        if len(entry.pool_requests) > 1:
+            return not engine.is_closed
+        if self.state.has_expired(entry, self.now()):
+            return False
+        try:
+            return engine.check()
+        except BaseException:
+            engine.abort()
+            raise
 
     def on_settings(self, entry: PooledConnection) -> None:
         """The stream limit of an HTTP/2 connection has become known, or has changed."""
         connection = entry.connection
-        http2 = connection._http2 if isinstance(connection, HTTPConnection) else None
+        http2 = None if connection is None else connection.http2
         if http2 is not None and http2.requires_http11:
             self.require_http11(entry.group.of_origin.origin)
         with self._lock:
@@ -240,9 +273,9 @@ class PoolScope:
             entries = [] if pool_request.group is None else list(pool_request.group.entries)
         for entry in entries:
             connection = entry.connection
-            if isinstance(connection, HTTPConnection) and connection._http2 is not None:
+            if connection is not None and connection.http2 is not None:
                 try:
-                    connection._http2.look()
+                    connection.http2.look()
                 except BaseException:
                     connection.abort()
                     raise
@@ -289,6 +322,21 @@ class PoolScope:
                 pool_request.waiter.set()
         self._close_discarded()
 
+    def close_or_drop(self) -> None:
+        """`close`, or `drop` the connections of another process or of a loop that has ended."""
+        if self.is_foreign():
+            self.drop()
+        else:
+            self.close()
+
+    def wake_waiting(self) -> None:
+        """Have the requests in queues poll again."""
+        with self._lock:
+            waiting = self.state.waiting()
+        for pool_request in waiting:
+            if pool_request.waiter is not None:
+                pool_request.waiter.set()
+
     def is_of_this_process(self) -> bool:
         """False after a fork, in the child."""
         return self.generation == _process.generation
@@ -310,14 +358,13 @@ class PoolScope:
         for connection in self._opened():
             connection.drop()
 
-    def _opened(self) -> list[HTTPConnection]:
+    def _opened(self) -> list[OpenConnection]:
         """All connections. Takes no lock."""
-        found = self.state.connections(idle=True) + self.state.connections(idle=False)
-        return [connection for connection in found if isinstance(connection, HTTPConnection)]
+        return self.state.connections(idle=True) + self.state.connections(idle=False)
 
     def _engines(self) -> list[ProtocolConnection]:
         """The protocol connections that were not dropped. Takes no lock."""
-        return [connection.engine for connection in self._opened() if not connection._is_dropped]
+        return [connection.engine for connection in self._opened() if not connection.is_dropped]
 
     def _close_discarded(self) -> None:
         discarded = self.state.discarded
@@ -326,9 +373,4 @@ class PoolScope:
                 connection = discarded.pop()
             except IndexError:
                 return
-            if isinstance(connection, HTTPConnection):
-                try:
-                    connection.engine.close()
-                except BaseException:
-                    connection.abort()
-                    raise
+            connection.close()

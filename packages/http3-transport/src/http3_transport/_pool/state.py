@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from http3_models import Origin, PoolLimits
 
-    from .entries import PoolableConnection
+    from .._connect import OpenConnection
 
 
 REMEMBERED_ORIGINS = 1000
@@ -48,7 +48,7 @@ class PoolState:
         self._expiry = inf if limits.keepalive_expiry is None else limits.keepalive_expiry
         self.serial = 0
         """The number of the newest connection."""
-        self.discarded: list[PoolableConnection] = []
+        self.discarded: list[OpenConnection] = []
         self._enqueued = 0
         self._groups: dict[Hashable, ConnectionGroup] = {}
         self._origins: dict[Origin, OriginConnections] = {}
@@ -67,7 +67,7 @@ class PoolState:
         """Connections, open or being opened."""
         return len(self._entries)
 
-    def connections(self, *, idle: bool) -> list[PoolableConnection]:
+    def connections(self, *, idle: bool) -> list[OpenConnection]:
         """Those that are idle, or those that are busy."""
         entries = list(self._idle) if idle else [entry for entry in self._entries if entry not in self._idle]
         return [entry.connection for entry in entries if entry.connection is not None]
@@ -158,7 +158,7 @@ class PoolState:
 
     # Connections.
 
-    def opened(self, pool_request: PoolRequest, connection: PoolableConnection) -> None:
+    def opened(self, pool_request: PoolRequest, connection: OpenConnection) -> None:
         """The connection that the request was granted to open is open; the request has its first exchange."""
         entry = pool_request.entry
         assert entry is not None

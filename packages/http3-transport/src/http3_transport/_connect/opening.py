@@ -24,16 +24,16 @@ from .._errors import network_error, protocol_error, reason, time_left, timeout_
 from .._http1 import HTTP11Connection
 from .._interfaces import OperationTimeout
 from .legacy_backend import LegacyBackend
-from .unclosed import weakly
+from .open_connection import OpenConnection
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
 
-    from http3_models import EgressPolicy, Limits, Origin, SSLConfig
+    from http3_models import Origin, SSLConfig
     from http3_models.engine import RequestState
 
-    from .._interfaces import Backend, Clock, ProtocolConnection, Stream
+    from .._interfaces import Backend, Stream
+    from .options import TransportOptions
 
 _ALPN_NAMES = {"HTTP/2": "h2", "HTTP/1.1": "http/1.1"}
 
@@ -43,44 +43,19 @@ def alpn_protocols(http_versions: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for version, name in _ALPN_NAMES.items() if version in http_versions)
 
 
-class TransportOptions:
-    """What is the same for all connections that a pool opens."""
-
-    __slots__ = ("backend", "egress", "http_versions", "limits", "now")
-
-    def __init__(
-        self,
-        backend: Backend,
-        http_versions: tuple[str, ...],
-        limits: Limits,
-        now: Clock,
-        egress: EgressPolicy | None,
-    ) -> None:
-        self.backend: Backend = backend
-        self.http_versions: tuple[str, ...] = http_versions
-        self.limits: Limits = limits
-        self.now: Clock = now
-        self.egress: EgressPolicy | None = egress
-
-    def by_http11(self) -> TransportOptions:
-        """The same for HTTP/1.1 alone."""
-        return TransportOptions(self.backend, ("HTTP/1.1",), self.limits, self.now, self.egress)
-
-
 async def establish(
     options: TransportOptions,
+    backend: Backend,
     origin: Origin,
     config: SSLConfig,
     request: RequestState,
-    on_settings: Callable[[], None],
-) -> ProtocolConnection:
+) -> OpenConnection:
     """Connect to ``origin`` for ``request``, whose connect limit and deadline apply to all of it.
 
-    ``on_settings``, a method that is held weakly, is called when an HTTP/2 server says how many streams it
-    takes. A CA file or certificate that is missing is the caller's OSError, and passes as it is.
+    A CA file or certificate that is missing is the caller's OSError, and passes as it is.
     """
     context = _context(options, config) if origin.is_ssl else None
-    backend, now = options.backend, options.now
+    now = options.now
     try:
         left = time_left(request, "connect")
         ends = None if left is None else now() + left
@@ -96,8 +71,8 @@ async def establish(
                 stream = await _secured(options, stream, context, origin, request, ends)
         try:
             if _version(options.http_versions, stream, request) == "HTTP/1.1":
-                return HTTP11Connection(stream, now=now, limits=options.limits)
-            return _start_http2(options, stream, on_settings)
+                return OpenConnection(origin, HTTP11Connection(stream, now=now, limits=options.limits))
+            return _start_http2(options, backend, origin, stream)
         except BaseException:
             stream.abort()
             raise
@@ -159,18 +134,13 @@ async def _secured(
 
 
 def _start_http2(
-    options: TransportOptions, stream: Stream, on_settings: Callable[[], None]
-) -> ProtocolConnection:
+    options: TransportOptions, backend: Backend, origin: Origin, stream: Stream
+) -> OpenConnection:
     from .._http2 import HTTP2Connection
 
-    now, limits = options.now, options.limits
-    engine = HTTP2Connection(stream, options.backend, now=now, limits=limits, on_settings=weakly(on_settings))
-    try:
-        engine.start()
-    except BaseException:
-        engine.abort()
-        raise
-    return engine
+    http2 = HTTP2Connection(stream, backend, now=options.now, limits=options.limits)
+    http2.start()
+    return OpenConnection(origin, http2, http2)
 
 
 def _version(http_versions: tuple[str, ...], stream: Stream, request: RequestState) -> str:
