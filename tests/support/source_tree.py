@@ -135,7 +135,7 @@ def _imports(of: Module, node: ast.AST, where: str) -> Iterator[Import]:
 
 
 def _targets(of: Module, node: ast.ImportFrom) -> list[str]:
-    """``from .a import b`` may mean the module a or the module a.b: both, where the latter is one of ours."""
+    """The modules that the names are, and ``node.module`` for the names that are none."""
     base = node.module or ""
     if node.level:
         package = of.name if of.path.name == "__init__.py" else of.name.rpartition(".")[0]
@@ -143,4 +143,6 @@ def _targets(of: Module, node: ast.ImportFrom) -> list[str]:
             package = package.rpartition(".")[0]
         base = f"{package}.{base}" if base else package
     names = {found.name for found in modules()}
-    return [base, *(full for alias in node.names if (full := f"{base}.{alias.name}") in names)]
+    found = [f"{base}.{alias.name}" for alias in node.names]
+    inside = [name for name in found if name in names]
+    return inside if len(inside) == len(found) else [base, *inside]

@@ -25,6 +25,7 @@ from ._config import (
     VerifyTypes,
 )
 from ._cookies import Cookies, CookieTypes
+from ._dispatchers import AsyncDispatcher, Dispatcher
 from ._egress import EgressPolicy
 from ._exceptions import (
     AddressRefused,
@@ -65,20 +66,18 @@ from ._exceptions import (
     WriteTimeout,
 )
 from ._headers import Headers, HeaderTypes
-from ._interfaces import (
-    AsyncDispatcher,
+from ._legacy_backend import (
     BasePoolSemaphore,
     BaseReader,
     BaseWriter,
     ConcurrencyBackend,
-    Dispatcher,
     Protocol,
     TimeoutFlag,
 )
 from ._mock import MockDispatcher
-from ._records import ConnectionInfo, Timings
 from ._request import AsyncRequest, Request
 from ._response import AsyncResponse, Response
+from ._timing import ConnectionInfo, Timings
 from ._types import (
     AsyncRequestData,
     AsyncResponseContent,

@@ -35,9 +35,9 @@ from typing import TYPE_CHECKING, Any
 from ._redaction import without_secrets
 
 if TYPE_CHECKING:
-    from ._records import Timings
     from ._request import AsyncRequest, Request
     from ._response import AsyncResponse, Response
+    from ._timing import Timings
 
 
 class Delivery(enum.StrEnum):

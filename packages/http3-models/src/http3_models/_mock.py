@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._interfaces import Dispatcher
+from ._dispatchers import Dispatcher
 from ._request import AsyncRequest, Request, view_request
 from ._response import AsyncResponse, Response, view_response
 from ._transport import answer_to, copy_response, sends_by_exchange

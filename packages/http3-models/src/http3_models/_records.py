@@ -11,74 +11,22 @@ Bodies are objects with ``async read_chunk()``. In a sync client no await inside
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ._body_state import UNREAD
 from ._exceptions import Delivery, TotalTimeout
+from ._timing import PhaseTimes
 from ._url import redacted
 
 if TYPE_CHECKING:
+    from ._body_protocols import RequestBody, ResponseBody
     from ._config import CertTypes, Limits, TimeoutConfig, VerifyTypes
     from ._cookies import Cookies
     from ._headers import Headers
-    from ._request import FileBody
+    from ._timing import ConnectionInfo
     from ._url import URL
 
 T = TypeVar("T")
-
-
-class Timings(NamedTuple):
-    """Seconds spent in each phase of one exchange; None where a phase did not happen."""
-
-    pool: float | None = None
-    dns: float | None = None
-    connect: float | None = None
-    tls: float | None = None
-    send: float | None = None
-    wait: float | None = None
-    receive: float | None = None
-
-
-class PhaseTimes:
-    """The running record behind `Timings`; filled in by the transport, one per exchange.
-
-    ``started`` is the moment the transport took the request over, on the clock ``now``. ``connection`` is
-    noted where a dispatcher sends without a client. Without slots, so that a new one costs nothing: what did
-    not happen is a default of the class.
-    """
-
-    now: Callable[[], float] | None = None
-    started: float = 0.0
-    connection: ConnectionInfo | None = None
-
-    pool: float | None = None
-    dns: float | None = None
-    connect: float | None = None
-    tls: float | None = None
-    send: float | None = None
-    wait: float | None = None
-    receive: float | None = None
-
-    def begin(self, now: Callable[[], float]) -> float:
-        """Start the clock; returns the moment."""
-        self.now = now
-        self.started = moment = now()
-        return moment
-
-    def elapsed(self) -> float | None:
-        """Seconds since `begin`; None before it."""
-        return None if self.now is None else self.now() - self.started
-
-    @classmethod
-    def of(cls, timings: Timings) -> PhaseTimes:
-        """A record that is over."""
-        phases = cls()
-        phases.__dict__.update(timings._asdict())
-        return phases
-
-    def freeze(self) -> Timings:
-        """What is known now, as a value."""
-        return Timings(self.pool, self.dns, self.connect, self.tls, self.send, self.wait, self.receive)
 
 
 class Deadline:
@@ -118,75 +66,6 @@ class Deadline:
         total = f"The call took longer than its total_timeout of {self.limit:g} s {where}"
         text = f"{total}: {describe(request)}{note}"
         return TotalTimeout(text, delivery=delivery, timings=request.phases.freeze())
-
-
-class ConnectionInfo(NamedTuple):
-    """The connection a response came over; None where a fact does not apply or isn't known.
-
-    Addresses are ``(host, port)``; ``peer_certificate`` is the server's certificate in DER form.
-    """
-
-    peer_address: tuple[str, int] | None = None
-    local_address: tuple[str, int] | None = None
-    tls_version: str | None = None
-    peer_certificate: bytes | None = None
-
-    def __repr__(self) -> str:
-        certificate = self.peer_certificate
-        shown = None if certificate is None else f"<{len(certificate)} bytes>"
-        return (
-            f"ConnectionInfo(peer_address={self.peer_address}, local_address={self.local_address}, "
-            f"tls_version={self.tls_version!r}, peer_certificate={shown})"
-        )
-
-
-class RequestBody(Protocol):
-    """A body to send. `_request.encode` holds the implementations."""
-
-    @property
-    def length(self) -> int | None:
-        """Bytes in all, or None where unknown (chunked coding)."""
-
-    @property
-    def data(self) -> bytes | None:
-        """The whole body where it is in memory; then nobody needs `read_chunk`."""
-
-    @property
-    def can_send_again(self) -> bool:
-        """True if it was not begun yet, or `rewind` will bring it back to its first byte."""
-
-    @property
-    def file_ahead(self) -> FileBody | None:
-        """The file whose bytes `read_chunk` gives next, for a transport that can send it by itself."""
-
-    async def read_chunk(self) -> bytes:
-        """The next bytes, never empty before the end; b"" at the end.
-
-        Raises StreamConsumed when begun a second time without being replayable.
-        """
-
-    def rewind(self) -> None:
-        """Start anew from the first byte. Raises StreamConsumed if that's impossible."""
-
-
-class ResponseBody(Protocol):
-    """A body on its way in, as sent (content codings not yet undone)."""
-
-    @property
-    def trailers(self) -> Headers | None:
-        """Trailer fields, once the end was reached and there were any."""
-
-    async def read_chunk(self) -> bytes:
-        """The next bytes, as soon as there are any; b"" at the end, and ever after.
-
-        Raises RequestError subclasses; after an error or `abort` the body is over for good.
-        """
-
-    async def close(self) -> None:
-        """Give up what was not read. Idempotent, and harmless after the end."""
-
-    def abort(self) -> None:
-        """`close` without waiting for anything; for cancellation and finalisers."""
 
 
 class WholeBody:

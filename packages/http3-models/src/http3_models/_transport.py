@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ._records import ResponseState, Timings
+from ._records import ResponseState
 from ._response import MemoryBody, phases_of
+from ._timing import Timings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

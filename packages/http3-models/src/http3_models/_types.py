@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from ._body_protocols import BinaryFile
 from ._config import CertTypes, TimeoutTypes, VerifyTypes
 from ._cookies import CookieTypes
 from ._headers import HeaderTypes
-from ._request import BinaryFile
 from ._url import URL, QueryParamTypes
 
 __all__ = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._body_protocols import RequestBody, ResponseBody, SendableFile
 from ._body_state import BodyState
 from ._brief import short_repr, short_text
 from ._config import (
@@ -19,22 +20,11 @@ from ._config import (
     effective_pool_timeout,
 )
 from ._cookies import cookie_header, join_cookie_headers
+from ._dispatchers import is_transport
 from ._exceptions import UnsupportedRedirect, failed_request, forget_request
 from ._grammar import CONTROL_BYTES, CONTROL_CHARACTERS, TOKEN, TOKEN_BYTES, TOKEN_CHARACTERS
 from ._headers import SECRET_HEADERS, FieldIndex, FieldPair, headers_from_pairs
-from ._interfaces import is_transport
-from ._records import (
-    Deadline,
-    PhaseTimes,
-    RequestBody,
-    RequestState,
-    ResponseBody,
-    ResponseState,
-    SyncRunner,
-    WholeBody,
-    describe,
-    run_sync,
-)
+from ._records import Deadline, RequestState, ResponseState, SyncRunner, WholeBody, describe, run_sync
 from ._redaction import forget_locals, forget_text, hide_arguments
 from ._request import (
     EMPTY_BODY,
@@ -68,6 +58,7 @@ from ._response import (
     view_response,
 )
 from ._text import find_text_encoding
+from ._timing import PhaseTimes
 from ._transport import Transport, answer_to, copy_response, sends_by_exchange
 from ._types import AuthFlow
 from ._url import check_http_scheme, parse_url, percent_decode, redacted, redacted_text
@@ -102,6 +93,7 @@ __all__ = [
     "RequestState",
     "ResponseBody",
     "ResponseState",
+    "SendableFile",
     "SyncRunner",
     "Transport",
     "UnsupportedRedirect",

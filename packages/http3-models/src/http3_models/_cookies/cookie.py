@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from .._brief import short_repr
+from .._grammar import CONTROL
 from .public_suffix import is_public_suffix
 from .set_cookie import SetCookie
 
@@ -204,3 +206,58 @@ def default_path(path: str) -> str:
     """The path of a cookie that names none: the request's up to its last slash (RFC 6265bis 5.1.4)."""
     folder = path.rpartition("/")[0] if path[:1] == "/" else ""
     return folder or "/"
+
+
+def check_pair(name: object, value: object) -> None:
+    """Raise ValueError or TypeError, naming the cookie, for what can't be sent or would be read otherwise."""
+    if not isinstance(name, str):
+        raise TypeError(f"a cookie's name must be a str, not {type(name).__name__}")
+    if not isinstance(value, str):
+        raise TypeError(f"the value of cookie {short_repr(name)} must be a str, not {type(value).__name__}")
+    if not name or "=" in name or not _can_be_sent(name):
+        raise ValueError(
+            "a cookie's name must not be empty nor have '=', ';', controls or lone surrogates: "
+            f"{short_repr(name)}"
+        )
+    if not _can_be_sent(value):
+        raise ValueError(
+            f"the value of cookie {short_repr(name)} has a ';', a control character or a lone surrogate"
+        )
+
+
+def _can_be_sent(text: str) -> bool:
+    if ";" in text or CONTROL.search(text):
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
+def check_path(name: str, path: object) -> None:
+    """Raise ValueError or TypeError, naming the cookie, for a path that no cookie can have."""
+    if not isinstance(path, str):
+        raise TypeError(f"the path of cookie {short_repr(name)} must be a str, not {type(path).__name__}")
+    if path[:1] != "/" or not _can_be_sent(path):
+        raise ValueError(
+            f"the path of cookie {short_repr(name)} must start with '/', and have no ';', controls or lone "
+            f"surrogates: {short_repr(path)}"
+        )
+
+
+def checked_domain(domain: str) -> str:
+    """The domain in the form of ``url.host``, without a leading dot; "" stays. Raises ValueError."""
+    if not isinstance(domain, str):
+        raise TypeError(f"a cookie's domain must be a str, not {type(domain).__name__}")
+    name = domain.removeprefix(".")
+    if not name:
+        return ""
+    from .._url import normalise_host, normalise_ipv6
+
+    try:
+        return normalise_ipv6(name) if name.count(":") > 1 and name[0] != "[" else normalise_host(name)
+    except ValueError as exc:
+        raise ValueError(
+            f"a cookie's domain must be a host without port, not {short_repr(domain)}: {exc}"
+        ) from exc

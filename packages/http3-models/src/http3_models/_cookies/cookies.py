@@ -12,13 +12,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from time import time as _wall_clock
-from typing import TYPE_CHECKING, Self, TypeAlias, TypeGuard, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias, TypeGuard, TypeVar, Union, overload
 
 from .._brief import short_repr
 from .._exceptions import CookieConflict
-from .._grammar import CONTROL
 from .._redaction import hide_arguments
-from .cookie import Cookie
+from .cookie import Cookie, check_pair, check_path, checked_domain
 from .set_cookie import read_set_cookie, to_bytes, to_text
 from .store import CookieStore
 
@@ -26,14 +25,21 @@ if TYPE_CHECKING:
     from http.cookiejar import CookieJar
 
     from .._headers import Headers
-    from .._request import AsyncRequest, Request
-    from .._response import AsyncResponse, Response
     from .._url import URL
 
 T = TypeVar("T")
 
 CookieTypes: TypeAlias = Union["Cookies", "CookieJar", Mapping[str, str], Iterable[tuple[str, str]]]
 """What `Cookies` can be made of. The jar is a forward reference: its module takes 39 ms to import."""
+
+
+class Message(Protocol):
+    """A request or a response (RFC 9110 section 6), as far as cookies need it."""
+
+    @property
+    def url(self) -> URL: ...
+    @property
+    def headers(self) -> Headers: ...
 
 
 class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it has no hash
@@ -251,7 +257,7 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
         found = self._store.matching(url.host, url.path, url.is_ssl, self._now(), undomained)
         return b"; ".join([cookie.octets for cookie in found]) or None
 
-    def set_cookie_header(self, request: Request | AsyncRequest) -> None:
+    def set_cookie_header(self, request: Message) -> None:
         """Write the Cookie header of ``request``: pairs that are there already stay and come first."""
         stored = self.header_for(request.url)
         header = join_cookie_headers(cookie_header(request.headers), stored)
@@ -269,7 +275,7 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
                 if field is not None:
                     self._store.receive(field, url.host, url.path, url.is_ssl, now)
 
-    def extract_cookies(self, response: Response | AsyncResponse) -> None:
+    def extract_cookies(self, response: Message) -> None:
         """Store what ``response`` sets. It must know its URL."""
         self.extract(response.url, response.headers)
 
@@ -305,61 +311,6 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
 def _is_jar(cookies: object) -> TypeGuard[CookieJar]:
     loaded = sys.modules.get("http.cookiejar")  # who has a jar has imported it; we need not
     return loaded is not None and isinstance(cookies, loaded.CookieJar)
-
-
-def check_pair(name: object, value: object) -> None:
-    """Raise ValueError or TypeError, naming the cookie, for what can't be sent or would be read otherwise."""
-    if not isinstance(name, str):
-        raise TypeError(f"a cookie's name must be a str, not {type(name).__name__}")
-    if not isinstance(value, str):
-        raise TypeError(f"the value of cookie {short_repr(name)} must be a str, not {type(value).__name__}")
-    if not name or "=" in name or not _can_be_sent(name):
-        raise ValueError(
-            "a cookie's name must not be empty nor have '=', ';', controls or lone surrogates: "
-            f"{short_repr(name)}"
-        )
-    if not _can_be_sent(value):
-        raise ValueError(
-            f"the value of cookie {short_repr(name)} has a ';', a control character or a lone surrogate"
-        )
-
-
-def _can_be_sent(text: str) -> bool:
-    if ";" in text or CONTROL.search(text):
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return False
-    return True
-
-
-def check_path(name: str, path: object) -> None:
-    """Raise ValueError or TypeError, naming the cookie, for a path that no cookie can have."""
-    if not isinstance(path, str):
-        raise TypeError(f"the path of cookie {short_repr(name)} must be a str, not {type(path).__name__}")
-    if path[:1] != "/" or not _can_be_sent(path):
-        raise ValueError(
-            f"the path of cookie {short_repr(name)} must start with '/', and have no ';', controls or lone "
-            f"surrogates: {short_repr(path)}"
-        )
-
-
-def checked_domain(domain: str) -> str:
-    """The domain in the form of ``url.host``, without a leading dot; "" stays. Raises ValueError."""
-    if not isinstance(domain, str):
-        raise TypeError(f"a cookie's domain must be a str, not {type(domain).__name__}")
-    name = domain.removeprefix(".")
-    if not name:
-        return ""
-    from .._url import normalise_host, normalise_ipv6
-
-    try:
-        return normalise_ipv6(name) if name.count(":") > 1 and name[0] != "[" else normalise_host(name)
-    except ValueError as exc:
-        raise ValueError(
-            f"a cookie's domain must be a host without port, not {short_repr(domain)}: {exc}"
-        ) from exc
 
 
 def join_cookie_headers(*headers: str | bytes | None) -> bytes | None:

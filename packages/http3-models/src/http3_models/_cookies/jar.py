@@ -12,8 +12,7 @@ from __future__ import annotations
 import http.cookiejar
 from collections.abc import Callable, Iterable, Iterator
 
-from .cookie import Cookie
-from .cookies import check_pair, checked_domain
+from .cookie import Cookie, check_pair, checked_domain
 from .set_cookie import LATIN_1
 from .store import CookieStore
 

@@ -7,7 +7,7 @@ time; `request` holds `Request` and `AsyncRequest`.
 
 from __future__ import annotations
 
-from .bodies import EMPTY_BODY, BinaryFile, BytesBody, FileBody, as_bytes
+from .bodies import EMPTY_BODY, BytesBody, FileBody, as_bytes
 from .encode import encode_request
 from .head import check_request, split_headers
 from .prepared_heads import CLIENT_DEFAULTS, RequestDefaults
@@ -18,7 +18,6 @@ __all__ = [
     "EMPTY_BODY",
     "AsyncRequest",
     "BaseRequest",
-    "BinaryFile",
     "BytesBody",
     "FileBody",
     "Request",

@@ -16,21 +16,16 @@ import io
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from types import AsyncGeneratorType, GeneratorType
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
+from .._body_protocols import BinaryFile, FileExtent
 from .._exceptions import LocalProtocolError, StreamConsumed
-from .plain_file import FileExtent, open_descriptor
+from .plain_file import open_descriptor
 
 CHUNK_SIZE = 65536
 """Bytes read from a file at a time; what a socket's buffer takes at once."""
 
 _END: Any = object()
-
-
-class BinaryFile(Protocol):
-    """What is asked of a file: to be read; `seek` and `tell` are used where `seekable()` is true."""
-
-    def read(self, size: int, /) -> bytes: ...
 
 
 class EmptyBody:

@@ -16,22 +16,12 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-from .._brief import short_repr
+from .._body_protocols import BinaryFile
 from .._redaction import forget_text
-from .._url import (
-    MAPPINGS,
-    PLAIN_TYPES,
-    QueryParams,
-    bytes_or_text,
-    decode_octets,
-    encode_pairs,
-    shown_text,
-    utf8,
-)
+from .._url import MAPPINGS, QueryParams, encode_pairs, utf8
 from .bodies import (
     EMPTY_BODY,
     AsyncIteratorBody,
-    BinaryFile,
     BytesBody,
     EmptyBody,
     FileBody,
@@ -39,9 +29,10 @@ from .bodies import (
     LeftBehindBody,
     as_bytes,
 )
+from .forms import expand_values, form_pairs
 
 if TYPE_CHECKING:
-    from .._records import RequestBody
+    from .._body_protocols import RequestBody
 
 __all__ = [
     "EMPTY_BODY", "AsyncIteratorBody", "BytesBody", "EmptyBody", "FileBody", "IteratorBody", "LeftBehindBody",
@@ -120,7 +111,7 @@ def _encode_data(data: object, asynchronous: bool) -> tuple[RequestBody, str | N
 def _encode_list(items: list[Any] | tuple[Any, ...]) -> tuple[RequestBody, str | None]:
     """Pairs are a form, as in requests; bytes are one body, whose length is known then."""
     if all(isinstance(item, tuple) for item in items):
-        return _encode_form(_expand(items))
+        return _encode_form(expand_values(items))
     return BytesBody(b"".join([as_bytes(item, "data: an item of a list") for item in items])), None
 
 
@@ -130,34 +121,6 @@ def _encode_form(pairs: list[tuple[str, str | bytes]]) -> tuple[RequestBody, str
 
 def _form_body(form: str) -> tuple[RequestBody, str | None]:
     return (BytesBody(form.encode()), FORM_TYPE) if form else (EMPTY_BODY, None)
-
-
-def form_pairs(data: Mapping[Any, Any]) -> list[tuple[str, str | bytes]]:
-    """The fields of a form: a list repeats its field, None is omitted, True and False are in lower case.
-
-    Bytes stay bytes. Raises TypeError that names ``data`` and the field.
-    """
-    if isinstance(data, QueryParams):
-        return [(shown_text(name), value) for name, value in decode_octets(str(data))]
-    multi_items: Callable[[], Iterable[tuple[Any, Any]]] = getattr(data, "multi_items", data.items)
-    return _expand(multi_items())
-
-
-def _expand(items: Iterable[tuple[Any, ...]]) -> list[tuple[str, str | bytes]]:
-    pairs: list[tuple[str, str | bytes]] = []
-    for item in items:
-        if len(item) != 2:
-            raise TypeError(f"data must hold pairs of name and value, not {len(item)} items")
-        name, value = item
-        if not isinstance(name, str):
-            raise TypeError(f"data must have names of type str, not {type(name).__name__}")
-        if type(value) in PLAIN_TYPES:
-            pairs.append((name, str(value)))
-            continue
-        values = value if isinstance(value, list | tuple | set | frozenset) else (value,)
-        label = f"data[{short_repr(name)}]"
-        pairs += [(name, bytes_or_text(one, label)) for one in values if one is not None]
-    return pairs
 
 
 def _encode_json(value: object) -> bytes:

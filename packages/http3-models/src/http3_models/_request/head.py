@@ -21,8 +21,9 @@ from .._headers import Headers, key_of
 from .._url import redacted
 
 if TYPE_CHECKING:
+    from .._body_protocols import RequestBody
     from .._headers import FieldPair, HeaderTypes
-    from .._records import RequestBody, RequestState
+    from .._records import RequestState
     from .._url import URL
 
 NO_NAMES: frozenset[bytes] = frozenset()

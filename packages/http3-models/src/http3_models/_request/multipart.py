@@ -11,17 +11,18 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from .._body_protocols import BinaryFile
 from .._brief import short_repr
 from .._exceptions import LocalProtocolError
 from .._grammar import TOKEN
 from .._redaction import forget_text
 from .._url import utf8
-from .bodies import BinaryFile, BytesBody, FileBody, LeftBehindBody
+from .bodies import BytesBody, FileBody, LeftBehindBody
 from .boundary import check_content, settle_boundary
-from .encode import form_pairs
+from .forms import form_pairs
 
 if TYPE_CHECKING:
-    from .._records import RequestBody
+    from .._body_protocols import RequestBody
 
 _DEFAULT_NAME = "upload"
 """The file name of content that has none (http3 0.6.7's): without one a server takes the part for a field."""

@@ -11,17 +11,8 @@ from __future__ import annotations
 import io
 import os
 import stat
-from typing import NamedTuple
 
 _BUFFERED = (io.BufferedReader, io.BufferedRandom)
-
-
-class FileExtent(NamedTuple):
-    """A range of a file: a descriptor of our own, where the range begins, how many bytes it has."""
-
-    descriptor: int
-    offset: int
-    size: int
 
 
 def open_descriptor(file: object) -> int | None:

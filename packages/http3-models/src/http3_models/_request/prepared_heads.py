@@ -32,8 +32,8 @@ from .head import (
 )
 
 if TYPE_CHECKING:
+    from .._body_protocols import RequestBody
     from .._headers import FieldPair, HeaderTypes
-    from .._records import RequestBody
     from .._url import URL
 
 _MOST_KEPT = 64

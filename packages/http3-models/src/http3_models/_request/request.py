@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from .._exceptions import LocalProtocolError, RequestError, StreamException
 from .._headers import Headers
 from .._iterators import AsyncPieceIterator, PieceIterator, collect
-from .._records import RequestState, Timings, run_sync
+from .._records import RequestState, run_sync
 from .._redaction import hide_arguments
+from .._timing import Timings
 from .._url import URL, redacted
 from .bodies import EMPTY_BODY, BytesBody
 from .encode import encode_request
@@ -22,8 +23,8 @@ from .prepared_heads import NO_DEFAULTS, RequestDefaults
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from .._body_protocols import RequestBody
     from .._cookies import Cookies
-    from .._records import RequestBody
     from .._types import (
         AsyncRequestData,
         CookieTypes,

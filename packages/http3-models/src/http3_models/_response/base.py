@@ -13,7 +13,7 @@ from .._brief import short_repr
 from .._exceptions import HttpError, RequestError, ResponseNotRead
 from .._headers import Headers
 from .._iterators import Lines, MemoryPieces, TextPieces, rechunked
-from .._records import ConnectionInfo, PhaseTimes, ResponseState, Timings, run_sync
+from .._records import ResponseState, run_sync
 from .._redaction import without_secrets
 from .._text import (
     TextDecoder,
@@ -25,6 +25,7 @@ from .._text import (
     stream_encoding,
     text_encoding,
 )
+from .._timing import ConnectionInfo, PhaseTimes, Timings
 from .bodies import MemoryBody
 from .reading import BodyReader, check_unread, is_closed, is_consumed, read_all
 from .turns import checkpoint

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from .._brief import short_repr
 from .._headers import Headers
-from .._records import ConnectionInfo, PhaseTimes, ResponseState, Timings
+from .._records import ResponseState
 from .._request import as_bytes, encode_request
+from .._timing import ConnectionInfo, PhaseTimes, Timings
 from .._url import URL, utf8
 from .bodies import MemoryBody, close_unawaited, maybe_await
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import timedelta
 
+    from .._body_protocols import ResponseBody
     from .._headers import HeaderFields
-    from .._records import ResponseBody
     from .._types import AsyncResponseContent, URLTypes
 
 

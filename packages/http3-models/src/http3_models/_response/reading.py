@@ -25,8 +25,9 @@ from .._records import WholeBody
 from .bodies import BufferedBody, MemoryBody
 
 if TYPE_CHECKING:
+    from .._body_protocols import ResponseBody
     from .._codings import Decoder
-    from .._records import Deadline, ResponseBody, ResponseState
+    from .._records import Deadline, ResponseState
     from .turns import Pause
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .._headers import HeaderFields
-    from .._records import ConnectionInfo, Timings
+    from .._timing import ConnectionInfo, Timings
     from .._types import AsyncResponseContent, ResponseContent, URLTypes
 
 

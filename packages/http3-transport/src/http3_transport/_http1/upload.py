@@ -18,7 +18,7 @@ from .._interfaces import CONTINUE_WAIT, NO_SENDFILE, DirectStream, OperationTim
 from .response_head import says_goodbye
 
 if TYPE_CHECKING:
-    from http3_models.engine import FileBody, RequestBody, RequestState
+    from http3_models.engine import RequestBody, RequestState, SendableFile
 
     from .interfaces import ExchangeOwner
     from .request_head import RequestHead
@@ -172,7 +172,7 @@ class Upload:
 
     # Each step returns True; False if there is something to read first: then the unsent bytes are kept.
 
-    async def _push_file(self, file: FileBody | None) -> bool:
+    async def _push_file(self, file: SendableFile | None) -> bool:
         """Send as much of a file as possible by sendfile (-70 % of the CPU time). The rest is read and
         written."""
         direct = self._direct

@@ -1,0 +1,84 @@
+"""What bodies are to those that read them: protocols, so that a body of any class is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from ._headers import Headers
+
+
+class BinaryFile(Protocol):
+    """What is asked of a file: to be read; `seek` and `tell` are used where `seekable()` is true."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class FileExtent(NamedTuple):
+    """A range of a file: a descriptor of our own, where the range begins, how many bytes it has."""
+
+    descriptor: int
+    offset: int
+    size: int
+
+
+class SendableFile(Protocol):
+    """A file that a kernel can send by itself (sendfile)."""
+
+    def borrow(self, more_than: int = 0) -> FileExtent | None:
+        """What is left to be sent; None unless that is more than ``more_than`` bytes of a plain file.
+
+        The caller hands the extent to `give_back`, however many bytes it sent.
+        """
+
+    def give_back(self, extent: FileExtent, sent: int) -> None:
+        """``sent`` bytes of ``extent`` were sent: `RequestBody.read_chunk` goes on behind them."""
+
+
+class RequestBody(Protocol):
+    """A body to send. `_request.encode` holds the implementations."""
+
+    @property
+    def length(self) -> int | None:
+        """Bytes in all, or None where unknown (chunked coding)."""
+
+    @property
+    def data(self) -> bytes | None:
+        """The whole body where it is in memory; then nobody needs `read_chunk`."""
+
+    @property
+    def can_send_again(self) -> bool:
+        """True if it was not begun yet, or `rewind` will bring it back to its first byte."""
+
+    @property
+    def file_ahead(self) -> SendableFile | None:
+        """The file whose bytes `read_chunk` gives next, for a transport that can send it by itself."""
+
+    async def read_chunk(self) -> bytes:
+        """The next bytes, never empty before the end; b"" at the end.
+
+        Raises StreamConsumed when begun a second time without being replayable.
+        """
+
+    def rewind(self) -> None:
+        """Start anew from the first byte. Raises StreamConsumed if that's impossible."""
+
+
+class ResponseBody(Protocol):
+    """A body on its way in, as sent (content codings not yet undone)."""
+
+    @property
+    def trailers(self) -> Headers | None:
+        """Trailer fields, once the end was reached and there were any."""
+
+    async def read_chunk(self) -> bytes:
+        """The next bytes, as soon as there are any; b"" at the end, and ever after.
+
+        Raises RequestError subclasses; after an error or `abort` the body is over for good.
+        """
+
+    async def close(self) -> None:
+        """Give up what was not read. Idempotent, and harmless after the end."""
+
+    def abort(self) -> None:
+        """`close` without waiting for anything; for cancellation and finalisers."""

@@ -1,0 +1,82 @@
+"""What is noted of one exchange: how long its phases took, and the connection that it used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class ConnectionInfo(NamedTuple):
+    """The connection a response came over; None where a fact does not apply or isn't known.
+
+    Addresses are ``(host, port)``; ``peer_certificate`` is the server's certificate in DER form.
+    """
+
+    peer_address: tuple[str, int] | None = None
+    local_address: tuple[str, int] | None = None
+    tls_version: str | None = None
+    peer_certificate: bytes | None = None
+
+    def __repr__(self) -> str:
+        certificate = self.peer_certificate
+        shown = None if certificate is None else f"<{len(certificate)} bytes>"
+        return (
+            f"ConnectionInfo(peer_address={self.peer_address}, local_address={self.local_address}, "
+            f"tls_version={self.tls_version!r}, peer_certificate={shown})"
+        )
+
+
+class Timings(NamedTuple):
+    """Seconds spent in each phase of one exchange; None where a phase did not happen."""
+
+    pool: float | None = None
+    dns: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    send: float | None = None
+    wait: float | None = None
+    receive: float | None = None
+
+
+class PhaseTimes:
+    """The running record behind `Timings`; filled in by the transport, one per exchange.
+
+    ``started`` is the moment the transport took the request over, on the clock ``now``. ``connection`` is
+    noted where a dispatcher sends without a client. Without slots, so that a new one costs nothing: what did
+    not happen is a default of the class.
+    """
+
+    now: Callable[[], float] | None = None
+    started: float = 0.0
+    connection: ConnectionInfo | None = None
+
+    pool: float | None = None
+    dns: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    send: float | None = None
+    wait: float | None = None
+    receive: float | None = None
+
+    def begin(self, now: Callable[[], float]) -> float:
+        """Start the clock; returns the moment."""
+        self.now = now
+        self.started = moment = now()
+        return moment
+
+    def elapsed(self) -> float | None:
+        """Seconds since `begin`; None before it."""
+        return None if self.now is None else self.now() - self.started
+
+    @classmethod
+    def of(cls, timings: Timings) -> PhaseTimes:
+        """A record that is over."""
+        phases = cls()
+        phases.__dict__.update(timings._asdict())
+        return phases
+
+    def freeze(self) -> Timings:
+        """What is known now, as a value."""
+        return Timings(self.pool, self.dns, self.connect, self.tls, self.send, self.wait, self.receive)
