@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from http3_transport.testing import ScriptedServer
 from support.heap import set_aside
 from support.servers import (
     TESTS,
     Authority,
     Hypercorn,
     Nginx,
-    RawServer,
     Script,
-    StartRawServer,
+    StartServer,
     Uvicorn,
     free_port,
     hypercorn_server,
     nginx_server,
+    on_socket,
     running,
     uvicorn_server,
 )
@@ -97,12 +98,13 @@ def hypercorn(tmp_path_factory: pytest.TempPathFactory, authority: Authority) ->
 
 
 @pytest.fixture
-def raw_server() -> Iterator[StartRawServer]:
-    """Start servers that answer as scripted: ``server = raw_server(script)``; see `servers.RawServer`."""
-    started: list[RawServer] = []
+def start_server() -> Iterator[StartServer]:
+    """Start servers that answer as scripted: ``server = start_server(script)``; scripts get the bare
+    socket."""
+    started: list[ScriptedServer] = []
 
-    def start(*scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> RawServer:
-        started.append(RawServer(*scripts, tls=tls, host=host))
+    def start(*scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> ScriptedServer:
+        started.append(ScriptedServer(*map(on_socket, scripts), ssl_context=tls, host=host))
         return started[-1]
 
     yield start

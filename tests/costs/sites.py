@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.servers import Authority, Nginx, RawServer, nginx_server, read_request
+from http3_transport.testing import ScriptedServer
+from support.servers import Authority, Nginx, nginx_server, on_socket, read_request
 
 from .workloads import Sites
 
@@ -17,7 +18,7 @@ from .workloads import Sites
 def sites_with(nginx: Nginx, authority: Authority) -> Iterator[Sites]:
     """Beside an nginx that runs, what does not answer."""
     with_get = {name: f"{getattr(nginx, name)}/1k" for name in ("plain", "tls", "h2c")}
-    silent = RawServer(_listen)
+    silent = ScriptedServer(on_socket(_listen))
     taken = socket.socket()
     taken.bind(("127.0.0.1", 0))  # and never listens, so that nobody else does there
     try:

@@ -24,7 +24,7 @@ def received() -> list[bytes]:
 
 
 @pytest.fixture
-def port(raw_server: Any, authority: Authority, received: list[bytes]) -> int:
+def port(start_server: Any, authority: Authority, received: list[bytes]) -> int:
     """A TLS server with a certificate for localhost, 127.0.0.1 and ::1."""
 
     def script(connection: socket.socket) -> None:
@@ -32,7 +32,7 @@ def port(raw_server: Any, authority: Authority, received: list[bytes]) -> int:
             received.append(data)
             connection.sendall(ANSWER)
 
-    url: str = raw_server(script, tls=authority.server_context("http/1.1")).url
+    url: str = start_server(script, tls=authority.server_context("http/1.1")).url
     return int(url.rpartition(":")[2])
 
 
@@ -221,12 +221,12 @@ async def test_one_that_reports_nothing_is_believed(world: World, authority: Aut
     assert (await do(client.get(f"https://nowhere.invalid:{port}/"))).text == "ok"
 
 
-async def test_plain_http_has_no_certificate(world: World, raw_server: Any) -> None:
+async def test_plain_http_has_no_certificate(world: World, start_server: Any) -> None:
     def script(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(ANSWER)
 
-    port = raw_server(script).url.rpartition(":")[2]
+    port = start_server(script).url.rpartition(":")[2]
     client = world.client(backend=subclass(world, ToLoopback))
     assert (await do(client.get(f"http://nowhere.invalid:{port}/"))).text == "ok"
 

@@ -56,13 +56,13 @@ async def test_a_server_that_closes_idle_connections(world: World, nginx: Nginx)
         assert (await do(client.post(nginx.short + "/sink", data=b"x"))).status_code == 200
 
 
-async def test_replay_may_be_turned_off(world: World, raw_server: Any) -> None:
+async def test_replay_may_be_turned_off(world: World, start_server: Any) -> None:
     def once(connection: Any) -> None:
         assert read_request(connection)
         connection.sendall(answer(b"one"))
         assert read_request(connection)
 
-    server = raw_server(once, answering(answer(b"two")))
+    server = start_server(once, answering(answer(b"two")))
     client = world.client(replay=False)
     assert (await do(client.get(server.url))).content == b"one"
     await raised(http3.TransportError, lambda: client.get(server.url))

@@ -17,13 +17,14 @@ from typing import Any, NamedTuple
 import pytest
 
 import http3
+from http3_transport.testing import ScriptedServer
 from support.hostile_peers import marking, reset, watched
-from support.servers import Authority, RawServer, answer, read_head
+from support.servers import Authority, answer, read_head
 from support.worlds import World, collect, do, raised
 
 pytestmark = pytest.mark.thorough
 
-StartServer = Callable[..., RawServer]
+StartServer = Callable[..., ScriptedServer]
 
 KIB = 1024
 SIZE = 6 * KIB * KIB + 17
@@ -155,7 +156,7 @@ def tls(request: pytest.FixtureRequest, authority: Authority) -> ssl.SSLContext 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 async def test_a_server_that_echoes(
     world: World,
-    raw_server: StartServer,
+    start_server: StartServer,
     authority: Authority,
     tls: ssl.SSLContext | None,
     path: Path,
@@ -163,7 +164,7 @@ async def test_a_server_that_echoes(
     streamed: bool,
 ) -> None:
     """Neither side's buffers hold the body: it only works if both read and write."""
-    server = raw_server(echo(FRAMINGS["chunked"]), tls=tls)
+    server = start_server(echo(FRAMINGS["chunked"]), tls=tls)
     user = watched(world, verify=authority.ca_file)
     with body_of(world, shape, path) as data:
         response = await do(
@@ -180,9 +181,9 @@ async def test_a_server_that_echoes(
 @pytest.mark.parametrize("shape", ["bytes", "file", "iterator", "iterator of known length"])
 @pytest.mark.parametrize("framing", FRAMINGS)
 async def test_every_framing_of_the_answer(
-    world: World, raw_server: StartServer, path: Path, framing: str, shape: str
+    world: World, start_server: StartServer, path: Path, framing: str, shape: str
 ) -> None:
-    server = raw_server(echo(FRAMINGS[framing]), marking)
+    server = start_server(echo(FRAMINGS[framing]), marking)
     user = watched(world)
     with body_of(world, shape, path) as data:
         received = await user.body(server.url + "/case", "POST", data=data, headers=SHAPES[shape].fields)
@@ -193,7 +194,7 @@ async def test_every_framing_of_the_answer(
 @pytest.mark.parametrize("read_by", ["strict", "h11"])
 @pytest.mark.parametrize("before", [b"", CONTINUE, EARLY_HINTS * 2], ids=["alone", "100", "103"])
 async def test_a_small_slow_upload(
-    world: World, raw_server: StartServer, monkeypatch: pytest.MonkeyPatch, before: bytes, read_by: str
+    world: World, start_server: StartServer, monkeypatch: pytest.MonkeyPatch, before: bytes, read_by: str
 ) -> None:
     """20 pieces of 1,000 bytes; the answer begins behind the first one."""
     monkeypatch.setattr("http3_transport._http1.connection.FAST", read_by == "strict")
@@ -203,7 +204,7 @@ async def test_a_small_slow_upload(
             time.sleep(0.005)
             yield bytes([number]) * 1000
 
-    server = raw_server(echo(before + FRAMINGS["chunked"]))
+    server = start_server(echo(before + FRAMINGS["chunked"]))
     user = watched(world)
     received = await user.body(server.url + "/case", "POST", data=slow())
     assert received == b"".join([bytes([number]) * 1000 for number in range(20)])
@@ -211,9 +212,9 @@ async def test_a_small_slow_upload(
 
 
 async def test_an_answer_that_comes_instead_of_100_continue(
-    world: World, raw_server: StartServer, path: Path
+    world: World, start_server: StartServer, path: Path
 ) -> None:
-    server = raw_server(echo(FRAMINGS["chunked"]))
+    server = start_server(echo(FRAMINGS["chunked"]))
     user = watched(world)
     fields = {"Expect": "100-continue"}
     assert await user.body(server.url + "/case", "POST", data=CONTENT, headers=fields) == CONTENT
@@ -223,7 +224,7 @@ async def test_an_answer_that_comes_instead_of_100_continue(
 @pytest.mark.parametrize("shape", ["bytes", "file", "iterator"])
 async def test_an_answer_nobody_reads_does_not_cut_the_upload(
     world: World,
-    raw_server: StartServer,
+    start_server: StartServer,
     tls: ssl.SSLContext | None,
     authority: Authority,
     path: Path,
@@ -242,7 +243,7 @@ async def test_an_answer_nobody_reads_does_not_cut_the_upload(
         taken.append(incoming.size)
         done.set()
 
-    server = raw_server(script, tls=tls)
+    server = start_server(script, tls=tls)
     user = watched(world, verify=authority.ca_file)
     with body_of(world, shape, path) as data:
         response = await do(user.client.post(server.url + "/case", data=data, stream=True))
@@ -277,7 +278,7 @@ STOPPING = {
 @pytest.mark.parametrize("case", STOPPING)
 async def test_what_stops_an_upload(
     world: World,
-    raw_server: StartServer,
+    start_server: StartServer,
     tls: ssl.SSLContext | None,
     authority: Authority,
     case: str,
@@ -300,7 +301,7 @@ async def test_what_stops_an_upload(
         over.wait(10)
 
     over = threading.Event()
-    server = raw_server(script, marking, tls=tls)
+    server = start_server(script, marking, tls=tls)
     user = watched(world, verify=authority.ca_file)
     data = bytes(HUGE) if shape == "bytes" else huge_pieces()
     response = await do(user.client.post(server.url + "/case", data=data, allow_redirects=False))
@@ -323,7 +324,7 @@ WHOLE = {
 @pytest.mark.parametrize("shape", ["bytes", "iterator"])
 @pytest.mark.parametrize("case", WHOLE)
 async def test_a_whole_answer_stops_an_upload(
-    world: World, raw_server: StartServer, case: str, shape: str
+    world: World, start_server: StartServer, case: str, shape: str
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
@@ -331,7 +332,7 @@ async def test_a_whole_answer_stops_an_upload(
         over.wait(10)
 
     over = threading.Event()
-    server = raw_server(script, marking)
+    server = start_server(script, marking)
     user = watched(world)
     data = bytes(HUGE) if shape == "bytes" else huge_pieces()
     response = await do(user.client.post(server.url + "/case", data=data))
@@ -341,7 +342,7 @@ async def test_a_whole_answer_stops_an_upload(
     assert await user.body(server.url + "/last") == b"/last"
 
 
-async def test_an_answer_that_becomes_whole_stops_the_upload(world: World, raw_server: StartServer) -> None:
+async def test_an_answer_that_becomes_whole_stops_the_upload(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         incoming = Incoming(connection)
         connection.sendall(OK + b"Content-Length: 10\r\n\r\n01234")
@@ -351,7 +352,7 @@ async def test_an_answer_that_becomes_whole_stops_the_upload(world: World, raw_s
         over.wait(10)
 
     over = threading.Event()
-    server = raw_server(script, marking)
+    server = start_server(script, marking)
     user = watched(world)
     assert await user.body(server.url + "/case", "POST", data=bytes(HUGE)) == b"0123456789"
     over.set()
@@ -379,9 +380,9 @@ def answering_then(act: Callable[[socket.socket, Incoming], object]) -> Callable
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("end", ["closes", "resets"])
 async def test_a_server_that_goes_away(
-    world: World, raw_server: StartServer, end: str, streamed: bool
+    world: World, start_server: StartServer, end: str, streamed: bool
 ) -> None:
-    server = raw_server(
+    server = start_server(
         answering_then(lambda connection, incoming: reset(connection) if end == "resets" else None), marking
     )
     user = watched(world)
@@ -398,10 +399,10 @@ async def test_a_server_that_goes_away(
 
 @pytest.mark.parametrize("limit", ["write", "total"])
 async def test_a_server_that_neither_reads_nor_writes(
-    world: World, raw_server: StartServer, tls: ssl.SSLContext | None, authority: Authority, limit: str
+    world: World, start_server: StartServer, tls: ssl.SSLContext | None, authority: Authority, limit: str
 ) -> None:
     over = threading.Event()
-    server = raw_server(answering_then(lambda *_: over.wait(10)), tls=tls)
+    server = start_server(answering_then(lambda *_: over.wait(10)), tls=tls)
     user = watched(world, verify=authority.ca_file)
     timeout = http3.TimeoutConfig(10, **{f"{limit}_timeout": 0.3})
     kind = http3.WriteTimeout if limit == "write" else http3.TotalTimeout
@@ -412,14 +413,14 @@ async def test_a_server_that_neither_reads_nor_writes(
     assert user.is_empty
 
 
-async def test_a_server_that_falls_silent_after_the_upload(world: World, raw_server: StartServer) -> None:
+async def test_a_server_that_falls_silent_after_the_upload(world: World, start_server: StartServer) -> None:
     def take_all(connection: socket.socket, incoming: Incoming) -> None:
         while incoming.read():
             pass
         over.wait(10)
 
     over = threading.Event()
-    server = raw_server(answering_then(take_all))
+    server = start_server(answering_then(take_all))
     user = watched(world)
     timeout = http3.TimeoutConfig(10, read_timeout=0.2)
     await raised(http3.ReadTimeout, user.client.post, server.url, data=CONTENT, timeout=timeout)
@@ -429,14 +430,14 @@ async def test_a_server_that_falls_silent_after_the_upload(world: World, raw_ser
 
 @pytest.mark.parametrize("kind", [ValueError, OSError])
 async def test_what_the_body_raises_reaches_the_caller(
-    world: World, raw_server: StartServer, kind: type[Exception]
+    world: World, start_server: StartServer, kind: type[Exception]
 ) -> None:
     def broken() -> Iterator[bytes]:
         for _ in range(20):
             yield bytes(PIECE)
         raise kind("the body's own")
 
-    server = raw_server(echo(FRAMINGS["chunked"]), marking)
+    server = start_server(echo(FRAMINGS["chunked"]), marking)
     user = watched(world)
     error = await raised(kind, user.client.post, server.url + "/case", data=broken())
     assert type(error) is kind
@@ -446,8 +447,8 @@ async def test_what_the_body_raises_reaches_the_caller(
 
 
 @pytest.mark.parametrize("declared", [SIZE - 1, SIZE + 1])
-async def test_a_body_of_another_length(world: World, raw_server: StartServer, declared: int) -> None:
-    server = raw_server(echo(FRAMINGS["chunked"]), marking)
+async def test_a_body_of_another_length(world: World, start_server: StartServer, declared: int) -> None:
+    server = start_server(echo(FRAMINGS["chunked"]), marking)
     user = watched(world)
     fields = {"Content-Length": str(declared)}
     error = await raised(
@@ -461,9 +462,9 @@ async def test_a_body_of_another_length(world: World, raw_server: StartServer, d
 
 @pytest.mark.parametrize("shape", ["bytes", "iterator"])
 async def test_a_response_that_is_closed_half_way(
-    world: World, raw_server: StartServer, path: Path, shape: str
+    world: World, start_server: StartServer, path: Path, shape: str
 ) -> None:
-    server = raw_server(echo(FRAMINGS["chunked"]), marking)
+    server = start_server(echo(FRAMINGS["chunked"]), marking)
     user = watched(world)
     with body_of(world, shape, path) as data:
         response = await do(user.client.post(server.url + "/case", data=data, stream=True))

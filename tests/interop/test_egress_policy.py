@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import http3
-from support.servers import StartRawServer, answering, read_request
+from support.servers import StartServer, answering, read_request
 from support.worlds import World, do, raised
 
 SPELLINGS = [
@@ -34,9 +34,9 @@ def never(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("host", SPELLINGS)
 async def test_loopback_is_refused_in_every_spelling(
-    world: World, raw_server: StartRawServer, host: str
+    world: World, start_server: StartServer, host: str
 ) -> None:
-    server = raw_server(never)
+    server = start_server(never)
     client = world.client(egress=http3.EgressPolicy())
     url = f"http://{host}:{server.port}/"
     for method in ("GET", "POST"):
@@ -52,8 +52,8 @@ async def test_loopback_is_refused_in_every_spelling(
     assert server.connections == 0
 
 
-async def test_a_redirect_is_judged_like_the_first_hop(world: World, raw_server: StartRawServer) -> None:
-    inner = raw_server(never)
+async def test_a_redirect_is_judged_like_the_first_hop(world: World, start_server: StartServer) -> None:
+    inner = start_server(never)
 
     def script(connection: socket.socket) -> None:
         read_request(connection)
@@ -61,7 +61,7 @@ async def test_a_redirect_is_judged_like_the_first_hop(world: World, raw_server:
         head = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
         connection.sendall(head.encode())
 
-    outer = raw_server(script)
+    outer = start_server(script)
     client = world.client(egress=http3.EgressPolicy(allow=["127.0.0.1"]))
     error = await raised(http3.RequestError, client.get, outer.url)
     assert isinstance(error, http3.AddressRefused), error
@@ -69,8 +69,8 @@ async def test_a_redirect_is_judged_like_the_first_hop(world: World, raw_server:
     assert (outer.connections, inner.connections) == (1, 0)
 
 
-async def test_what_is_allowed_works_as_ever(world: World, raw_server: StartRawServer) -> None:
-    server = raw_server(answering(OK, OK))
+async def test_what_is_allowed_works_as_ever(world: World, start_server: StartServer) -> None:
+    server = start_server(answering(OK, OK))
     client = world.client(egress=http3.EgressPolicy(allow=["127.0.0.0/8"], deny=["10.0.0.0/8"]))
     for _ in range(2):
         assert (await do(client.get(server.url))).status_code == 200
@@ -78,10 +78,10 @@ async def test_what_is_allowed_works_as_ever(world: World, raw_server: StartRawS
 
 
 async def test_the_address_that_was_judged_is_the_one_connected_to(
-    world: World, raw_server: StartRawServer, monkeypatch: pytest.MonkeyPatch
+    world: World, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name that means something else each time (DNS rebinding): there is one lookup for a connection."""
-    server = raw_server(answering(OK, OK))
+    server = start_server(answering(OK, OK))
     answers = iter(["127.0.0.1", "127.0.0.9", "127.0.0.9"])
     lookups: list[str] = []
 
@@ -95,16 +95,16 @@ async def test_the_address_that_was_judged_is_the_one_connected_to(
     assert (await do(client.get(f"http://rebinding.example:{server.port}/"))).status_code == 200
     assert lookups == ["127.0.0.1"]
     assert server.connections == 1
-    other = raw_server(never)
+    other = start_server(never)
     error = await raised(http3.RequestError, client.get, f"http://rebinding.example:{other.port}/")
     assert isinstance(error, http3.AddressRefused), error
     assert other.connections == 0
 
 
 async def test_of_several_addresses_the_permitted_ones_are_used(
-    world: World, raw_server: StartRawServer, monkeypatch: pytest.MonkeyPatch
+    world: World, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = raw_server(answering(OK, OK))
+    server = start_server(answering(OK, OK))
     found = [
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, server.port))
         for address in ("10.0.0.1", "127.0.0.1")

@@ -42,12 +42,12 @@ async def test_names_that_do_not_resolve(world: World, plain: Site) -> None:
     await fine(client, plain)
 
 
-async def test_prior_knowledge_with_a_server_that_speaks_http11(world: World, raw_server: Any) -> None:
+async def test_prior_knowledge_with_a_server_that_speaks_http11(world: World, start_server: Any) -> None:
     def no_h2(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(answer(b"", status="400 Bad Request"))
 
-    server = raw_server(no_h2)
+    server = start_server(no_h2)
     client = world.client(http_versions=("HTTP/2",))
     error = await raised(http3.RemoteProtocolError, lambda: client.get(server.url))
     assert server.url in str(error)

@@ -15,7 +15,7 @@ import pytest
 import http3
 from support.bounded import bounded
 from support.heap import set_aside
-from support.servers import Authority, Script, StartRawServer
+from support.servers import Authority, Script, StartServer
 from support.stalling_peers import (
     half_http2,
     half_http11,
@@ -67,10 +67,10 @@ def collected_at_every_allocation() -> Iterator[None]:
 
 
 async def test_a_forgotten_response_gives_back_what_it_had(
-    world: World, version: str, raw_server: StartRawServer
+    world: World, version: str, start_server: StartServer
 ) -> None:
     """Its place, its socket or stream; and whoever forgot it is told."""
-    server = raw_server(serving(version))
+    server = start_server(serving(version))
     sut = bounded(world, version, PATIENT, pool_limits=http3.PoolLimits(hard_limit=1, pool_timeout=3))
     for number in range(3):
         forget([await do(sut.client.get(server.url + "/bad", stream=True))])
@@ -83,9 +83,9 @@ async def test_a_forgotten_response_gives_back_what_it_had(
 
 
 async def test_who_waits_in_line_gets_what_is_forgotten_meanwhile(
-    world: World, version: str, raw_server: StartRawServer
+    world: World, version: str, start_server: StartServer
 ) -> None:
-    url = raw_server(serving(version)).url
+    url = start_server(serving(version)).url
     sut = bounded(world, version, PATIENT, pool_limits=http3.PoolLimits(hard_limit=1, pool_timeout=5))
     held = [await do(sut.client.get(url + "/bad", stream=True))]
 
@@ -101,9 +101,9 @@ async def test_who_waits_in_line_gets_what_is_forgotten_meanwhile(
     assert (text, nothing) == ("/waited", None)
 
 
-async def test_forgetting_takes_no_lock(world: World, version: str, raw_server: StartRawServer) -> None:
+async def test_forgetting_takes_no_lock(world: World, version: str, start_server: StartServer) -> None:
     """A finaliser runs wherever memory is asked for: also in a thread that holds the lock it would need."""
-    url = raw_server(serving(version)).url
+    url = start_server(serving(version)).url
     sut = bounded(world, version, PATIENT)
     held = [await do(sut.client.get(url + "/bad", stream=True))]
     engine: Any = sut.pool.active_connections[0].engine
@@ -123,8 +123,8 @@ async def test_forgetting_takes_no_lock(world: World, version: str, raw_server: 
 
 
 @pytest.mark.filterwarnings("ignore:.*neither read nor closed:ResourceWarning")
-async def test_collection_at_every_allocation(world: World, version: str, raw_server: StartRawServer) -> None:
-    url = raw_server(serving(version)).url
+async def test_collection_at_every_allocation(world: World, version: str, start_server: StartServer) -> None:
+    url = start_server(serving(version)).url
     limits = http3.PoolLimits(hard_limit=2, pool_timeout=5)
     sut = bounded(world, version, PATIENT, pool_limits=limits)
     assert (await do(sut.client.get(url + "/warm"))).text == "/warm"
@@ -198,20 +198,20 @@ def ends_well(flags: list[str], program: str, *arguments: str) -> None:
 @pytest.mark.parametrize("way", ["HTTP/1.1", "HTTP/2", "HTTP/1.1 TLS", "HTTP/2 TLS"])
 @pytest.mark.parametrize("program", list(PROGRAMS))
 def test_a_process_ends_at_once_and_without_noise(
-    raw_server: StartRawServer, authority: Authority, program: str, way: str
+    start_server: StartServer, authority: Authority, program: str, way: str
 ) -> None:
     version, _, secure = way.partition(" ")
     alpn = "http/1.1" if version == "HTTP/1.1" else "h2"
     script = serve_http11(half_http11) if version == "HTTP/1.1" else serve_http2(half_http2)
-    url = raw_server(script, tls=authority.server_context(alpn) if secure else None).url
+    url = start_server(script, tls=authority.server_context(alpn) if secure else None).url
     # What asyncio and trio leave open is told, and only then, where Python is asked to tell.
     strict = ["-W", "error", "-X", "dev"] if program in ("sync", "bridged") else []
     ends_well(strict, PROGRAMS[program], url, version, authority.ca_file)
 
 
-def test_a_thread_that_waits_does_not_hold_up_the_end(raw_server: StartRawServer) -> None:
+def test_a_thread_that_waits_does_not_hold_up_the_end(start_server: StartServer) -> None:
     """One that waits in line, and is woken by the interpreter's own end at the latest."""
-    url = raw_server(serve_http11(half_http11)).url
+    url = start_server(serve_http11(half_http11)).url
     program = (
         "client = http3.Client(**options, pool_limits=http3.PoolLimits(hard_limit=1, pool_timeout=30))\n"
         "half = client.get(url + '/bad/half', stream=True)\n"

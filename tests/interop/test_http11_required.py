@@ -15,8 +15,9 @@ from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
 import http3
 from http3_transport import BlockingBackend, ConnectionPool
+from http3_transport.testing import ScriptedServer
 from support.http2_peer import Incoming, Peer
-from support.servers import Authority, RawServer, StartRawServer, answer, read_request
+from support.servers import Authority, StartServer, answer, read_request
 from support.worlds import World, do, raised
 
 HTTP_1_1_REQUIRED = 0xD
@@ -59,7 +60,7 @@ WAYS: dict[str, Decline] = {
 class Site:
     """A server with ALPN that serves HTTP/1.1, and declines what comes over HTTP/2 in its own way."""
 
-    def __init__(self, raw_server: StartRawServer, authority: Authority, decline: Decline) -> None:
+    def __init__(self, start_server: StartServer, authority: Authority, decline: Decline) -> None:
         self.protocols: list[str] = []
         """What was negotiated, connection by connection."""
         self.requests: list[tuple[str, bytes]] = []
@@ -67,7 +68,7 @@ class Site:
         self._decline = decline
         self._lock = threading.Lock()
         tls = authority.server_context("h2", "http/1.1")
-        self.server: RawServer = raw_server(self._serve, tls=tls)
+        self.server: ScriptedServer = start_server(self._serve, tls=tls)
         self.url = self.server.url.replace("http:", "https:")
         self.ca_file = authority.ca_file
 
@@ -104,13 +105,13 @@ class Site:
 
 
 @pytest.fixture(params=WAYS)
-def site(request: pytest.FixtureRequest, raw_server: StartRawServer, authority: Authority) -> Site:
-    return Site(raw_server, authority, WAYS[request.param])
+def site(request: pytest.FixtureRequest, start_server: StartServer, authority: Authority) -> Site:
+    return Site(start_server, authority, WAYS[request.param])
 
 
 @pytest.fixture
-def resetting(raw_server: StartRawServer, authority: Authority) -> Site:
-    return Site(raw_server, authority, by_reset)
+def resetting(start_server: StartServer, authority: Authority) -> Site:
+    return Site(start_server, authority, by_reset)
 
 
 async def test_an_idempotent_request_is_sent_once_more_over_http11(world: World, site: Site) -> None:
@@ -200,7 +201,7 @@ async def test_many_that_are_declined_at_once(world: World, site: Site) -> None:
     assert site.pool.active_connections == []
 
 
-async def test_those_beside_it_go_on(world: World, raw_server: StartRawServer, authority: Authority) -> None:
+async def test_those_beside_it_go_on(world: World, start_server: StartServer, authority: Authority) -> None:
     held: list[Incoming] = []
 
     def hold_the_first(peer: Peer, incoming: Incoming) -> None:
@@ -211,7 +212,7 @@ async def test_those_beside_it_go_on(world: World, raw_server: StartRawServer, a
         by_reset(peer, incoming)
         peer.data(held[0].stream_id, b"over HTTP/2", end=True)
 
-    site = Site(raw_server, authority, hold_the_first)
+    site = Site(start_server, authority, hold_the_first)
     client = site.client(world)
     response = await do(client.get(site.url, stream=True))
     assert (await do(client.get(site.url))).text == "over HTTP/1.1"
@@ -222,21 +223,21 @@ async def test_those_beside_it_go_on(world: World, raw_server: StartRawServer, a
 
 
 async def test_an_answer_that_has_begun_is_cut(
-    world: World, raw_server: StartRawServer, authority: Authority
+    world: World, start_server: StartServer, authority: Authority
 ) -> None:
     def begin(peer: Peer, incoming: Incoming) -> None:
         peer.head(incoming.stream_id, 200, [("content-length", "10")])
         peer.data(incoming.stream_id, b"half")
         by_reset(peer, incoming)
 
-    site = Site(raw_server, authority, begin)
+    site = Site(start_server, authority, begin)
     client = site.client(world)
     await raised(http3.RemoteProtocolError, client.get, site.url)
     assert site.requests == [("HTTP/2", b"")]
 
 
 async def test_a_goodbye_while_the_connection_is_idle(
-    world: World, raw_server: StartRawServer, authority: Authority
+    world: World, start_server: StartServer, authority: Authority
 ) -> None:
     """The next request need not be declined first."""
 
@@ -244,7 +245,7 @@ async def test_a_goodbye_while_the_connection_is_idle(
         peer.respond(incoming.stream_id, b"over HTTP/2")
         by_goaway(peer, Incoming(0, []))
 
-    site = Site(raw_server, authority, answer_and_go)
+    site = Site(start_server, authority, answer_and_go)
     client = site.client(world)
     assert (await do(client.get(site.url))).text == "over HTTP/2"
     await world.sleep(0.1)

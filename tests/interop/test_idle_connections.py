@@ -19,8 +19,9 @@ import trio
 
 import http3
 from http3_transport import AsyncioBackend, BlockingBackend, ConnectionPool, HTTPConnection, TrioBackend
+from http3_transport.testing import ScriptedServer
 from support.http2_peer import Peer
-from support.servers import Authority, RawServer, StartRawServer, answer, read_head
+from support.servers import Authority, StartServer, answer, read_head
 from support.stalling_peers import (
     half_http2,
     half_http11,
@@ -89,14 +90,16 @@ class Place:
     """A server that answers each request with its path; ``closes``: and then closes the connection."""
 
     def __init__(
-        self, way: str, raw_server: StartRawServer, authority: Authority, *, closes: bool = False
+        self, way: str, start_server: StartServer, authority: Authority, *, closes: bool = False
     ) -> None:
         version, _, secure = way.partition(" ")
         alpn = "http/1.1" if version == "HTTP/1.1" else "h2"
         script: Any = serve_http11(half_http11) if version == "HTTP/1.1" else serve_http2(half_http2)
         if closes:
             script = answer_once_http11 if version == "HTTP/1.1" else answer_once_http2
-        self.server: RawServer = raw_server(script, tls=authority.server_context(alpn) if secure else None)
+        self.server: ScriptedServer = start_server(
+            script, tls=authority.server_context(alpn) if secure else None
+        )
         self.url = self.server.url
         self.options: dict[str, Any] = {"verify": authority.ca_file, "http_versions": (version,)}
 
@@ -137,13 +140,13 @@ def way(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def place(way: str, raw_server: StartRawServer, authority: Authority) -> Place:
-    return Place(way, raw_server, authority)
+def place(way: str, start_server: StartServer, authority: Authority) -> Place:
+    return Place(way, start_server, authority)
 
 
 @pytest.fixture
-def closing(way: str, raw_server: StartRawServer, authority: Authority) -> Place:
-    return Place(way, raw_server, authority, closes=True)
+def closing(way: str, start_server: StartServer, authority: Authority) -> Place:
+    return Place(way, start_server, authority, closes=True)
 
 
 only_plain = pytest.mark.parametrize("way", ["HTTP/1.1"], indirect=True)
@@ -243,9 +246,9 @@ def test_a_connection_in_use_is_not_due(loop: Loop, place: Place) -> None:
 
 @only_plain
 def test_blocking_sockets_are_closed_at_the_next_use_of_the_client(
-    place: Place, raw_server: StartRawServer, authority: Authority
+    place: Place, start_server: StartServer, authority: Authority
 ) -> None:
-    other = Place("HTTP/1.1", raw_server, authority)
+    other = Place("HTTP/1.1", start_server, authority)
     with http3.Client(pool_limits=http3.PoolLimits(keepalive_expiry=0.05), **place.options) as client:
         client.get(place.url)
         time.sleep(0.1)

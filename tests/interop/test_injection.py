@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import http3
-from support.servers import StartRawServer, answer, read_request
+from support.servers import StartServer, answer, read_request
 from support.worlds import Site, World, do
 
 EVIL = "x-evil: 1"
@@ -98,7 +98,7 @@ async def send(client: Any, url: str, place: str, text: str, under: str = "/") -
 
 
 @pytest.mark.parametrize("place", PLACES)
-async def test_http11(world: World, raw_server: StartRawServer, place: str) -> None:
+async def test_http11(world: World, start_server: StartServer, place: str) -> None:
     received: list[Any] = []
 
     def script(connection: socket.socket) -> None:
@@ -106,7 +106,7 @@ async def test_http11(world: World, raw_server: StartRawServer, place: str) -> N
             received.append(request)
             connection.sendall(answer(b"ok"))
 
-    server = raw_server(script)
+    server = start_server(script)
     client = world.client()
     await send(client, server.url, place, "" if place in ("Content-Length", "Transfer-Encoding") else "a")
     (harmless,) = received

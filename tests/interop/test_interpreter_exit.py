@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from support.servers import Authority, StartRawServer
+from support.servers import Authority, StartServer
 from support.stalling_peers import serve_http2, serve_http11
 
 PROGRAM = """
@@ -60,9 +60,9 @@ def at_the_end(*arguments: str) -> str:
 
 
 @pytest.fixture
-def url(raw_server: StartRawServer) -> str:
+def url(start_server: StartServer) -> str:
     """By name, which has to be looked up."""
-    return raw_server(serve_http11(lambda *_: None)).url.replace("127.0.0.1", "localhost") + "/x"
+    return start_server(serve_http11(lambda *_: None)).url.replace("127.0.0.1", "localhost") + "/x"
 
 
 @pytest.mark.parametrize("world", ["sync", "asyncio", "trio"])
@@ -86,9 +86,9 @@ def test_a_client_that_is_used_for_the_first_time_says_what_is_wrong(
 
 @pytest.mark.parametrize("world", ["sync", "asyncio", "trio"])
 def test_a_connection_that_needs_more_than_was_imported(
-    raw_server: StartRawServer, authority: Authority, world: str
+    start_server: StartServer, authority: Authority, world: str
 ) -> None:
     """Over HTTP/2 and TLS it answers, or says what is wrong."""
-    server = raw_server(serve_http2(lambda *_: None), tls=authority.server_context("h2"))
+    server = start_server(serve_http2(lambda *_: None), tls=authority.server_context("h2"))
     said = at_the_end(server.url + "/x", world, "used", authority.ca_file, "HTTP/2")
     assert said in ("/x", "ClientClosed True")

@@ -113,9 +113,9 @@ async def test_multipart_is_sent_again(world: World, two_ways: Site) -> None:
 
 
 @pytest.mark.parametrize("raw", ["/caf\u00e9".encode(), "/caf\u00e9".encode("latin-1")])
-async def test_a_location_of_bytes(world: World, raw_server: Any, raw: bytes) -> None:
+async def test_a_location_of_bytes(world: World, start_server: Any, raw: bytes) -> None:
     moved = b"HTTP/1.1 302 Found\r\nLocation: " + raw + b"\r\nContent-Length: 0\r\n\r\n"
-    response = await do(world.client().get(raw_server(answering(moved, answer(b"ok"))).url))
+    response = await do(world.client().get(start_server(answering(moved, answer(b"ok"))).url))
     assert response.url.path == "/caf%C3%A9"
 
 

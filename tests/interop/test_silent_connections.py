@@ -15,9 +15,10 @@ import trio
 
 import http3
 from http3_transport import BlockingBackend, ConnectionPool
+from http3_transport.testing import ScriptedServer
 from support.http2_client import echo, late_reader
 from support.http2_peer import Peer
-from support.servers import Authority, RawServer, Script, StartRawServer
+from support.servers import Authority, Script, StartServer
 from support.worlds import World, do, raised
 
 pytestmark = pytest.mark.thorough
@@ -25,15 +26,15 @@ pytestmark = pytest.mark.thorough
 LIMIT = 0.3
 BODY = b"body" * 1000
 
-Serve = Callable[..., RawServer]
+Serve = Callable[..., ScriptedServer]
 
 
 @pytest.fixture
-def serve(raw_server: StartRawServer, secure: Authority | None) -> Serve:
+def serve(start_server: StartServer, secure: Authority | None) -> Serve:
     """Start a server with a script for each connection."""
 
-    def start(*scripts: Script) -> RawServer:
-        return raw_server(*scripts, tls=None if secure is None else secure.server_context("h2"))
+    def start(*scripts: Script) -> ScriptedServer:
+        return start_server(*scripts, tls=None if secure is None else secure.server_context("h2"))
 
     return start
 
@@ -46,7 +47,7 @@ def make_client(world: World, secure: Authority | None, **options: Any) -> tuple
     return world.client(dispatch=pool, **options), pool
 
 
-def url_of(server: RawServer, secure: Authority | None) -> str:
+def url_of(server: ScriptedServer, secure: Authority | None) -> str:
     return server.url if secure is None else server.url.replace("http:", "https:")
 
 
@@ -71,7 +72,7 @@ def never_settles(sock: socket.socket) -> None:
     drop_everything(sock)
 
 
-async def next_request_is_well(client: Any, pool: ConnectionPool, url: str, server: RawServer) -> None:
+async def next_request_is_well(client: Any, pool: ConnectionPool, url: str, server: ScriptedServer) -> None:
     """It is answered, over a second connection, and nothing is left of the first."""
     response = await do(client.post(url + "/next", data=BODY, timeout=5))
     assert response.content == BODY

@@ -11,7 +11,7 @@ import pytest
 import http3
 from http3_models.engine import RequestState, ResponseState
 from support.http2_peer import CHUNKED_TRAILERS
-from support.servers import Authority, Hypercorn, Nginx, StartRawServer, answer, answering
+from support.servers import Authority, Hypercorn, Nginx, StartServer, answer, answering
 from support.third_party import (
     HandMade,
     SocketWire,
@@ -65,25 +65,25 @@ async def test_redirects_and_cookies_over_a_transport(
 
 
 @kinds
-async def test_trailers_of_a_transport(world: World, raw_server: StartRawServer, blocks: bool) -> None:
+async def test_trailers_of_a_transport(world: World, start_server: StartServer, blocks: bool) -> None:
     client = world.client(dispatch=hand_made(blocks))
     for stream in (False, True):
-        response = await do(client.get(raw_server(answering(CHUNKED_TRAILERS)).url, stream=stream))
+        response = await do(client.get(start_server(answering(CHUNKED_TRAILERS)).url, stream=stream))
         assert await do(response.read()) == b"abc"
         assert response.trailers["x-checksum"] == "1"
 
 
 @kinds
-async def test_errors_of_a_transport(world: World, raw_server: StartRawServer, blocks: bool) -> None:
+async def test_errors_of_a_transport(world: World, start_server: StartServer, blocks: bool) -> None:
     client = world.client(dispatch=hand_made(blocks))
     error = await raised(http3.ConnectError, client.get, "http://127.0.0.1:1/x")
     assert error.delivery == "not_sent"
     assert isinstance(error.request, world.request_class)
     assert error.timings is not None
     cut = answering(answer(b"hello")[:-2])
-    error = await raised(http3.RemoteProtocolError, client.get, raw_server(cut).url)
+    error = await raised(http3.RemoteProtocolError, client.get, start_server(cut).url)
     assert error.delivery == "maybe_processed"
-    response = await do(client.get(raw_server(cut).url, stream=True))
+    response = await do(client.get(start_server(cut).url, stream=True))
     error = await raised(http3.RemoteProtocolError, response.read)
     assert isinstance(error.request, world.request_class)
     assert error.timings.wait is not None
@@ -144,9 +144,9 @@ async def test_a_cancelled_exchange_is_aborted(world: World, hypercorn: Hypercor
 
 
 @kinds
-def test_an_interrupt_ends_an_exchange_of_a_transport(raw_server: StartRawServer, blocks: bool) -> None:
+def test_an_interrupt_ends_an_exchange_of_a_transport(start_server: StartServer, blocks: bool) -> None:
     transport = hand_made(blocks)
-    interrupted(transport, raw_server)
+    interrupted(transport, start_server)
     assert transport.open == set()
 
 

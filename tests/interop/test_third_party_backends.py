@@ -14,7 +14,7 @@ import http3
 from http3_models.engine import run_sync
 from http3_transport import Backend, Stream, Waiter
 from http3_transport.testing import BACKEND_CHECKS, STREAM_CHECKS, check_backend, check_stream, plain_pairs
-from support.servers import StartRawServer, answering, read_request
+from support.servers import StartServer, answering, read_request
 from support.third_party_backend import CountingBackend, PlainBackend
 from support.worlds import Site, World, collect, do, raised
 
@@ -134,18 +134,18 @@ def test_a_blocking_pool_refuses_what_suspends() -> None:
             http3.BlockingConnectionPool(backend=backend)
 
 
-async def test_a_silent_peer(world: World, raw_server: StartRawServer) -> None:
+async def test_a_silent_peer(world: World, start_server: StartServer) -> None:
     def silent(connection: Any) -> None:
         read_request(connection)
         connection.recv(1)
 
     client = world.client(backend=PlainBackend(world.name))
     started = time.monotonic()
-    error = await raised(http3.ReadTimeout, client.get, raw_server(silent).url, timeout=0.2)
+    error = await raised(http3.ReadTimeout, client.get, start_server(silent).url, timeout=0.2)
     assert time.monotonic() - started < 5
     assert isinstance(error.request, world.request_class)
     cut = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
-    await raised(http3.RemoteProtocolError, client.get, raw_server(answering(cut)).url)
+    await raised(http3.RemoteProtocolError, client.get, start_server(answering(cut)).url)
 
 
 class Lacking:

@@ -14,7 +14,7 @@ import pytest
 import http3
 from http3_models.engine import RequestState, ResponseState
 from support.http2_peer import CHUNKED_TRAILERS, answer_with_trailers
-from support.servers import Authority, Hypercorn, Nginx, StartRawServer, answering
+from support.servers import Authority, Hypercorn, Nginx, StartServer, answering
 from support.third_party import cancelled, interrupted, pieces, threads_started
 from support.worlds import World, collect, do, raised
 
@@ -112,11 +112,11 @@ async def test_a_wrapper_loses_nothing(
 @versions
 @wrappers
 async def test_a_wrapper_keeps_trailers(
-    world: World, raw_server: StartRawServer, wrapper: Any, version: str
+    world: World, start_server: StartServer, wrapper: Any, version: str
 ) -> None:
     script = answering(CHUNKED_TRAILERS) if version == "HTTP/1.1" else answer_with_trailers
     client = world.client(dispatch=wrapper(http_versions=(version,)))
-    response = await do(client.get(raw_server(script).url, stream=True))
+    response = await do(client.get(start_server(script).url, stream=True))
     assert await do(response.read()) == b"abc"
     assert response.trailers["x-checksum"] == "1"
     assert response.timings.receive is not None
@@ -183,10 +183,10 @@ async def test_a_cancelled_exchange_gives_its_connection_back(
 
 
 @wrappers
-def test_an_interrupt_ends_a_wrapped_exchange(raw_server: StartRawServer, wrapper: Any) -> None:
+def test_an_interrupt_ends_a_wrapped_exchange(start_server: StartServer, wrapper: Any) -> None:
     """Ctrl-C in the main thread, while the server says nothing; then the next request works."""
     options: dict[str, Any] = {"backend": http3.BlockingBackend()} if wrapper is TransportWrapper else {}
-    interrupted(wrapper(**options), raw_server)
+    interrupted(wrapper(**options), start_server)
 
 
 class PatchedPool(http3.ConnectionPool):

@@ -20,8 +20,9 @@ import http3
 from http3_transport import BlockingBackend, ConnectionPool
 from http3_transport._backends import _lookup
 from http3_transport._pool import scope
+from http3_transport.testing import ScriptedServer
 from support.http2_peer import Incoming, Peer
-from support.servers import Authority, RawServer, StartRawServer, answer
+from support.servers import Authority, StartServer, answer
 from support.stalling_peers import BadHTTP2, BadHTTP11, path_of, serve_http2, serve_http11
 
 THREADS, EACH = 16, 125
@@ -32,7 +33,7 @@ FAULTY = 10
 class Place(NamedTuple):
     """A server, and how to reach it."""
 
-    server: RawServer
+    server: ScriptedServer
     options: dict[str, Any]
 
     @property
@@ -50,12 +51,12 @@ def way(request: pytest.FixtureRequest) -> str:
 
 
 def place(
-    way: str, raw_server: StartRawServer, authority: Authority, http11: BadHTTP11, http2: BadHTTP2
+    way: str, start_server: StartServer, authority: Authority, http11: BadHTTP11, http2: BadHTTP2
 ) -> Place:
     version, _, secure = way.partition(" ")
     script = serve_http11(http11) if version == "HTTP/1.1" else serve_http2(http2)
     alpn = "http/1.1" if version == "HTTP/1.1" else "h2"
-    server = raw_server(script, tls=authority.server_context(alpn) if secure else None)
+    server = start_server(script, tls=authority.server_context(alpn) if secure else None)
     return Place(server, {"verify": authority.ca_file, "http_versions": (version,)})
 
 
@@ -98,9 +99,9 @@ def is_faulty(number: int) -> bool:
 
 
 def test_each_of_two_thousand_requests_has_its_own_answer(
-    way: str, raw_server: StartRawServer, authority: Authority
+    way: str, start_server: StartServer, authority: Authority
 ) -> None:
-    where = place(way, raw_server, authority, harm_http11, harm_http2)
+    where = place(way, start_server, authority, harm_http11, harm_http2)
     with http3.Client(**where.options, timeout=20) as client:
 
         def work(thread: int) -> list[bool | None]:
@@ -130,8 +131,8 @@ def test_each_of_two_thousand_requests_has_its_own_answer(
 # --- loops -------------------------------------------------------------------------------------------------
 
 
-def test_loops_one_after_the_other(way: str, raw_server: StartRawServer, authority: Authority) -> None:
-    where = place(way, raw_server, authority, never, never)
+def test_loops_one_after_the_other(way: str, start_server: StartServer, authority: Authority) -> None:
+    where = place(way, start_server, authority, never, never)
     client = http3.AsyncClient(**where.options)
     asked: list[str] = []
 
@@ -188,10 +189,10 @@ def late_answers(asked: threading.Event, release: threading.Event) -> tuple[BadH
 
 
 @needs_fork
-def test_a_fork_with_a_request_under_way(way: str, raw_server: StartRawServer, authority: Authority) -> None:
+def test_a_fork_with_a_request_under_way(way: str, start_server: StartServer, authority: Authority) -> None:
     """The child has connections of its own; each side gets its own answers; the parent's go on."""
     asked, release = threading.Event(), threading.Event()
-    where = place(way, raw_server, authority, *late_answers(asked, release))
+    where = place(way, start_server, authority, *late_answers(asked, release))
     with http3.Client(**where.options) as client, ThreadPoolExecutor(1) as threads:
         assert client.get(where.url + "/first").text == "/first"
         under_way = threads.submit(lambda: client.get(where.url + "/bad/late").text)
@@ -217,11 +218,11 @@ def test_a_fork_with_a_request_under_way(way: str, raw_server: StartRawServer, a
 @needs_fork
 @pytest.mark.parametrize("library", ["asyncio", "trio"])
 def test_a_fork_beside_a_running_loop(
-    way: str, raw_server: StartRawServer, authority: Authority, library: str
+    way: str, start_server: StartServer, authority: Authority, library: str
 ) -> None:
     """The same for an asynchronous client: the child starts a loop of its own."""
     asked, release = threading.Event(), threading.Event()
-    where = place(way, raw_server, authority, *late_answers(asked, release))
+    where = place(way, start_server, authority, *late_answers(asked, release))
     client = http3.AsyncClient(**where.options)
 
     async def use(*paths: str) -> bool:
@@ -245,9 +246,9 @@ def test_a_fork_beside_a_running_loop(
 
 
 @needs_fork
-def test_forks_at_any_moment(way: str, raw_server: StartRawServer, authority: Authority) -> None:
+def test_forks_at_any_moment(way: str, start_server: StartServer, authority: Authority) -> None:
     """Threads are in the midst of whatever they do when the process forks; the child can use the client."""
-    where = place(way, raw_server, authority, never, never)
+    where = place(way, start_server, authority, never, never)
     over = threading.Event()
     with http3.Client(**where.options) as client:
         # A module that some thread is just importing stays locked in the child: Python's limit, not ours.
@@ -300,7 +301,7 @@ def a_response_half_read(place: Place) -> Iterator[tuple[ConnectionPool, Any, An
 @needs_fork
 @pytest.mark.parametrize("name", list(LOCKS))
 def test_a_lock_that_another_thread_holds_at_the_fork(
-    way: str, raw_server: StartRawServer, authority: Authority, name: str
+    way: str, start_server: StartServer, authority: Authority, name: str
 ) -> None:
     """Nobody in the child will ever release it; what the child does must not need it."""
     release = threading.Event()
@@ -318,7 +319,7 @@ def test_a_lock_that_another_thread_holds_at_the_fork(
 
     if (name in ("engine", "write") and "HTTP/2" not in way) or ("tls" in name and "TLS" not in way):
         pytest.skip("there is no such lock")
-    where = place(way, raw_server, authority, half_http11, half_http2)
+    where = place(way, start_server, authority, half_http11, half_http2)
     with a_response_half_read(where) as (pool, client, response):
 
         def child() -> None:

@@ -90,9 +90,9 @@ async def test_which_pool_timeout_counts(
 
 @pytest.mark.parametrize("timeout", [(SHORT, 27), (3.05, SHORT)])
 async def test_connect_and_read_as_in_requests(
-    world: World, raw_server: Any, timeout: tuple[float, float]
+    world: World, start_server: Any, timeout: tuple[float, float]
 ) -> None:
-    server = raw_server(silent)
+    server = start_server(silent)
     client = world.client(timeout=timeout, verify=False)
     assert client.timeout.write_timeout == client.timeout.pool_timeout == 5
     kind = http3.ConnectTimeout if timeout[0] == SHORT else http3.ReadTimeout
@@ -101,7 +101,7 @@ async def test_connect_and_read_as_in_requests(
         check(await raised(kind, lambda: client.get(url)), url, str(SHORT))
 
 
-async def test_each_hop_starts_anew(world: World, raw_server: Any) -> None:
+async def test_each_hop_starts_anew(world: World, start_server: Any) -> None:
     def slow_redirects(connection: socket.socket) -> None:
         for number in range(4):
             assert read_request(connection)
@@ -110,4 +110,4 @@ async def test_each_hop_starts_anew(world: World, raw_server: Any) -> None:
         answering(answer(b"there"))(connection)
 
     client = world.client(timeout=0.4)
-    assert (await do(client.get(raw_server(slow_redirects).url))).content == b"there"
+    assert (await do(client.get(start_server(slow_redirects).url))).content == b"there"

@@ -87,11 +87,11 @@ async def test_names_and_addresses(world: World, nginx: Nginx, authority: Author
     assert (await do(world.client(verify=authority.ca_file).get(url + "/small"))).content == b"hello\n"
 
 
-async def test_ipv6(world: World, raw_server: Any, authority: Authority) -> None:
+async def test_ipv6(world: World, start_server: Any, authority: Authority) -> None:
     ok = answering(answer(b"six"))
-    plain = raw_server(ok, host="::1")
+    plain = start_server(ok, host="::1")
     assert (await do(world.client().get(plain.url + "/x"))).content == b"six"
-    secure = raw_server(ok, host="::1", tls=authority.server_context())
+    secure = start_server(ok, host="::1", tls=authority.server_context())
     response = await do(world.client(verify=authority.ca_file).get(secure.url + "/x"))
     assert response.content == b"six"
     assert response.request.headers["host"] == f"[::1]:{secure.port}"
@@ -190,7 +190,9 @@ async def test_plain_http_to_a_tls_port(world: World, nginx: Nginx) -> None:
     assert (await do(world.client().get(url + "/small"))).status_code == 400
 
 
-async def test_what_is_negotiated(world: World, nginx: Nginx, raw_server: Any, authority: Authority) -> None:
+async def test_what_is_negotiated(
+    world: World, nginx: Nginx, start_server: Any, authority: Authority
+) -> None:
     verify: dict[str, Any] = {"verify": authority.ca_file}
     assert (await do(world.client(**verify).get(nginx.tls_h2 + "/small"))).protocol == "HTTP/2"
     assert (await do(world.client(**verify).get(nginx.tls + "/small"))).protocol == "HTTP/1.1"

@@ -24,7 +24,7 @@ import http3
 from http3_transport.testing import HTTP2Frames, ScriptedConnection, ScriptedServer, response_bytes
 from interop.test_backend_certificates import Legacy, LikeAsyncio
 from support.hostile_peers import reset, watched
-from support.servers import Authority, RawServer, answer, answering
+from support.servers import Authority, answer, answering
 from support.worlds import World, collect, do, raised
 
 pytestmark = pytest.mark.thorough
@@ -238,7 +238,11 @@ PLACES = {
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("place", PLACES)
 async def test_a_forged_record_in_the_first_answer(
-    world: World, raw_server: Callable[..., RawServer], authority: Authority, place: str, streamed: bool
+    world: World,
+    start_server: Callable[..., ScriptedServer],
+    authority: Authority,
+    place: str,
+    streamed: bool,
 ) -> None:
     context = authority.server_context()
 
@@ -250,7 +254,7 @@ async def test_a_forged_record_in_the_first_answer(
         with suppress(ConnectionError):
             connection.recv(65536)
 
-    server = raw_server(script)
+    server = start_server(script)
     user = watched(world, verify=authority.ca_file)
 
     async def get() -> None:
@@ -267,7 +271,7 @@ async def test_a_forged_record_in_the_first_answer(
 
 @pytest.mark.parametrize("place", ["before the answer", "behind the head"])
 async def test_a_forged_record_over_http2(
-    world: World, raw_server: Callable[..., RawServer], authority: Authority, place: str
+    world: World, start_server: Callable[..., ScriptedServer], authority: Authority, place: str
 ) -> None:
     context = authority.server_context("h2")
 
@@ -282,7 +286,7 @@ async def test_a_forged_record_over_http2(
             while connection.recv(65536):
                 pass
 
-    server = raw_server(script)
+    server = start_server(script)
     user = watched(world, "HTTP/2", verify=authority.ca_file)
     error = await raised(
         (http3.ReadError, http3.RemoteProtocolError),
@@ -296,7 +300,7 @@ async def test_a_forged_record_over_http2(
 
 
 async def test_a_forged_record_behind_a_whole_answer_ends_the_connection(
-    world: World, raw_server: Callable[..., RawServer], authority: Authority
+    world: World, start_server: Callable[..., ScriptedServer], authority: Authority
 ) -> None:
     context = authority.server_context()
 
@@ -311,7 +315,7 @@ async def test_a_forged_record_behind_a_whole_answer_ends_the_connection(
         with context.wrap_socket(connection, server_side=True) as tls:
             answering(answer(b"next"))(tls)
 
-    server = raw_server(script, serve)
+    server = start_server(script, serve)
     url = server.url.replace("http:", "https:")
     user = watched(world, verify=authority.ca_file)
     response = await do(user.client.get(url))

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import http3
+from http3_transport.testing import ScriptedServer
 from support.http2_peer import Incoming, Peer
-from support.servers import Authority, RawServer, StartRawServer
+from support.servers import Authority, StartServer
 from support.stalling_peers import serve_http2, serve_http11
 from support.worlds import World, do, raised
 
@@ -42,14 +43,14 @@ closed_ways = pytest.mark.parametrize(
 class Halves:
     """A server that sends one line of a body, and the other one when it is told to."""
 
-    def __init__(self, way: str, raw_server: StartRawServer, authority: Authority) -> None:
+    def __init__(self, way: str, start_server: StartServer, authority: Authority) -> None:
         self.rest = threading.Event()
         self._chunked = "chunked" in way
         version = way.split(" ", maxsplit=1)[0]
         alpn = "http/1.1" if version == "HTTP/1.1" else "h2"
         script = serve_http11(self._http11) if version == "HTTP/1.1" else serve_http2(self._http2)
         tls = authority.server_context(alpn) if "TLS" in way else None
-        self.server: RawServer = raw_server(script, tls=tls)
+        self.server: ScriptedServer = start_server(script, tls=tls)
         self.options: dict[str, Any] = {"verify": authority.ca_file, "http_versions": (version,)}
 
     def _http11(self, connection: socket.socket, _: str) -> None:
@@ -76,8 +77,8 @@ def way(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def halves(way: str, raw_server: StartRawServer, authority: Authority) -> Iterator[Halves]:
-    server = Halves(way, raw_server, authority)
+def halves(way: str, start_server: StartServer, authority: Authority) -> Iterator[Halves]:
+    server = Halves(way, start_server, authority)
     yield server
     server.rest.set()
 

@@ -26,15 +26,15 @@ def recording(heads: list[bytes]) -> Callable[[socket.socket], None]:
     return script
 
 
-async def head_of(world: World, raw_server: Any, path: str = "/", **options: Any) -> list[str]:
+async def head_of(world: World, start_server: Any, path: str = "/", **options: Any) -> list[str]:
     heads: list[bytes] = []
-    server = raw_server(recording(heads))
+    server = start_server(recording(heads))
     await do(world.client().get(server.url + path, **options))
     return heads[0].decode("latin-1").rstrip("\r\n").split("\r\n")
 
 
-async def test_header_names_go_out_as_written(world: World, raw_server: Any) -> None:
-    lines = await head_of(world, raw_server, headers={"X-CaMeL": "Value", b"x-lower": b"caf\xc3\xa9"})
+async def test_header_names_go_out_as_written(world: World, start_server: Any) -> None:
+    lines = await head_of(world, start_server, headers={"X-CaMeL": "Value", b"x-lower": b"caf\xc3\xa9"})
     assert "X-CaMeL: Value" in lines
     assert "x-lower: caf\u00c3\u00a9" in lines
     assert lines[1].lower().startswith("host:")
@@ -54,8 +54,8 @@ async def test_header_names_go_out_as_written(world: World, raw_server: Any) -> 
         ("//double//slash", "//double//slash"),
     ],
 )
-async def test_request_targets(world: World, raw_server: Any, path: str, target: str) -> None:
-    assert (await head_of(world, raw_server, path))[0] == f"GET {target} HTTP/1.1"
+async def test_request_targets(world: World, start_server: Any, path: str, target: str) -> None:
+    assert (await head_of(world, start_server, path))[0] == f"GET {target} HTTP/1.1"
 
 
 async def test_request_targets_on_every_protocol(world: World, site: Site) -> None:
@@ -64,15 +64,15 @@ async def test_request_targets_on_every_protocol(world: World, site: Site) -> No
     assert echo["raw_path"] == "/echo/%2F%c3%C3%A9"
 
 
-async def test_a_host_by_hand_is_sent_once(world: World, raw_server: Any) -> None:
-    lines = await head_of(world, raw_server, headers={"host": "by-hand.example"})
+async def test_a_host_by_hand_is_sent_once(world: World, start_server: Any) -> None:
+    lines = await head_of(world, start_server, headers={"host": "by-hand.example"})
     assert [line for line in lines if line.lower().startswith("host:")] in (
         ["host: by-hand.example"],
         ["Host: by-hand.example"],
     )
 
 
-async def test_a_refused_stream_is_sent_again(world: World, raw_server: Any) -> None:
+async def test_a_refused_stream_is_sent_again(world: World, start_server: Any) -> None:
     def refuse(connection: socket.socket) -> None:
         peer = Peer(connection)
         peer.respond(peer.request(0).stream_id, b"first")
@@ -87,7 +87,7 @@ async def test_a_refused_stream_is_sent_again(world: World, raw_server: Any) -> 
         peer.until_closed()
 
     for replay in (True, False):
-        server = raw_server(refuse, take)
+        server = start_server(refuse, take)
         client = world.client(http_versions=("HTTP/2",), replay=replay)
         await do(client.get(server.url))
         if replay:
@@ -97,7 +97,7 @@ async def test_a_refused_stream_is_sent_again(world: World, raw_server: Any) -> 
             assert error.delivery == "refused"
 
 
-async def test_total_limits_over_all_hosts(world: World, raw_server: Any) -> None:
+async def test_total_limits_over_all_hosts(world: World, start_server: Any) -> None:
     open_now, most = 0, 0
 
     def counted(connection: socket.socket) -> None:
@@ -110,7 +110,7 @@ async def test_total_limits_over_all_hosts(world: World, raw_server: Any) -> Non
         finally:
             open_now -= 1
 
-    servers = [raw_server(counted) for _ in range(4)]
+    servers = [start_server(counted) for _ in range(4)]
     client = world.client(pool_limits=http3.PoolLimits(total=2))
     for server in servers * 2:
         assert (await do(client.get(server.url))).content == b"ok"

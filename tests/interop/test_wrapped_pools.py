@@ -134,14 +134,14 @@ async def test_what_the_pool_knows_comes_through(
 
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
 @pytest.mark.parametrize("make", WAYS)
-async def test_trailers_come_through(world: World, raw_server: Any, make: Any, version: str) -> None:
+async def test_trailers_come_through(world: World, start_server: Any, make: Any, version: str) -> None:
     script = answering(CHUNKED_TRAILERS) if version == "HTTP/1.1" else answer_with_trailers
     for kind in (Wrapping, BlockingWrapping):
         for stream in (False, True):
             backend = http3.BlockingBackend() if kind is BlockingWrapping else None
             pool = http3.ConnectionPool(http_versions=(version,), backend=backend)
             client = world.client(dispatch=kind(pool, make))
-            response = await do(client.get(raw_server(script).url, stream=stream))
+            response = await do(client.get(start_server(script).url, stream=stream))
             assert await do(response.read()) == b"abc"
             assert response.trailers["x-checksum"] == "1"
             assert response.timings.receive is not None

@@ -17,9 +17,10 @@ from http3_models._request.bodies import EmptyBody, IteratorBody
 from http3_models.engine import BytesBody, Deadline, RequestState, ResponseState, run_sync
 from http3_transport._http2.connection import HTTP2Connection
 from http3_transport._tls.stream import start_tls
+from http3_transport.testing import ScriptedServer
 from support.http2_peer import EchoServer, Peer
 from support.runtimes import Runtime
-from support.servers import Authority, RawServer, Script
+from support.servers import Authority, Script
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ def echo(**settings: int) -> Script:
 
 def talk(
     runtime: Runtime,
-    server: RawServer,
+    server: ScriptedServer,
     main: Callable[[HTTP2Connection], Coroutine[Any, Any, object]],
     *,
     limits: Limits | None = None,
@@ -116,7 +117,11 @@ class CountingLease:
 
 
 async def establish(
-    runtime: Runtime, server: RawServer, *, limits: Limits | None = None, authority: Authority | None = None
+    runtime: Runtime,
+    server: ScriptedServer,
+    *,
+    limits: Limits | None = None,
+    authority: Authority | None = None,
 ) -> HTTP2Connection:
     """An engine on a new connection to a scripted server; with an ``authority`` over TLS."""
     stream = await runtime.backend.connect_address((socket.AF_INET, (server.host, server.port)), 5)

@@ -1,4 +1,4 @@
-"""The server's side of HTTP/2 for scripts of `servers.RawServer`: h2 over a blocking socket, no checks.
+"""The server's side of HTTP/2 for scripts of `servers.on_socket`: h2 over a blocking socket, no checks.
 
 A script says step by step what the server does: ``peer.request()`` waits for a whole request,
 ``peer.respond(...)`` answers it, ``peer.frame(...)`` sends any frame. h2 validates nothing that is sent, so

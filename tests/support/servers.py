@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -426,23 +425,17 @@ Script = Callable[[socket.socket], None]
 """What to do with one accepted connection; it is closed when the function returns."""
 
 
-class RawServer(ScriptedServer):
-    """A `ScriptedServer` whose scripts get the bare socket."""
-
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
-        super().__init__(*[partial(_on_socket, script) for script in scripts], ssl_context=tls, host=host)
-
-
-class StartRawServer(Protocol):
-    """What the `raw_server` fixture gives: it starts a server, which is closed when the test ends."""
+class StartServer(Protocol):
+    """What the `start_server` fixture gives: it starts a server, which is closed when the test ends."""
 
     def __call__(
         self, *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
-    ) -> RawServer: ...
+    ) -> ScriptedServer: ...
 
 
-def _on_socket(script: Script, connection: ScriptedConnection) -> None:
-    script(connection.socket)
+def on_socket(script: Script) -> Callable[[ScriptedConnection], object]:
+    """A script of a `ScriptedServer` that gets the bare socket."""
+    return lambda connection: script(connection.socket)
 
 
 def read_head(connection: socket.socket) -> bytes:

@@ -16,7 +16,7 @@ from support.servers import (
     Authority,
     Hypercorn,
     Nginx,
-    StartRawServer,
+    StartServer,
     Uvicorn,
     answer,
     answering,
@@ -171,26 +171,26 @@ def test_a_server_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
 
 
 def test_raw_server_runs_a_script_for_each_connection(
-    raw_server: StartRawServer, authority: Authority
+    start_server: StartServer, authority: Authority
 ) -> None:
-    server = raw_server(answering(answer(b"first")), answering(answer(b"later")))
+    server = start_server(answering(answer(b"first")), answering(answer(b"later")))
     assert [fetch(server.url + "/", authority)[1] for _ in range(3)] == [b"first", b"later", b"later"]
     assert server.connections == 3
 
 
-def test_raw_server_over_tls(raw_server: StartRawServer, authority: Authority) -> None:
-    server = raw_server(answering(answer(b"secret")), tls=authority.server_context())
+def test_raw_server_over_tls(start_server: StartServer, authority: Authority) -> None:
+    server = start_server(answering(answer(b"secret")), tls=authority.server_context())
     assert fetch(server.url + "/", authority) == (200, b"secret")
 
 
-def test_raw_server_raises_what_its_script_raised(raw_server: StartRawServer, authority: Authority) -> None:
+def test_raw_server_raises_what_its_script_raised(start_server: StartServer, authority: Authority) -> None:
     def script(connection: socket.socket) -> None:
         request = read_request(connection)
         connection.sendall(answer(b"ok"))
         assert request is not None
         assert request.method == "POST"
 
-    server = raw_server(script)
+    server = start_server(script)
     fetch(server.url + "/", authority)
     with pytest.raises(AssertionError, match="POST"):
         server.close()

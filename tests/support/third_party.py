@@ -23,7 +23,7 @@ import trio
 
 import http3
 from http3_models.engine import RequestState, ResponseState
-from support.servers import StartRawServer, answer, answering, read_request
+from support.servers import StartServer, answer, answering, read_request
 from support.worlds import World
 
 
@@ -299,7 +299,7 @@ def threads_started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return started
 
 
-def interrupted(dispatch: Any, raw_server: StartRawServer) -> None:
+def interrupted(dispatch: Any, start_server: StartServer) -> None:
     """Ctrl-C while a server is silent ends the request; the next one works."""
     is_asked = threading.Event()
 
@@ -317,9 +317,9 @@ def interrupted(dispatch: Any, raw_server: StartRawServer) -> None:
     thread.start()
     with http3.Client(dispatch=dispatch) as client:
         with pytest.raises(KeyboardInterrupt):
-            client.get(raw_server(silent).url)
+            client.get(start_server(silent).url)
         thread.join()
-        assert client.get(raw_server(answering(answer(b"x"))).url).content == b"x"
+        assert client.get(start_server(answering(answer(b"x"))).url).content == b"x"
 
 
 async def cancelled(call: Callable[..., Awaitable[object]], *arguments: Any, after: float) -> None:

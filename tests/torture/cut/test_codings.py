@@ -18,13 +18,13 @@ PACKED = [coding for coding in CODED if coding != "identity"]
 @pytest.mark.parametrize("framing", ["length", "chunked", "HTTP/2"])
 @pytest.mark.parametrize("coding", PACKED)
 async def test_every_cut_of_a_coding_in_a_whole_frame(
-    world: World, raw_server: StartServer, coding: str, framing: str, streamed: bool
+    world: World, start_server: StartServer, coding: str, framing: str, streamed: bool
 ) -> None:
     """The one cut that nobody can see is between two members of gzip."""
     if framing == "HTTP/2":
-        server, user = raw_server(cutting_codings_http2), watched(world, "HTTP/2")
+        server, user = start_server(cutting_codings_http2), watched(world, "HTTP/2")
     else:
-        server, user = raw_server(cutting_codings(framing)), watched(world)
+        server, user = start_server(cutting_codings(framing)), watched(world)
     for cut in range(1, len(CODED[coding])):
         if coding != "members" or cut != len(FIRST_MEMBER):
             await fails(user, f"{server.url}/{coding}/{cut}", http3.DecodingError, streamed=streamed)

@@ -33,9 +33,9 @@ codings = pytest.mark.parametrize("coding", CODED)
 @codings
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 async def test_every_cut_of_a_framed_body(
-    world: World, raw_server: StartServer, framing: str, coding: str, streamed: bool
+    world: World, start_server: StartServer, framing: str, coding: str, streamed: bool
 ) -> None:
-    server = raw_server(cutting(framing))
+    server = start_server(cutting(framing))
     user = watched(world)
     for cut in range(len(framed(framing, coding)[1])):
         url = f"{server.url}/{coding}/{cut}"
@@ -48,10 +48,10 @@ async def test_every_cut_of_a_framed_body(
 @ways
 @codings
 async def test_every_cut_of_a_body_that_ends_with_the_connection(
-    world: World, raw_server: StartServer, coding: str, streamed: bool
+    world: World, start_server: StartServer, coding: str, streamed: bool
 ) -> None:
     """What no coding tells can't be told: RFC 9112 section 8 lets that pass."""
-    server = raw_server(cutting("closing"))
+    server = start_server(cutting("closing"))
     user = watched(world)
     for cut in range(1, len(CODED[coding])):
         url = f"{server.url}/{coding}/{cut}"

@@ -21,10 +21,10 @@ RESET = (http3.ReadError, http3.RemoteProtocolError)
 @codings
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 async def test_every_cut_of_a_framed_body_by_a_reset(
-    world: World, raw_server: StartServer, framing: str, coding: str
+    world: World, start_server: StartServer, framing: str, coding: str
 ) -> None:
     """Odd cuts are streamed, even ones read whole."""
-    server = raw_server(cutting(framing, break_off))
+    server = start_server(cutting(framing, break_off))
     user = watched(world)
     for cut in range(len(framed(framing, coding)[1])):
         await fails(user, f"{server.url}/{coding}/{cut}", RESET, streamed=bool(cut % 2))
@@ -36,9 +36,9 @@ async def test_every_cut_of_a_framed_body_by_a_reset(
 @ways
 @codings
 async def test_a_reset_is_no_end_of_a_body(
-    world: World, raw_server: StartServer, coding: str, streamed: bool
+    world: World, start_server: StartServer, coding: str, streamed: bool
 ) -> None:
-    server = raw_server(cutting("closing", break_off))
+    server = start_server(cutting("closing", break_off))
     user = watched(world)
     for cut in range(len(CODED[coding]) + 1):
         await fails(user, f"{server.url}/{coding}/{cut}", RESET, streamed=streamed)
@@ -46,10 +46,10 @@ async def test_a_reset_is_no_end_of_a_body(
 
 
 @ways
-async def test_every_cut_of_a_head(world: World, raw_server: StartServer, streamed: bool) -> None:
+async def test_every_cut_of_a_head(world: World, start_server: StartServer, streamed: bool) -> None:
     head, _ = framed("length", "gzip")
     for cut in range(len(head)):
-        server = raw_server(hostile(head[:cut], closes=True), marking)
+        server = start_server(hostile(head[:cut], closes=True), marking)
         user = watched(world)
         assert await user.body(server.url + "/first") == b"/first"
         call = user.streamed if streamed else user.body

@@ -46,10 +46,10 @@ def name(end: Cut) -> str:
 @pytest.mark.parametrize("coding", CODED)
 @pytest.mark.parametrize("end", ON_CONNECTIONS, ids=name)
 async def test_every_cut_of_a_connection(
-    world: World, raw_server: StartServer, end: Cut, coding: str
+    world: World, start_server: StartServer, end: Cut, coding: str
 ) -> None:
     """Odd cuts are streamed, even ones read whole."""
-    server = raw_server(cutting_http2(end))
+    server = start_server(cutting_http2(end))
     user = watched(world, "HTTP/2")
     kinds = (http3.RemoteProtocolError, http3.ReadError) if end is rst else http3.RemoteProtocolError
     for cut in range(len(CODED[coding])):
@@ -58,8 +58,8 @@ async def test_every_cut_of_a_connection(
     assert len(user.pool.keepalive_connections) == 1
 
 
-async def test_every_cut_over_tls(world: World, raw_server: StartServer, authority: Authority) -> None:
-    server = raw_server(cutting_http2(fin), tls=authority.server_context("h2"))
+async def test_every_cut_over_tls(world: World, start_server: StartServer, authority: Authority) -> None:
+    server = start_server(cutting_http2(fin), tls=authority.server_context("h2"))
     user = watched(world, "HTTP/1.1", "HTTP/2", verify=authority.ca_file)
     for cut in range(len(CODED["gzip"])):
         url = f"{server.url}/gzip/{cut}"

@@ -55,9 +55,9 @@ ways = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streame
 @pytest.mark.parametrize("coding", CODED)
 @pytest.mark.parametrize("end", ON_STREAMS, ids=name)
 async def test_every_cut_of_a_stream(
-    world: World, raw_server: StartServer, end: Cut, coding: str, streamed: bool
+    world: World, start_server: StartServer, end: Cut, coding: str, streamed: bool
 ) -> None:
-    server = raw_server(cutting_http2(end))
+    server = start_server(cutting_http2(end))
     user = watched(world, "HTTP/2")
     for cut in range(len(CODED[coding])):
         await fails(user, f"{server.url}/{coding}/{cut}", http3.RemoteProtocolError, streamed=streamed)

@@ -28,10 +28,10 @@ WAYS = [(coding, False) for coding in CODED] + [("identity", True), ("gzip", Tru
 
 @pytest.mark.parametrize(("coding", "streamed"), WAYS)
 async def test_every_cut_without_close_notify(
-    world: World, raw_server: StartServer, authority: Authority, coding: str, streamed: bool
+    world: World, start_server: StartServer, authority: Authority, coding: str, streamed: bool
 ) -> None:
     """The whole body too: nobody can know that it is."""
-    server = raw_server(cutting("closing"), tls=authority.server_context())
+    server = start_server(cutting("closing"), tls=authority.server_context())
     user = watched(world, verify=authority.ca_file)
     for cut in range(len(CODED[coding]) + 1):
         await fails(user, f"{server.url}/{coding}/{cut}", http3.RemoteProtocolError, streamed=streamed)
@@ -40,10 +40,10 @@ async def test_every_cut_without_close_notify(
 
 @pytest.mark.parametrize("coding", ["identity", "gzip", "members"])
 async def test_every_cut_with_close_notify(
-    world: World, raw_server: StartServer, authority: Authority, coding: str
+    world: World, start_server: StartServer, authority: Authority, coding: str
 ) -> None:
     """Odd cuts are streamed, even ones read whole."""
-    server = raw_server(cutting("closing", say_goodbye), tls=authority.server_context())
+    server = start_server(cutting("closing", say_goodbye), tls=authority.server_context())
     user = watched(world, verify=authority.ca_file)
     for cut in range(1, len(CODED[coding])):
         url = f"{server.url}/{coding}/{cut}"
@@ -59,9 +59,9 @@ async def test_every_cut_with_close_notify(
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 async def test_close_notify_is_no_end_of_a_framed_body(
-    world: World, raw_server: StartServer, authority: Authority, framing: str
+    world: World, start_server: StartServer, authority: Authority, framing: str
 ) -> None:
-    server = raw_server(cutting(framing, say_goodbye), tls=authority.server_context())
+    server = start_server(cutting(framing, say_goodbye), tls=authority.server_context())
     user = watched(world, verify=authority.ca_file)
     for cut in range(len(framed(framing, "gzip")[1])):
         url = f"{server.url}/gzip/{cut}"

@@ -200,14 +200,14 @@ CASES = {f"{group}: {name}": data for group, table in TABLES.items() for name, d
 
 async def refused(
     world: World,
-    raw_server: StartServer,
+    start_server: StartServer,
     data: bytes,
     kind: type[http3.RemoteProtocolError],
     *,
     streamed: bool = False,
 ) -> None:
     for bytewise in (False, True) if len(data) < 1000 else (False,):
-        server = raw_server(hostile(data, bytewise=bytewise), marking)
+        server = start_server(hostile(data, bytewise=bytewise), marking)
         user = watched(world)
         assert await user.body(server.url + "/first") == b"/first"
         call = user.streamed if streamed else user.body
@@ -237,22 +237,22 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("case", TOO_LARGE)
-async def test_what_is_too_large(world: World, raw_server: StartServer, case: str) -> None:
-    await refused(world, raw_server, TOO_LARGE[case], http3.ResponseTooLarge)
+async def test_what_is_too_large(world: World, start_server: StartServer, case: str) -> None:
+    await refused(world, start_server, TOO_LARGE[case], http3.ResponseTooLarge)
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_heads_that_are_refused(world: World, raw_server: StartServer, case: str) -> None:
-    await refused(world, raw_server, CASES[case], http3.RemoteProtocolError)
+async def test_heads_that_are_refused(world: World, start_server: StartServer, case: str) -> None:
+    await refused(world, start_server, CASES[case], http3.RemoteProtocolError)
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("case", CHUNKS)
 async def test_chunks_that_are_refused(
-    world: World, raw_server: StartServer, case: str, streamed: bool
+    world: World, start_server: StartServer, case: str, streamed: bool
 ) -> None:
     data = CHUNKED + CHUNKS[case]
-    await refused(world, raw_server, data, http3.RemoteProtocolError, streamed=streamed)
+    await refused(world, start_server, data, http3.RemoteProtocolError, streamed=streamed)
 
 
 MIXED = {**CASES, **{name: CHUNKED + data for name, data in CHUNKS.items()}}
@@ -269,9 +269,9 @@ def by_path(connection: socket.socket) -> None:
         connection.sendall(answer(request.target.encode()))
 
 
-async def test_all_at_once(world: World, raw_server: StartServer) -> None:
+async def test_all_at_once(world: World, start_server: StartServer) -> None:
     """Among as many requests that are answered well, over few connections."""
-    server = raw_server(by_path)
+    server = start_server(by_path)
     user = watched(world, pool_limits=http3.PoolLimits(hard_limit=8, pool_timeout=30))
     paths = [f"/{kind}/{number}" for number in range(len(MIXED)) for kind in ("case", "good")]
 

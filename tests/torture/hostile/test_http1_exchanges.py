@@ -17,9 +17,10 @@ from contextlib import suppress
 import pytest
 
 import http3
+from http3_transport.testing import ScriptedServer
 from support.cut_bodies import say_goodbye
 from support.hostile_peers import StartServer, Watched, await_close, hostile, marking, reset, watched
-from support.servers import Authority, RawServer, answer, read_request
+from support.servers import Authority, answer, read_request
 from support.worlds import World, raised
 
 pytestmark = pytest.mark.thorough
@@ -29,7 +30,7 @@ EVIL = answer(b"evil")
 TWO_CHUNKS = b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
 
 
-async def goes_on(user: Watched, server: RawServer, connections: int) -> None:
+async def goes_on(user: Watched, server: ScriptedServer, connections: int) -> None:
     """The next request gets its own answer; so many connections there were by then."""
     assert await user.body(server.url + "/last") == b"/last"
     assert server.connections == connections
@@ -64,12 +65,12 @@ TOLERATED = {
 
 @pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "bytewise"])
 @pytest.mark.parametrize("case", TOLERATED)
-async def test_what_is_taken(world: World, raw_server: StartServer, case: str, bytewise: bool) -> None:
+async def test_what_is_taken(world: World, start_server: StartServer, case: str, bytewise: bool) -> None:
     def script(connection: socket.socket) -> None:
         hostile(TOLERATED[case], bytewise=bytewise, closes=True)(connection)
         marking(connection)
 
-    server = raw_server(script)
+    server = start_server(script)
     user = watched(world)
     assert await user.body(server.url + "/first") == b"/first"
     assert await user.body(server.url + "/case") == b"hello"
@@ -97,9 +98,11 @@ DOUBTFUL = {
 
 
 @pytest.mark.parametrize("case", DOUBTFUL)
-async def test_doubtful_framing_ends_the_connection(world: World, raw_server: StartServer, case: str) -> None:
+async def test_doubtful_framing_ends_the_connection(
+    world: World, start_server: StartServer, case: str
+) -> None:
     for bytewise in (False, True):
-        server = raw_server(hostile(DOUBTFUL[case], bytewise=bytewise), marking)
+        server = start_server(hostile(DOUBTFUL[case], bytewise=bytewise), marking)
         user = watched(world)
         assert await user.body(server.url + "/first") == b"/first"
         assert await user.body(server.url + "/case") == b"hello"
@@ -118,10 +121,10 @@ BEYOND = {
 
 
 @pytest.mark.parametrize("case", BEYOND)
-async def test_sizes_that_no_integer_holds(world: World, raw_server: StartServer, case: str) -> None:
+async def test_sizes_that_no_integer_holds(world: World, start_server: StartServer, case: str) -> None:
     """They neither wrap around to a small one nor ask for the memory that they speak of."""
     for streamed in (False, True):
-        server = raw_server(hostile(BEYOND[case], closes=True), marking)
+        server = start_server(hostile(BEYOND[case], closes=True), marking)
         user = watched(world)
         assert await user.body(server.url + "/first") == b"/first"
         call = user.streamed if streamed else user.body
@@ -182,9 +185,9 @@ BEHIND = {
 
 
 @pytest.mark.parametrize("case", BEHIND)
-async def test_bytes_behind_an_answer(world: World, raw_server: StartServer, case: str) -> None:
+async def test_bytes_behind_an_answer(world: World, start_server: StartServer, case: str) -> None:
     method, data, body = BEHIND[case]
-    server = raw_server(hostile(data), marking)
+    server = start_server(hostile(data), marking)
     user = watched(world)
     assert await user.body(server.url + "/first") == b"/first"
     assert await user.body(server.url + "/case", method) == body
@@ -193,12 +196,12 @@ async def test_bytes_behind_an_answer(world: World, raw_server: StartServer, cas
 
 
 @pytest.mark.parametrize("case", [name for name in BEHIND if "hello" in str(BEHIND[name][2])])
-async def test_bytes_behind_a_streamed_answer(world: World, raw_server: StartServer, case: str) -> None:
+async def test_bytes_behind_a_streamed_answer(world: World, start_server: StartServer, case: str) -> None:
     """Bytes that come behind the next request can't be told from its answer; these come before."""
     _, data, body = BEHIND[case]
     for bytewise in (False, True):
         sent = threading.Event()
-        server = raw_server(hostile(data, bytewise=bytewise, sent=sent), marking)
+        server = start_server(hostile(data, bytewise=bytewise, sent=sent), marking)
         user = watched(world)
         assert await user.body(server.url + "/first") == b"/first"
         assert await user.streamed(server.url + "/case") == body
@@ -220,7 +223,7 @@ NO_BODY = {
 
 @pytest.mark.parametrize("late", [b"", b"hello", EVIL], ids=["nothing", "body", "answer"])
 @pytest.mark.parametrize("case", NO_BODY)
-async def test_answers_without_body(world: World, raw_server: StartServer, case: str, late: bytes) -> None:
+async def test_answers_without_body(world: World, start_server: StartServer, case: str, late: bytes) -> None:
     """They leave the connection to the next request, unless the body comes all the same, if late."""
     method, data = NO_BODY[case]
     taken, sent = threading.Event(), threading.Event()
@@ -235,7 +238,7 @@ async def test_answers_without_body(world: World, raw_server: StartServer, case:
             await_close(connection)
         marking(connection)
 
-    server = raw_server(script, marking)
+    server = start_server(script, marking)
     user = watched(world)
     assert await user.body(server.url + "/case", method) == b""
     assert len(user.pool.keepalive_connections) == 1
@@ -261,18 +264,18 @@ def answering_late(data: bytes, late: bytes) -> Callable[[socket.socket], None]:
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 @pytest.mark.parametrize("case", NO_BODY)
 async def test_a_late_body_that_nothing_has_announced_is_no_answer(
-    world: World, raw_server: StartServer, case: str, method: str
+    world: World, start_server: StartServer, case: str, method: str
 ) -> None:
     """The next request is on its way by then: it is sent again on another connection."""
-    server = raw_server(answering_late(NO_BODY[case][1], b"hello"), marking)
+    server = start_server(answering_late(NO_BODY[case][1], b"hello"), marking)
     user = watched(world)
     assert await user.body(server.url + "/case", NO_BODY[case][0]) == b""
     assert await user.body(server.url + "/next", method) == b"/next"
     await goes_on(user, server, 2)
 
 
-async def test_a_late_body_before_the_answer_to_a_post(world: World, raw_server: StartServer) -> None:
-    server = raw_server(answering_late(NO_BODY["204"][1], b"hello"), marking)
+async def test_a_late_body_before_the_answer_to_a_post(world: World, start_server: StartServer) -> None:
+    server = start_server(answering_late(NO_BODY["204"][1], b"hello"), marking)
     user = watched(world)
     assert await user.body(server.url + "/case") == b""
     error = await raised(http3.RemoteProtocolError, user.body, server.url + "/next", "POST")
@@ -296,10 +299,10 @@ ANNOUNCED = {
 @pytest.mark.parametrize("late", [b"", b"hello", EVIL], ids=["nothing", "body", "answer"])
 @pytest.mark.parametrize("case", ANNOUNCED)
 async def test_a_body_that_is_announced_where_there_can_be_none(
-    world: World, raw_server: StartServer, case: str, late: bytes, method: str, pause: float
+    world: World, start_server: StartServer, case: str, late: bytes, method: str, pause: float
 ) -> None:
     """Nothing else goes out on the connection, since what comes late would be taken for its answer."""
-    server = raw_server(answering_late(ANNOUNCED[case] % len(EVIL), late), marking)
+    server = start_server(answering_late(ANNOUNCED[case] % len(EVIL), late), marking)
     user = watched(world)
     assert await user.body(server.url + "/case") == b""
     if pause:
@@ -309,11 +312,11 @@ async def test_a_body_that_is_announced_where_there_can_be_none(
 
 
 async def test_a_304_with_a_length_that_stays_alone_leaves_its_connection(
-    world: World, raw_server: StartServer, monkeypatch: pytest.MonkeyPatch
+    world: World, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The length is that of the 200 which was not sent (RFC 9110 section 8.6): allowed, and not rare."""
     monkeypatch.setattr("http3_transport._http1.connection.DOUBT_SECONDS", 0.02)
-    server = raw_server(answering_late(ANNOUNCED["304 with a length"] % 5, b""))
+    server = start_server(answering_late(ANNOUNCED["304 with a length"] % 5, b""))
     user = watched(world)
     assert await user.body(server.url + "/case") == b""
     await world.sleep(0.05)
@@ -350,7 +353,7 @@ IDLE: dict[str, Callable[[socket.socket], None]] = {
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("case", IDLE)
 async def test_an_idle_connection_that_is_not_silent(
-    world: World, raw_server: StartServer, case: str, method: str, pause: float
+    world: World, start_server: StartServer, case: str, method: str, pause: float
 ) -> None:
     """It is not used; so even a POST, which is never sent twice, meets no failure.
 
@@ -368,7 +371,7 @@ async def test_an_idle_connection_that_is_not_silent(
         if connection.fileno() >= 0:
             await_close(connection)
 
-    server = raw_server(script, marking)
+    server = start_server(script, marking)
     user = watched(world)
     assert await user.body(server.url + "/first") == b"/first"
     idle.set()
@@ -381,7 +384,7 @@ async def test_an_idle_connection_that_is_not_silent(
 
 @pytest.mark.parametrize("case", ["an answer", "close_notify"])
 async def test_an_idle_connection_with_tls(
-    world: World, raw_server: StartServer, authority: Authority, case: str
+    world: World, start_server: StartServer, authority: Authority, case: str
 ) -> None:
     idle, done = threading.Event(), threading.Event()
 
@@ -400,7 +403,7 @@ async def test_an_idle_connection_with_tls(
         done.set()
         select.select([connection], [], [], 10)
 
-    server = raw_server(script, marking, tls=authority.server_context())
+    server = start_server(script, marking, tls=authority.server_context())
     user = watched(world, verify=authority.ca_file)
     assert await user.body(server.url + "/first") == b"/first"
     idle.set()

@@ -31,7 +31,7 @@ INTERIM = {
 @pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "bytewise"])
 @pytest.mark.parametrize("case", INTERIM)
 async def test_an_interim_answer_is_never_the_answer(
-    world: World, raw_server: StartServer, case: str, bytewise: bool
+    world: World, start_server: StartServer, case: str, bytewise: bool
 ) -> None:
     data = INTERIM[case] + answer(b"hello", status="201 Created")
 
@@ -39,7 +39,7 @@ async def test_an_interim_answer_is_never_the_answer(
         hostile(data, bytewise=bytewise, closes=True)(connection)
         marking(connection)
 
-    server = raw_server(script)
+    server = start_server(script)
     user = watched(world)
     assert await user.body(server.url + "/first") == b"/first"
     response = await do(user.client.get(server.url + "/case"))
@@ -50,9 +50,11 @@ async def test_an_interim_answer_is_never_the_answer(
 
 
 @pytest.mark.parametrize("case", INTERIM)
-async def test_an_interim_answer_alone_is_an_error(world: World, raw_server: StartServer, case: str) -> None:
+async def test_an_interim_answer_alone_is_an_error(
+    world: World, start_server: StartServer, case: str
+) -> None:
     """It counts as the beginning of an answer too: nothing is sent again."""
-    server = raw_server(hostile(INTERIM[case], closes=True), marking)
+    server = start_server(hostile(INTERIM[case], closes=True), marking)
     user = watched(world)
     assert await user.body(server.url + "/first") == b"/first"
     error = await raised(http3.Http3Error, user.body, server.url + "/case")
@@ -64,10 +66,10 @@ async def test_an_interim_answer_alone_is_an_error(world: World, raw_server: Sta
 
 
 async def test_a_switch_of_protocols_is_refused_even_if_asked_for(
-    world: World, raw_server: StartServer
+    world: World, start_server: StartServer
 ) -> None:
     data = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"
-    server = raw_server(hostile(data + answer(b"evil")), marking)
+    server = start_server(hostile(data + answer(b"evil")), marking)
     user = watched(world)
     assert await user.body(server.url + "/first") == b"/first"
     headers = {"Upgrade": "x", "Connection": "Upgrade"}
@@ -83,7 +85,7 @@ FORBIDDEN_TRAILERS = ("Content-Encoding: gzip", "Set-Cookie: evil=1", "Location:
 
 
 @pytest.mark.parametrize("trailer", FORBIDDEN_TRAILERS)
-async def test_trailers_do_not_become_headers(world: World, raw_server: StartServer, trailer: str) -> None:
+async def test_trailers_do_not_become_headers(world: World, start_server: StartServer, trailer: str) -> None:
     name, _, value = trailer.partition(": ")
     data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n%b\r\n\r\n"
 
@@ -91,7 +93,7 @@ async def test_trailers_do_not_become_headers(world: World, raw_server: StartSer
         hostile(data % trailer.encode(), closes=True)(connection)
         marking(connection)
 
-    server = raw_server(script)
+    server = start_server(script)
     user = watched(world)
     assert await user.body(server.url + "/first") == b"/first"
     response = await do(user.client.get(server.url + "/case"))
@@ -119,7 +121,7 @@ UPLOADS: dict[str, Any] = {"bytes": lambda: bytes(BIG), "iterator": pieces}
 @pytest.mark.parametrize("end", ["stays", "shuts", "closes"])
 @pytest.mark.parametrize("kind", UPLOADS)
 async def test_an_early_answer_is_delivered(
-    world: World, raw_server: StartServer, kind: str, end: str
+    world: World, start_server: StartServer, kind: str, end: str
 ) -> None:
     """413 as soon as the head is there. "closes" leaves what was uploaded unread, which sends a reset."""
     refusal = answer(b"too large", status="413 Content Too Large", headers=("Connection: close",))
@@ -134,7 +136,7 @@ async def test_an_early_answer_is_delivered(
         while connection.recv(65536):
             pass
 
-    server = raw_server(script, marking)
+    server = start_server(script, marking)
     user = watched(world)
     response = await do(user.client.post(server.url + "/case", data=UPLOADS[kind]()))
     assert (response.status_code, response.content) == (413, b"too large")
@@ -143,7 +145,7 @@ async def test_an_early_answer_is_delivered(
     assert server.connections == 2
 
 
-async def test_an_early_answer_that_keeps_the_connection(world: World, raw_server: StartServer) -> None:
+async def test_an_early_answer_that_keeps_the_connection(world: World, start_server: StartServer) -> None:
     """The rest of the upload will never come, so nothing else may go out on it."""
 
     def script(connection: socket.socket) -> None:
@@ -152,7 +154,7 @@ async def test_an_early_answer_that_keeps_the_connection(world: World, raw_serve
         while connection.recv(65536):
             pass
 
-    server = raw_server(script, marking)
+    server = start_server(script, marking)
     user = watched(world)
     response = await do(user.client.post(server.url + "/case", data=bytes(BIG)))
     assert (response.status_code, response.content) == (403, b"no")
@@ -172,7 +174,7 @@ def is_silent(connection: socket.socket) -> bool:
 @pytest.mark.parametrize("interim", [b"HTTP/1.1 103 Early Hints\r\n\r\n", b""], ids=["103 before", "alone"])
 @pytest.mark.parametrize("kind", ["bytes", "iterator"])
 async def test_expect_waits_for_the_servers_word(
-    world: World, raw_server: StartServer, kind: str, interim: bytes
+    world: World, start_server: StartServer, kind: str, interim: bytes
 ) -> None:
     def script(connection: socket.socket) -> None:
         assert b"content-length: 5\r\n" in read_head(connection).lower()
@@ -184,7 +186,7 @@ async def test_expect_waits_for_the_servers_word(
         connection.sendall(answer(body))
         marking(connection)
 
-    server = raw_server(script)
+    server = start_server(script)
     user = watched(world)
     data: Any = b"hello" if kind == "bytes" else iter([b"he", b"llo"])
     headers = {**EXPECT, "Content-Length": "5"}
@@ -193,7 +195,7 @@ async def test_expect_waits_for_the_servers_word(
     assert server.connections == 1
 
 
-async def test_expect_does_not_wait_forever(world: World, raw_server: StartServer) -> None:
+async def test_expect_does_not_wait_forever(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
         assert is_silent(connection)
@@ -201,7 +203,7 @@ async def test_expect_does_not_wait_forever(world: World, raw_server: StartServe
         connection.sendall(answer(b"taken"))
         marking(connection)
 
-    server = raw_server(script)
+    server = start_server(script)
     user = watched(world)
     assert await user.body(server.url + "/case", "POST", data=b"hello", headers=EXPECT) == b"taken"
     assert await user.body(server.url + "/last") == b"/last"
@@ -210,7 +212,7 @@ async def test_expect_does_not_wait_forever(world: World, raw_server: StartServe
 
 @pytest.mark.parametrize("status", ["413 Content Too Large", "401 Unauthorized", "200 OK"])
 async def test_expect_with_a_final_answer_sends_no_body(
-    world: World, raw_server: StartServer, status: str
+    world: World, start_server: StartServer, status: str
 ) -> None:
     after: list[bytes] = []
 
@@ -220,7 +222,7 @@ async def test_expect_with_a_final_answer_sends_no_body(
         while data := connection.recv(65536):
             after.append(data)
 
-    server = raw_server(script, marking)
+    server = start_server(script, marking)
     user = watched(world)
     response = await do(user.client.post(server.url + "/case", data=b"hello", headers=EXPECT))
     assert (response.status_code, response.content) == (int(status[:3]), b"final")

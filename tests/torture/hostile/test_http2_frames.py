@@ -168,9 +168,9 @@ def breaking(data: bytes, peers: list[Peer]) -> Callable[[socket.socket], None]:
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_the_fault_of_the_connection(world: World, raw_server: StartServer, case: str) -> None:
+async def test_the_fault_of_the_connection(world: World, start_server: StartServer, case: str) -> None:
     peers: list[Peer] = []
-    server = raw_server(breaking(CASES[case], peers), marking_http2)
+    server = start_server(breaking(CASES[case], peers), marking_http2)
     user = watched(world, "HTTP/2")
     sibling = await do(user.client.get(server.url + "/sibling", stream=True))
     error = await raised(http3.Http3Error, user.body, server.url + "/case", "POST")
@@ -185,12 +185,12 @@ async def test_the_fault_of_the_connection(world: World, raw_server: StartServer
     assert len(user.pool.keepalive_connections) == 1
 
 
-async def test_a_head_beyond_all_bounds(world: World, raw_server: StartServer) -> None:
+async def test_a_head_beyond_all_bounds(world: World, start_server: StartServer) -> None:
     """A few bytes that unpack to megabytes: unpacking stops, and with it the connection."""
     kept = b"\x40\x01x\x7f\xa1\x1e" + b"y" * 4000
     bomb = frame(HEADERS, STATUS_200 + kept + b"\xbe" * 10_000, flags=END_HEADERS)
     peers: list[Peer] = []
-    server = raw_server(breaking(bomb, peers), marking_http2)
+    server = start_server(breaking(bomb, peers), marking_http2)
     user = watched(world, "HTTP/2")
     sibling = await do(user.client.get(server.url + "/sibling", stream=True))
     for call in (lambda: user.body(server.url + "/case", "POST"), sibling.read):

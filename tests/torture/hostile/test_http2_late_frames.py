@@ -82,7 +82,7 @@ TOLERATED = {
 
 
 @pytest.mark.parametrize("case", TOLERATED)
-async def test_what_is_taken(world: World, raw_server: StartServer, case: str) -> None:
+async def test_what_is_taken(world: World, start_server: StartServer, case: str) -> None:
     def script(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer = Peer(connection)
@@ -92,7 +92,7 @@ async def test_what_is_taken(world: World, raw_server: StartServer, case: str) -
         peer.respond(peer.request(2).stream_id, b"/last")
         peer.until_closed()
 
-    server = raw_server(script)
+    server = start_server(script)
     user = watched(world, "HTTP/2")
     assert await user.body(server.url + "/first") == b"/first"
     assert await user.body(server.url + "/case", "POST") == b"hello"
@@ -116,7 +116,7 @@ LATE = {
 
 
 @pytest.mark.parametrize("case", LATE)
-async def test_frames_on_a_stream_that_is_over(world: World, raw_server: StartServer, case: str) -> None:
+async def test_frames_on_a_stream_that_is_over(world: World, start_server: StartServer, case: str) -> None:
     data, is_fine = LATE[case]
 
     def script(connection: socket.socket) -> None:
@@ -130,7 +130,7 @@ async def test_frames_on_a_stream_that_is_over(world: World, raw_server: StartSe
             peer.respond(peer.request(2).stream_id, b"/last")
         peer.until_closed()
 
-    server = raw_server(script, marking_http2)
+    server = start_server(script, marking_http2)
     user = watched(world, "HTTP/2")
     assert await user.body(server.url + "/first") == b"/first"
     if is_fine:
@@ -155,7 +155,9 @@ ON_THEIR_WAY: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("case", ON_THEIR_WAY)
-async def test_frames_on_a_stream_that_was_given_up(world: World, raw_server: StartServer, case: str) -> None:
+async def test_frames_on_a_stream_that_was_given_up(
+    world: World, start_server: StartServer, case: str
+) -> None:
     """They were on their way when the response was closed, so they do no harm."""
 
     def script(connection: socket.socket) -> None:
@@ -170,7 +172,7 @@ async def test_frames_on_a_stream_that_was_given_up(world: World, raw_server: St
         peer.respond(peer.request(2).stream_id, b"/last")
         peer.until_closed()
 
-    server = raw_server(script)
+    server = start_server(script)
     user = watched(world, "HTTP/2")
     given_up = await do(user.client.get(server.url + "/first", stream=True))
     await do(given_up.close())
@@ -199,7 +201,7 @@ IDLE: dict[str, tuple[bytes, bool]] = {
 @pytest.mark.parametrize("pause", [0, 0.01], ids=["at once", "later"])
 @pytest.mark.parametrize("case", IDLE)
 async def test_frames_on_an_idle_connection(
-    world: World, raw_server: StartServer, case: str, pause: float
+    world: World, start_server: StartServer, case: str, pause: float
 ) -> None:
     """What ends it is noticed before the next request goes out: even a POST meets no failure."""
     data, is_fine = IDLE[case]
@@ -217,7 +219,7 @@ async def test_frames_on_an_idle_connection(
             peer.respond(peer.request(2).stream_id, b"/last")
         peer.until_closed()
 
-    server = raw_server(script, marking_http2)
+    server = start_server(script, marking_http2)
     user = watched(world, "HTTP/2")
     assert await user.body(server.url + "/first") == b"/first"
     idle.set()
@@ -265,25 +267,25 @@ MISMATCHES: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[socket.s
 
 @pytest.mark.parametrize("case", MISMATCHES)
 async def test_another_http_than_agreed(
-    world: World, raw_server: StartServer, authority: Authority, case: str
+    world: World, start_server: StartServer, authority: Authority, case: str
 ) -> None:
     offered, wanted, script, delivery = MISMATCHES[case]
-    server = raw_server(script, tls=authority.server_context(*offered))
+    server = start_server(script, tls=authority.server_context(*offered))
     user = watched(world, *wanted, verify=authority.ca_file)
     error = await raised(http3.Http3Error, user.body, server.url + "/case", "POST")
     assert type(error) is http3.RemoteProtocolError
     assert error.delivery == delivery
     assert server.url + "/case" in str(error)
     assert user.is_empty
-    good = raw_server(marking_http2, tls=authority.server_context("h2"))
+    good = start_server(marking_http2, tls=authority.server_context("h2"))
     assert await user.body(good.url + "/last", "POST") == b"/last"
 
 
 @pytest.mark.parametrize("offered", [("h2",), ()], ids=["HTTP/2 alone", "no ALPN"])
 async def test_a_server_that_agrees_to_nothing_speaks_http11(
-    world: World, raw_server: StartServer, authority: Authority, offered: tuple[str, ...]
+    world: World, start_server: StartServer, authority: Authority, offered: tuple[str, ...]
 ) -> None:
-    server = raw_server(marking, tls=authority.server_context(*offered))
+    server = start_server(marking, tls=authority.server_context(*offered))
     user = watched(world, "HTTP/1.1", verify=authority.ca_file)
     response = await do(user.client.get(server.url + "/case"))
     assert (response.protocol, response.content) == ("HTTP/1.1", b"/case")

@@ -220,10 +220,10 @@ async def begin(user: Watched, url: str) -> Any:
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("case", CASES)
 async def test_the_fault_of_one_stream(
-    world: World, raw_server: StartServer, case: str, streamed: bool
+    world: World, start_server: StartServer, case: str, streamed: bool
 ) -> None:
     peers: list[Peer] = []
-    server = raw_server(beside_a_sibling(CASES[case], peers))
+    server = start_server(beside_a_sibling(CASES[case], peers))
     user = watched(world, "HTTP/2")
     sibling = await begin(user, server.url)
     call = user.streamed if streamed else user.body
@@ -249,9 +249,9 @@ TOO_LARGE: dict[str, list[Act]] = {
 
 
 @pytest.mark.parametrize("case", TOO_LARGE)
-async def test_a_head_that_is_too_large(world: World, raw_server: StartServer, case: str) -> None:
+async def test_a_head_that_is_too_large(world: World, start_server: StartServer, case: str) -> None:
     peers: list[Peer] = []
-    server = raw_server(beside_a_sibling(TOO_LARGE[case], peers))
+    server = start_server(beside_a_sibling(TOO_LARGE[case], peers))
     user = watched(world, "HTTP/2")
     sibling = await begin(user, server.url)
     error = await raised(http3.Http3Error, user.body, server.url + "/case")
@@ -279,9 +279,9 @@ def by_path(connection: socket.socket) -> None:
         peer.receive()
 
 
-async def test_all_faults_at_once(world: World, raw_server: StartServer) -> None:
+async def test_all_faults_at_once(world: World, start_server: StartServer) -> None:
     """Among as many requests that are answered well."""
-    server = raw_server(by_path)
+    server = start_server(by_path)
     user = watched(world, "HTTP/2", pool_limits=http3.PoolLimits(hard_limit=1, pool_timeout=30))
     paths = [f"/{kind}/{number}" for number in range(len(CASES)) for kind in ("case", "good")]
     methods = [METHODS.get(name, "POST") for name in CASES for _ in range(2)]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from support.servers import StartRawServer, answer, read_request
+from support.servers import StartServer, answer, read_request
 from support.stalling_peers import serve_http2, serve_http11
 from support.worlds import World, do
 
@@ -114,14 +114,14 @@ KINDS = ("HTTP/1.1", "HTTP/2", "length", "chunked", "until close", "wsgi", "asgi
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["sync", "asyncio", "trio"])
-def test_an_interrupted_constructor_makes_no_noise(name: str, kind: str, raw_server: StartRawServer) -> None:
+def test_an_interrupted_constructor_makes_no_noise(name: str, kind: str, start_server: StartServer) -> None:
     world = World(name)
     options: dict[str, Any] = {}
     if kind in ("wsgi", "asgi"):
         url, options["app"] = "http://localhost/", {"wsgi": wsgi, "asgi": asgi}[kind]
     else:
         script = serve_much(kind) if kind in ("length", "chunked", "until close") else serve_http11(never_bad)
-        url = raw_server(serve_http2(never_bad) if kind == "HTTP/2" else script).url
+        url = start_server(serve_http2(never_bad) if kind == "HTTP/2" else script).url
         options["http_versions"] = ("HTTP/2",) if kind == "HTTP/2" else ("HTTP/1.1",)
 
     def make() -> Any:

@@ -25,6 +25,7 @@ from h2.exceptions import ProtocolError
 
 import http3
 from http3_transport import BlockingBackend, ConnectionPool
+from http3_transport.testing import ScriptedServer
 from support.http2_peer import Incoming, Peer
 from support.interrupted_requests import narrow_sockets
 from support.interruption import (
@@ -39,7 +40,7 @@ from support.interruption import (
     tasks,
 )
 from support.runtimes import Runtime
-from support.servers import Authority, RawServer, StartRawServer
+from support.servers import Authority, StartServer
 from support.worlds import do
 
 pytestmark = pytest.mark.thorough
@@ -121,7 +122,7 @@ class Observer:
 class Site:
     """A server, and how a client gets there."""
 
-    def __init__(self, server: RawServer, observer: Observer, options: dict[str, Any]) -> None:
+    def __init__(self, server: ScriptedServer, observer: Observer, options: dict[str, Any]) -> None:
         self.server = server
         self.url = server.url
         self.observer = observer
@@ -146,14 +147,14 @@ class Site:
 @pytest.fixture(params=["h2c", "tls_h2"])
 def site(
     request: pytest.FixtureRequest,
-    raw_server: StartRawServer,
+    start_server: StartServer,
     authority: Authority,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Site:
     narrow_sockets(monkeypatch)
     observer = Observer()
     tls = authority.server_context("h2") if request.param == "tls_h2" else None
-    return Site(raw_server(observer.script, tls=tls), observer, {"verify": authority.ca_file})
+    return Site(start_server(observer.script, tls=tls), observer, {"verify": authority.ca_file})
 
 
 @pytest.fixture(autouse=True)

@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 
 import http3
+from http3_transport.testing import ScriptedServer
 from support.replay_points import DEATHS, KINDS, MANY, Case, Kind, Ledger, attempt, name
-from support.servers import RawServer, Script, answer
+from support.servers import Script, answer
 from support.worlds import World, do
 
 pytestmark = pytest.mark.thorough
 
-StartServer = Callable[..., RawServer]
+StartServer = Callable[..., ScriptedServer]
 
 CLOSING = answer(b"again", headers=("Connection: close",))
 ANSWER = answer(b"ok")
@@ -110,10 +111,10 @@ async def check_point(client: Any, url: str, ledger: Ledger, kind: Kind, case: C
 @pytest.mark.parametrize("die", DEATHS, ids=name)
 @pytest.mark.parametrize("kind", KINDS, ids=name)
 async def test_every_byte_over_http11(
-    world: World, raw_server: StartServer, kind: Kind, die: Any, reused: bool
+    world: World, start_server: StartServer, kind: Kind, die: Any, reused: bool
 ) -> None:
     ledger = Ledger()
-    url, client = raw_server(mortal(ledger)).url, world.client()
+    url, client = start_server(mortal(ledger)).url, world.client()
     request = await check_point(client, url, ledger, kind, Case("/000", reused, MANY, 0, die))
     assert whole(request)
     for size in range(1, len(request), 3 if world.is_async else 1):  # the bytes are the same in each world
@@ -125,7 +126,7 @@ async def test_every_byte_over_http11(
 @pytest.mark.parametrize("kind", KINDS, ids=name)
 @pytest.mark.parametrize("die", DEATHS, ids=name)
 async def test_a_connection_that_ended_while_idle(
-    world: World, raw_server: StartServer, kind: Kind, die: Any
+    world: World, start_server: StartServer, kind: Kind, die: Any
 ) -> None:
     """That is seen before anything is sent: any request gets a new connection, also one with an iterator."""
     seen: list[bytes] = []
@@ -141,7 +142,7 @@ async def test_a_connection_that_ended_while_idle(
                 while connection.fileno() >= 0 and (data := connection.recv(65536)):
                     seen.append(data)
 
-    url, client = raw_server(script).url, world.client()
+    url, client = start_server(script).url, world.client()
     assert (await do(client.get(url))).content == b"ok"
     assert ended.wait(10)
     response = await do(client.request(kind.method, f"{url}/mark", **kind.options()))

@@ -14,14 +14,15 @@ from h2.events import SettingsAcknowledged
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame
 
 import http3
+from http3_transport.testing import ScriptedServer
 from support.http2_peer import Peer
 from support.replay_points import DEATHS, KINDS, MANY, Case, Kind, Ledger, attempt, close, name
-from support.servers import RawServer, Script
+from support.servers import Script
 from support.worlds import World, do
 
 pytestmark = pytest.mark.thorough
 
-StartServer = Callable[..., RawServer]
+StartServer = Callable[..., ScriptedServer]
 
 REFUSED_STREAM = 7
 
@@ -114,12 +115,12 @@ def may_be_replayed(stage: Stage, kind: Kind, *, reused: bool) -> bool:
 @pytest.mark.parametrize("kind", KINDS, ids=name)
 @pytest.mark.parametrize("stage", STAGES)
 async def test_every_refusal_over_http2(
-    world: World, raw_server: StartServer, stage: str, kind: Kind, reused: bool
+    world: World, start_server: StartServer, stage: str, kind: Kind, reused: bool
 ) -> None:
     for die in DEATHS if STAGES[stage].ends else DEATHS[:1]:
         ledger = HTTP2Ledger()
         ledger.begin(Case("/mark", reused, 0, 0, die))
-        url = raw_server(refusing(ledger, STAGES[stage])).url
+        url = start_server(refusing(ledger, STAGES[stage])).url
         client = world.client(http_versions=("HTTP/2",))
         content, error = await attempt(client, url, ledger, kind)
         if may_be_replayed(STAGES[stage], kind, reused=reused):
@@ -134,10 +135,10 @@ async def test_every_refusal_over_http2(
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=name)
-async def test_a_refusal_is_met_once(world: World, raw_server: StartServer, kind: Kind) -> None:
+async def test_a_refusal_is_met_once(world: World, start_server: StartServer, kind: Kind) -> None:
     ledger = HTTP2Ledger()
     ledger.begin(Case("/mark", False, 0, 0, close))
-    url = raw_server(refusing(ledger, rst(REFUSED_STREAM), always=True)).url
+    url = start_server(refusing(ledger, rst(REFUSED_STREAM), always=True)).url
     _, error = await attempt(world.client(http_versions=("HTTP/2",)), url, ledger, kind)
     assert error is not None
     assert error.delivery is http3.Delivery.REFUSED
@@ -192,13 +193,13 @@ HTTP2_HEAD, HTTP2_ANSWER = 9 + 1, 9 + 1 + 9 + 2
 
 
 async def check_http2_point(
-    world: World, raw_server: StartServer, kind: Kind, case: Case
+    world: World, start_server: StartServer, kind: Kind, case: Case
 ) -> tuple[bytes, bool]:
     """One point over HTTP/2; what was read, and whether it was the whole request."""
     ledger = HTTP2Ledger()
     ledger.begin(case)
     client = world.client(http_versions=("HTTP/2",))
-    content, error = await attempt(client, raw_server(mortal_http2(ledger)).url, ledger, kind)
+    content, error = await attempt(client, start_server(mortal_http2(ledger)).url, ledger, kind)
     await do(client.close())
     is_whole = bool(ledger.processed)
     sent = case.sent if is_whole else 0
@@ -221,22 +222,24 @@ async def check_http2_point(
 @pytest.mark.parametrize("die", DEATHS, ids=name)
 @pytest.mark.parametrize("kind", KINDS, ids=name)
 async def test_every_byte_over_http2(
-    world: World, raw_server: StartServer, kind: Kind, die: Any, reused: bool
+    world: World, start_server: StartServer, kind: Kind, die: Any, reused: bool
 ) -> None:
-    request, is_whole = await check_http2_point(world, raw_server, kind, Case("/mark", reused, MANY, 0, die))
+    request, is_whole = await check_http2_point(
+        world, start_server, kind, Case("/mark", reused, MANY, 0, die)
+    )
     assert is_whole
     assert (DataFrame.type in dict(frames_of(request))) == (kind.body != "none")
     step = 9 if world.is_async else 1  # the bytes are the same in each world
     for size in range(1, len(request), step):
-        await check_http2_point(world, raw_server, kind, Case("/mark", reused, size, 0, die))
+        await check_http2_point(world, start_server, kind, Case("/mark", reused, size, 0, die))
     for size in range(1, HTTP2_ANSWER + 1, 1 if step == 1 else 4):
-        await check_http2_point(world, raw_server, kind, Case("/mark", reused, MANY, size, die))
+        await check_http2_point(world, start_server, kind, Case("/mark", reused, MANY, size, die))
 
 
 @pytest.mark.parametrize("status", [103, 200])
 @pytest.mark.parametrize("stage", ["rst 7", "goaway of all"])
 async def test_a_refusal_after_an_answer_is_not_believed(
-    world: World, raw_server: StartServer, stage: str, status: int
+    world: World, start_server: StartServer, stage: str, status: int
 ) -> None:
     """Whoever has answered has done something."""
     ledger = HTTP2Ledger()
@@ -252,7 +255,7 @@ async def test_a_refusal_after_an_answer_is_not_believed(
         peer.until_closed()
 
     client = world.client(http_versions=("HTTP/2",))
-    _, error = await attempt(client, raw_server(script).url, ledger, Kind("POST", "bytes"))
+    _, error = await attempt(client, start_server(script).url, ledger, Kind("POST", "bytes"))
     assert error is not None
     assert error.delivery is http3.Delivery.MAYBE_PROCESSED
     assert len(ledger.marks) == 1

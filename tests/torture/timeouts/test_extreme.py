@@ -11,7 +11,7 @@ import pytest
 
 import http3
 from support.http2_peer import EchoServer
-from support.servers import Script, StartRawServer, answer, read_request
+from support.servers import Script, StartServer, answer, read_request
 from support.worlds import World, do, raised
 
 FIELDS = ("connect_timeout", "read_timeout", "write_timeout", "total_timeout", "pool_timeout")
@@ -53,10 +53,10 @@ def version(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize("seconds", LONG)
 async def test_long_limits_are_none(
-    world: World, version: str, raw_server: StartRawServer, seconds: float
+    world: World, version: str, start_server: StartServer, seconds: float
 ) -> None:
     """Also of those who wait in line, for a lookup, or for what another one reads."""
-    url = raw_server(echo(version)).url.replace("127.0.0.1", "localhost")
+    url = start_server(echo(version)).url.replace("127.0.0.1", "localhost")
     for options in everywhere(seconds):
         client = world.client(http_versions=(version,), **options)
         assert (await do(client.post(url, data=MUCH))).ok
@@ -69,12 +69,12 @@ async def test_long_limits_are_none(
 
 
 @pytest.mark.parametrize("seconds", SHORT)
-async def test_short_limits_run_out_as_ours(world: World, raw_server: StartRawServer, seconds: float) -> None:
+async def test_short_limits_run_out_as_ours(world: World, start_server: StartServer, seconds: float) -> None:
     def silent(connection: Any) -> None:
         read_request(connection)
         connection.recv(1)
 
-    url = raw_server(silent).url
+    url = start_server(silent).url
     for field in ("read_timeout", "total_timeout"):
         client = world.client(timeout=http3.TimeoutConfig(**{field: seconds}))
         await raised((http3.ReadTimeout, http3.TotalTimeout, http3.ConnectTimeout), client.get, url)
@@ -94,8 +94,8 @@ def test_what_is_no_limit_is_refused(make: Callable[[Any], object]) -> None:
             make(value)
 
 
-def test_a_race_without_poll(monkeypatch: pytest.MonkeyPatch, raw_server: StartRawServer) -> None:
+def test_a_race_without_poll(monkeypatch: pytest.MonkeyPatch, start_server: StartServer) -> None:
     """select takes no more than it can count either."""
     monkeypatch.delattr(select, "poll")
-    url = raw_server(echo("HTTP/1.1")).url.replace("127.0.0.1", "localhost")
+    url = start_server(echo("HTTP/1.1")).url.replace("127.0.0.1", "localhost")
     assert http3.get(url, timeout=sys.float_info.max).ok

@@ -15,7 +15,7 @@ import pytest
 import http3
 from support.bounded import GAP, LATE, LIMIT, TRIES, TotalOnly, bounded, goes_on, in_time, tells
 from support.http2_peer import Incoming, Peer
-from support.servers import StartRawServer
+from support.servers import StartServer
 from support.stalling_peers import (
     READ_ALL,
     BadHTTP2,
@@ -71,7 +71,7 @@ ConnectOnly = http3.TimeoutConfig(5, connect_timeout=LIMIT)
 
 @pytest.mark.parametrize("timeout", [ConnectOnly, TotalOnly], ids=["connect", "total"])
 async def test_a_queue_that_is_full(
-    world: World, version: str, full_port: int, raw_server: StartRawServer, timeout: http3.TimeoutConfig
+    world: World, version: str, full_port: int, start_server: StartServer, timeout: http3.TimeoutConfig
 ) -> None:
     sut = bounded(world, version, timeout)
     url = f"http://127.0.0.1:{full_port}"
@@ -79,12 +79,12 @@ async def test_a_queue_that_is_full(
     error = await in_time(kind, lambda: sut.client.get(url + "/x"))
     tells(error, url + "/x", "connect", "dns", "connect")
     assert error.delivery == "not_sent"
-    await goes_on(sut, raw_server(good(version)).url)
+    await goes_on(sut, start_server(good(version)).url)
 
 
 @pytest.mark.parametrize("drips", [False, True], ids=["silent", "dripping"])
 async def test_a_handshake_that_does_not_come_on(
-    world: World, version: str, raw_server: StartRawServer, drips: bool
+    world: World, version: str, start_server: StartServer, drips: bool
 ) -> None:
     def stalled(connection: socket.socket) -> None:
         connection.recv(READ_ALL)
@@ -94,18 +94,18 @@ async def test_a_handshake_that_does_not_come_on(
                 connection.sendall(bytes([next(record)]))
 
     sut = bounded(world, version, ConnectOnly, verify=False)
-    url = raw_server(stalled).url.replace("http:", "https:")
+    url = start_server(stalled).url.replace("http:", "https:")
     error = await in_time(http3.ConnectTimeout, lambda: sut.client.get(url + "/x"))
     tells(error, url + "/x", "connect", "dns", "connect", "tls")
     assert error.timings.tls > 0
-    await goes_on(sut, raw_server(good(version)).url)
+    await goes_on(sut, start_server(good(version)).url)
 
 
 @pytest.mark.parametrize("timeout", [ConnectOnly, TotalOnly], ids=["connect", "total"])
 def test_a_lookup_that_hangs(
     world: World,
     version: str,
-    raw_server: StartRawServer,
+    start_server: StartServer,
     monkeypatch: pytest.MonkeyPatch,
     timeout: http3.TimeoutConfig,
 ) -> None:
@@ -115,7 +115,7 @@ def test_a_lookup_that_hangs(
         released.wait(20)
         return []
 
-    url = raw_server(good(version)).url
+    url = start_server(good(version)).url
     hangs = f"http://hanging-{next(names)}.test/x"
     over: list[float] = []
 
@@ -246,10 +246,10 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 async def test_an_answer_that_does_not_come(
-    world: World, version: str, raw_server: StartRawServer, case: Case
+    world: World, version: str, start_server: StartServer, case: Case
 ) -> None:
     serving = serve_http11(case.http11) if version == "HTTP/1.1" else serve_http2(case.http2)
-    url = raw_server(serving).url
+    url = start_server(serving).url
     sut = bounded(world, version, case.timeout)
     error = await in_time(case.kind, lambda: sut.client.get(url + "/bad"))
     tells(error, url + "/bad", case.phase, *case.spent_in)

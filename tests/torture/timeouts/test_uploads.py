@@ -14,7 +14,7 @@ import http3
 from http3_transport._backends._asyncio_waits import TransportWaits
 from support.bounded import EARLY, GAP, LATE, LIMIT, TRIES, TotalOnly, bounded, goes_on, in_time, tells
 from support.http2_peer import Incoming, Peer
-from support.servers import Authority, Script, StartRawServer, answer, read_head
+from support.servers import Authority, Script, StartServer, answer, read_head
 from support.stalling_peers import (
     BadHTTP2,
     BadHTTP11,
@@ -63,7 +63,7 @@ def reading_http2(peer: Peer, incoming: Incoming) -> None:
 # --- hops --------------------------------------------------------------------------------------------------
 
 
-async def test_hops_that_are_slow(world: World, version: str, raw_server: StartRawServer) -> None:
+async def test_hops_that_are_slow(world: World, version: str, start_server: StartServer) -> None:
     number = iter(range(1000))
 
     def hop_http11(connection: socket.socket, _: str) -> None:
@@ -75,7 +75,7 @@ async def test_hops_that_are_slow(world: World, version: str, raw_server: StartR
         if incoming.stream_id not in peer.resets:
             peer.respond(incoming.stream_id, b"", 302, [("location", f"/bad/{next(number)}")])
 
-    url = raw_server(serving(version, hop_http11, hop_http2)).url
+    url = start_server(serving(version, hop_http11, hop_http2)).url
     sut = bounded(world, version, http3.TimeoutConfig(5, total_timeout=LIMIT))
     error = await in_time(http3.TotalTimeout, lambda: sut.client.get(url + "/bad"))
     tells(error, url + "/bad/", "read")
@@ -111,8 +111,8 @@ class SlowAsyncBody:
         return b"x"
 
 
-async def test_an_upload_whose_source_is_slow(world: World, version: str, raw_server: StartRawServer) -> None:
-    url = raw_server(serving(version, reading_http11, reading_http2)).url
+async def test_an_upload_whose_source_is_slow(world: World, version: str, start_server: StartServer) -> None:
+    url = start_server(serving(version, reading_http11, reading_http2)).url
     sut = bounded(world, version, http3.TimeoutConfig(0.15, total_timeout=LIMIT))
 
     def upload() -> Any:
@@ -151,7 +151,7 @@ def miserly_http2(peer: Peer, incoming: Incoming) -> None:
 @pytest.mark.parametrize("timeout", [WriteOnly, TotalOnly], ids=["write", "total"])
 @pytest.mark.parametrize("how", ["HTTP/1.1", "HTTP/2", "HTTP/2 pings", "HTTP/2 without credit"])
 async def test_a_peer_that_takes_nothing(
-    world: World, raw_server: StartRawServer, how: str, timeout: http3.TimeoutConfig
+    world: World, start_server: StartServer, how: str, timeout: http3.TimeoutConfig
 ) -> None:
     version = how.split(" ", maxsplit=1)[0]
     if how == "HTTP/2 without credit":
@@ -163,7 +163,7 @@ async def test_a_peer_that_takes_nothing(
             if version == "HTTP/2"
             else serve_http11(deaf_http11)
         )
-    url = raw_server(script).url
+    url = start_server(script).url
     sut = bounded(world, version, timeout)
     kind = http3.WriteTimeout if timeout is WriteOnly else http3.TotalTimeout
     error = await in_time(kind, lambda: sut.client.post(url + "/bad", data=BIG))
@@ -196,7 +196,7 @@ def test_progress_is_looked_for_often_enough() -> None:
 
 @pytest.mark.parametrize("way", ["HTTP/1.1", "HTTP/2", "HTTP/1.1 TLS", "HTTP/2 TLS"])
 async def test_a_peer_that_takes_little_at_a_time(
-    world: World, way: str, raw_server: StartRawServer, authority: Authority
+    world: World, way: str, start_server: StartServer, authority: Authority
 ) -> None:
     """Each byte it takes sets the write timeout back, not the deadline."""
 
@@ -214,7 +214,7 @@ async def test_a_peer_that_takes_little_at_a_time(
     )
     version, _, secure = way.partition(" ")
     alpn = "http/1.1" if version == "HTTP/1.1" else "h2"
-    url = raw_server(script, tls=authority.server_context(alpn) if secure else None).url
+    url = start_server(script, tls=authority.server_context(alpn) if secure else None).url
     sut = bounded(world, version, http3.TimeoutConfig(5, total_timeout=LIMIT), verify=authority.ca_file)
     error = await in_time(http3.TotalTimeout, lambda: sut.client.post(url + "/bad", data=BIG))
     tells(error, url + "/bad", "write", "send")
@@ -223,7 +223,7 @@ async def test_a_peer_that_takes_little_at_a_time(
 
 @pytest.mark.parametrize("timeout", [ReadOnly, TotalOnly], ids=["read", "total"])
 async def test_a_server_that_asks_for_the_body_and_is_silent_then(
-    world: World, version: str, raw_server: StartRawServer, timeout: http3.TimeoutConfig
+    world: World, version: str, start_server: StartServer, timeout: http3.TimeoutConfig
 ) -> None:
     def continue_http11(connection: socket.socket, _: str) -> None:
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -233,7 +233,7 @@ async def test_a_server_that_asks_for_the_body_and_is_silent_then(
         peer.head(incoming.stream_id, 100)
         exhaust(ticks_of_stream(peer, incoming, GAP))
 
-    url = raw_server(serving(version, continue_http11, continue_http2)).url
+    url = start_server(serving(version, continue_http11, continue_http2)).url
     sut = bounded(world, version, timeout)
     kind = http3.ReadTimeout if timeout is ReadOnly else http3.TotalTimeout
     headers = {"Expect": "100-continue"}
@@ -245,7 +245,7 @@ async def test_a_server_that_asks_for_the_body_and_is_silent_then(
 # --- what is shared ----------------------------------------------------------------------------------------
 
 
-async def test_no_place_comes_free(world: World, version: str, raw_server: StartRawServer) -> None:
+async def test_no_place_comes_free(world: World, version: str, start_server: StartServer) -> None:
     release = threading.Event()
 
     def held_http11(connection: socket.socket, _: str) -> None:
@@ -256,7 +256,7 @@ async def test_no_place_comes_free(world: World, version: str, raw_server: Start
         release.wait(10)
         peer.respond(incoming.stream_id, b"held")
 
-    url = raw_server(serving(version, held_http11, held_http2, max_concurrent_streams=1)).url
+    url = start_server(serving(version, held_http11, held_http2, max_concurrent_streams=1)).url
     limits = http3.PoolLimits(hard_limit=1, pool_timeout=LIMIT)
     sut = bounded(world, version, http3.TimeoutConfig(5), pool_limits=limits)
 
@@ -281,7 +281,7 @@ async def test_no_place_comes_free(world: World, version: str, raw_server: Start
 
 @pytest.mark.parametrize("first", ["stalled", "busy"])
 async def test_a_stream_that_stalls_beside_a_busy_one(
-    world: World, raw_server: StartRawServer, first: str
+    world: World, start_server: StartServer, first: str
 ) -> None:
     """Whoever of the two reads for both: what comes for the other is no progress."""
 
@@ -296,7 +296,7 @@ async def test_a_stream_that_stalls_beside_a_busy_one(
         names.clear()
 
     names: dict[str, Incoming] = {}
-    url = raw_server(serve_http2(both)).url
+    url = start_server(serve_http2(both)).url
     sut = bounded(world, "HTTP/2", http3.TimeoutConfig(5, read_timeout=LIMIT))
     assert (await do(sut.client.get(url + "/warm"))).text == "/warm"
 
@@ -321,7 +321,7 @@ async def test_a_stream_that_stalls_beside_a_busy_one(
 
 @pytest.mark.parametrize("timeout", [ReadOnly, TotalOnly], ids=["read", "total"])
 async def test_a_record_that_trickles_in(
-    world: World, raw_server: StartRawServer, authority: Authority, timeout: http3.TimeoutConfig
+    world: World, start_server: StartServer, authority: Authority, timeout: http3.TimeoutConfig
 ) -> None:
     """A part of a TLS record is no byte of an answer."""
 
@@ -335,7 +335,7 @@ async def test_a_record_that_trickles_in(
             connection.sendall(record[sent : sent + 100])
             sent += 100
 
-    url = raw_server(trickling).url.replace("http:", "https:")
+    url = start_server(trickling).url.replace("http:", "https:")
     sut = bounded(world, "HTTP/1.1", timeout, verify=authority.ca_file)
     kind = http3.ReadTimeout if timeout is ReadOnly else http3.TotalTimeout
     assert (await do(sut.client.get(url + "/warm"))).text == "good"

@@ -21,7 +21,7 @@ from http3_transport.testing import OperationTimeout, Peer, ScriptedConnection, 
 from http3_transport.testing._conformance.streams import pattern, read_to_end
 from support.counting_loops import CountingLoop
 from support.runtimes import Runtime
-from support.servers import StartRawServer
+from support.servers import StartServer
 from support.stalling_peers import never_bad, serve_http2, serve_http11
 from support.stream_pairs import run_uvloop
 
@@ -466,10 +466,10 @@ def test_reads_and_writes_with_long_limits_need_one_timer() -> None:
     ids=["phases", "total"],
 )
 def test_timers_of_requests_with_long_limits_do_not_pile_up(
-    raw_server: StartRawServer, version: str, timeout: http3.TimeoutConfig
+    start_server: StartServer, version: str, timeout: http3.TimeoutConfig
 ) -> None:
     """Three at a time; so over HTTP/2 some wait for what another one reads, and over HTTP/1.1 in line."""
-    url = raw_server(serve_http2(never_bad) if version == "HTTP/2" else serve_http11(never_bad)).url
+    url = start_server(serve_http2(never_bad) if version == "HTTP/2" else serve_http11(never_bad)).url
     limits = http3.PoolLimits(hard_limit=2)
 
     async def main(loop: CountingLoop) -> None:

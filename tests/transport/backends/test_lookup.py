@@ -21,7 +21,7 @@ from http3_transport._backends import _lookup
 from http3_transport._backends._lookup import WORKERS
 from http3_transport._interfaces import Address, OperationTimeout
 from support.runtimes import Runtime
-from support.servers import StartRawServer
+from support.servers import StartServer
 from support.stalling_peers import serve_http11
 from support.worlds import World
 
@@ -206,8 +206,8 @@ def test_without_a_further_thread_names_wait_for_those_there_are(
     assert threading.get_ident() not in resolver.in_threads
 
 
-def test_requests_go_on_without_threads(raw_server: StartRawServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = raw_server(serve_http11(lambda *_: None))
+def test_requests_go_on_without_threads(start_server: StartServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = start_server(serve_http11(lambda *_: None))
     assert http3.get(server.url).text == "/"  # the server's thread has started
     monkeypatch.setattr(_lookup, "get_addresses", in_vain)
     real = _thread.start_new_thread
@@ -246,9 +246,9 @@ atexit.register(runs[kind])
 
 
 @pytest.mark.parametrize("kind", ["sync", "asyncio", "trio"])
-def test_a_host_name_at_exit(raw_server: StartRawServer, kind: str) -> None:
+def test_a_host_name_at_exit(start_server: StartServer, kind: str) -> None:
     """From Python 3.12 on no thread can be started then."""
-    url = raw_server(serve_http11(lambda *_: None)).url.replace("127.0.0.1", "localhost") + "/at-exit"
+    url = start_server(serve_http11(lambda *_: None)).url.replace("127.0.0.1", "localhost") + "/at-exit"
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", AT_EXIT, url, kind],
         capture_output=True,

@@ -29,7 +29,7 @@ from http3_models._request.encode import encode_request
 from http3_models.engine import BytesBody, Deadline, RequestBody, state_of
 from support.exchanges import Pieces, answering, fetch, make_pool, ok, silent
 from support.runtimes import Runtime
-from support.servers import Authority, Nginx, StartRawServer, read_head, read_request
+from support.servers import Authority, Nginx, StartServer, read_head, read_request
 
 
 @pytest.fixture(params=["strict", "h11"], autouse=True)
@@ -48,8 +48,8 @@ def request_body(data: Pieces) -> RequestBody:
     return encode_request(data=data, files=None, json=None, asynchronous=False)[0]
 
 
-def test_two_requests_share_a_connection(runtime: Runtime, raw_server: StartRawServer) -> None:
-    server = raw_server(answering(ok(b"one"), ok(b"two")))
+def test_two_requests_share_a_connection(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(answering(ok(b"one"), ok(b"two")))
 
     async def main() -> list[bytes]:
         pool = make_pool(runtime)
@@ -63,14 +63,14 @@ def test_two_requests_share_a_connection(runtime: Runtime, raw_server: StartRawS
     assert server.connections == 1
 
 
-def test_the_request_goes_out_as_written(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_the_request_goes_out_as_written(runtime: Runtime, start_server: StartServer) -> None:
     heads: list[bytes] = []
 
     def script(connection: socket.socket) -> None:
         heads.append(read_head(connection))
         connection.sendall(ok())
 
-    server = raw_server(script)
+    server = start_server(script)
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -109,7 +109,7 @@ def test_the_request_goes_out_as_written(runtime: Runtime, raw_server: StartRawS
 )
 @pytest.mark.parametrize("pieces", ["whole", "bytewise"])
 def test_every_framing_whole_and_byte_by_byte(
-    runtime: Runtime, raw_server: StartRawServer, answer: bytes, body: bytes, pieces: str
+    runtime: Runtime, start_server: StartServer, answer: bytes, body: bytes, pieces: str
 ) -> None:
     def script(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -117,7 +117,7 @@ def test_every_framing_whole_and_byte_by_byte(
         for piece in [answer] if pieces == "whole" else [bytes([byte]) for byte in answer]:
             connection.sendall(piece)
 
-    server = raw_server(script)
+    server = start_server(script)
 
     async def main() -> bytes:
         pool = make_pool(runtime)
@@ -141,14 +141,14 @@ def test_every_framing_whole_and_byte_by_byte(
     ids=["byte beyond", "answer beyond", "close", "HTTP/1.0", "beyond chunked", "two framings"],
 )
 def test_a_connection_that_is_not_proven_idle_is_not_used_again(
-    runtime: Runtime, raw_server: StartRawServer, answer: bytes
+    runtime: Runtime, start_server: StartServer, answer: bytes
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(answer)
         connection.recv(1)
 
-    server = raw_server(script, answering(ok(b"fresh")))
+    server = start_server(script, answering(ok(b"fresh")))
 
     async def main() -> list[bytes]:
         pool = make_pool(runtime)
@@ -160,16 +160,14 @@ def test_a_connection_that_is_not_proven_idle_is_not_used_again(
     assert server.connections == 2
 
 
-def test_bytes_that_arrive_while_idle_are_nobodys_answer(
-    runtime: Runtime, raw_server: StartRawServer
-) -> None:
+def test_bytes_that_arrive_while_idle_are_nobodys_answer(runtime: Runtime, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(ok(b"one"))
         connection.sendall(ok(b"stale"))
         connection.recv(1)
 
-    server = raw_server(script, answering(ok(b"fresh")))
+    server = start_server(script, answering(ok(b"fresh")))
 
     async def main() -> bytes:
         pool = make_pool(runtime)
@@ -182,10 +180,8 @@ def test_bytes_that_arrive_while_idle_are_nobodys_answer(
     assert runtime.run(main) == b"fresh"
 
 
-def test_a_connection_that_the_server_closed_is_replaced(
-    runtime: Runtime, raw_server: StartRawServer
-) -> None:
-    server = raw_server(answering(ok(b"one")), answering(ok(b"two")))
+def test_a_connection_that_the_server_closed_is_replaced(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(answering(ok(b"one")), answering(ok(b"two")))
 
     async def main() -> bytes:
         pool = make_pool(runtime)
@@ -209,9 +205,9 @@ def dropping_the_second(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_an_idempotent_request_is_sent_again_when_a_reused_connection_dies(
-    runtime: Runtime, raw_server: StartRawServer, method: str
+    runtime: Runtime, start_server: StartServer, method: str
 ) -> None:
-    server = raw_server(dropping_the_second, answering(ok(b"again")))
+    server = start_server(dropping_the_second, answering(ok(b"again")))
 
     async def main() -> bytes:
         pool = make_pool(runtime)
@@ -225,9 +221,9 @@ def test_an_idempotent_request_is_sent_again_when_a_reused_connection_dies(
 
 @pytest.mark.parametrize("replay", [True, False])
 def test_a_post_that_may_have_been_processed_is_not(
-    runtime: Runtime, raw_server: StartRawServer, replay: bool
+    runtime: Runtime, start_server: StartServer, replay: bool
 ) -> None:
-    server = raw_server(dropping_the_second, answering(ok(b"again")))
+    server = start_server(dropping_the_second, answering(ok(b"again")))
 
     async def main() -> RequestError:
         pool = make_pool(runtime, replay=replay)
@@ -242,7 +238,7 @@ def test_a_post_that_may_have_been_processed_is_not(
 
 
 def test_nothing_is_sent_again_after_the_first_byte_of_an_answer(
-    runtime: Runtime, raw_server: StartRawServer
+    runtime: Runtime, start_server: StartServer
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
@@ -250,7 +246,7 @@ def test_nothing_is_sent_again_after_the_first_byte_of_an_answer(
         read_request(connection)
         connection.sendall(b"H")
 
-    server = raw_server(script, answering(ok(b"again")))
+    server = start_server(script, answering(ok(b"again")))
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -283,9 +279,9 @@ def test_nothing_is_sent_again_after_the_first_byte_of_an_answer(
     ],
 )
 def test_a_malformed_or_cut_answer_is_an_error_and_the_next_request_works(
-    runtime: Runtime, raw_server: StartRawServer, answer: bytes
+    runtime: Runtime, start_server: StartServer, answer: bytes
 ) -> None:
-    server = raw_server(answering(answer), answering(ok(b"fine")))
+    server = start_server(answering(answer), answering(ok(b"fine")))
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -305,10 +301,10 @@ JARGON = re.compile(r"_SWITCH|h11|bytearray|Informational|Sentinel|state|request
 
 @pytest.mark.parametrize("fields", [{}, {"Upgrade": "x", "Connection": "Upgrade"}, {"Upgrade": "h2c"}])
 def test_a_switch_of_protocols_is_refused_and_told_what_is_supported(
-    runtime: Runtime, raw_server: StartRawServer, fields: dict[str, str]
+    runtime: Runtime, start_server: StartServer, fields: dict[str, str]
 ) -> None:
     answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nx"
-    server = raw_server(answering(answer))
+    server = start_server(answering(answer))
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -348,7 +344,7 @@ def test_a_switch_of_protocols_is_refused_and_told_what_is_supported(
     ids=lambda value: "" if isinstance(value, str) else repr(value[:40]),
 )
 def test_what_is_wrong_with_a_head_is_told_in_words_of_http(
-    raw_server: StartRawServer, answer: bytes, text: str
+    start_server: StartServer, answer: bytes, text: str
 ) -> None:
     runtime = Runtime("blocking")
 
@@ -357,7 +353,7 @@ def test_what_is_wrong_with_a_head_is_told_in_words_of_http(
         connection.sendall(answer)
         connection.recv(1)
 
-    server = raw_server(script)
+    server = start_server(script)
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -370,13 +366,13 @@ def test_what_is_wrong_with_a_head_is_told_in_words_of_http(
     runtime.run(main)
 
 
-def test_a_reset_is_a_read_error(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_a_reset_is_a_read_error(runtime: Runtime, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
-    server = raw_server(script)
+    server = start_server(script)
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -406,9 +402,9 @@ def test_a_reset_is_a_read_error(runtime: Runtime, raw_server: StartRawServer) -
     ids=["head", "fields", "trailers"],
 )
 def test_what_the_server_can_grow_is_bounded(
-    runtime: Runtime, raw_server: StartRawServer, answer: bytes, limits: Limits
+    runtime: Runtime, start_server: StartServer, answer: bytes, limits: Limits
 ) -> None:
-    server = raw_server(answering(answer))
+    server = start_server(answering(answer))
 
     async def main() -> None:
         pool = make_pool(runtime, limits=limits)
@@ -419,13 +415,13 @@ def test_what_the_server_can_grow_is_bounded(
     runtime.run(main)
 
 
-def test_endless_informational_responses_are_refused(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_endless_informational_responses_are_refused(runtime: Runtime, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         while True:
             connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
 
-    server = raw_server(script)
+    server = start_server(script)
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -436,8 +432,8 @@ def test_endless_informational_responses_are_refused(runtime: Runtime, raw_serve
     runtime.run(main)
 
 
-def test_trailers_are_kept(runtime: Runtime, raw_server: StartRawServer) -> None:
-    server = raw_server(
+def test_trailers_are_kept(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(
         answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 1\r\n\r\n")
     )
 
@@ -458,7 +454,7 @@ def test_trailers_are_kept(runtime: Runtime, raw_server: StartRawServer) -> None
 @pytest.mark.parametrize("size", [0, 1, 70_000, 3_000_000])
 @pytest.mark.parametrize("kind", ["bytes", "iterator"])
 def test_bodies_of_all_sizes_arrive(
-    runtime: Runtime, raw_server: StartRawServer, size: int, kind: str
+    runtime: Runtime, start_server: StartServer, size: int, kind: str
 ) -> None:
     received: list[tuple[bytes, dict[str, str]]] = []
 
@@ -467,7 +463,7 @@ def test_bodies_of_all_sizes_arrive(
             received.append((request.body, request.headers))
             connection.sendall(ok())
 
-    server = raw_server(script)
+    server = start_server(script)
     body = bytes(size)
 
     async def main() -> None:
@@ -487,7 +483,7 @@ def test_bodies_of_all_sizes_arrive(
 
 @pytest.mark.parametrize("data", [b"", b"four", bytes(100_000)], ids=len)
 def test_a_body_in_memory_is_chunked_if_the_caller_says_so(
-    runtime: Runtime, raw_server: StartRawServer, data: bytes
+    runtime: Runtime, start_server: StartServer, data: bytes
 ) -> None:
     received: list[bytes] = []
 
@@ -496,7 +492,7 @@ def test_a_body_in_memory_is_chunked_if_the_caller_says_so(
             received.append(request.body)
             connection.sendall(ok())
 
-    server = raw_server(script)
+    server = start_server(script)
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -511,14 +507,14 @@ def test_a_body_in_memory_is_chunked_if_the_caller_says_so(
 
 @pytest.mark.parametrize("kind", ["bytes", "iterator"])
 def test_an_early_answer_stops_the_upload_and_is_delivered(
-    runtime: Runtime, raw_server: StartRawServer, kind: str
+    runtime: Runtime, start_server: StartServer, kind: str
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
         connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
         connection.recv(1)
 
-    server = raw_server(script, answering(ok(b"next")))
+    server = start_server(script, answering(ok(b"next")))
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -534,7 +530,7 @@ def test_an_early_answer_stops_the_upload_and_is_delivered(
 
 
 def test_a_100_continue_during_the_upload_does_not_stop_it(
-    runtime: Runtime, raw_server: StartRawServer
+    runtime: Runtime, start_server: StartServer
 ) -> None:
     sizes: list[int] = []
 
@@ -548,7 +544,7 @@ def test_a_100_continue_during_the_upload_does_not_stop_it(
         sizes.append(length)
         connection.sendall(ok(b"done"))
 
-    server = raw_server(script)
+    server = start_server(script)
 
     async def main() -> bytes:
         pool = make_pool(runtime)
@@ -563,7 +559,7 @@ def test_a_100_continue_during_the_upload_does_not_stop_it(
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 100 Continue\r\n\r\n", b""], ids=["told", "silence"])
 def test_expect_100_continue_sends_the_body_when_told_or_after_a_while(
-    runtime: Runtime, raw_server: StartRawServer, answer: bytes, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, start_server: StartServer, answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("http3_transport._http1.upload.CONTINUE_WAIT", 0.5)
 
@@ -577,7 +573,7 @@ def test_expect_100_continue_sends_the_body_when_told_or_after_a_while(
         assert connection.recv(4) == b"body"
         connection.sendall(ok(b"done"))
 
-    server = raw_server(script)
+    server = start_server(script)
 
     async def main() -> bytes:
         pool = make_pool(runtime)
@@ -589,14 +585,14 @@ def test_expect_100_continue_sends_the_body_when_told_or_after_a_while(
 
 
 def test_expect_100_continue_with_a_final_answer_sends_no_body(
-    runtime: Runtime, raw_server: StartRawServer
+    runtime: Runtime, start_server: StartServer
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
         connection.sendall(b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n")
         assert connection.recv(1) == b""
 
-    server = raw_server(script)
+    server = start_server(script)
 
     async def main() -> int:
         pool = make_pool(runtime)
@@ -609,9 +605,9 @@ def test_expect_100_continue_with_a_final_answer_sends_no_body(
 
 @pytest.mark.parametrize(("declared", "sent"), [("5", b"four"), ("3", b"four")])
 def test_a_body_that_differs_from_its_content_length_is_our_own_fault(
-    runtime: Runtime, raw_server: StartRawServer, declared: str, sent: bytes
+    runtime: Runtime, start_server: StartServer, declared: str, sent: bytes
 ) -> None:
-    server = raw_server(silent)
+    server = start_server(silent)
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -653,9 +649,9 @@ def test_a_body_that_differs_from_its_content_length_is_our_own_fault(
     ],
 )
 def test_a_request_that_is_no_valid_http_is_refused_before_a_byte_is_sent(
-    runtime: Runtime, raw_server: StartRawServer, spoil: Callable[[AsyncRequest], object]
+    runtime: Runtime, start_server: StartServer, spoil: Callable[[AsyncRequest], object]
 ) -> None:
-    server = raw_server(answering(ok(b"one"), ok(b"two")))
+    server = start_server(answering(ok(b"one"), ok(b"two")))
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -675,8 +671,8 @@ def test_a_request_that_is_no_valid_http_is_refused_before_a_byte_is_sent(
 # Limits of time.
 
 
-def test_a_silent_server_is_a_read_timeout_that_says_so(runtime: Runtime, raw_server: StartRawServer) -> None:
-    server = raw_server(silent)
+def test_a_silent_server_is_a_read_timeout_that_says_so(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(silent)
 
     async def main() -> None:
         pool = make_pool(runtime, timeout=TimeoutConfig(read_timeout=0.05))
@@ -691,13 +687,13 @@ def test_a_silent_server_is_a_read_timeout_that_says_so(runtime: Runtime, raw_se
     runtime.run(main)
 
 
-def test_a_body_that_stalls_is_a_read_timeout(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_a_body_that_stalls_is_a_read_timeout(runtime: Runtime, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
         silent(connection)
 
-    server = raw_server(script)
+    server = start_server(script)
 
     async def main() -> None:
         pool = make_pool(runtime, timeout=TimeoutConfig(read_timeout=0.05))
@@ -709,13 +705,13 @@ def test_a_body_that_stalls_is_a_read_timeout(runtime: Runtime, raw_server: Star
     runtime.run(main)
 
 
-def test_a_server_that_does_not_read_is_a_write_timeout(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_a_server_that_does_not_read_is_a_write_timeout(runtime: Runtime, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
         done.wait(5)
 
     done = threading.Event()
-    server = raw_server(script)
+    server = start_server(script)
 
     async def main() -> None:
         pool = make_pool(runtime, timeout=TimeoutConfig(write_timeout=0.1))
@@ -729,7 +725,7 @@ def test_a_server_that_does_not_read_is_a_write_timeout(runtime: Runtime, raw_se
         done.set()
 
 
-def test_a_drip_does_not_outlast_the_total_limit(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_a_drip_does_not_outlast_the_total_limit(runtime: Runtime, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
@@ -742,7 +738,7 @@ def test_a_drip_does_not_outlast_the_total_limit(runtime: Runtime, raw_server: S
             except TimeoutError:
                 pass
 
-    server = raw_server(script)
+    server = start_server(script)
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -759,13 +755,13 @@ def test_a_drip_does_not_outlast_the_total_limit(runtime: Runtime, raw_server: S
 # Giving up.
 
 
-def test_closing_an_unread_response_gives_the_slot_back(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_closing_an_unread_response_gives_the_slot_back(runtime: Runtime, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
         silent(connection)
 
-    server = raw_server(script, answering(ok(b"next")))
+    server = start_server(script, answering(ok(b"next")))
 
     async def main() -> bytes:
         pool = make_pool(runtime, pool_limits=PoolLimits(hard_limit=1))
@@ -780,14 +776,14 @@ def test_closing_an_unread_response_gives_the_slot_back(runtime: Runtime, raw_se
 
 
 def test_a_forgotten_response_gives_the_slot_back_and_warns(
-    runtime: Runtime, raw_server: StartRawServer
+    runtime: Runtime, start_server: StartServer
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
         silent(connection)
 
-    server = raw_server(script, answering(ok(b"next")))
+    server = start_server(script, answering(ok(b"next")))
 
     async def main() -> bytes:
         pool = make_pool(runtime, pool_limits=PoolLimits(hard_limit=1))
@@ -802,14 +798,14 @@ def test_a_forgotten_response_gives_the_slot_back_and_warns(
 
 
 def test_a_body_error_is_raised_as_it_is_and_breaks_the_connection(
-    runtime: Runtime, raw_server: StartRawServer
+    runtime: Runtime, start_server: StartServer
 ) -> None:
     class Broken:
         def __iter__(self) -> Iterator[bytes]:
             yield b"begun"
             raise RuntimeError("the body's own")
 
-    server = raw_server(silent, answering(ok(b"next")))
+    server = start_server(silent, answering(ok(b"next")))
 
     async def main() -> bytes:
         pool = make_pool(runtime)

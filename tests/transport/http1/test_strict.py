@@ -34,7 +34,7 @@ from http3_transport._http1.response_head import CHUNKED, UNTIL_CLOSE, ResponseH
 from support import http11_oracle as oracle
 from support.exchanges import answering
 from support.http11_heads import BODIES, HEADS, REQUESTS
-from support.servers import StartRawServer
+from support.servers import StartServer
 
 pytestmark = pytest.mark.thorough
 
@@ -499,8 +499,8 @@ def content_of(response: ResponseState) -> bytes:
     ],
     ids=["length", "chunked", "unusual"],
 )
-def test_h11_is_imported_at_first_need(raw_server: StartRawServer, answer: bytes, needed: bool) -> None:
-    server = raw_server(answering(answer))
+def test_h11_is_imported_at_first_need(start_server: StartServer, answer: bytes, needed: bool) -> None:
+    server = start_server(answering(answer))
     code = f"""
 import sys
 from http3_client import Client

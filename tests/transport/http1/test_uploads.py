@@ -40,7 +40,7 @@ from http3_transport._interfaces import DirectStream
 from support import http11_oracle as oracle
 from support.exchanges import Pieces, answering, fetch, make_pool, ok
 from support.runtimes import Runtime
-from support.servers import Authority, Hypercorn, Nginx, StartRawServer, Uvicorn, read_head, read_request
+from support.servers import Authority, Hypercorn, Nginx, StartServer, Uvicorn, read_head, read_request
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -139,10 +139,10 @@ def descriptors() -> set[str]:
     [0, 1, SMALL_FILE, SMALL_FILE + 1, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, 3 * MIB + 17],
 )
 def test_a_file_arrives(
-    runtime: Runtime, raw_server: StartRawServer, path: Path, sendfile: Counted, size: int, start: int
+    runtime: Runtime, start_server: StartServer, path: Path, sendfile: Counted, size: int, start: int
 ) -> None:
     received = Received()
-    server = raw_server(received)
+    server = start_server(received)
     content = pattern(start + size)
     path.write_bytes(content)
     with path.open("rb") as file:
@@ -157,11 +157,11 @@ def test_a_file_arrives(
 
 
 def test_a_file_takes_few_system_calls(
-    direct: Runtime, raw_server: StartRawServer, path: Path, sendfile: Counted
+    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted
 ) -> None:
     path.write_bytes(bytes(MIB))
     with path.open("rb") as file:
-        put(direct, raw_server(Received()).url, file)
+        put(direct, start_server(Received()).url, file)
     assert len(sendfile.asked) >= MIB // LOOK_SIZE
     # Where the peer lags behind some are cut short, and each wait costs one that takes nothing.
     assert len(sendfile.asked) <= MIB // (64 * KIB)
@@ -206,23 +206,23 @@ KINDS: dict[str, tuple[Callable[[Path], Any], bool]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_sent_is_what_the_file_reads(
-    direct: Runtime, raw_server: StartRawServer, path: Path, sendfile: Counted, kind: str
+    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted, kind: str
 ) -> None:
     received = Received()
     path.write_bytes(pattern(300_000))
     make, is_sent = KINDS[kind]
     with make(path) as file:
-        put(direct, raw_server(received).url, file)
+        put(direct, start_server(received).url, file)
         file.seek(0)
         assert received.bodies == [file.read()]
     assert (sendfile.sent > 0) == is_sent
 
 
 def test_what_was_just_written_is_sent(
-    direct: Runtime, raw_server: StartRawServer, path: Path, sendfile: Counted
+    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted
 ) -> None:
     received = Received()
-    server = raw_server(received)
+    server = start_server(received)
     path.write_bytes(pattern(300_000))
 
     async def main() -> None:
@@ -238,9 +238,7 @@ def test_what_was_just_written_is_sent(
     assert sendfile.sent == 300_000
 
 
-def test_a_file_that_grows_is_sent_as_it_was(
-    runtime: Runtime, raw_server: StartRawServer, path: Path
-) -> None:
+def test_a_file_that_grows_is_sent_as_it_was(runtime: Runtime, start_server: StartServer, path: Path) -> None:
     bodies: list[bytes] = []
 
     def script(connection: socket.socket) -> None:
@@ -261,13 +259,13 @@ def test_a_file_that_grows_is_sent_as_it_was(
 
     path.write_bytes(pattern(MIB))
     with path.open("rb") as file:
-        put(runtime, raw_server(script).url, file)
+        put(runtime, start_server(script).url, file)
         assert file.tell() == MIB
     assert b"".join(bodies) == pattern(MIB)
 
 
 def test_a_file_that_gets_shorter(
-    runtime: Runtime, raw_server: StartRawServer, huge: Any, path: Path, sendfile: Counted
+    runtime: Runtime, start_server: StartServer, huge: Any, path: Path, sendfile: Counted
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
@@ -275,7 +273,7 @@ def test_a_file_that_gets_shorter(
         while connection.recv(65536):
             pass
 
-    server = raw_server(script, answering(ok(b"next")))
+    server = start_server(script, answering(ok(b"next")))
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -297,42 +295,42 @@ REFUSALS = [errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.ENOTSOCK, errno.EOPNO
 @pytest.mark.parametrize("refusal", REFUSALS, ids=errno.errorcode.get)
 @pytest.mark.parametrize("after", [0, 1, 400_000])
 def test_a_refusal_loses_and_repeats_nothing(
-    direct: Runtime, raw_server: StartRawServer, path: Path, sendfile: Counted, refusal: int, after: int
+    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted, refusal: int, after: int
 ) -> None:
     received = Received()
     sendfile.refusal, sendfile.refuse_after = refusal, after
     path.write_bytes(pattern(MIB + 3))
     with path.open("rb") as file:
         file.seek(5)
-        put(direct, raw_server(received).url, file)
+        put(direct, start_server(received).url, file)
         assert file.tell() == MIB + 3
     assert received.bodies == [pattern(MIB + 3)[5:]]
     assert sendfile.sent == after
 
 
 def test_a_system_without_sendfile(
-    direct: Runtime, raw_server: StartRawServer, path: Path, monkeypatch: pytest.MonkeyPatch
+    direct: Runtime, start_server: StartServer, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr("os.sendfile")
     received = Received()
     path.write_bytes(pattern(MIB))
     with path.open("rb") as file:
-        put(direct, raw_server(received).url, file)
+        put(direct, start_server(received).url, file)
     assert received.bodies == [pattern(MIB)]
 
 
 def test_a_kernel_that_takes_little(
-    direct: Runtime, raw_server: StartRawServer, path: Path, sendfile: Counted
+    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted
 ) -> None:
     received = Received()
     sendfile.at_most = 7_777
     path.write_bytes(pattern(MIB))
     with path.open("rb") as file:
-        put(direct, raw_server(received).url, file)
+        put(direct, start_server(received).url, file)
     assert received.bodies == [pattern(MIB)]
 
 
-def test_a_slow_reader_gets_it_all(runtime: Runtime, raw_server: StartRawServer, path: Path) -> None:
+def test_a_slow_reader_gets_it_all(runtime: Runtime, start_server: StartServer, path: Path) -> None:
     digest = hashlib.sha256()
     size = 24 * MIB + 5
 
@@ -350,20 +348,20 @@ def test_a_slow_reader_gets_it_all(runtime: Runtime, raw_server: StartRawServer,
 
     path.write_bytes(pattern(size))
     with path.open("rb") as file:
-        put(runtime, raw_server(script).url, file)
+        put(runtime, start_server(script).url, file)
     assert digest.digest() == hashlib.sha256(pattern(size)).digest()
 
 
 @pytest.mark.parametrize("limit", ["write", "total"])
 def test_a_server_that_takes_nothing(
-    runtime: Runtime, raw_server: StartRawServer, huge: Any, limit: str
+    runtime: Runtime, start_server: StartServer, huge: Any, limit: str
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
         done.wait(5)
 
     done = threading.Event()
-    server = raw_server(script)
+    server = start_server(script)
     before = descriptors()
 
     async def main() -> None:
@@ -388,7 +386,7 @@ def test_a_server_that_takes_nothing(
 @pytest.mark.parametrize("then", ["wait", "close"])
 @pytest.mark.parametrize("read_before", [0, MIB])
 def test_an_early_answer_stops_a_file(
-    runtime: Runtime, raw_server: StartRawServer, huge: Any, sendfile: Counted, read_before: int, then: str
+    runtime: Runtime, start_server: StartServer, huge: Any, sendfile: Counted, read_before: int, then: str
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
@@ -400,7 +398,7 @@ def test_an_early_answer_stops_a_file(
             over.wait(5)
 
     over = threading.Event()
-    server = raw_server(script, answering(ok(b"next")))
+    server = start_server(script, answering(ok(b"next")))
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -419,7 +417,7 @@ def test_an_early_answer_stops_a_file(
 
 
 def test_a_100_continue_does_not_stop_a_file(
-    direct: Runtime, raw_server: StartRawServer, path: Path, sendfile: Counted
+    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted
 ) -> None:
     received: list[bytes] = []
 
@@ -435,18 +433,18 @@ def test_a_100_continue_does_not_stop_a_file(
 
     path.write_bytes(pattern(20 * MIB))
     with path.open("rb") as file:
-        put(direct, raw_server(script).url, file)
+        put(direct, start_server(script).url, file)
     assert b"".join(received) == pattern(20 * MIB)
     assert sendfile.sent == 20 * MIB
 
 
-def test_a_cancelled_upload_on_trio(raw_server: StartRawServer, huge: Any, sendfile: Counted) -> None:
+def test_a_cancelled_upload_on_trio(start_server: StartServer, huge: Any, sendfile: Counted) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
         done.wait(5)
 
     done = threading.Event()
-    server = raw_server(script, answering(ok(b"next")))
+    server = start_server(script, answering(ok(b"next")))
     runtime = Runtime("trio")
     before = descriptors()
 
@@ -483,10 +481,10 @@ def test_a_redirect_sends_the_file_again(uvicorn: Uvicorn, path: Path, sendfile:
 
 
 def test_a_file_in_a_multipart_body(
-    runtime: Runtime, raw_server: StartRawServer, path: Path, sendfile: Counted
+    runtime: Runtime, start_server: StartServer, path: Path, sendfile: Counted
 ) -> None:
     received = Received()
-    server = raw_server(received)
+    server = start_server(received)
     path.write_bytes(pattern(500_000))
     with path.open("rb") as one, path.open("rb") as two:
         files = [("a", ("a", one)), ("b", ("b", b"bytes")), ("c", ("c", two)), ("d", io.BytesIO(b"memory"))]
@@ -501,12 +499,12 @@ def test_a_file_in_a_multipart_body(
 
 
 def test_a_file_that_is_to_be_chunked_is_read(
-    direct: Runtime, raw_server: StartRawServer, path: Path, sendfile: Counted
+    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted
 ) -> None:
     received = Received()
     path.write_bytes(pattern(300_000))
     with path.open("rb") as file:
-        put(direct, raw_server(received).url, file, headers={"Transfer-Encoding": "chunked"})
+        put(direct, start_server(received).url, file, headers={"Transfer-Encoding": "chunked"})
     assert received.bodies == [pattern(300_000)]
     assert sendfile.asked == []
 
@@ -658,7 +656,7 @@ def test_an_endless_body_ends_with_its_time() -> None:
     assert clock.now < 1.1
 
 
-def test_a_full_kernel_is_waited_for(direct: Runtime, raw_server: StartRawServer) -> None:
+def test_a_full_kernel_is_waited_for(direct: Runtime, start_server: StartServer) -> None:
     """A slow reader of chunks gets each byte, in order."""
     received = Received()
 
@@ -669,13 +667,13 @@ def test_a_full_kernel_is_waited_for(direct: Runtime, raw_server: StartRawServer
 
     content = pattern(16 * MIB)
     pieces = [content[start : start + 65_536] for start in range(0, len(content), 65_536)]
-    put(direct, raw_server(script).url, Pieces(*pieces))
+    put(direct, start_server(script).url, Pieces(*pieces))
     assert received.bodies == [content]
 
 
 @pytest.mark.parametrize("chunked", [True, False])
 def test_an_oserror_of_the_body_is_raised_as_it_is(
-    runtime: Runtime, raw_server: StartRawServer, chunked: bool
+    runtime: Runtime, start_server: StartServer, chunked: bool
 ) -> None:
     class Broken(io.RawIOBase):
         def readable(self) -> bool:
@@ -688,7 +686,7 @@ def test_an_oserror_of_the_body_is_raised_as_it_is(
         while connection.recv(65536):
             pass
 
-    server = raw_server(silent, answering(ok(b"next")))
+    server = start_server(silent, answering(ok(b"next")))
 
     async def main() -> bytes:
         pool = make_pool(runtime, timeout=TimeoutConfig(write_timeout=60))
@@ -704,12 +702,12 @@ def test_an_oserror_of_the_body_is_raised_as_it_is(
 
 
 def test_a_connection_that_breaks_under_a_file(
-    runtime: Runtime, raw_server: StartRawServer, huge: Any
+    runtime: Runtime, start_server: StartServer, huge: Any
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
 
-    server = raw_server(script, answering(ok(b"next")))
+    server = start_server(script, answering(ok(b"next")))
     before = descriptors()
 
     async def main() -> None:

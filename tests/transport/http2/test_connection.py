@@ -36,13 +36,13 @@ from support.http2_client import (
 )
 from support.http2_peer import Peer
 from support.runtimes import Runtime
-from support.servers import StartRawServer
+from support.servers import StartServer
 
 # The connection's own life.
 
 
 def test_goaway_refuses_what_came_after_it_and_lets_the_rest_end(
-    runtime: Runtime, raw_server: StartRawServer
+    runtime: Runtime, start_server: StartServer
 ) -> None:
     def act(peer: Peer) -> None:
         peer.until(lambda: len(peer.requests) == 4)
@@ -67,12 +67,12 @@ def test_goaway_refuses_what_came_after_it_and_lets_the_rest_end(
         assert "said goodbye" in str(caught.value)
         assert not engine.check()
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
 @pytest.mark.parametrize("how", ["fin", "reset"])
 def test_a_connection_that_breaks_fails_every_request(
-    runtime: Runtime, raw_server: StartRawServer, how: str
+    runtime: Runtime, start_server: StartServer, how: str
 ) -> None:
     def script(sock: socket.socket) -> None:
         peer = Peer(sock)
@@ -93,10 +93,10 @@ def test_a_connection_that_breaks_fails_every_request(
             assert result.delivery is Delivery.MAYBE_PROCESSED
         assert engine.is_closed
 
-    talk(runtime, raw_server(script), main)
+    talk(runtime, start_server(script), main)
 
 
-def test_check_answers_ping_and_settings(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_check_answers_ping_and_settings(runtime: Runtime, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.respond(peer.request().stream_id)
         peer.socket.sendall(b"\0\0\1\xbb\0\0\0\0\0?")  # a frame of no known type
@@ -114,11 +114,11 @@ def test_check_answers_ping_and_settings(runtime: Runtime, raw_server: StartRawS
         assert engine.is_closed
         assert not engine.check()
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
 @pytest.mark.parametrize("how", ["fin", "reset", "garbage"])
-def test_check_notices_a_dead_connection(runtime: Runtime, raw_server: StartRawServer, how: str) -> None:
+def test_check_notices_a_dead_connection(runtime: Runtime, start_server: StartServer, how: str) -> None:
     def script(sock: socket.socket) -> None:
         peer = Peer(sock)
         peer.respond(peer.request().stream_id)
@@ -142,10 +142,10 @@ def test_check_notices_a_dead_connection(runtime: Runtime, raw_server: StartRawS
             await fetch(engine, make_request())
         assert caught.value.delivery is Delivery.NOT_SENT
 
-    talk(runtime, raw_server(script), main)
+    talk(runtime, start_server(script), main)
 
 
-def test_close_says_goodbye(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_close_says_goodbye(runtime: Runtime, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.respond(peer.request().stream_id)
         peer.until(lambda: peer.goaway is not None)
@@ -156,10 +156,10 @@ def test_close_says_goodbye(runtime: Runtime, raw_server: StartRawServer) -> Non
         engine.close()
         assert engine.is_closed
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
-def test_abort_fails_what_is_under_way(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_abort_fails_what_is_under_way(runtime: Runtime, start_server: StartServer) -> None:
     async def main(engine: HTTP2Connection) -> None:
         async def abort() -> None:
             await runtime.backend.sleep(0.2)
@@ -171,10 +171,10 @@ def test_abort_fails_what_is_under_way(runtime: Runtime, raw_server: StartRawSer
             assert isinstance(result, ReadError)
             assert "aborted" in str(result)
 
-    talk(runtime, raw_server(scripted(lambda peer: None)), main)
+    talk(runtime, start_server(scripted(lambda peer: None)), main)
 
 
-def test_the_server_lowers_and_raises_its_stream_limit(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_the_server_lowers_and_raises_its_stream_limit(runtime: Runtime, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.until(lambda: len(peer.requests) == 3)
         peer.frame(SettingsFrame(0, settings={SettingsFrame.MAX_CONCURRENT_STREAMS: 1}))
@@ -209,10 +209,10 @@ def test_the_server_lowers_and_raises_its_stream_limit(runtime: Runtime, raw_ser
 
         return later
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
-def test_window_games(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_window_games(runtime: Runtime, start_server: StartServer) -> None:
     """The initial window shrinks below what is in flight, then comes back byte by byte."""
 
     def act(peer: Peer) -> None:
@@ -233,10 +233,10 @@ def test_window_games(runtime: Runtime, raw_server: StartRawServer) -> None:
         answer = await fetch(engine, make_request("POST", body=bytes(200_000)))
         assert answer.content == b"200000"
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
-def test_larger_frames_and_a_smaller_table(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_larger_frames_and_a_smaller_table(runtime: Runtime, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.respond(peer.request().stream_id)
         peer.h2.update_settings({SettingsFrame.MAX_FRAME_SIZE: 100_000, SettingsFrame.HEADER_TABLE_SIZE: 0})
@@ -258,10 +258,10 @@ def test_larger_frames_and_a_smaller_table(runtime: Runtime, raw_server: StartRa
             await fetch(engine, make_request("POST", body=bytes(60_000), fields=fields))
         ).content == b"second"
 
-    talk(runtime, raw_server(scripted(act, max_header_list_size=10**6)), main)
+    talk(runtime, start_server(scripted(act, max_header_list_size=10**6)), main)
 
 
-def test_a_flood_of_pings_beside_a_download(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_a_flood_of_pings_beside_a_download(runtime: Runtime, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         stream_id = peer.request().stream_id
         peer.head(stream_id)
@@ -273,10 +273,10 @@ def test_a_flood_of_pings_beside_a_download(runtime: Runtime, raw_server: StartR
     async def main(engine: HTTP2Connection) -> None:
         assert len((await fetch(engine, make_request())).content) == 50 * 16384
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
-def test_a_flood_that_is_never_read_ends(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_a_flood_that_is_never_read_ends(runtime: Runtime, start_server: StartServer) -> None:
     """PING without end from a server that does not read: our answers must not fill memory."""
 
     def script(sock: socket.socket) -> None:
@@ -293,10 +293,10 @@ def test_a_flood_that_is_never_read_ends(runtime: Runtime, raw_server: StartRawS
         with pytest.raises(RequestError, match="flood"):
             await fetch(engine, make_request(timeout=20.0))
 
-    talk(runtime, raw_server(script), main)
+    talk(runtime, start_server(script), main)
 
 
-def test_stream_ids_run_out(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_stream_ids_run_out(runtime: Runtime, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.until(lambda: bool(peer.requests))
         peer.respond(2**31 - 1, b"last")
@@ -308,4 +308,4 @@ def test_stream_ids_run_out(runtime: Runtime, raw_server: StartRawServer) -> Non
             await fetch(engine, make_request())
         assert engine.is_closed
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)

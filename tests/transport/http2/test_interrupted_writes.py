@@ -9,6 +9,7 @@ import pytest
 
 from http3_models import TimeoutConfig, TotalTimeout, WriteTimeout
 from http3_transport._http2.connection import HTTP2Connection
+from http3_transport.testing import ScriptedServer
 from support.http2_client import (
     MIB,
     Answer,
@@ -22,23 +23,23 @@ from support.http2_client import (
 )
 from support.http2_peer import Incoming, Peer
 from support.runtimes import Runtime
-from support.servers import Authority, RawServer, StartRawServer
+from support.servers import Authority, StartServer
 
 pytestmark = pytest.mark.thorough
 
 CANCEL = 8
 BODY = bytes(range(256)) * 2048
 
-Serve = Callable[..., RawServer]
+Serve = Callable[..., ScriptedServer]
 
 
 @pytest.fixture
-def serve(raw_server: StartRawServer, secure: Authority | None) -> Serve:
+def serve(start_server: StartServer, secure: Authority | None) -> Serve:
     """Start a server that answers a first request, and reads nothing for a while then."""
 
-    def start(act: Callable[[Peer], object]) -> RawServer:
+    def start(act: Callable[[Peer], object]) -> ScriptedServer:
         tls = None if secure is None else secure.server_context("h2")
-        return raw_server(late_reader(act, seconds=0.6), tls=tls)
+        return start_server(late_reader(act, seconds=0.6), tls=tls)
 
     return start
 

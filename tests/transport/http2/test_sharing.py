@@ -42,14 +42,14 @@ from support.http2_client import (
 )
 from support.http2_peer import Peer
 from support.runtimes import Runtime
-from support.servers import StartRawServer
+from support.servers import StartServer
 
 pytestmark = pytest.mark.thorough
 
 # Many at once.
 
 
-def test_a_hundred_requests_at_once(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_a_hundred_requests_at_once(runtime: Runtime, start_server: StartServer) -> None:
     async def main(engine: HTTP2Connection) -> None:
         calls = [
             lambda index=index: fetch(engine, make_request(path=f"/{index * 1000}")) for index in range(100)
@@ -60,12 +60,12 @@ def test_a_hundred_requests_at_once(runtime: Runtime, raw_server: StartRawServer
             assert answer.headers["x-path"] == f"/{index * 1000}"
             assert len(answer.content) == index * 1000
 
-    server = raw_server(echo(max_concurrent_streams=200))
+    server = start_server(echo(max_concurrent_streams=200))
     talk(runtime, server, main)
     assert server.connections == 1
 
 
-def test_uploads_and_downloads_at_once(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_uploads_and_downloads_at_once(runtime: Runtime, start_server: StartServer) -> None:
     bodies = [bytes([index]) * (index * 100_000 + 1) for index in range(12)]
 
     async def main(engine: HTTP2Connection) -> None:
@@ -76,21 +76,21 @@ def test_uploads_and_downloads_at_once(runtime: Runtime, raw_server: StartRawSer
             assert isinstance(answer, Answer), answer
             assert answer.content == body
 
-    talk(runtime, raw_server(echo(max_concurrent_streams=100)), main)
+    talk(runtime, start_server(echo(max_concurrent_streams=100)), main)
 
 
 @pytest.mark.parametrize("size", [20 * MIB])
-def test_large_bodies(runtime: Runtime, raw_server: StartRawServer, size: int) -> None:
+def test_large_bodies(runtime: Runtime, start_server: StartServer, size: int) -> None:
     async def main(engine: HTTP2Connection) -> None:
         download = await fetch(engine, make_request(path=f"/{size}"))
         assert len(download.content) == size
         upload = await fetch(engine, make_request("PUT", path="/3", body=bytes(size)))
         assert upload.content == bytes(3)
 
-    talk(runtime, raw_server(echo()), main)
+    talk(runtime, start_server(echo()), main)
 
 
-def test_thousands_of_requests_leave_nothing_behind(raw_server: StartRawServer) -> None:
+def test_thousands_of_requests_leave_nothing_behind(start_server: StartServer) -> None:
     runtime = Runtime("blocking")
 
     async def main(engine: HTTP2Connection) -> None:
@@ -102,13 +102,13 @@ def test_thousands_of_requests_leave_nothing_behind(raw_server: StartRawServer) 
         assert not engine._state.streams
         assert engine._state.growth_left == 12 * MIB
 
-    talk(runtime, raw_server(echo(initial_window_size=1000)), main)
+    talk(runtime, start_server(echo(initial_window_size=1000)), main)
 
 
 # Limits of time.
 
 
-def test_a_leader_that_times_out_fails_alone(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_a_leader_that_times_out_fails_alone(runtime: Runtime, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.until(lambda: len(peer.requests) == 3)
         time.sleep(0.4)
@@ -128,10 +128,10 @@ def test_a_leader_that_times_out_fails_alone(runtime: Runtime, raw_server: Start
         assert [answer.content for answer in results[1:] if isinstance(answer, Answer)] == [b"late", b"late"]
         assert engine.check()
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
-def test_progress_of_others_is_not_ours(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_progress_of_others_is_not_ours(runtime: Runtime, start_server: StartServer) -> None:
     """PING, SETTINGS and a busy stream beside it do not keep a silent response alive."""
 
     def act(peer: Peer) -> None:
@@ -163,10 +163,10 @@ def test_progress_of_others_is_not_ours(runtime: Runtime, raw_server: StartRawSe
         assert isinstance(results[1], Answer)
         assert results[1].content == b"x" * 1200
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
-def test_a_limit_above_the_slice_of_a_read(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_a_limit_above_the_slice_of_a_read(runtime: Runtime, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         stream_id = peer.request().stream_id
         time.sleep(1.3)
@@ -179,10 +179,10 @@ def test_a_limit_above_the_slice_of_a_read(runtime: Runtime, raw_server: StartRa
             await fetch(engine, make_request(timeout=TimeoutConfig(5, read_timeout=1.5)))
         assert 1.4 < time.monotonic() - started < 2
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
-def test_a_body_that_stops_times_out(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_a_body_that_stops_times_out(runtime: Runtime, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         stream_id = peer.request().stream_id
         peer.head(stream_id)
@@ -199,10 +199,10 @@ def test_a_body_that_stops_times_out(runtime: Runtime, raw_server: StartRawServe
             await read(response)
         assert lease.released == 1
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
-def test_a_total_timeout_outlasts_a_drip(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_a_total_timeout_outlasts_a_drip(runtime: Runtime, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         stream_id = peer.request().stream_id
         peer.head(stream_id)
@@ -216,10 +216,10 @@ def test_a_total_timeout_outlasts_a_drip(runtime: Runtime, raw_server: StartRawS
         with pytest.raises(TotalTimeout):
             await fetch(engine, make_request(total=0.3))
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
-def test_no_credit_is_a_write_timeout(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_no_credit_is_a_write_timeout(runtime: Runtime, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.respond(peer.request().stream_id)
         peer.credit = False
@@ -235,13 +235,13 @@ def test_no_credit_is_a_write_timeout(runtime: Runtime, raw_server: StartRawServ
         assert caught.value.delivery is Delivery.MAYBE_PROCESSED
         assert (await fetch(engine, make_request())).content == b"third"
 
-    talk(runtime, raw_server(scripted(act, initial_window_size=1000)), main)
+    talk(runtime, start_server(scripted(act, initial_window_size=1000)), main)
 
 
 # Giving up.
 
 
-def test_cancelling_leaves_the_connection_usable(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_cancelling_leaves_the_connection_usable(runtime: Runtime, start_server: StartServer) -> None:
     if runtime.name == "blocking":
         pytest.skip("a thread can't be cancelled")
 
@@ -272,10 +272,10 @@ def test_cancelling_leaves_the_connection_usable(runtime: Runtime, raw_server: S
         assert late[0].content == b"kept"
         assert lease.released == 1
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
-def test_cancelling_an_upload_without_credit(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_cancelling_an_upload_without_credit(runtime: Runtime, start_server: StartServer) -> None:
     if runtime.name == "blocking":
         pytest.skip("a thread can't be cancelled")
 
@@ -291,10 +291,10 @@ def test_cancelling_an_upload_without_credit(runtime: Runtime, raw_server: Start
         await cancelled_after(runtime, 0.2, lambda: fetch(engine, make_request("POST", body=bytes(MIB))))
         assert (await fetch(engine, make_request("POST", body=b"second"))).content == b"second"
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
-def test_giving_up_at_any_moment(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_giving_up_at_any_moment(runtime: Runtime, start_server: StartServer) -> None:
     """Many at once, each given up at a moment of its own: nobody else is hurt, nothing is left behind."""
     chance = random.Random(1)
 
@@ -324,12 +324,12 @@ def test_giving_up_at_any_moment(runtime: Runtime, raw_server: StartRawServer) -
         assert results == [None] * len(calls)
         assert engine._state.growth_left == 12 * MIB
 
-    talk(runtime, raw_server(echo()), main)
+    talk(runtime, start_server(echo()), main)
 
 
 @pytest.mark.parametrize("how", ["close", "abort"])
 def test_closing_a_body_early_gives_everything_back(
-    runtime: Runtime, raw_server: StartRawServer, how: str
+    runtime: Runtime, start_server: StartServer, how: str
 ) -> None:
     async def main(engine: HTTP2Connection) -> None:
         for _ in range(300):  # 128 KiB each, 37 MiB in all: more than the connection's window
@@ -346,10 +346,10 @@ def test_closing_a_body_early_gives_everything_back(
                 await response.body.read_chunk()
         assert len((await fetch(engine, make_request(path=f"/{MIB}"))).content) == MIB
 
-    talk(runtime, raw_server(echo()), main)
+    talk(runtime, start_server(echo()), main)
 
 
-def test_an_unread_response_never_stalls_another(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_an_unread_response_never_stalls_another(runtime: Runtime, start_server: StartServer) -> None:
     async def main(engine: HTTP2Connection) -> None:
         unread = [await engine.exchange(make_request(path=f"/{MIB}"), CountingLease()) for _ in range(50)]
         assert len((await fetch(engine, make_request(path=f"/{30 * MIB}"))).content) == 30 * MIB
@@ -358,10 +358,10 @@ def test_an_unread_response_never_stalls_another(runtime: Runtime, raw_server: S
         for response in unread:
             assert len(await read(response)) == MIB
 
-    talk(runtime, raw_server(echo()), main)
+    talk(runtime, start_server(echo()), main)
 
 
-def test_windows_grow_within_their_bound(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_windows_grow_within_their_bound(runtime: Runtime, start_server: StartServer) -> None:
     async def main(engine: HTTP2Connection) -> None:
         response = await engine.exchange(make_request(path=f"/{20 * MIB}"), CountingLease())
         other = await engine.exchange(make_request(path=f"/{20 * MIB}"), CountingLease())
@@ -378,7 +378,7 @@ def test_windows_grow_within_their_bound(runtime: Runtime, raw_server: StartRawS
         other.body.abort()
         assert engine._state.growth_left == 12 * MIB
 
-    talk(runtime, raw_server(echo()), main)
+    talk(runtime, start_server(echo()), main)
 
 
 def forget(response: ResponseState) -> None:
@@ -388,7 +388,7 @@ def forget(response: ResponseState) -> None:
 
 
 def test_a_forgotten_response_is_cancelled_by_the_next_operation(
-    runtime: Runtime, raw_server: StartRawServer
+    runtime: Runtime, start_server: StartServer
 ) -> None:
     def act(peer: Peer) -> None:
         peer.head(peer.request().stream_id)
@@ -407,7 +407,7 @@ def test_a_forgotten_response_is_cancelled_by_the_next_operation(
         assert (await fetch(engine, make_request())).content == b"second"
         assert engine.is_idle
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
 
 
 # Interruptions: a signal handler may raise at any point of the blocking engine's work.
@@ -422,7 +422,7 @@ def answers_the_first_of_two(peer: Peer) -> None:
     ("where", "order"), [("receive", ["struck", "sibling"]), ("send_data", ["sibling", "struck"])]
 )
 def test_an_interrupted_exchange_takes_its_siblings_along_at_once(
-    raw_server: StartRawServer, monkeypatch: pytest.MonkeyPatch, where: str, order: list[str]
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch, where: str, order: list[str]
 ) -> None:
     """Nobody knows what the books say then; a sibling that went on waiting would wait for its whole limit."""
     interrupted: list[str] = []
@@ -438,7 +438,7 @@ def test_an_interrupted_exchange_takes_its_siblings_along_at_once(
     monkeypatch.setattr(HTTP2State, where, striking)
     runtime = Runtime("blocking")
     act = answers_the_first_of_two if where == "receive" else Peer.flush
-    server = raw_server(scripted(act, max_concurrent_streams=10))
+    server = start_server(scripted(act, max_concurrent_streams=10))
     leases = {name: CountingLease() for name in order}
     outcomes: dict[str, object] = {}
 

@@ -30,7 +30,7 @@ from support.http2_client import (
 )
 from support.http2_peer import Peer
 from support.runtimes import Runtime
-from support.servers import StartRawServer
+from support.servers import StartServer
 
 # The line.
 
@@ -293,7 +293,7 @@ def sink(peer: Peer) -> None:
                 peer.respond(request.stream_id, b"%d" % len(request.body))
 
 
-def test_thirty_uploads_share_the_windows(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_thirty_uploads_share_the_windows(runtime: Runtime, start_server: StartServer) -> None:
     progress: list[Counter[int]] = []
 
     def act(peer: Peer) -> None:
@@ -315,7 +315,7 @@ def test_thirty_uploads_share_the_windows(runtime: Runtime, raw_server: StartRaw
             assert isinstance(answer, Answer), answer
             assert answer.content == b"400000"
 
-    talk(runtime, raw_server(scripted(act)), main)
+    talk(runtime, start_server(scripted(act)), main)
     half_way = next(moment for moment in progress if moment.total() > 30 * 200_000)
     del half_way[1]
     assert len(half_way) == 30  # each has had a turn
@@ -323,7 +323,7 @@ def test_thirty_uploads_share_the_windows(runtime: Runtime, raw_server: StartRaw
     assert sent[3] > 50_000, sent  # a thread or two may have been kept from running by the system
 
 
-def test_uploads_share_the_kernels_buffer(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_uploads_share_the_kernels_buffer(runtime: Runtime, start_server: StartServer) -> None:
     """The windows are wide open, and the server reads slowly: no upload keeps the others from writing."""
 
     def act(peer: Peer) -> None:
@@ -349,11 +349,11 @@ def test_uploads_share_the_kernels_buffer(runtime: Runtime, raw_server: StartRaw
         for answer in await together(runtime, *calls):
             assert isinstance(answer, Answer), answer
 
-    talk(runtime, raw_server(scripted(act, initial_window_size=2**30)), main)
+    talk(runtime, start_server(scripted(act, initial_window_size=2**30)), main)
 
 
 def test_uploads_that_are_given_up_leave_their_turn_to_others(
-    runtime: Runtime, raw_server: StartRawServer
+    runtime: Runtime, start_server: StartServer
 ) -> None:
     """In line, or with a turn."""
     if runtime.name == "blocking":
@@ -379,4 +379,4 @@ def test_uploads_that_are_given_up_leave_their_turn_to_others(
             calls += [whole, lambda number=number: given_up(0.01 * number)]
         assert (await together(runtime, *calls))[::2] == [b"300000"] * 20
 
-    talk(runtime, raw_server(scripted(sink)), main)
+    talk(runtime, start_server(scripted(sink)), main)

@@ -52,7 +52,7 @@ from support.heap import set_aside
 from support.http2_client import echo, scripted
 from support.http2_peer import Peer
 from support.runtimes import Runtime
-from support.servers import Authority, Nginx, Script, StartRawServer, read_request
+from support.servers import Authority, Nginx, Script, StartServer, read_request
 
 
 def keeping(body: bytes = b"ok") -> Script:
@@ -91,9 +91,9 @@ def leaving(peer: Peer, count: int) -> None:
 
 @pytest.mark.parametrize("refuse", [refusing, leaving])
 def test_a_hundred_refused_at_once_share_one_new_connection(
-    raw_server: StartRawServer, refuse: Callable[[Peer, int], None]
+    start_server: StartServer, refuse: Callable[[Peer, int], None]
 ) -> None:
-    server = raw_server(scripted(lambda peer: refuse(peer, 100)), echo())
+    server = start_server(scripted(lambda peer: refuse(peer, 100)), echo())
 
     async def main() -> list[int]:
         pool = ConnectionPool(http_versions=("HTTP/2",))
@@ -108,12 +108,10 @@ def test_a_hundred_refused_at_once_share_one_new_connection(
     assert server.connections == 2
 
 
-def test_a_burst_waits_for_what_the_server_says_it_takes(
-    runtime: Runtime, raw_server: StartRawServer
-) -> None:
+def test_a_burst_waits_for_what_the_server_says_it_takes(runtime: Runtime, start_server: StartServer) -> None:
     if runtime.name == "blocking":
         pytest.skip("see the test with threads")
-    server = raw_server(echo(max_concurrent_streams=10))
+    server = start_server(echo(max_concurrent_streams=10))
 
     async def main() -> None:
         pool = make_pool(runtime, http_versions=("HTTP/2",))
@@ -136,8 +134,8 @@ def test_a_burst_waits_for_what_the_server_says_it_takes(
     assert server.connections <= 6
 
 
-def test_a_burst_of_threads_waits_for_what_the_server_says_it_takes(raw_server: StartRawServer) -> None:
-    server = raw_server(echo(max_concurrent_streams=4))
+def test_a_burst_of_threads_waits_for_what_the_server_says_it_takes(start_server: StartServer) -> None:
+    server = start_server(echo(max_concurrent_streams=4))
     pool = ConnectionPool(backend=BlockingBackend(), http_versions=("HTTP/2",))
     served: list[int] = []
     threads = [
@@ -157,9 +155,9 @@ def test_a_burst_of_threads_waits_for_what_the_server_says_it_takes(raw_server: 
 
 
 def test_the_first_requests_of_two_threads_get_the_same_books(
-    raw_server: StartRawServer, monkeypatch: pytest.MonkeyPatch
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = raw_server(keeping())
+    server = start_server(keeping())
     pool = ConnectionPool(backend=BlockingBackend(), pool_limits=PoolLimits(hard_limit=1))
     barrier = threading.Barrier(2)
 
@@ -189,8 +187,8 @@ def test_a_pool_that_is_closed_while_its_first_request_begins(monkeypatch: pytes
         run_sync(fetch(pool, "http://127.0.0.1:1/"))
 
 
-def test_nothing_is_opened_once_the_pool_is_closed(raw_server: StartRawServer) -> None:
-    server = raw_server(keeping(b"x" * 100_000))
+def test_nothing_is_opened_once_the_pool_is_closed(start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
         pool = ConnectionPool(pool_limits=PoolLimits(hard_limit=1))
@@ -208,13 +206,13 @@ def test_nothing_is_opened_once_the_pool_is_closed(raw_server: StartRawServer) -
     assert server.connections == 1
 
 
-def test_a_closed_pool_sends_nothing_again(raw_server: StartRawServer) -> None:
+def test_a_closed_pool_sends_nothing_again(start_server: StartServer) -> None:
     def dying(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(ok())
         read_request(connection)
 
-    server = raw_server(dying, keeping())
+    server = start_server(dying, keeping())
 
     async def main() -> None:
         pool = ConnectionPool()
@@ -273,9 +271,9 @@ def test_two_pools_may_want_different_versions_of_one_context(nginx: Nginx, auth
 
 
 def test_the_second_failure_keeps_its_cause_and_mentions_the_first(
-    runtime: Runtime, raw_server: StartRawServer, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = raw_server(answering(ok()))
+    server = start_server(answering(ok()))
     # As if it died right after the look.
     monkeypatch.setattr(HTTP11Connection, "check", lambda engine: True)
 
@@ -301,8 +299,8 @@ def test_a_timer_that_fires_a_little_early_is_no_other_limit(left: float) -> Non
     assert isinstance(timeout_error(request, "connect"), TotalTimeout)
 
 
-def test_the_total_limit_names_the_phase(runtime: Runtime, raw_server: StartRawServer) -> None:
-    server = raw_server(keeping(b"x" * 100_000))
+def test_the_total_limit_names_the_phase(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
         pool = make_pool(runtime, pool_limits=PoolLimits(hard_limit=1))
@@ -336,7 +334,7 @@ def test_no_scheme_of_ours_says_that_nothing_was_sent(runtime: Runtime) -> None:
 
 
 def test_a_request_may_be_sent_again_with_other_limits(
-    runtime: Runtime, raw_server: StartRawServer, tmp_path: Path
+    runtime: Runtime, start_server: StartServer, tmp_path: Path
 ) -> None:
     bodies = []
 
@@ -345,7 +343,7 @@ def test_a_request_may_be_sent_again_with_other_limits(
             bodies.append(request.body)
             connection.sendall(ok())
 
-    server = raw_server(script)
+    server = start_server(script)
     (tmp_path / "file").write_bytes(b"content")
 
     async def main() -> None:
@@ -426,10 +424,10 @@ def alone(runtime: Runtime, url: str, **options: Any) -> HTTPConnection:
     return HTTPConnection(url, backend=backend, **options)
 
 
-def test_two_requests_race_to_open_a_connection(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_two_requests_race_to_open_a_connection(runtime: Runtime, start_server: StartServer) -> None:
     if runtime.name == "blocking":
         pytest.skip("see the test with threads")
-    server = raw_server(echo(max_concurrent_streams=8))
+    server = start_server(echo(max_concurrent_streams=8))
 
     async def main() -> None:
         connection = alone(runtime, server.url, http_versions=("HTTP/2",))
@@ -453,12 +451,12 @@ def test_two_requests_race_to_open_a_connection(runtime: Runtime, raw_server: St
     assert server.connections == 1
 
 
-def test_threads_do_not_meet_on_one_http1_connection(raw_server: StartRawServer) -> None:
+def test_threads_do_not_meet_on_one_http1_connection(start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         while request := read_request(connection):
             connection.sendall(ok(request.target.encode()))
 
-    server = raw_server(script)
+    server = start_server(script)
     connection = HTTPConnection(server.url, backend=BlockingBackend())
     wrong: list[str] = []
     busy: list[str] = []
@@ -486,7 +484,7 @@ def test_threads_do_not_meet_on_one_http1_connection(raw_server: StartRawServer)
     assert server.connections == 1
 
 
-def test_an_answer_before_its_request_is_no_answer(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_an_answer_before_its_request_is_no_answer(runtime: Runtime, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(ok(b"first"))
@@ -496,7 +494,7 @@ def test_an_answer_before_its_request_is_no_answer(runtime: Runtime, raw_server:
         read_request(connection)
 
     ready, sent = threading.Event(), threading.Event()
-    server = raw_server(script)
+    server = start_server(script)
 
     async def main() -> None:
         connection = alone(runtime, server.url)
@@ -511,9 +509,9 @@ def test_an_answer_before_its_request_is_no_answer(runtime: Runtime, raw_server:
 
 
 def test_a_connection_whose_opening_failed_may_be_opened_again(
-    runtime: Runtime, raw_server: StartRawServer
+    runtime: Runtime, start_server: StartServer
 ) -> None:
-    server = raw_server(silent, lambda connection: None)
+    server = start_server(silent, lambda connection: None)
 
     async def main() -> None:
         connection = alone(runtime, server.url.replace("http:", "https:"), verify=False)
@@ -527,8 +525,8 @@ def test_a_connection_whose_opening_failed_may_be_opened_again(
     assert server.connections == 2
 
 
-def test_who_waits_for_another_to_open_a_connection_has_a_limit(raw_server: StartRawServer) -> None:
-    server = raw_server(silent)
+def test_who_waits_for_another_to_open_a_connection_has_a_limit(start_server: StartServer) -> None:
+    server = start_server(silent)
     url = server.url.replace("http:", "https:")
 
     async def main() -> None:
@@ -546,8 +544,8 @@ def test_who_waits_for_another_to_open_a_connection_has_a_limit(raw_server: Star
     asyncio.run(main())
 
 
-def test_a_connection_closed_while_it_is_opened(raw_server: StartRawServer) -> None:
-    server = raw_server(keeping())
+def test_a_connection_closed_while_it_is_opened(start_server: StartServer) -> None:
+    server = start_server(keeping())
 
     async def main() -> None:
         connection = HTTPConnection(server.url)
@@ -561,8 +559,8 @@ def test_a_connection_closed_while_it_is_opened(raw_server: StartRawServer) -> N
     asyncio.run(main())
 
 
-def test_a_forgotten_response_of_a_connection_alone(runtime: Runtime, raw_server: StartRawServer) -> None:
-    server = raw_server(keeping(b"x" * 300_000))
+def test_a_forgotten_response_of_a_connection_alone(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 300_000))
 
     async def main() -> None:
         connection = alone(runtime, server.url)
@@ -574,8 +572,8 @@ def test_a_forgotten_response_of_a_connection_alone(runtime: Runtime, raw_server
     runtime.run(main)
 
 
-def test_a_connection_belongs_to_its_loop(raw_server: StartRawServer) -> None:
-    server = raw_server(keeping())
+def test_a_connection_belongs_to_its_loop(start_server: StartServer) -> None:
+    server = start_server(keeping())
     connection = HTTPConnection(server.url)
 
     async def main() -> None:
@@ -608,9 +606,9 @@ def in_a_child(work: Callable[[], bool]) -> bool:
 
 @pytest.mark.parametrize("versions", [("HTTP/1.1",), ("HTTP/2",)])
 def test_a_child_can_not_reach_into_a_response_of_its_parent(
-    raw_server: StartRawServer, versions: tuple[str, ...]
+    start_server: StartServer, versions: tuple[str, ...]
 ) -> None:
-    server = raw_server(keeping(b"x" * 1_000_000) if versions == ("HTTP/1.1",) else echo())
+    server = start_server(keeping(b"x" * 1_000_000) if versions == ("HTTP/1.1",) else echo())
     pool = ConnectionPool(backend=BlockingBackend(), http_versions=versions)
     response = run_sync(pool.send(AsyncRequest("GET", server.url + "/1000000")))
 
@@ -628,8 +626,8 @@ def test_a_child_can_not_reach_into_a_response_of_its_parent(
     run_sync(pool.close())
 
 
-def test_a_lock_that_was_held_at_the_fork_does_not_matter(raw_server: StartRawServer) -> None:
-    server = raw_server(keeping(b"x" * 300_000))
+def test_a_lock_that_was_held_at_the_fork_does_not_matter(start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 300_000))
     pool = ConnectionPool(backend=BlockingBackend())
     response = run_sync(pool.send(AsyncRequest("GET", server.url)))
     assert pool._scope is not None
@@ -644,8 +642,8 @@ def test_a_lock_that_was_held_at_the_fork_does_not_matter(raw_server: StartRawSe
     run_sync(pool.close())
 
 
-def test_a_connection_alone_is_the_parents(raw_server: StartRawServer) -> None:
-    server = raw_server(keeping())
+def test_a_connection_alone_is_the_parents(start_server: StartServer) -> None:
+    server = start_server(keeping())
     connection = HTTPConnection(server.url, backend=BlockingBackend())
     run_sync(run_sync(connection.send(AsyncRequest("GET", server.url))).read())
 
@@ -705,8 +703,8 @@ class OwnBackend(ConcurrencyBackend):
         return Reader(sock), self.writers[-1], Protocol.HTTP_11
 
 
-def test_a_writer_that_can_not_close_costs_nothing(raw_server: StartRawServer) -> None:
-    server = raw_server(keeping(b"x" * 300_000))
+def test_a_writer_that_can_not_close_costs_nothing(start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 300_000))
     backend = OwnBackend()
 
     async def main() -> None:
@@ -838,12 +836,12 @@ def scenario_waiting(pool: ConnectionPool, url: str) -> None:
 @pytest.mark.parametrize(("version", "step"), [("HTTP/1.1", 1), ("HTTP/2", 3)])
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_at_any_line_loses_nothing(
-    raw_server: StartRawServer, scenario: Callable[[ConnectionPool, str], None], version: str, step: int
+    start_server: StartServer, scenario: Callable[[ConnectionPool, str], None], version: str, step: int
 ) -> None:
     if scenario is scenario_waiting and version == "HTTP/2":
         pytest.skip("nobody has to wait")
     size = 70_000
-    server = raw_server(keeping(b"x" * size) if version == "HTTP/1.1" else echo())
+    server = start_server(keeping(b"x" * size) if version == "HTTP/1.1" else echo())
     url, number, raised = f"{server.url}/{size}", 0, True
     set_aside()
     while raised:
@@ -919,8 +917,8 @@ def test_a_cancellation_at_any_await_loses_nothing(kind: str, nginx: Nginx, auth
     assert asyncio.run(main()) >= 3
 
 
-def test_a_cancellation_that_comes_with_a_grant_passes_it_on(raw_server: StartRawServer) -> None:
-    server = raw_server(keeping(b"x" * 100_000))
+def test_a_cancellation_that_comes_with_a_grant_passes_it_on(start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
         pool = ConnectionPool(pool_limits=PoolLimits(hard_limit=1))
@@ -937,8 +935,8 @@ def test_a_cancellation_that_comes_with_a_grant_passes_it_on(raw_server: StartRa
     asyncio.run(main())
 
 
-def test_a_coroutine_that_is_collected_takes_no_lock(raw_server: StartRawServer) -> None:
-    server = raw_server(keeping(b"x" * 100_000))
+def test_a_coroutine_that_is_collected_takes_no_lock(start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
         pool = ConnectionPool(pool_limits=PoolLimits(hard_limit=1))

@@ -14,7 +14,7 @@ from support.exchanges import fetch, make_pool
 from support.http2_client import scripted, together
 from support.http2_peer import Peer
 from support.runtimes import Runtime
-from support.servers import StartRawServer
+from support.servers import StartServer
 
 LIMITS = PoolLimits(hard_limit=1, pool_timeout=5)
 
@@ -51,7 +51,7 @@ def in_line(pool: ConnectionPool) -> int:
 
 
 def test_who_waits_is_served_at_once_when_the_server_allows_more(
-    runtime: Runtime, raw_server: StartRawServer
+    runtime: Runtime, start_server: StartServer
 ) -> None:
     """While a request that nobody answers keeps its stream."""
     raised: list[float] = []
@@ -64,7 +64,7 @@ def test_who_waits_is_served_at_once_when_the_server_allows_more(
         answer_all(peer, 3, but=b"/held")
         peer.respond(held.stream_id, b"/held")
 
-    server = raw_server(scripted(act, max_concurrent_streams=1))
+    server = start_server(scripted(act, max_concurrent_streams=1))
 
     async def main() -> None:
         pool = make_pool(runtime, http_versions=("HTTP/2",), pool_limits=LIMITS)
@@ -88,7 +88,7 @@ def test_who_waits_is_served_at_once_when_the_server_allows_more(
     assert server.connections == 1
 
 
-def test_who_waits_is_served_while_nobody_reads(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_who_waits_is_served_while_nobody_reads(runtime: Runtime, start_server: StartServer) -> None:
     """The response that has the only stream is open, and is not asked for more."""
 
     def act(peer: Peer) -> None:
@@ -100,7 +100,7 @@ def test_who_waits_is_served_while_nobody_reads(runtime: Runtime, raw_server: St
         peer.respond(peer.request(1).stream_id, b"second")
         peer.data(held.stream_id, b" more", end=True)
 
-    server = raw_server(scripted(act, max_concurrent_streams=1))
+    server = start_server(scripted(act, max_concurrent_streams=1))
 
     async def main() -> None:
         pool = make_pool(runtime, http_versions=("HTTP/2",), pool_limits=LIMITS)
@@ -115,7 +115,7 @@ def test_who_waits_is_served_while_nobody_reads(runtime: Runtime, raw_server: St
 
 @pytest.mark.parametrize("hard_limit", [1, 100])
 def test_a_server_that_allows_one_at_first(
-    runtime: Runtime, raw_server: StartRawServer, hard_limit: int
+    runtime: Runtime, start_server: StartServer, hard_limit: int
 ) -> None:
     """Others open connections of their own where they may; else they wait."""
 
@@ -124,7 +124,7 @@ def test_a_server_that_allows_one_at_first(
         raise_limit(peer, 100)
         answer_all(peer, 20)
 
-    server = raw_server(scripted(act, max_concurrent_streams=1))
+    server = start_server(scripted(act, max_concurrent_streams=1))
 
     async def main() -> None:
         limits = PoolLimits(hard_limit=hard_limit)

@@ -16,7 +16,7 @@ from http3_transport._backends import _alarm_clock
 from http3_transport._backends._alarm_clock import AlarmClock
 from http3_transport.testing import Faults, HTTP2Server, HTTP11Server, ServerConnection, Simulation
 from support.counting_loops import CountingLoop
-from support.servers import StartRawServer
+from support.servers import StartServer
 from support.stalling_peers import never_bad, serve_http11
 
 # In virtual time.
@@ -94,8 +94,8 @@ def test_a_connection_that_the_server_ends_is_closed_at_once() -> None:
 # On asyncio.
 
 
-def test_requests_set_no_timer_of_their_own(raw_server: StartRawServer) -> None:
-    url = raw_server(serve_http11(never_bad)).url
+def test_requests_set_no_timer_of_their_own(start_server: StartServer) -> None:
+    url = start_server(serve_http11(never_bad)).url
     loop = CountingLoop()
 
     async def main() -> int:
@@ -115,8 +115,8 @@ def test_requests_set_no_timer_of_their_own(raw_server: StartRawServer) -> None:
 # On trio: the clock.
 
 
-def test_no_task_of_ours_lives_beside_the_programs(raw_server: StartRawServer) -> None:
-    url = raw_server(serve_http11(never_bad)).url
+def test_no_task_of_ours_lives_beside_the_programs(start_server: StartServer) -> None:
+    url = start_server(serve_http11(never_bad)).url
 
     async def main() -> None:
         before = trio.lowlevel.current_statistics().tasks_living
@@ -129,9 +129,9 @@ def test_no_task_of_ours_lives_beside_the_programs(raw_server: StartRawServer) -
 
 
 def test_requests_go_on_where_no_thread_can_be_had_for_the_clock(
-    raw_server: StartRawServer, monkeypatch: pytest.MonkeyPatch
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = raw_server(serve_http11(never_bad)).url
+    url = start_server(serve_http11(never_bad)).url
 
     def refuse(*_: object) -> int:
         raise RuntimeError("can't start new thread")

@@ -41,7 +41,7 @@ from http3_transport._interfaces import Backend
 from http3_transport._pool import pool as pool_pool
 from support.exchanges import fetch, make_pool, ok, silent
 from support.runtimes import Runtime
-from support.servers import Authority, Nginx, Script, StartRawServer, Uvicorn, read_request
+from support.servers import Authority, Nginx, Script, StartServer, Uvicorn, read_request
 
 
 def keeping(body: bytes = b"ok") -> Script:
@@ -58,9 +58,9 @@ def keeping(body: bytes = b"ok") -> Script:
 
 
 def test_the_pool_timeout_says_so_and_the_holder_is_not_harmed(
-    runtime: Runtime, raw_server: StartRawServer
+    runtime: Runtime, start_server: StartServer
 ) -> None:
-    server = raw_server(keeping(b"x" * 100_000))
+    server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
         pool = make_pool(runtime, pool_limits=PoolLimits(hard_limit=1, pool_timeout=0.05))
@@ -78,8 +78,8 @@ def test_the_pool_timeout_says_so_and_the_holder_is_not_harmed(
     assert server.connections == 1
 
 
-def test_the_total_limit_holds_in_line(runtime: Runtime, raw_server: StartRawServer) -> None:
-    server = raw_server(keeping(b"x" * 100_000))
+def test_the_total_limit_holds_in_line(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
         pool = make_pool(runtime, pool_limits=PoolLimits(hard_limit=1))
@@ -94,8 +94,8 @@ def test_the_total_limit_holds_in_line(runtime: Runtime, raw_server: StartRawSer
     runtime.run(main)
 
 
-def test_many_tasks_over_few_connections_are_all_served(raw_server: StartRawServer) -> None:
-    server = raw_server(keeping())
+def test_many_tasks_over_few_connections_are_all_served(start_server: StartServer) -> None:
+    server = start_server(keeping())
 
     async def main() -> int:
         pool = ConnectionPool(pool_limits=PoolLimits(hard_limit=3))
@@ -107,8 +107,8 @@ def test_many_tasks_over_few_connections_are_all_served(raw_server: StartRawServ
     assert server.connections == 3
 
 
-def test_many_threads_over_few_connections_are_all_served(raw_server: StartRawServer) -> None:
-    server = raw_server(keeping())
+def test_many_threads_over_few_connections_are_all_served(start_server: StartServer) -> None:
+    server = start_server(keeping())
     pool = ConnectionPool(backend=BlockingBackend(), pool_limits=PoolLimits(hard_limit=3))
     served: list[int] = []
 
@@ -125,8 +125,8 @@ def test_many_threads_over_few_connections_are_all_served(raw_server: StartRawSe
     assert server.connections <= 3
 
 
-def test_a_cancelled_wait_and_a_cancelled_request_leave_no_trace(raw_server: StartRawServer) -> None:
-    server = raw_server(silent, keeping())
+def test_a_cancelled_wait_and_a_cancelled_request_leave_no_trace(start_server: StartServer) -> None:
+    server = start_server(silent, keeping())
 
     async def main() -> None:
         pool = ConnectionPool(pool_limits=PoolLimits(hard_limit=1))
@@ -144,8 +144,8 @@ def test_a_cancelled_wait_and_a_cancelled_request_leave_no_trace(raw_server: Sta
     asyncio.run(main())
 
 
-def test_a_cancelled_wait_on_trio_passes_its_turn_on(raw_server: StartRawServer) -> None:
-    server = raw_server(keeping(b"x" * 100_000))
+def test_a_cancelled_wait_on_trio_passes_its_turn_on(start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
         pool = ConnectionPool(pool_limits=PoolLimits(hard_limit=1))
@@ -160,10 +160,10 @@ def test_a_cancelled_wait_on_trio_passes_its_turn_on(raw_server: StartRawServer)
     trio.run(main)
 
 
-def test_a_forgotten_response_serves_who_waits(runtime: Runtime, raw_server: StartRawServer) -> None:
+def test_a_forgotten_response_serves_who_waits(runtime: Runtime, start_server: StartServer) -> None:
     if runtime.name == "blocking":
         pytest.skip("nobody can wait in the same thread; see the test with threads")
-    server = raw_server(keeping(b"x" * 100_000))
+    server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
         pool = make_pool(runtime, pool_limits=PoolLimits(hard_limit=1))
@@ -191,8 +191,8 @@ def test_a_forgotten_response_serves_who_waits(runtime: Runtime, raw_server: Sta
 # Keeping connections.
 
 
-def test_an_expired_connection_is_not_reused(runtime: Runtime, raw_server: StartRawServer) -> None:
-    server = raw_server(keeping())
+def test_an_expired_connection_is_not_reused(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(keeping())
 
     async def main() -> None:
         pool = make_pool(runtime, pool_limits=PoolLimits(keepalive_expiry=0.02))
@@ -303,8 +303,8 @@ def test_a_server_without_tls_is_a_tls_error(runtime: Runtime, nginx: Nginx) -> 
     runtime.run(main)
 
 
-def test_a_handshake_that_stalls_is_a_connect_timeout(runtime: Runtime, raw_server: StartRawServer) -> None:
-    server = raw_server(silent)
+def test_a_handshake_that_stalls_is_a_connect_timeout(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(silent)
 
     async def main() -> None:
         pool = make_pool(runtime, verify=False, timeout=TimeoutConfig(connect_timeout=0.1))
@@ -329,8 +329,8 @@ def test_other_schemes_are_refused(runtime: Runtime, url: str) -> None:
 # Closing.
 
 
-def test_a_streamed_response_outlives_its_pool(runtime: Runtime, raw_server: StartRawServer) -> None:
-    server = raw_server(keeping(b"x" * 300_000))
+def test_a_streamed_response_outlives_its_pool(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 300_000))
 
     async def main() -> None:
         pool = make_pool(runtime)
@@ -346,8 +346,8 @@ def test_a_streamed_response_outlives_its_pool(runtime: Runtime, raw_server: Sta
     runtime.run(main)
 
 
-def test_who_waits_in_line_hears_that_the_client_was_closed(raw_server: StartRawServer) -> None:
-    server = raw_server(keeping(b"x" * 300_000))
+def test_who_waits_in_line_hears_that_the_client_was_closed(start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 300_000))
 
     async def main() -> None:
         pool = ConnectionPool(pool_limits=PoolLimits(hard_limit=1))
@@ -402,10 +402,10 @@ def test_two_loops_at_once_are_refused(uvicorn: Uvicorn) -> None:
 
 @pytest.mark.parametrize("libraries", [("asyncio", "asyncio"), ("asyncio", "trio"), ("trio", "trio")])
 def test_of_two_loops_that_begin_at_once_one_is_refused(
-    libraries: tuple[str, str], raw_server: StartRawServer, monkeypatch: pytest.MonkeyPatch
+    libraries: tuple[str, str], start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever is faster; the pool works on there, and elsewhere when that loop has ended."""
-    server = raw_server(keeping())
+    server = start_server(keeping())
     together, ended = threading.Barrier(2), threading.Barrier(2)
     choose = choose_backend
 
@@ -510,8 +510,8 @@ def test_a_forked_child_frees_no_tls_object_of_its_parent(nginx: Nginx, authorit
 # One connection by itself.
 
 
-def test_a_connection_alone_is_a_dispatcher(runtime: Runtime, raw_server: StartRawServer) -> None:
-    server = raw_server(keeping())
+def test_a_connection_alone_is_a_dispatcher(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(keeping())
 
     async def main() -> None:
         backend = {"blocking": BlockingBackend, "asyncio": AsyncioBackend}.get(runtime.name)
@@ -534,8 +534,8 @@ def test_a_connection_alone_is_a_dispatcher(runtime: Runtime, raw_server: StartR
     assert server.connections == 1
 
 
-def test_a_connection_alone_takes_one_request_at_a_time(runtime: Runtime, raw_server: StartRawServer) -> None:
-    server = raw_server(keeping(b"x" * 100_000))
+def test_a_connection_alone_takes_one_request_at_a_time(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
         backend = {"blocking": BlockingBackend, "asyncio": AsyncioBackend}.get(runtime.name)
@@ -556,7 +556,7 @@ def test_http_versions_are_checked(versions: object) -> None:
         ConnectionPool(http_versions=versions)  # type: ignore[arg-type]
 
 
-def test_answers_belong_to_their_requests_in_random_company(raw_server: StartRawServer) -> None:
+def test_answers_belong_to_their_requests_in_random_company(start_server: StartServer) -> None:
     """Threads, closed and half-read responses, dying connections: every answer carries its request's mark."""
 
     def script(connection: socket.socket) -> None:
@@ -567,7 +567,7 @@ def test_answers_belong_to_their_requests_in_random_company(raw_server: StartRaw
             body = request.target.encode() * 500
             connection.sendall(ok(body) + (b"junk" if turn == 5 else b""))
 
-    server = raw_server(script)
+    server = start_server(script)
     pool = ConnectionPool(backend=BlockingBackend(), pool_limits=PoolLimits(hard_limit=4))
     wrong: list[str] = []
 
