@@ -170,7 +170,7 @@ def test_a_server_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
         raise AssertionError("it cannot run")
 
 
-def test_raw_server_runs_a_script_for_each_connection(
+def test_a_scripted_server_runs_a_script_for_each_connection(
     start_server: StartServer, authority: Authority
 ) -> None:
     server = start_server(answering(answer(b"first")), answering(answer(b"later")))
@@ -178,12 +178,12 @@ def test_raw_server_runs_a_script_for_each_connection(
     assert server.connections == 3
 
 
-def test_raw_server_over_tls(start_server: StartServer, authority: Authority) -> None:
+def test_a_scripted_server_over_tls(start_server: StartServer, authority: Authority) -> None:
     server = start_server(answering(answer(b"secret")), tls=authority.server_context())
     assert fetch(server.url + "/", authority) == (200, b"secret")
 
 
-def test_raw_server_raises_what_its_script_raised(start_server: StartServer, authority: Authority) -> None:
+def test_a_scripted_server_raises_what_its_script_raised(start_server: StartServer, authority: Authority) -> None:
     def script(connection: socket.socket) -> None:
         request = read_request(connection)
         connection.sendall(answer(b"ok"))
