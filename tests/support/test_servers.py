@@ -183,7 +183,9 @@ def test_a_scripted_server_over_tls(start_server: StartServer, authority: Author
     assert fetch(server.url + "/", authority) == (200, b"secret")
 
 
-def test_a_scripted_server_raises_what_its_script_raised(start_server: StartServer, authority: Authority) -> None:
+def test_a_scripted_server_raises_what_its_script_raised(
+    start_server: StartServer, authority: Authority
+) -> None:
     def script(connection: socket.socket) -> None:
         request = read_request(connection)
         connection.sendall(answer(b"ok"))
