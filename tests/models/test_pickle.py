@@ -14,21 +14,51 @@ from typing import Any
 import pytest
 
 from http3_models import (
+    URL,
     AsyncRequest,
     AsyncResponse,
     ConnectionInfo,
+    ConnectTimeout,
     Cookies,
     Delivery,
+    EgressPolicy,
     Headers,
+    HttpError,
+    Limits,
+    PoolLimits,
     Protocol,
+    QueryParams,
     Request,
     Response,
     ResponseClosed,
+    SSLConfig,
     StreamConsumed,
     TimeoutConfig,
     Timings,
 )
 from http3_models.engine import run_sync, set_next
+
+VALUES = [
+    URL("https://example.org/a"),
+    URL("https://example.org/a").origin,
+    QueryParams("a=1"),
+    Headers({"A": "1"}),
+    Cookies({"a": "1"}),
+    Delivery.REFUSED,
+    EgressPolicy(),
+    Limits(),
+    PoolLimits(),
+    SSLConfig(),
+    TimeoutConfig(3),
+    AsyncRequest("GET", "https://example.org", cookies={"a": "1"}),
+    Request("POST", "https://example.org", files={"a": io.BytesIO(b"a")}),
+    Request("POST", "https://example.org", data=iter([b"a"])),
+    Response(200, content=b"a", request=Request("GET", "https://example.org"), timings=Timings()),
+    AsyncResponse(302, history=[AsyncResponse(301)], connection=ConnectionInfo()),
+    ConnectTimeout("a", request=Request("GET", "https://example.org"), timings=Timings()),
+    HttpError("a", response=Response(500)),
+]
+"""One of each kind of value that travels."""
 
 Travel = Callable[[Any], Any]
 
@@ -63,6 +93,20 @@ def test_requests(travel: Travel, kind: type[Request | AsyncRequest], body: dict
     assert arrived._state.explicit_cookie == "b=2"
     assert arrived._state.phases.freeze() == Timings(wait=0.5)
     assert arrived._state.timeout is None
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_pickles_name_public_places_only(value: object) -> None:
+    named = []
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            named.append(f"{module}.{name}")
+            return super().find_class(module, name)
+
+    assert type(Unpickler(io.BytesIO(pickle.dumps(value))).load()) is type(value)
+    assert named
+    assert [name for name in named if "._" in name] == []
 
 
 def test_a_copys_headers_are_its_own() -> None:

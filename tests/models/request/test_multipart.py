@@ -272,7 +272,8 @@ def test_length_and_sending_again(file: Any) -> None:
     assert read(body) == content
     other = pickle.loads(pickle.dumps(body))
     assert (other.length, read(other)) == (len(content), content)
-    assert repr(other) == f"<MultipartBody [{len(content)} bytes]>"
+    assert repr(body) == f"<MultipartBody [{len(content)} bytes]>"
+    assert type(other) is BytesBody
     assert content_type is not None
     assert len(by_email(content, content_type)) == 4
 

@@ -30,7 +30,7 @@ is logged and stored where a credential has no business.
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ._redaction import without_secrets
 
@@ -57,15 +57,6 @@ class _CauseText(Exception):
     """Stands in for a cause that was left behind when its exception was pickled."""
 
 
-def _rebuild(cls: type[Http3Error], args: tuple[Any, ...], state: dict[str, Any]) -> Http3Error:
-    error = cls.__new__(cls, *args)
-    error.args = args
-    error.__dict__.update({key: value for key, value in state.items() if key != "cause"})
-    if state.get("cause"):
-        error.__cause__ = _CauseText(state["cause"])
-    return error
-
-
 class Http3Error(Exception):
     """Root of all exceptions of http3."""
 
@@ -82,7 +73,16 @@ class Http3Error(Exception):
         text = f"{type(cause).__name__}: {cause}" if cause is not None else None
         if isinstance(cause, _CauseText):
             text = str(cause)
-        return (_rebuild, (type(self), self.args, {**state, "cause": text}))
+        return (type(self)._rebuild, (self.args, {**state, "cause": text}))
+
+    @classmethod
+    def _rebuild(cls, args: tuple[Any, ...], state: dict[str, Any]) -> Self:
+        error = cls.__new__(cls, *args)
+        error.args = args
+        error.__dict__.update({key: value for key, value in state.items() if key != "cause"})
+        if state.get("cause"):
+            error.__cause__ = _CauseText(state["cause"])
+        return error
 
 
 class RequestError(Http3Error):

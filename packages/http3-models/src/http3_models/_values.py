@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Final, NoReturn, Self, TypeVar
+from typing import Any, Final, NoReturn, Self
 
 from ._brief import short_repr
 
@@ -72,20 +72,17 @@ class ImmutableValue:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), self._arguments()))
+        return (type(self)._rebuild, (self._arguments(),))
+
+    @classmethod
+    def _rebuild(cls, fields: dict[str, Any]) -> Self:
+        return cls(**fields)
 
 
 def set_fields(value: ImmutableValue, /, **fields: object) -> None:
     """Set the fields of a value, in its constructor; they do not change afterwards."""
     for name, field in fields.items():
         object.__setattr__(value, name, field)
-
-
-V = TypeVar("V", bound=ImmutableValue)
-
-
-def _rebuild(cls: type[V], fields: dict[str, Any]) -> V:
-    return cls(**fields)
 
 
 def _shown(value: object) -> str:

@@ -6,7 +6,7 @@ holds many of them; whether *this* host may set *that* cookie is decided here.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from .._brief import short_repr
 from .._grammar import CONTROL
@@ -84,10 +84,19 @@ class Cookie:
 
     def copy(self) -> Cookie:
         """An equal cookie that changes by itself."""
-        twin = Cookie.__new__(Cookie)
-        for slot in Cookie.__slots__:
-            setattr(twin, slot, getattr(self, slot))
-        return twin
+        return Cookie.of(self.fields())
+
+    def fields(self) -> dict[str, Any]:
+        """All that it is, by name: for `of`, and for pickles, which name no private class then."""
+        return {slot: getattr(self, slot) for slot in Cookie.__slots__}
+
+    @staticmethod
+    def of(fields: dict[str, Any]) -> Cookie:
+        """The cookie of these `fields`."""
+        cookie = Cookie.__new__(Cookie)
+        for name, value in fields.items():
+            setattr(cookie, name, value)
+        return cookie
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Cookie):

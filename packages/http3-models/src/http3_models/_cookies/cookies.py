@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from time import time as _wall_clock
-from typing import TYPE_CHECKING, Protocol, Self, TypeAlias, TypeGuard, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeGuard, TypeVar, Union, overload
 
 from .._brief import short_repr
 from .._exceptions import CookieConflict
@@ -297,11 +297,12 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
     def __copy__(self) -> Cookies:
         return self.copy()
 
-    def __getstate__(self) -> tuple[CookieStore, Callable[[], float]]:
-        return (self._store, self._now)
+    def __getstate__(self) -> tuple[Any, Callable[[], float]]:
+        return (self._store.__getstate__(), self._now)
 
-    def __setstate__(self, state: tuple[CookieStore, Callable[[], float]]) -> None:
-        self._store, self._now = state
+    def __setstate__(self, state: tuple[Any, Callable[[], float]]) -> None:
+        cookies, self._now = state
+        self._store.__setstate__(cookies)
         self._jar = None
 
     def __reduce__(self) -> tuple[type[Self], tuple[()], object]:

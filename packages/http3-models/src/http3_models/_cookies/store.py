@@ -18,7 +18,7 @@ Threads may share a store: each change is one operation on a dict, and loops run
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from .cookie import Cookie, accepted, domain_matches, domains_of, is_overridden, path_matches
 from .set_cookie import SetCookie
@@ -88,13 +88,13 @@ class CookieStore:
 
     def __getstate__(self) -> tuple[object, ...]:
         """For pickle and deep copies: all but the mirror, whose jar is the caller's and can't be pickled."""
-        return (self._all(), self._tick)
+        return ([cookie.fields() for cookie in self._all()], self._tick)
 
-    def __setstate__(self, state: tuple[list[Cookie], int]) -> None:
+    def __setstate__(self, state: tuple[list[dict[str, Any]], int]) -> None:
         CookieStore.__init__(self)
         cookies, self._tick = state
-        for cookie in cookies:
-            self._enter(cookie)
+        for fields in cookies:
+            self._enter(Cookie.of(fields))
 
     # The indexes
 

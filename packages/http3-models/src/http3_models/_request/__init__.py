@@ -7,7 +7,7 @@ time; `request` holds `Request` and `AsyncRequest`.
 
 from __future__ import annotations
 
-from .bodies import EMPTY_BODY, BytesBody, FileBody, as_bytes
+from .bodies import EMPTY_BODY, BytesBody, FileBody, LeftBehindBody, as_bytes
 from .encode import encode_request
 from .head import check_request, split_headers
 from .prepared_heads import CLIENT_DEFAULTS, RequestDefaults
@@ -20,6 +20,7 @@ __all__ = [
     "BaseRequest",
     "BytesBody",
     "FileBody",
+    "LeftBehindBody",
     "Request",
     "RequestDefaults",
     "as_bytes",

@@ -31,6 +31,7 @@ _END: Any = object()
 class EmptyBody:
     """No body at all."""
 
+    __module__ = "http3_models.engine"
     __slots__ = ()
 
     length = 0
@@ -54,6 +55,7 @@ class EmptyBody:
 class BytesBody:
     """A body that is in memory."""
 
+    __module__ = "http3_models.engine"
     __slots__ = ("_given", "data")
 
     file_ahead = None
@@ -68,6 +70,10 @@ class BytesBody:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (BytesBody, (self.data,))
+
+    def content(self) -> bytes:
+        """All of it."""
+        return self.data
 
     @property
     def length(self) -> int:
@@ -113,7 +119,7 @@ class FileBody:
     def __reduce__(self) -> tuple[Any, ...]:
         if not self.can_rewind:
             return (LeftBehindBody, (self.length,))
-        return (BytesBody, (self._content(),))
+        return (BytesBody, (self.content(),))
 
     @property
     def file_ahead(self) -> FileBody:
@@ -186,7 +192,7 @@ class FileBody:
         self._begun = True
         self._sent = 0
 
-    def _content(self) -> bytes:
+    def content(self) -> bytes:
         """All of it, for a pickle; the file is left where it stands."""
         file, offset = cast(io.BufferedIOBase, self.file), self.offset or 0
         position = file.tell()
@@ -303,6 +309,7 @@ class AsyncIteratorBody:
 class LeftBehindBody:
     """Stands for a body that could not travel (in a pickle, a copy)."""
 
+    __module__ = "http3_models.engine"  # so pickles name no private module
     __slots__ = ("length",)
 
     data = None

@@ -61,7 +61,7 @@ class MultipartBody:
     def __reduce__(self) -> tuple[Any, ...]:
         if not all(part.can_rewind for part in self._parts if isinstance(part, FileBody)):
             return (LeftBehindBody, (self.length,))
-        return (MultipartBody, (self._parts,))
+        return (BytesBody, (b"".join([part.content() for part in self._parts]),))
 
     @property
     def length(self) -> int | None:

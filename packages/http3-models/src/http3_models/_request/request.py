@@ -13,7 +13,7 @@ from .._headers import Headers
 from .._iterators import AsyncPieceIterator, PieceIterator, collect
 from .._records import RequestState, run_sync
 from .._redaction import hide_arguments
-from .._timing import Timings
+from .._timing import PhaseTimes, Timings
 from .._url import URL, redacted
 from .bodies import EMPTY_BODY, BytesBody
 from .encode import encode_request
@@ -214,17 +214,16 @@ class BaseRequest:
         # Deadline, verify, cert and timeout belong to the call, not to the request, and stay behind.
         cookies = (state.cookies, state.explicit_cookie)
         fields = (state.method, state.url, state.headers, state.body, *cookies, state.left_out)
-        return (_rebuild, (type(self), fields, state.phases.freeze()))
+        return (type(self)._rebuild, (fields, state.phases.freeze()))
 
-
-def _rebuild(cls: type[BaseRequest], fields: tuple[Any, ...], timings: Timings) -> BaseRequest:
-    method, url, headers, body, cookies, explicit_cookie, left_out = fields
-    state = RequestState(
-        method, url, headers, body, cookies=cookies, explicit_cookie=explicit_cookie, left_out=left_out
-    )
-    for name, seconds in timings._asdict().items():
-        setattr(state.phases, name, seconds)
-    return view_request(cls, state)
+    @classmethod
+    def _rebuild(cls, fields: tuple[Any, ...], timings: Timings) -> Self:
+        method, url, headers, body, cookies, explicit_cookie, left_out = fields
+        state = RequestState(
+            method, url, headers, body, cookies=cookies, explicit_cookie=explicit_cookie, left_out=left_out
+        )
+        state.phases = PhaseTimes.of(timings)
+        return view_request(cls, state)
 
 
 RequestT = TypeVar("RequestT", bound=BaseRequest)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, overload
 
-from .._body_state import CONSUMED, UNREAD
+from .._body_state import CONSUMED, UNREAD, BodyState
 from .._brief import short_repr
 from .._exceptions import HttpError, RequestError, ResponseNotRead
 from .._headers import Headers
@@ -364,11 +364,31 @@ class BaseResponse(Generic[RequestT]):
         for name in ("headers", "trailers", "request"):
             packed[name] = without_secrets(packed[name])
         packed["history"] = [without_secrets(earlier) for earlier in packed["history"]]
-        copied: Self = _rebuild(type(self), packed)
-        return copied
+        return self._rebuild(packed)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), _packed(self)))
+        return (type(self)._rebuild, (_packed(self),))
+
+    @classmethod
+    def _rebuild(cls, packed: dict[str, Any]) -> Self:
+        memory: bytes | None = packed["memory"]
+        state = ResponseState(
+            status_code=packed["status_code"],
+            reason_phrase=packed["reason_phrase"],
+            protocol=packed["protocol"],
+            headers=packed["headers"],
+            body=None if memory is None else MemoryBody(memory),
+        )
+        state.body_state = BodyState(packed["body_state"])
+        for name in _COPIED:
+            setattr(state, name, packed[name])
+        state.default_encoding = packed["default_encoding"]
+        state.request = None if packed["request"] is None else packed["request"]._state
+        state.history = [earlier._state for earlier in packed["history"]]
+        state.phases = PhaseTimes.of(packed["timings"])
+        response = view_response(cls, state)
+        response._encoding = packed["encoding"]
+        return response
 
 
 ResponseT = TypeVar("ResponseT", bound=BaseResponse[Any])
@@ -443,7 +463,7 @@ def _packed(response: BaseResponse[Any]) -> dict[str, Any]:
     state = response._state
     packed = {name: getattr(state, name) for name in _COPIED}
     packed["memory"] = state.body.data if isinstance(state.body, MemoryBody) else None
-    packed["body_state"] = state.body_state if is_closed(state) else CONSUMED
+    packed["body_state"] = (state.body_state if is_closed(state) else CONSUMED).value
     packed["request"] = None if state.request is None else response.request
     packed["history"] = list(response.history)
     packed["encoding"] = response._encoding
@@ -453,24 +473,3 @@ def _packed(response: BaseResponse[Any]) -> dict[str, Any]:
         default = default(state.content) if state.content is not None else None
     packed["default_encoding"] = default
     return packed
-
-
-def _rebuild(cls: type[BaseResponse[Any]], packed: dict[str, Any]) -> Any:
-    memory: bytes | None = packed["memory"]
-    state = ResponseState(
-        status_code=packed["status_code"],
-        reason_phrase=packed["reason_phrase"],
-        protocol=packed["protocol"],
-        headers=packed["headers"],
-        body=None if memory is None else MemoryBody(memory),
-    )
-    state.body_state = packed["body_state"]
-    for name in _COPIED:
-        setattr(state, name, packed[name])
-    state.default_encoding = packed["default_encoding"]
-    state.request = None if packed["request"] is None else packed["request"]._state
-    state.history = [earlier._state for earlier in packed["history"]]
-    state.phases = PhaseTimes.of(packed["timings"])
-    response = view_response(cls, state)
-    response._encoding = packed["encoding"]
-    return response

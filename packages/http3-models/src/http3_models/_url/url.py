@@ -262,7 +262,11 @@ class URL:
         return f"{type(self).__name__}({redacted(self)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_unpickled, (type(self), self._text, self._full_path))
+        return (type(self)._rebuild, (self._text, self._full_path))
+
+    @classmethod
+    def _rebuild(cls, text: str, full_path: str) -> URL:
+        return _make(cls, parse(text), full_path)
 
     def __copy__(self) -> URL:
         return self
@@ -336,10 +340,6 @@ def _make(cls: type[URL], parts: Parts, full_path: str | None = None) -> URL:
         url._full_path = url.path if parts.query is None else f"{url.path}?{parts.query}"
     url._netloc = url._origin = url._key = None
     return url
-
-
-def _unpickled(cls: type[URL], text: str, full_path: str) -> URL:
-    return _make(cls, parse(text), full_path)
 
 
 @lru_cache(maxsize=_CACHED_URLS)
