@@ -213,7 +213,7 @@ class HTTPConnection(AsyncDispatcher):
         self._check_open(request)
         if scope is not None and is_here:
             return scope
-        if self._connection is not None:
+        if self._connection is not None or (scope is not None and scope.state.slots):
             what = "This connection belongs to another event loop"
             raise network_error(NotConnected, request, what, Delivery.NOT_SENT)
         fresh = PoolScope(self._options, choose_backend(self._options.backend), ONE_CONNECTION)
@@ -236,6 +236,7 @@ class HTTPConnection(AsyncDispatcher):
             connection = entry.connection
             if connection is None:
                 return await self._open(scope, request, pool_request, entry)
+            self._connection = connection  # again, if that was interrupted when it had been opened
             if scope.is_usable(entry, connection.engine) and await connection.reassure(request):
                 return connection.engine
             raise _closed(request)
