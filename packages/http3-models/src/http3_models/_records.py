@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ._body_state import UNREAD
+from ._body_state import UNREAD, BodyState
 from ._exceptions import Delivery, TotalTimeout
 from ._timing import PhaseTimes
 from ._url import redacted
@@ -203,15 +203,15 @@ class ResponseState:
         connection: ConnectionInfo | None = None,
         url: URL | None = None,
     ) -> None:
-        self.status_code = status_code
-        self.reason_phrase = reason_phrase
-        self.protocol = protocol
-        self.headers = headers
-        self.body = body
-        self.body_state = UNREAD
-        self.request = request
-        self.connection = connection
-        self.url = url
+        self.status_code: int = status_code
+        self.reason_phrase: str = reason_phrase
+        self.protocol: str = protocol
+        self.headers: Headers = headers
+        self.body: ResponseBody | None = body
+        self.body_state: BodyState = UNREAD
+        self.request: RequestState | None = request
+        self.connection: ConnectionInfo | None = connection
+        self.url: URL | None = url
         self.history: list[ResponseState] = []
         self.elapsed: float | None = None
         self.content: bytes | None = None
@@ -219,7 +219,7 @@ class ResponseState:
         self.phases: PhaseTimes | None = None
         self.default_encoding: str | Callable[[bytes], str] | None = None
         self.limits: Limits | None = None
-        self.unclaimed = True
+        self.unclaimed: bool = True
 
     def __repr__(self) -> str:
         return f"<ResponseState {self.status_code} {self.reason_phrase}>"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from typing import Any, TypeAlias, TypeVar, Union, overload
+from typing import Any, Protocol, TypeAlias, TypeVar, Union, overload
 
 from .._brief import short_repr
 from .._exceptions import LocalProtocolError
@@ -477,5 +477,9 @@ def _entry(pairs: list[FieldPair]) -> bytes | list[bytes]:
     return pairs[0][1] if len(pairs) == 1 else [value for _, value in pairs]
 
 
-headers_from_pairs = Headers._from_raw
+class _FromPairs(Protocol):
+    def __call__(self, pairs: list[FieldPair], index: FieldIndex | None = None) -> Headers: ...
+
+
+headers_from_pairs: _FromPairs = Headers._from_raw
 """Headers of pairs that a parser has validated; the list is taken over, not copied, and the index as well."""

@@ -62,7 +62,7 @@ class BytesBody:
     can_send_again = True
 
     def __init__(self, data: bytes) -> None:
-        self.data = data
+        self.data: bytes = data
         self._given = False
 
     def __repr__(self) -> str:
@@ -317,7 +317,7 @@ class LeftBehindBody:
     can_send_again = False
 
     def __init__(self, length: int | None) -> None:
-        self.length = length
+        self.length: int | None = length
 
     def __repr__(self) -> str:
         return "<LeftBehindBody>"

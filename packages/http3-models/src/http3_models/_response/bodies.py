@@ -21,8 +21,8 @@ class BufferedBody:
     __slots__ = ("data", "trailers")
 
     def __init__(self, data: bytes, trailers: Headers | None = None) -> None:
-        self.data = data
-        self.trailers = trailers
+        self.data: bytes = data
+        self.trailers: Headers | None = trailers
 
     async def read_chunk(self) -> bytes:
         """The whole body; then b""."""
@@ -44,9 +44,9 @@ class MemoryBody:
     trailers: Headers | None = None
 
     def __init__(self, data: bytes, on_close: Callable[[], object] | None = None) -> None:
-        self.data = data
+        self.data: bytes = data
         self.on_close = on_close
-        self.is_kept = False
+        self.is_kept: bool = False
         """Of an earlier response of a chain, to be read after the call."""
         self._given = False
 
