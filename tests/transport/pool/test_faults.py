@@ -154,7 +154,7 @@ def test_a_burst_of_threads_waits_for_what_the_server_says_it_takes(start_server
 # Races.
 
 
-def test_the_first_requests_of_two_threads_get_the_same_books(
+def test_the_first_requests_of_two_threads_get_the_same_scope(
     start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = start_server(keeping())
@@ -769,7 +769,7 @@ MODULES = (
 
 
 class Interruption(KeyboardInterrupt):
-    """Told from one that somebody typed."""
+    """Distinct from a KeyboardInterrupt of the keyboard."""
 
 
 class Tracer:
@@ -839,7 +839,7 @@ def test_an_interruption_at_any_line_loses_nothing(
     start_server: StartServer, scenario: Callable[[ConnectionPool, str], None], version: str, step: int
 ) -> None:
     if scenario is scenario_waiting and version == "HTTP/2":
-        pytest.skip("nobody has to wait")
+        pytest.skip("no request has to wait")
     size = 70_000
     server = start_server(keeping(b"x" * size) if version == "HTTP/1.1" else echo())
     url, number, raised = f"{server.url}/{size}", 0, True

@@ -53,7 +53,7 @@ def in_line(pool: ConnectionPool) -> int:
 def test_who_waits_is_served_at_once_when_the_server_allows_more(
     runtime: Runtime, start_server: StartServer
 ) -> None:
-    """While a request that nobody answers keeps its stream."""
+    """While a request without an answer keeps its stream."""
     raised: list[float] = []
 
     def act(peer: Peer) -> None:
@@ -88,7 +88,9 @@ def test_who_waits_is_served_at_once_when_the_server_allows_more(
     assert server.connections == 1
 
 
-def test_who_waits_is_served_while_nobody_reads(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_waiting_request_is_served_while_no_response_is_read(
+    runtime: Runtime, start_server: StartServer
+) -> None:
     """The response that has the only stream is open, and is not asked for more."""
 
     def act(peer: Peer) -> None:

@@ -78,7 +78,7 @@ def test_the_pool_timeout_says_so_and_the_holder_is_not_harmed(
     assert server.connections == 1
 
 
-def test_the_total_limit_holds_in_line(runtime: Runtime, start_server: StartServer) -> None:
+def test_the_total_limit_holds_for_waiting_requests(runtime: Runtime, start_server: StartServer) -> None:
     server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
@@ -162,7 +162,7 @@ def test_a_cancelled_wait_on_trio_passes_its_turn_on(start_server: StartServer) 
 
 def test_a_forgotten_response_serves_who_waits(runtime: Runtime, start_server: StartServer) -> None:
     if runtime.name == "blocking":
-        pytest.skip("nobody can wait in the same thread; see the test with threads")
+        pytest.skip("a request can't wait in the same thread; see the test with threads")
     server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
@@ -346,7 +346,7 @@ def test_a_streamed_response_outlives_its_pool(runtime: Runtime, start_server: S
     runtime.run(main)
 
 
-def test_who_waits_in_line_hears_that_the_client_was_closed(start_server: StartServer) -> None:
+def test_requests_in_the_queue_fail_when_the_client_is_closed(start_server: StartServer) -> None:
     server = start_server(keeping(b"x" * 300_000))
 
     async def main() -> None:

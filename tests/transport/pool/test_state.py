@@ -1,4 +1,4 @@
-"""The pool's scope: who gets which connection, under which limits, in which order."""
+"""`PoolState`: which request gets which connection, under which limits, in which order."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ def test_an_origin_that_wants_http1_is_not_asked_over_http2_again() -> None:
     assert entry_of(ask(state, TWO, True)).connection is elsewhere
 
 
-def test_nobody_waits_for_long_for_what_a_new_connection_carries() -> None:
+def test_the_wait_for_the_stream_limit_of_a_new_connection_is_short() -> None:
     state = PoolState(PoolLimits())
     pioneer = ask(state, multiplexes=True)
     mute = FakeConnection(1)
@@ -369,7 +369,7 @@ def test_leaving_the_line_leaves_no_trace() -> None:
     assert (state._groups, state._origins, state._blocked_by_total, state.slots) == ({}, {}, {}, 0)
 
 
-def test_a_dead_connection_is_replaced_ahead_of_the_line() -> None:
+def test_a_closed_connection_is_replaced_before_others_are_served() -> None:
     state = PoolState(PoolLimits(hard_limit=1))
     holder = ask(state)
     opened(state, holder)
@@ -380,7 +380,7 @@ def test_a_dead_connection_is_replaced_ahead_of_the_line() -> None:
     assert state.slots == 1
 
 
-def test_a_dead_connection_is_replaced_ahead_of_those_in_line() -> None:
+def test_a_closed_connection_is_replaced_before_the_queue() -> None:
     state = PoolState(PoolLimits(hard_limit=1))
     served = ask(state)
     opened(state, served)
@@ -439,7 +439,7 @@ def test_others_wait_until_it_is_known_what_a_connection_carries() -> None:
     assert [entry_of(pool_request).connection for pool_request in others] == [connection, connection, None]
 
 
-def test_a_connection_that_never_settles_is_used_one_by_one() -> None:
+def test_a_connection_without_settings_is_used_by_one_request_at_a_time() -> None:
     state = PoolState(PoolLimits())
     pioneer = ask(state, multiplexes=True)
     connection = FakeConnection(1)
@@ -453,7 +453,7 @@ def test_a_connection_that_never_settles_is_used_one_by_one() -> None:
     assert (state._groups, state._origins, state.slots) == ({}, {}, 0)
 
 
-def test_one_that_lies_idle_unsettled_holds_up_no_replay() -> None:
+def test_an_idle_connection_without_settings_blocks_no_replay() -> None:
     state = PoolState(PoolLimits())
     old = ask(state, multiplexes=True)
     opened(state, old, stream_limit=1)
@@ -572,7 +572,7 @@ def test_what_is_shared_all_the_time_does_not_expire() -> None:
     assert not state.has_expired(entry_of(third), 10.0)
 
 
-def test_ten_thousand_hosts_leave_the_books_small() -> None:
+def test_ten_thousand_hosts_leave_the_state_small() -> None:
     state = PoolState(PoolLimits())
     for number in range(10_000):
         pool_request = ask(state, Origin(f"https://h{number}.example"), multiplexes=None)
@@ -584,7 +584,7 @@ def test_ten_thousand_hosts_leave_the_books_small() -> None:
 
 
 class PoolMachine(RuleBasedStateMachine):
-    """Random lives of a pool: limits hold, nobody starves, and in the end nothing is left."""
+    """Random lives of a pool: limits hold, every request is served, and in the end nothing is left."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -697,7 +697,9 @@ class PoolMachine(RuleBasedStateMachine):
             host_is_full = group.of_origin.slots - len(group.of_origin.idle) >= 3
             pool_is_full = self.state.slots - len(self.state._idle) >= 4
             handshake = any(entry.pool_requests for entry in group.opening) and group.multiplexes is not False
-            assert not [entry for entry in group.opening if not entry.pool_requests], "opened by nobody"
+            assert not [entry for entry in group.opening if not entry.pool_requests], (
+                "without a request that opens it"
+            )
             shareable = [entry for entry in group.entries if entry.free > 0 and entry not in group.opening]
             assert pool_request.newer_than or not [entry for entry in shareable if not group.idle], (
                 "not shared"
@@ -715,7 +717,7 @@ class PoolMachine(RuleBasedStateMachine):
             self.leased = []
             self.sort()
             if self.waiting and not self.opening and not self.leased:
-                raise AssertionError(f"nobody will ever serve {self.waiting}")
+                raise AssertionError(f"{self.waiting} are never served")
         self.state.close_idle()
         assert (self.state._groups, self.state._origins, self.state.slots) == ({}, {}, 0)
 

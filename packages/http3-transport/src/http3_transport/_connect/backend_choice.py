@@ -1,4 +1,4 @@
-"""Which backend serves a pool: the one that was given, or that of the async library that runs."""
+"""Which backend a pool uses: the one that was given, or that of the async library that runs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 
 def choose_backend(backend: ConcurrencyBackend | Backend | None) -> Backend:
-    """The backend to use now; to be called at the first await, not at construction.
+    """The backend to use in the event loop that runs; to be called at the first await, not at construction.
 
-    Raises RuntimeError if none was given, or one that only connects, and no supported async library runs.
+    Raises RuntimeError if none was given, or one that only has ``connect``, and no supported async library
+    runs.
     """
     if backend is None:
         return running_backend()
@@ -31,7 +32,7 @@ def choose_backend(backend: ConcurrencyBackend | Backend | None) -> Backend:
 
 
 def check_backend(backend: ConcurrencyBackend | Backend | None) -> ConcurrencyBackend | Backend | None:
-    """The backend. Raises TypeError for what can't be one."""
+    """The backend. Raises TypeError, with what is missing, for other objects."""
     if backend is None:
         return backend
     if offers_streams(backend):
@@ -49,9 +50,9 @@ def check_backend(backend: ConcurrencyBackend | Backend | None) -> ConcurrencyBa
 
 
 def choose_clock(now: Clock | None, backend: ConcurrencyBackend | Backend | None) -> Clock:
-    """``now``; else that of a backend which turns the time itself, as a simulation does; else the system's.
+    """``now``; else ``backend.now``, as of a simulation; else `time.monotonic`.
 
-    Raises TypeError for what can't be called.
+    Raises TypeError if it is not callable.
     """
     clock = getattr(backend, "now", monotonic) if now is None else now
     if not callable(clock):

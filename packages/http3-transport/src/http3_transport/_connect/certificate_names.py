@@ -1,7 +1,7 @@
 """Which hosts a certificate is for: its subject alternative names against the host of a URL (RFC 9525).
 
-OpenSSL compares them in each handshake, with the name that it was given there. Where a backend of the user's
-has done the handshake that may have been another name than the URL's, so they are compared once more.
+OpenSSL compares them in each handshake, with the name that it was given there. If a user's backend did the
+handshake, that may have been another name than the URL's, so they are compared once more.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def subject_names(certificate: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _matches(name: str, wanted: str) -> bool:
-    """A wildcard stands for one whole label, the first, and never right below a top-level domain."""
+    """A wildcard matches one whole label, the first, and never one right below a top-level domain."""
     if not name.startswith("*."):
         return name == wanted
     first, _, rest = wanted.partition(".")

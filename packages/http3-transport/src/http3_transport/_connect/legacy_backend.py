@@ -1,12 +1,12 @@
-"""Backends of the user's own, in the documented shape, behind the seams of the engine.
+"""Users' backends with the interface of 0.6.7 (`ConcurrencyBackend`), as a `Backend`.
 
-Such a `ConcurrencyBackend` offers one thing we need: ``connect`` with its reader and writer. Waiting and
-sleeping are done by our own backend for the async library that runs. A reader can't be asked whether
-something has arrived, unless it is one of ours, so a connection that the server closed while idle shows only
-when it is used, and an early answer during an upload only at its end.
+Only ``connect`` is used, with its reader and writer. Waiting and sleeping are done by the native backend for
+the async library that runs. A reader can't say whether something has arrived, unless it is that of a native
+backend. So a connection that the server closed while it was idle is noticed only when it is used, and an
+early response only after the whole upload.
 
-TLS is the user's business as well, and ``connect`` may have gone to another host. Where its writer or reader
-reports the TLS object, the URL's host is looked for in the certificate before anything is sent.
+TLS is done by ``connect`` as well, which may have connected to another host. If its writer or reader reports
+the TLS object, the certificate is checked for the URL's host before anything is sent.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _ALPN = {Protocol.HTTP_2: "h2", Protocol.HTTP_11: "http/1.1"}
 
 
 class LegacyBackend:
-    """A user's backend as a `Backend` of ours; ``native`` is our own one for the library that runs."""
+    """A user's backend as a `Backend`; ``native`` is the one for the async library that runs."""
 
     blocks = False
     must_look = False
-    """A reader can't be asked."""
+    """A reader can't say whether something has arrived."""
 
     def __init__(self, backend: ConcurrencyBackend, native: Backend) -> None:
         self._backend = backend
@@ -49,13 +49,13 @@ class LegacyBackend:
         return f"<LegacyBackend {short_repr(self._backend)}>"
 
     async def open(self, origin: Origin, context: ssl.SSLContext | None, request: RequestState) -> Stream:
-        """Connect with the user's ``connect``; TLS and ALPN are its business.
+        """Connect with the user's ``connect``, which does TLS and ALPN and applies the time limit.
 
-        It applies the time limit too; what it raises of ours passes.
+        Raises OperationTimeout, OSError, TLSError, and any exception of http3 that ``connect`` raises.
         """
         limit = time_left(request, "connect")
         timeout = TimeoutConfig(connect_timeout=limit, read_timeout=None, write_timeout=None)
-        checks_host = context is not None and context.check_hostname  # before others can change it
+        checks_host = context is not None and context.check_hostname  # before ``connect`` can change it
         now = request.phases.now
         started = 0.0 if now is None else now()
         try:
@@ -74,7 +74,7 @@ class LegacyBackend:
             raise TypeError(
                 f"{short_repr(self._backend)}.connect() must return a Protocol, not {short_repr(protocol)}"
             )
-        # A cleartext HTTP/1.1 connection has no ALPN; HTTP/2 over it is prior knowledge.
+        # Without TLS there is no ALPN; HTTP/2 is prior knowledge then.
         alpn = None if context is None and protocol != Protocol.HTTP_2 else _ALPN[protocol]
         stream = LegacyStream(reader, writer, alpn)
         if checks_host:
@@ -96,27 +96,27 @@ class LegacyBackend:
             raise network_error(TLSError, request, what, Delivery.NOT_SENT)
 
     def loop_token(self) -> object:
-        """The running loop, as our own backend sees it."""
+        """That of the native backend."""
         return self._native.loop_token()
 
     def loop_has_ended(self, loop_token: object) -> bool:
-        """As our own backend sees it."""
+        """That of the native backend."""
         return self._native.loop_has_ended(loop_token)
 
     def waiter(self) -> Waiter:
-        """One of our own backend's."""
+        """That of the native backend."""
         return self._native.waiter()
 
     async def sleep(self, seconds: float) -> None:
-        """As our own backend does."""
+        """That of the native backend."""
         await self._native.sleep(seconds)
 
     def call_later(self, seconds: float, action: Callable[[], object]) -> Timer | None:
-        """As our own backend does."""
+        """That of the native backend."""
         return self._native.call_later(seconds, action)
 
     def call_soon(self, loop_token: object, action: Callable[[], object]) -> bool:
-        """As our own backend does."""
+        """That of the native backend."""
         return self._native.call_soon(loop_token, action)
 
     async def resolve(self, host: str, port: int, timeout: float | None) -> Sequence[Address]:
@@ -134,11 +134,11 @@ class LegacyBackend:
         self._not_used()
 
     def _not_used(self) -> NoReturn:
-        raise RuntimeError("a backend of the user's own connects by itself")
+        raise RuntimeError("a backend with only connect() opens connections itself")
 
 
 class LegacyStream:
-    """A reader and a writer of the user's as a `Stream` of ours."""
+    """A user's reader and writer, as a `Stream`."""
 
     __slots__ = ("_closed", "_generation", "_look", "_reader", "_writer", "alpn_protocol")
 
@@ -155,7 +155,7 @@ class LegacyStream:
 
     @property
     def info(self) -> ConnectionInfo:
-        """Nothing is known."""
+        """Empty: a reader or writer reports nothing."""
         return ConnectionInfo()
 
     async def read(self, max_bytes: int, timeout: float | None) -> bytes:
@@ -167,7 +167,7 @@ class LegacyStream:
             raise timed_out(exc) from exc
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
-        """A reader can't be asked, unless it is one of ours (of a backend that extends one of ours)."""
+        """None, unless the reader is that of a native backend (which the user's one extends)."""
         if self._look is None:
             return None
         self._check()
@@ -182,20 +182,20 @@ class LegacyStream:
             raise timed_out(exc) from exc
 
     async def write_until_readable(self, data: bytes | memoryview, timeout: float | None) -> int:
-        """All of it: a reader can't be asked."""
+        """All of it: a reader can't say whether something has arrived."""
         await self.write(data, timeout)
         return len(data)
 
     def write_nowait(self, data: bytes | memoryview) -> int:
-        """The user's writer keeps what it can't send."""
+        """All of it: the user's writer keeps what it can't send."""
         self._check()
         self._writer.write_no_block(bytes(data))
         return len(data)
 
     def close(self) -> None:
-        """One step of the writer's ``close``; nobody waits for more, and what it raises helps nobody.
+        """Run the writer's ``close`` up to its first await, and ignore what it raises.
 
-        Not in a forked child: the connection is the parent's, and whatever closing means would be done to it.
+        Not in a forked child, where it might close the connection of the parent.
         """
         if self._closed:
             return
@@ -209,7 +209,7 @@ class LegacyStream:
             closing.close()
 
     def abort(self) -> None:
-        """As `close`: the documented writer knows nothing harder."""
+        """The same as `close`: a writer has nothing else."""
         self.close()
 
     def _check(self) -> None:
@@ -218,8 +218,8 @@ class LegacyStream:
 
 
 def is_of_tls(exc: OSError) -> bool:
-    """Whether the failure of a ``connect`` is one of its handshake."""
-    from .._tls import is_tls_error  # who speaks plain http loads no ssl
+    """Whether ``connect`` failed in the TLS handshake."""
+    from .._tls import is_tls_error  # plain http loads no ssl
 
     return is_tls_error(exc)
 
@@ -240,7 +240,7 @@ def tls_object_of(*halves: object) -> Any:
 
 
 def _fault_of(tls: Any, host: str) -> str | None:
-    """What is wrong with the certificate, seen from the host; None if nothing is."""
+    """Why the certificate does not show that this is the host; None if it does."""
     context = getattr(tls, "context", None)
     asked = getattr(tls, "server_hostname", None)
     is_strict = not getattr(context, "hostname_checks_common_name", True)  # a common name does not count
@@ -257,7 +257,8 @@ def _fault_of(tls: Any, host: str) -> str | None:
 
 
 def timed_out(exc: Exception) -> Exception:
-    """What a user's backend says when time is up; the kernel's own timeout (it has a number) is a failure."""
+    """OperationTimeout for a timeout that a user's backend raises; for one from the kernel, with an errno,
+    ConnectionError."""
     if isinstance(exc, TimeoutError) and exc.errno is not None:
         return ConnectionError(exc.errno, exc.strerror)
     return OperationTimeout(str(exc))

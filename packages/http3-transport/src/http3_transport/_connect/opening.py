@@ -1,8 +1,8 @@
 """How a connection to an origin is opened, and which protocol it speaks.
 
-Opening is resolve, order, connect, TLS, ALPN, all within one ``connect_timeout``. What ALPN picked decides
-the protocol (RFC 9113 section 3.2); over cleartext HTTP/2 is spoken only where it is the one version allowed
-(prior knowledge, section 3.3).
+The steps are resolve, order, connect, TLS and ALPN, all within one ``connect_timeout``. ALPN decides the
+protocol (RFC 9113 section 3.2). Without TLS, HTTP/2 is used only if it is the one version allowed (prior
+knowledge, section 3.3).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ALPN_NAMES = {"HTTP/2": "h2", "HTTP/1.1": "http/1.1"}
 
 
 def alpn_protocols(http_versions: tuple[str, ...]) -> tuple[str, ...]:
-    """What ALPN offers, HTTP/2 first: a server that prefers the client's order should pick it."""
+    """What ALPN offers, HTTP/2 first for servers that follow the client's order."""
     return tuple(name for version, name in _ALPN_NAMES.items() if version in http_versions)
 
 
@@ -50,9 +50,10 @@ async def establish(
     config: SSLConfig,
     request: RequestState,
 ) -> OpenConnection:
-    """Connect to ``origin`` for ``request``, whose connect limit and deadline apply to all of it.
+    """Connect to ``origin`` within the ``connect_timeout`` and deadline of ``request``.
 
-    A CA file or certificate that is missing is the caller's OSError, and passes as it is.
+    Raises TransportError subclasses with ``delivery`` ``not_sent``; OSError for a CA file or certificate that
+    can't be read.
     """
     context = _context(options, config) if origin.is_ssl else None
     now = options.now
@@ -66,7 +67,7 @@ async def establish(
                 backend, origin.host, origin.port, left, egress=options.egress, phases=request.phases, now=now
             )
             if context is not None:
-                if context is config.verify:  # the user's: others may have set other protocols meanwhile
+                if context is config.verify:  # the user's: another pool may have set other protocols
                     _context(options, config)
                 stream = await _secured(options, stream, context, origin, request, ends)
         try:
@@ -79,7 +80,7 @@ async def establish(
     except OperationTimeout as exc:
         raise timeout_error(request, "connect", Delivery.NOT_SENT) from exc
     except RequestError as exc:
-        if exc.delivery is None:  # from a backend of the user's
+        if exc.delivery is None:  # raised by a user's backend
             exc.delivery, exc.timings = Delivery.NOT_SENT, request.phases.freeze()
         raise
     except Refused as exc:
@@ -101,7 +102,7 @@ async def _by_legacy_backend(
     request: RequestState,
 ) -> Stream:
     if options.egress is not None:
-        raise Refused("An egress policy needs a backend that leaves the choice of an address to us")
+        raise Refused("An egress policy can't be applied: the backend resolves host names itself")
     return await backend.open(origin, context, request)
 
 
@@ -144,7 +145,7 @@ def _start_http2(
 
 
 def _version(http_versions: tuple[str, ...], stream: Stream, request: RequestState) -> str:
-    """The HTTP version to speak. Raises RemoteProtocolError where the server picked none of ours."""
+    """The HTTP version to speak. Raises RemoteProtocolError if the server picked another one."""
     alpn = stream.alpn_protocol
     if alpn == "h2" and "HTTP/2" in http_versions:
         return "HTTP/2"

@@ -24,7 +24,7 @@ class TransportOptions(NamedTuple):
     timeout: TimeoutConfig
     """For requests that name none."""
     backend: ConcurrencyBackend | Backend | None
-    """As given. `choose_backend` says which one serves the event loop that runs."""
+    """As given; `choose_backend` returns the one for the event loop that runs."""
     http_versions: tuple[str, ...]
     limits: Limits
     egress: EgressPolicy | None

@@ -1,18 +1,13 @@
 """What `ConnectionPool` and `HTTPConnection` share as dispatchers that are used without a client.
 
-A client makes a record of each request and signs what fails; who calls ``send`` gets the same from here.
+A client makes a state of each request and adds the request to its errors; here that is done for ``send``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from http3_models import (
-    AsyncRequest,
-    Request,
-    RequestError,
-    TimeoutConfig,
-)
+from http3_models import AsyncRequest, Request, RequestError, TimeoutConfig
 from http3_models.engine import Deadline, RequestState, failed_request, state_of
 
 if TYPE_CHECKING:
@@ -23,15 +18,13 @@ if TYPE_CHECKING:
 
     from .._interfaces import Clock
 
-T = TypeVar("T")
-
 
 def outgoing(
     request: AsyncRequest | Request, timeout: TimeoutTypes, now: Clock, *, asynchronous: bool = True
 ) -> RequestState:
-    """A record of its own for one exchange: the request may be sent again, with other limits.
+    """A state for one exchange, apart from the request's own: that may be sent again, with other limits.
 
-    Raises TypeError for what is no request, StreamConsumed for a body that was sent and can't be again.
+    Raises TypeError for other objects, StreamConsumed for a body that was sent and can't be sent again.
     """
     if not isinstance(request, AsyncRequest | Request):
         raise TypeError(f"request must be a Request or an AsyncRequest, not {type(request).__name__}")
@@ -53,7 +46,7 @@ def outgoing(
         without_cert=given.without_cert,
         asynchronous=asynchronous,
     )
-    # Who sends somebody's request on, and answers by a response made by hand, tells the phases in this way.
+    # A dispatcher that forwards a request, and returns a response of its own, reports the phases this way.
     given.phases = record.phases
     return record
 
@@ -63,7 +56,7 @@ async def send_by(
     record: RequestState,
     request: AsyncRequest | Request,
 ) -> ResponseState:
-    """The exchange, with the time it took; an error tells its request."""
+    """Run the exchange; set ``elapsed`` of the response, and ``request`` of an error."""
     try:
         response = await exchange(record)
     except RequestError as exc:

@@ -1,8 +1,8 @@
 """`BlockingConnectionPool`: the connection pool for sync code, as a `Dispatcher`.
 
-It drives a `ConnectionPool` over blocking sockets in the caller's thread: nothing in that suspends, so there
-is no event loop and no helper thread. A `Client` without ``dispatch=`` does the same by itself; this class is
-for a dispatcher of one's own that wraps the pool.
+It runs a `ConnectionPool` over blocking sockets in the caller's thread. No await suspends there, so there is
+no event loop and no other thread. A `Client` without ``dispatch=`` does the same; this class is for sync
+dispatchers that wrap a pool.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class BlockingConnectionPool(Dispatcher):
-    """Sends requests over pooled connections and blocks meanwhile. Threads may share one.
+    """Sends requests over pooled connections, and blocks meanwhile. Threads may share one.
 
     The arguments, their defaults and what they raise are those of `ConnectionPool`; ``backend`` is one that
     never suspends (None: `BlockingBackend`).
@@ -98,6 +98,6 @@ class BlockingConnectionPool(Dispatcher):
     def close(self) -> None:
         """Close idle connections at once, busy ones when their response ends. Idempotent.
 
-        A thread that waits for a connection gets ClientClosed, and so does every later request.
+        Requests in the queue get ClientClosed, and so does every later request.
         """
         run_sync(self._pool.close())

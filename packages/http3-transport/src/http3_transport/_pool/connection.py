@@ -155,7 +155,7 @@ class HTTPConnection(AsyncDispatcher):
 
     @property
     def blocks(self) -> bool:
-        """True over blocking sockets: no event loop is needed to drive it."""
+        """True over blocking sockets: no await suspends, so no event loop is needed."""
         return never_suspends(self._options.backend)
 
     @property
@@ -197,7 +197,7 @@ class HTTPConnection(AsyncDispatcher):
             raise _refused(request, "This connection belongs to a pool")
         scope = self._open_scope(request)
         lease = PoolLease(scope, PoolRequest(self.origin, self.origin))
-        engine = await self._lease(scope, request, lease)
+        engine = await self._acquire(scope, request, lease)
         try:
             return await engine.exchange(request, lease)
         except BaseException:
@@ -224,7 +224,7 @@ class HTTPConnection(AsyncDispatcher):
         if self.is_closed:
             raise _closed(request)
 
-    async def _lease(self, scope: PoolScope, request: RequestState, lease: PoolLease) -> ProtocolConnection:
+    async def _acquire(self, scope: PoolScope, request: RequestState, lease: PoolLease) -> ProtocolConnection:
         """The connection for the lease: opened, or waited for and checked. Raises NotConnected."""
         pool_request = lease.pool_request
         try:

@@ -29,7 +29,7 @@ class PooledConnection:
         "pool_requests",
         "replays_after",
         "serial",
-    )  # fmt: skip
+    )
 
     def __init__(self, group: ConnectionGroup, serial: int) -> None:
         self.group = group

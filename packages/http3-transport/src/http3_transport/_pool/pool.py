@@ -1,14 +1,13 @@
 """The connection pool: carries out what `state` decides.
 
-`ConnectionPool.exchange` is the way of every request: take a pool_request, wait in line if need be, open or
-check the connection, hand the request to its engine, and send it once more where that is proven safe.
+`ConnectionPool.exchange` serves every request: it enqueues a `PoolRequest`, waits in the queue if needed,
+opens or checks the connection, runs the exchange, and runs it once more if that is safe (the replay).
 
-A pool belongs to one event loop and one process at a time. What it knows lives in `PoolScope`; for another
-loop (once the first has ended) or after a fork it starts with new ones, locks included, and only drops the
-sockets of the old.
+A pool belongs to one event loop and one process at a time. Its state there is a `PoolScope`. In another loop
+(once the first has ended) or after a fork it starts a new scope, and only drops the sockets of the old one.
 
-Whatever a request is given (a place in line, the right to open a connection, an exchange on one) belongs to
-its `PoolLease`, which is there before the first of it and is released in whatever way the request ends.
+Whatever a request is granted (a place in the queue, the right to open a connection, an exchange on one)
+belongs to its `PoolLease`, which is made first, and is released however the request ends.
 """
 
 from __future__ import annotations
@@ -65,11 +64,11 @@ if TYPE_CHECKING:
 
 
 WAIT_SLICE = 0.5
-"""Seconds after which somebody in line looks for connections that finalisers gave back."""
+"""Seconds after which a waiting request looks for releases that finalisers have deferred."""
 
 SETTINGS_WAIT = 1.0
-"""Seconds for which those in line leave it to a new HTTP/2 connection to tell how many streams it takes; then
-one of them opens another. A server that says nothing for so long may never say anything."""
+"""Seconds for which waiting requests wait for the SETTINGS of a new HTTP/2 connection; then one of them opens
+another connection. A server that sends none for so long may never do."""
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """RFC 9110 section 9.2.2."""
@@ -78,13 +77,13 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 class ConnectionPool(AsyncDispatcher):
     """Sends requests over pooled connections, HTTP/1.1 and HTTP/2. The default dispatcher of both clients.
 
-    ``verify``, ``cert`` and ``timeout`` are the defaults for requests that name none. ``pool_limits`` bounds
-    the connections, ``limits`` what a peer can grow. ``http_versions`` is what may be negotiated.
-    ``backend`` None stands for the async library that runs at the first await. ``trust_env`` reads
-    SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE. ``replay`` sends a request a second time where that is
-    safe. ``egress`` says which addresses are refused. ``now`` is the clock, in seconds; None: the backend's
-    own, if it brings one, else `time.monotonic`.
-    Raises TypeError or ValueError for what none of them can be.
+    ``verify``, ``cert`` and ``timeout`` are the defaults for requests that name none. ``pool_limits`` limits
+    the connections, ``limits`` what a server can make them store. ``http_versions`` may be negotiated.
+    ``backend``: None selects one for the async library that runs at the first await. ``trust_env``: whether
+    SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE are read. ``replay``: whether a request is sent a second
+    time if that is safe. ``egress``: which addresses are refused; None: none. ``now``: the clock, in seconds;
+    None: that of the backend, if it has one, else `time.monotonic`.
+    Raises TypeError or ValueError for wrong arguments.
     """
 
     __module__ = "http3_transport"
@@ -146,7 +145,7 @@ class ConnectionPool(AsyncDispatcher):
 
     @property
     def blocks(self) -> bool:
-        """True over blocking sockets: no event loop is needed to drive it."""
+        """True over blocking sockets: no await suspends, so no event loop is needed."""
         return never_suspends(self._options.backend)
 
     @sends_by_exchange
@@ -171,14 +170,13 @@ class ConnectionPool(AsyncDispatcher):
         if request.timeout is None:
             request.timeout = self.timeout
         check_http_scheme(request.url)
-        lease = PoolLease(scope, self._ticket(request))
-        engine = await self._lease(scope, request, lease)
+        lease = PoolLease(scope, self._pool_request(request))
+        engine = await self._acquire(scope, request, lease)
         try:
             return await engine.exchange(request, lease)
         except RequestError as exc:
-            declined = requires_http11(lease.pool_request, exc) and scope.require_http11(
-                lease.pool_request.origin
-            )
+            origin = lease.pool_request.origin
+            declined = requires_http11(lease.pool_request, exc) and scope.require_http11(origin)
             if not (self.replay and not self._closed and may_send_again(request, exc, lease, declined)):
                 raise
             first = exc
@@ -190,7 +188,7 @@ class ConnectionPool(AsyncDispatcher):
     async def close(self) -> None:
         """Close idle connections at once, busy ones when their response ends. Idempotent.
 
-        Who waits in line gets ClientClosed, and so does every later request.
+        Requests in the queue get ClientClosed, and so does every later request.
         """
         self._closed = True
         scope = self._scope
@@ -208,14 +206,14 @@ class ConnectionPool(AsyncDispatcher):
         *,
         asynchronous: bool = True,
     ) -> RequestState:
-        """The record of a request that is sent without a client. Raises for arguments that can't be."""
+        """The state of a request that is sent without a client. Raises TypeError, ValueError or OSError."""
         try:
             limits = self.timeout if timeout is None else timeout
             record = outgoing(request, limits, self.now, asynchronous=asynchronous)
             record.verify = verify
             record.cert = cert
             record.without_cert = record.without_cert and cert is None
-            self._ssl_config(record)  # raises what it finds wrong
+            self._ssl_config(record)  # raises for a wrong ``verify`` or ``cert``
         finally:
             del cert
         return record
@@ -243,13 +241,13 @@ class ConnectionPool(AsyncDispatcher):
             return self._open_scope()  # another thread was faster, maybe one with a loop of its own
         if scope is not None:
             scope.drop()
-        if self._closed:  # meanwhile; whoever closed it may not have seen these
+        if self._closed:  # meanwhile, by a `close` that may not have seen this scope
             fresh.close()
         return fresh
 
-    def _ticket(self, request: RequestState) -> PoolRequest:
-        """Its key says which requests may share connections: those to one origin, and under one TLS
-        configuration where that is not the pool's."""
+    def _pool_request(self, request: RequestState) -> PoolRequest:
+        """Requests with equal keys may share connections: one origin, and one TLS configuration if that is
+        not the pool's."""
         origin = request.url.origin
         key: Hashable = origin
         if origin.is_ssl and (request.verify is not None or request.cert is not None or request.without_cert):
@@ -266,8 +264,8 @@ class ConnectionPool(AsyncDispatcher):
             return own
         return own.with_overrides(verify=request.verify, cert=request.cert)
 
-    async def _lease(self, scope: PoolScope, request: RequestState, lease: PoolLease) -> ProtocolConnection:
-        """A connection for the lease: waited for, opened, or reused after a last look."""
+    async def _acquire(self, scope: PoolScope, request: RequestState, lease: PoolLease) -> ProtocolConnection:
+        """A connection for the lease: opened, or reused after a check; waited for if needed."""
         pool_request = lease.pool_request
         try:
             scope.enqueue(pool_request)
@@ -289,13 +287,13 @@ class ConnectionPool(AsyncDispatcher):
                     scope.require_http11(pool_request.origin)
                 scope.replace(pool_request)
         except GeneratorExit:
-            raise  # a finaliser, or as good as one: the lease has its own
+            raise  # perhaps in a finaliser; that of the lease releases it
         except BaseException:
             lease.release()
             raise
 
     async def _wait(self, scope: PoolScope, request: RequestState, pool_request: PoolRequest) -> None:
-        """Wait in line. Raises PoolTimeout, TotalTimeout or ClientClosed."""
+        """Wait in the queue. Raises PoolTimeout, TotalTimeout or ClientClosed."""
         limit = effective_pool_timeout(request.timeout or self.timeout, self.pool_limits)
         phases = request.phases
         patience = SETTINGS_WAIT if limit is None else min(SETTINGS_WAIT, limit / 2)
@@ -317,18 +315,18 @@ class ConnectionPool(AsyncDispatcher):
     async def _send_again(
         self, scope: PoolScope, request: RequestState, failed: PoolRequest, first: RequestError
     ) -> ResponseState:
-        """The one replay, on a connection opened for it (or, for HTTP/2, after the failure)."""
+        """The replay, on a connection that was opened after the failure."""
         request.body.rewind()
         pool_request = PoolRequest(failed.key, failed.origin, failed.multiplexes, scope.replays_after(failed))
         lease = PoolLease(scope, pool_request)
         try:
-            engine = await self._lease(scope, request, lease)
+            engine = await self._acquire(scope, request, lease)
             return await engine.exchange(request, lease)
         except RequestError as second:
             if requires_http11(pool_request, second):
                 scope.require_http11(pool_request.origin)
             if first.delivery is Delivery.MAYBE_PROCESSED:
-                # The second try may not even have been sent; the first one still counts.
+                # The second try may not have been sent; what the first one did still counts.
                 second.delivery = Delivery.MAYBE_PROCESSED
             second.add_note(f"This was the second try. The first one failed: {first}")
             raise
@@ -338,14 +336,14 @@ class ConnectionPool(AsyncDispatcher):
 
 
 def _known_protocols(http_versions: tuple[str, ...]) -> tuple[bool | None, bool | None]:
-    """Whether connections over http, and over https, multiplex; None where only the handshake tells."""
+    """Whether connections over http, and over https, multiplex; None if the handshake decides."""
     if "HTTP/2" not in http_versions:
         return False, False
     return (True, True) if "HTTP/1.1" not in http_versions else (False, None)
 
 
 def requires_http11(pool_request: PoolRequest, error: RequestError | None = None) -> bool:
-    """Whether the server has said so, of one request (RST_STREAM) or of the connection (GOAWAY)."""
+    """Whether the server has sent HTTP_1_1_REQUIRED, for one request (RST_STREAM) or for all (GOAWAY)."""
     connection = None if pool_request.entry is None else pool_request.entry.connection
     http2 = None if connection is None else connection.http2
     if http2 is not None and http2.requires_http11:
@@ -356,8 +354,8 @@ def requires_http11(pool_request: PoolRequest, error: RequestError | None = None
 def may_send_again(
     request: RequestState, error: RequestError, lease: PoolLease, declined: bool = False
 ) -> bool:
-    """The replay rule: once, and only where the request was certainly not processed, or is idempotent and met
-    a connection that the server was closing, or over which the server has ``declined`` to speak with us."""
+    """The replay rule: only if the request certainly was not processed; or if it is idempotent, and failed on
+    a reused connection before any byte of a response, or because the server has ``declined`` HTTP/2."""
     if isinstance(error, (Timeout, LocalProtocolError)) or not request.body.can_send_again:
         return False
     if error.delivery in (Delivery.NOT_SENT, Delivery.REFUSED):

@@ -102,8 +102,8 @@ class PoolState:
             queue[pool_request] = None
 
     def replace(self, pool_request: PoolRequest) -> None:
-        """The connection that the pool_request was given is dead: it gets another one ahead of those in
-        line."""
+        """The connection that the request was granted is closed: it gets another one before all others in
+        its queue."""
         group, entry = pool_request.group, pool_request.entry
         assert group is not None
         assert entry is not None
