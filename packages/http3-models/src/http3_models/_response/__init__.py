@@ -1,8 +1,8 @@
 """Responses: the public classes, and how their bodies are read.
 
-From the bottom up: `bodies`, what can stand where a response has its body; `turns`, which lets other tasks
-run during long work; `reading`, how a body is read, decoded and drained; `base`, what both classes share;
-`response` holds `Response` and `AsyncResponse`; `by_hand` makes one that came from no server.
+From the bottom up: `bodies`, which need no connection; `turns`, which lets other tasks run during long work;
+`reading`, how a body is read, decoded and drained; `base`, what both classes share; `build`, from the
+arguments of a constructor to a state; `response` holds `Response` and `AsyncResponse`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What both kinds of response show: values only, nothing here waits or reads from a connection.
+"""What both kinds of response have in common: values; nothing here waits or reads from a connection.
 
-A response is a view of a `ResponseState`. Several views may share one; what a caller sets (``encoding``)
-belongs to the view. The reading verbs are in `response`.
+A response is a view of a `ResponseState`. Several views may share one; ``encoding`` belongs to the view. The
+methods that read the body are in `response`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ REDIRECT_CODES: Final = frozenset({301, 302, 303, 307, 308})
 
 
 def is_redirect(state: ResponseState) -> bool:
-    """True for a status that redirects, with a Location to go to; an empty one leads nowhere."""
+    """True for a status that redirects, with a Location that is not empty."""
     return state.status_code in REDIRECT_CODES and any(state.headers.getlist("location"))
 
 
@@ -59,15 +59,15 @@ class BaseResponse(Generic[RequestT]):
     )  # fmt: skip
 
     _state: ResponseState
-    _run: SyncRunner  # what drives the verbs that read, where they block
+    _run: SyncRunner  # drives the coroutines that read the body, in a `Response`
     _encoding: str | None  # set by the caller
     _text: str | None
     _cookies: Cookies | None
     _request: RequestT | None
     _history: list[Self] | None
-    _send_next: Callable[[], Any] | None  # given by the client where there is a redirect to follow
+    _send_next: Callable[[], Any] | None  # from the client, where there is a redirect to follow
     _unread_message: str | None  # see `set_unread_message`
-    _takes_turns: ClassVar[bool] = False  # with other tasks, in long work
+    _takes_turns: ClassVar[bool] = False  # lets other tasks run during long work
 
     def _attach(self, state: ResponseState, run: SyncRunner = run_sync) -> None:
         self._state = state
@@ -97,18 +97,18 @@ class BaseResponse(Generic[RequestT]):
 
     @property
     def headers(self) -> Headers:
-        """The header fields, as sent: Content-Encoding and Content-Length speak of the undecoded body."""
+        """The header fields, as sent: Content-Encoding and Content-Length describe the undecoded body."""
         return self._state.headers
 
     @property
     def trailers(self) -> Headers:
-        """Fields that came after the body (RFC 9110 6.5); empty until its end, and mostly afterwards."""
+        """Fields that came after the body (RFC 9110 6.5); empty until its end, and mostly after it, too."""
         trailers = self._state.trailers
         return Headers() if trailers is None else trailers
 
     @property
     def url(self) -> URL:
-        """Where it came from. Raises RuntimeError if no URL was given and no request is known."""
+        """The URL that was answered. Raises RuntimeError if neither it nor a request is known."""
         return self.request.url if self._state.url is None else self._state.url
 
     @property
@@ -150,7 +150,7 @@ class BaseResponse(Generic[RequestT]):
 
     @property
     def elapsed(self) -> timedelta:
-        """From the call to the head of this response; zero where nobody measured."""
+        """From the call to the head of this response; zero if it was not measured."""
         from datetime import timedelta
 
         return timedelta(seconds=self._state.elapsed or 0)
@@ -207,7 +207,7 @@ class BaseResponse(Generic[RequestT]):
         raise HttpError(f"{self._status_line()}{asked}", response=self._self())
 
     def _self(self) -> Any:
-        """Itself, for `HttpError`, which knows the two subclasses only."""
+        """This response, for `HttpError`, whose ``response`` has the type of the two subclasses."""
         return self
 
     # The body, as far as it is in memory.
@@ -216,8 +216,8 @@ class BaseResponse(Generic[RequestT]):
     def content(self) -> bytes:
         """The decoded body.
 
-        Raises ResponseNotRead before `read`, StreamConsumed or ResponseClosed where it is gone, DecodingError
-        where it was given to the constructor and is not what Content-Encoding says.
+        Raises ResponseNotRead before `read`, StreamConsumed or ResponseClosed where it can't be read any
+        more, DecodingError where it was given to the constructor and does not fit Content-Encoding.
         """
         content = self._state.content
         return self._unread_content() if content is None else content
@@ -226,7 +226,7 @@ class BaseResponse(Generic[RequestT]):
         state = self._state
         if self._unread_message is None and state.body_state is UNREAD and is_closed(state):
             try:
-                return run_sync(read_all(state))  # it is all there, so nothing suspends
+                return run_sync(read_all(state))  # it is in memory, so nothing suspends
             except RequestError as exc:
                 self._attach_request(exc)
                 raise
@@ -238,9 +238,9 @@ class BaseResponse(Generic[RequestT]):
 
     @property
     def text(self) -> str:
-        """The body as text, in `encoding`; what is broken becomes U+FFFD, a leading byte-order mark goes.
+        """The body as text, in `encoding`; what is broken becomes U+FFFD, a byte-order mark is removed.
 
-        Raises as `content` does, and LookupError where ``default_encoding`` names no text encoding.
+        Raises what `content` raises, and LookupError where ``default_encoding`` names no text encoding.
         """
         if self._text is None:
             content = self.content
@@ -252,8 +252,8 @@ class BaseResponse(Generic[RequestT]):
         """The encoding of `text`: what was set here, else the byte-order mark, the charset of Content-Type,
         ``default_encoding``, and without that UTF-8 if the body is valid UTF-8, else windows-1252.
 
-        Before the body was read: what `iter_text` uses. Setting it raises LookupError for a name that is none
-        of a text encoding; None goes back to the rule.
+        Before the body was read it is what `iter_text` uses. Setting it raises LookupError for an unknown
+        encoding; None restores the rule above.
         """
         if self._encoding is not None:
             return self._encoding
@@ -297,7 +297,7 @@ class BaseResponse(Generic[RequestT]):
 
     @property
     def is_closed(self) -> bool:
-        """True if nothing more comes over the connection: the body was read to its end, or given up."""
+        """True if nothing more comes over the connection: the body was read to its end, or closed."""
         return is_closed(self._state)
 
     @property
@@ -305,7 +305,7 @@ class BaseResponse(Generic[RequestT]):
         """True once reading the body has begun."""
         return is_consumed(self._state)
 
-    # Sources for the reading verbs.
+    # Sources for the methods that read the body.
 
     def _is_in_memory(self) -> bool:
         state = self._state
@@ -339,7 +339,7 @@ class BaseResponse(Generic[RequestT]):
         return TextPieces(source, TextDecoder(encoding, sniff=self._encoding is None))
 
     def _attach_request(self, error: RequestError) -> None:
-        """Tell a failure of the body which request it belongs to, and what the phases took."""
+        """Set request and timings of an error from the body."""
         request = self._state.request
         if request is None:
             return
@@ -359,7 +359,7 @@ class BaseResponse(Generic[RequestT]):
         return f"<{type(self).__name__} [{self._status_line()}]>"
 
     def _without_secrets(self) -> Self:
-        """A copy to be stored or shown, as pickle would make one."""
+        """A copy for pickles and tracebacks, without credentials and cookies."""
         packed = _packed(self)
         for name in ("headers", "trailers", "request"):
             packed[name] = without_secrets(packed[name])
@@ -418,14 +418,13 @@ def state_of(view: BaseRequest | BaseResponse[Any]) -> RequestState | ResponseSt
 
 
 def set_next(response: BaseResponse[Any], send: Callable[[], Any]) -> None:
-    """Have ``response.next`` be ``send``, which sends the request that the response redirects to."""
+    """Set ``response.next`` to ``send``, which sends the request that the response redirects to."""
     response._send_next = send
 
 
 def set_unread_message(response: BaseResponse[Any], message: str | None) -> None:
-    """Have ``response.content`` raise ResponseNotRead with this message until the body was read.
-
-    That is so for a body in memory, too. None: as it is for any other response.
+    """Make ``response.content`` raise ResponseNotRead with this message until the body was read, also for a
+    body in memory. None removes the message.
     """
     response._unread_message = message
 
@@ -469,7 +468,7 @@ def _packed(response: BaseResponse[Any]) -> dict[str, Any]:
     packed["encoding"] = response._encoding
     packed["timings"] = response.timings
     default = state.default_encoding
-    if callable(default):  # functions seldom travel; what it says does
+    if callable(default):  # functions can seldom be pickled; its result can
         default = default(state.content) if state.content is not None else None
     packed["default_encoding"] = default
     return packed

@@ -1,22 +1,24 @@
-"""Bodies of responses that are there from the start, and how far the body of any response has been read.
+"""Classes of bodies that a response can have without a connection, and how their callbacks are called.
 
-``body`` of a `ResponseState` is the body itself: one that comes over a connection, a `BufferedBody`, a
-`MemoryBody`, or None where there is none, or none any more. ``body_state`` tells what became of it, so that
-all views of one response agree. A `MemoryBody` can be read any number of times and stays `BodyState.UNREAD`.
+``body`` of a `ResponseState` is one of these, a body that comes over a connection, or None where there is
+none (any more). ``body_state`` says how far it was read, so that all views of one response agree. A
+`MemoryBody` can be read any number of times and stays `BodyState.UNREAD`.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from .._headers import Headers
+from .._request import as_bytes
 
-    from .._headers import Headers
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class BufferedBody:
-    """A body that was whole when the head was returned: none at all, or all of it arrived with the head."""
+    """A body that arrived whole with the head; it may be empty."""
 
     __slots__ = ("data", "trailers")
 
@@ -30,14 +32,14 @@ class BufferedBody:
         return data
 
     async def close(self) -> None:
-        """Nothing is left to give up."""
+        """Do nothing: no connection is held."""
 
     def abort(self) -> None:
-        """Nothing is left to give up."""
+        """Do nothing: no connection is held."""
 
 
 class MemoryBody:
-    """A body whose bytes, as sent, are in memory already. ``on_close`` is called once, by `close`."""
+    """A body whose bytes, as sent, are in memory. ``on_close`` is called once, by `close` or `abort`."""
 
     __slots__ = ("_given", "data", "is_kept", "on_close")
 
@@ -47,7 +49,7 @@ class MemoryBody:
         self.data: bytes = data
         self.on_close = on_close
         self.is_kept: bool = False
-        """Of an earlier response of a chain, to be read after the call."""
+        """True in ``response.history``: it may be read after the call, so its deadline does not count."""
         self._given = False
 
     async def read_chunk(self) -> bytes:
@@ -67,14 +69,82 @@ class MemoryBody:
             close_unawaited(on_close())
 
 
+class IterableBody:
+    """A body that comes from an iterable of the user's, sync or async.
+
+    ``on_close`` is called once: at the end of the iterable, by `close` or by `abort`.
+    """
+
+    __slots__ = ("_being_asked", "_content", "_iterator", "_on_close")
+
+    def __init__(
+        self, content: Iterable[bytes] | AsyncIterable[bytes], on_close: Callable[[], object] | None
+    ) -> None:
+        self._iterator: Iterator[bytes] | AsyncIterator[bytes] | None = (
+            aiter(content) if isinstance(content, AsyncIterable) else iter(content)
+        )
+        self._content = content
+        self._on_close = on_close
+        self._being_asked = False
+
+    @property
+    def trailers(self) -> Headers | None:
+        """The ``trailers`` of the iterable: an iterator over the body of another response has them."""
+        found = getattr(self._content, "trailers", None)
+        return found if isinstance(found, Headers) and found else None
+
+    async def read_chunk(self) -> bytes:
+        while (iterator := self._iterator) is not None:
+            self._being_asked = True
+            try:
+                chunk = await anext(iterator) if isinstance(iterator, AsyncIterator) else next(iterator)
+            except (StopIteration, StopAsyncIteration):
+                await self._finish()
+                break
+            finally:
+                self._being_asked = False
+            if self._iterator is None:  # closed by another task meanwhile
+                await _close(iterator)
+                break
+            if data := as_bytes(chunk, "content: a piece"):
+                return data
+        return b""
+
+    async def _finish(self) -> None:
+        self._iterator = None
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            await maybe_await(on_close())
+
+    async def close(self) -> None:
+        try:
+            if not self._being_asked:  # by another task; a generator can't be closed then
+                await _close(self._iterator)
+        finally:
+            await self._finish()
+
+    def abort(self) -> None:
+        self._iterator = None
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            close_unawaited(on_close())
+
+
+async def _close(iterator: object) -> None:
+    """Close an async generator: one that is dropped half-way runs its clean-up at any time, or never."""
+    aclose = getattr(iterator, "aclose", None)
+    if aclose is not None:
+        await aclose()
+
+
 async def maybe_await(result: object) -> None:
-    """Wait for what a callback of the caller's returned, if it is awaitable."""
+    """Wait for the result of a callback, if it is awaitable."""
     if hasattr(result, "__await__"):
         await result
 
 
 def close_unawaited(result: object) -> None:
-    """Drop what a callback returned where nothing can be awaited; an unstarted coroutine is closed."""
+    """Drop the result of a callback where nothing can be awaited; a coroutine is closed."""
     close = getattr(result, "close", None) if hasattr(result, "__await__") else None
     if close is not None:
         close()

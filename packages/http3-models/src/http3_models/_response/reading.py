@@ -1,15 +1,14 @@
 """How the body of a response is read: whole, in pieces, as text, as lines.
 
-Written once, as coroutines, for both kinds of response. `BodyReader` gives the body piece by piece and is
-what everything else stands on; `_iterators` turns it into what callers iterate over. How far a body has been
-read is told by ``state.body_state``, see `BodyState`.
+Coroutines for both kinds of response. `BodyReader` returns the body piece by piece, and all else is built on
+it; `_iterators` makes iterators of it. ``state.body_state`` says how far a body has been read.
 
 `BodyReader` compares the clock with the call's deadline (``total_timeout``) before and after each piece of
 any body. Work that waits for nothing (undoing codings, bodies from memory) is done in bounded pieces; now and
 then it pauses between them, so that an event loop turns.
 
-Invariant, kept by `BodyReader`: whatever goes wrong on the way, a codec's complaint and a cancellation
-included, leaves the body closed, and no piece after a gap is ever handed out as if nothing was missing.
+Invariant of `BodyReader`: any failure, a codec's error and a cancellation included, leaves the body closed;
+no piece that follows a gap is ever returned.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ def has_no_body(state: ResponseState) -> bool:
 
 
 def decoder_for(state: ResponseState) -> Decoder | None:
-    """What undoes the response's content codings; None where it is to be taken as it is.
+    """The decoder for the response's content codings; None where the body is returned as sent.
 
     A part (206) is decoded only where the caller asked for a coding by name: the bytes of a range are
-    seldom a stream of their own.
+    seldom a stream that can be decoded alone.
     """
     if "content-encoding" not in state.headers or (state.status_code == 206 and not _asked_by_name(state)):
         return None
@@ -52,7 +51,7 @@ def decoder_for(state: ResponseState) -> Decoder | None:
 
 
 def _asked_by_name(state: ResponseState) -> bool:
-    """Whether Accept-Encoding is another than the one that is sent without the caller's doing."""
+    """Whether Accept-Encoding is another than the automatic one."""
     if state.request is None:
         return False
     headers = state.request.headers
@@ -61,13 +60,13 @@ def _asked_by_name(state: ResponseState) -> bool:
 
 
 def check_unread(state: ResponseState) -> None:
-    """Raise StreamConsumed or ResponseClosed where the body can't be begun any more."""
+    """Raise StreamConsumed or ResponseClosed where the body can't be read from its start any more."""
     if state.body_state is not UNREAD:
         raise state.body_state.error()
 
 
-def _is_first(state: ResponseState) -> bool:
-    """Whether the body is the caller's to read. Of two threads that ask at once, one hears that it is."""
+def _claim(state: ResponseState) -> bool:
+    """Reserve the body for one reader. Of two threads that call this at once, one gets True."""
     try:
         del state.unclaimed
     except AttributeError:
@@ -81,18 +80,18 @@ def _was_closed(state: ResponseState, exc: BaseException) -> bool:
 
 
 def is_closed(state: ResponseState) -> bool:
-    """True if nothing more comes over the connection: the body ended, was given up, or never was."""
+    """True if nothing more comes over the connection: the body ended, was closed, or there is none."""
     return state.body is None or isinstance(state.body, MemoryBody)
 
 
 def is_consumed(state: ResponseState) -> bool:
-    """True once somebody began to read the body, or got it whole."""
+    """True once reading the body has begun, or all of it is in memory."""
     begun = state.body_state is STREAMING or state.body_state is CONSUMED
     return begun or state.content is not None or isinstance(state.body, MemoryBody)
 
 
 async def close(state: ResponseState) -> None:
-    """Give up what was not read. Idempotent."""
+    """Close the body; what was not read of it is dropped. Idempotent."""
     body = state.body
     if body is not None:
         if not isinstance(body, MemoryBody):
@@ -105,25 +104,25 @@ def _set_closed(state: ResponseState) -> None:
     state.body = None
 
 
-_TURN = 4 << 20
-"""What is done between two pauses, in bytes as they come: some milliseconds."""
+_WORK_BETWEEN_PAUSES = 4 << 20
+"""In received bytes; some milliseconds."""
 
-_DECODING = 8
-"""What a decoded byte counts of that."""
+_DECODED_BYTE = 8
+"""The work for a decoded byte, in received bytes."""
 
-_NOTHING = 2 << 20
-"""What a step of decoding counts that gives nothing: it may take 8 ms."""
+_EMPTY_STEP = 2 << 20
+"""The work for a step of decoding without output: it may take 8 ms."""
 
 _PIECE = 4096
-"""What each piece counts beside its bytes."""
+"""The work for a piece, beside that for its bytes."""
 
 
 class BodyReader:
     """The body of a response, decoded or as sent, in the pieces in which it comes.
 
-    ``bounded`` holds it to the caller's `Limits`, for who keeps it in memory. ``pause`` is awaited now and
-    then, where others wait for their turn. Raises StreamConsumed or ResponseClosed at once where the body is
-    no longer to be had; it is begun by the first `next`.
+    ``bounded``: the caller's `Limits` for a body in memory apply. ``pause`` is awaited now and then, so that
+    other tasks run. The constructor raises StreamConsumed or ResponseClosed where the body can't be read any
+    more; reading begins with the first `next`.
     """
 
     __slots__ = (
@@ -168,13 +167,13 @@ class BodyReader:
         except BaseException as exc:
             if _was_closed(state, exc):
                 raise CLOSED.error() from exc
-            self._give_up()
+            self._abort()
             raise
 
     def check_line(self, size: int) -> None:
-        """A reader keeps a line that has ``size`` characters by now: held to the limits of a body in memory.
+        """Apply the limits of a body in memory to a line that has ``size`` characters and no end yet.
 
-        Raises DecodedSizeExceeded past them; the body is given up then.
+        Past them it closes the body and raises DecodedSizeExceeded.
         """
         limits = self._state.limits or DEFAULT_LIMITS
         most = max(limits.ratio_free_size, limits.max_ratio * self._received)
@@ -182,13 +181,13 @@ class BodyReader:
         if limits.max_decoded is not None and limits.max_decoded < most:
             most, bound = limits.max_decoded, f"max_decoded={limits.max_decoded} bytes"
         if size > most:
-            self._give_up()
+            self._abort()
             raise DecodedSizeExceeded(
-                f"The response body was given up: a line of it has {size} characters and no end yet, "
-                f"more than limits allow, {bound}. Use iter_text(), or raise that limit"
+                f"A line of the response body has {size} characters and no end yet, more than limits allow, "
+                f"{bound}. Use iter_text(), or raise that limit"
             )
 
-    def _give_up(self) -> None:
+    def _abort(self) -> None:
         state, body = self._state, self._body
         if body is not None and state.body_state is STREAMING:
             _set_closed(state)
@@ -204,18 +203,18 @@ class BodyReader:
         elif isinstance(body, MemoryBody):
             self._body = MemoryBody(body.data)
         else:
-            if not _is_first(state):
+            if not _claim(state):
                 raise STREAMING.error()
             self._body = body
             state.body_state = STREAMING
 
     def _open(self) -> None:
-        """Find out what is to be done with the bytes, once there are some."""
+        """Choose decoder, bounds and deadline, now that the first piece is asked for."""
         state = self._state
         self._discard = has_no_body(state)
         self._decoder = decoder_for(state) if self._decode and not self._discard else None
         body, request = state.body, state.request
-        # Nothing of a body in memory takes long, if not its decoding; a kept one outlives the call.
+        # Of a body in memory only the decoding takes long. One that is kept may be read after the call.
         if request is not None and (
             not isinstance(body, MemoryBody) or (self._decoder is not None and not body.is_kept)
         ):
@@ -230,7 +229,7 @@ class BodyReader:
     async def _read(self, body: ResponseBody) -> bytes | None:
         decoder, guard, deadline = self._decoder, self._guard, self._deadline
         while True:
-            if self._done > _TURN and self._pause is not None:
+            if self._done > _WORK_BETWEEN_PAUSES and self._pause is not None:
                 self._done = 0
                 await self._pause()
                 if self._state.body_state is CLOSED:
@@ -241,7 +240,7 @@ class BodyReader:
             if decoder is not None:
                 piece = decoder.step()
                 if piece is not None:
-                    self._done += _DECODING * len(piece) if piece else _NOTHING
+                    self._done += _DECODED_BYTE * len(piece) if piece else _EMPTY_STEP
             if piece is None:
                 data = await body.read_chunk()
                 if self._state.body_state is CLOSED:
@@ -283,16 +282,16 @@ def _check_deadline(state: ResponseState) -> None:
 
 
 def _is_taken_as_sent(state: ResponseState) -> bool:
-    """True where the body is not dropped, not decoded, and has no bound that it could exceed."""
+    """True where the body is neither dropped nor decoded, and ``max_decoded`` is None."""
     if "content-encoding" in state.headers or has_no_body(state):
         return False
     return state.limits is None or state.limits.max_decoded is None
 
 
 def read_if_buffered(state: ResponseState) -> bool:
-    """Have a body that came with the head as ``state.content``, if nothing is to be done with it. True if so.
+    """Set ``state.content`` if the body came with the head and needs no decoding. True if so.
 
-    That is so of most small responses; a plain call, because nothing can have to wait.
+    Most small responses do. It is no coroutine, since it never waits.
     """
     body = state.body
     if type(body) is not BufferedBody or state.body_state is not UNREAD or not _is_taken_as_sent(state):
@@ -308,11 +307,10 @@ def read_if_buffered(state: ResponseState) -> bool:
 
 
 async def read_all(state: ResponseState, pause: Pause | None = None) -> bytes:
-    """The whole body, decoded, held to the caller's `Limits`; kept in ``state.content``.
+    """The whole body, decoded, within the caller's `Limits`; it is kept in ``state.content``.
 
-    ``pause`` is that of `BodyReader`.
-    Raises RequestError subclasses (DecodingError, DecodedSizeExceeded, ReadTimeout ...), StreamConsumed,
-    ResponseClosed; the response is closed then.
+    ``pause`` is that of `BodyReader`. Raises RequestError subclasses (DecodingError, DecodedSizeExceeded,
+    ReadTimeout ...), StreamConsumed, ResponseClosed; the response is closed then.
     """
     if state.content is None and not read_if_buffered(state):
         content = await _read_at_once(state)
@@ -322,9 +320,9 @@ async def read_all(state: ResponseState, pause: Pause | None = None) -> bytes:
 
 
 async def _read_at_once(state: ResponseState) -> bytes | None:
-    """The body, of one that offers this, where there is nothing to do with the bytes; None for others.
+    """The whole of a `WholeBody` that needs no decoding; None for other bodies.
 
-    A body that waits by another deadline, as one of another client does, is read piece by piece.
+    A body with another deadline, such as one from another client, is read piece by piece.
     """
     body = state.body
     if body is None or not isinstance(body, WholeBody) or not _is_taken_as_sent(state):
@@ -333,7 +331,7 @@ async def _read_at_once(state: ResponseState) -> bytes | None:
     deadline = None if state.request is None else state.request.deadline
     if deadline is not None and body.deadline is not deadline:
         return None
-    if not _is_first(state):
+    if not _claim(state):
         raise STREAMING.error()
     state.body_state = STREAMING
     try:
@@ -369,8 +367,8 @@ async def _gather(state: ResponseState, pause: Pause | None) -> bytes:
 async def drain(state: ResponseState, pause: Pause | None = None, time_limit: Deadline | None = None) -> bool:
     """Read a body that is not needed, so that its connection is free for the next request.
 
-    True if it came to its end within ``max_drained`` bytes and ``time_limit``: it is kept, as sent, and can
-    still be read. Else it is closed. Raises what the body raises.
+    True if it ended within ``max_drained`` bytes and ``time_limit``: it is kept, as sent, and can still be
+    read. Else the response is closed. Raises what the body raises.
     """
     if state.content is not None or (is_closed(state) and state.body_state is UNREAD):
         return True

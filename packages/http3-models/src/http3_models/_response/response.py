@@ -1,6 +1,7 @@
 """`Response` and `AsyncResponse`: what they add to `BaseResponse` is how to read the body.
 
-Both drive the same coroutines of `reading`; the one with a ``run`` function, the other by awaiting them.
+Both use the coroutines of `reading`: `Response` drives them with a ``run`` function, `AsyncResponse` awaits
+them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from .._redaction import hide_arguments
 from .._request import AsyncRequest, Request, view_request
 from . import reading
 from .base import BaseResponse
-from .by_hand import add_facts, attach, fill, handmade_state
+from .build import new_state, set_body, set_exchange, set_request
 from .reading import read_all
 from .turns import checkpoint
 
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
 class Response(BaseResponse[Request]):
     """The answer to a `Request`, with verbs that block.
 
-    Clients make them, and so may any dispatcher. ``content`` is bytes, or an iterable of bytes that is read
-    on demand; with a Content-Encoding in ``headers`` it is undone as if it came over the wire. ``text``,
-    ``html`` and ``json`` are alternatives to it that set Content-Type. ``on_close`` is called once, by
-    `close` or at the end of an iterable. ``elapsed`` is a timedelta or seconds. ``trailers``, ``connection``,
+    Clients make them, and dispatchers may. ``content`` is bytes, or an iterable of bytes that is read on
+    demand; a Content-Encoding in ``headers`` is undone when it is read. ``text``, ``html`` and ``json`` are
+    alternatives to it that set Content-Type. ``on_close`` is called once, by `close` or at the end of an
+    iterable. ``elapsed`` is a timedelta or seconds. ``trailers``, ``connection``,
     ``timings`` and ``url`` (if not the request's) are for a dispatcher that makes one response of another.
 
     Raises TypeError for more than one kind of content or a wrong type, ValueError for a status code outside
@@ -65,10 +66,10 @@ class Response(BaseResponse[Request]):
     ) -> None:
         if hasattr(content, "__aiter__"):
             raise TypeError("content of a Response can't be an async iterator; AsyncResponse takes one")
-        state = handmade_state(status_code, reason_phrase, protocol, headers, elapsed)
-        fill(state, content, text, html, json, on_close)
-        attach(state, request, history)
-        add_facts(state, trailers, connection, timings, url)
+        state = new_state(status_code, reason_phrase, protocol, headers, elapsed)
+        set_body(state, content, text, html, json, on_close)
+        set_request(state, request, history)
+        set_exchange(state, trailers, connection, timings, url)
         self._attach(state)
         self._request = request
 
@@ -100,7 +101,7 @@ class Response(BaseResponse[Request]):
         return PieceIterator(self._decoded(chunk_size), self._run, self)
 
     def raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """As `stream`, but as sent: content codings are not undone."""
+        """The body as sent, piece by piece: content codings are not undone. Otherwise like `stream`."""
         return PieceIterator(self._as_sent(chunk_size), self._run, self)
 
     def iter_text(self) -> Iterator[str]:
@@ -120,21 +121,22 @@ class Response(BaseResponse[Request]):
         return PieceIterator(self._lines(), self._run, self)
 
     def json(self, **options: Any) -> Any:
-        """The body parsed as JSON; it is read first where that is still to do.
+        """The body parsed as JSON; it is read first if it was not read yet.
 
         It is UTF-8, -16 or -32 (RFC 8259) unless a charset was sent or set. ``options`` go to `json.loads`.
-        Raises JSONDecodeError, a ValueError, for what is no JSON or nested too deeply, else as `read`.
+        Raises JSONDecodeError, a ValueError, for what is no JSON or nested too deeply, and what `read`
+        raises.
         """
         self.read()
         return self._parse_json(options)
 
     @property
     def next(self) -> Callable[[], Response] | None:
-        """Where this is a redirect that was not followed: ``response.next()`` follows it, one step."""
+        """Sends the next request of a redirect that was not followed: ``response.next()``. Else None."""
         return self._send_next
 
     def close(self) -> None:
-        """Give up what was not read of the body. Idempotent."""
+        """Close the body; what was not read of it is dropped. Idempotent."""
         self._run(reading.close(self._state))
 
     def __enter__(self) -> Self:
@@ -181,10 +183,10 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         timings: Timings | None = None,
         url: URLTypes | None = None,
     ) -> None:
-        state = handmade_state(status_code, reason_phrase, protocol, headers, elapsed)
-        fill(state, content, text, html, json, on_close)
-        attach(state, request, history)
-        add_facts(state, trailers, connection, timings, url)
+        state = new_state(status_code, reason_phrase, protocol, headers, elapsed)
+        set_body(state, content, text, html, json, on_close)
+        set_request(state, request, history)
+        set_exchange(state, trailers, connection, timings, url)
         self._attach(state)
         self._request = request
 
@@ -216,7 +218,7 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         return AsyncPieceIterator(self._decoded(chunk_size), self)
 
     def raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """As `stream`, but as sent: content codings are not undone."""
+        """The body as sent, piece by piece: content codings are not undone. Otherwise like `stream`."""
         return AsyncPieceIterator(self._as_sent(chunk_size), self)
 
     def iter_text(self) -> AsyncIterator[str]:
@@ -236,21 +238,23 @@ class AsyncResponse(BaseResponse[AsyncRequest]):
         return AsyncPieceIterator(self._lines(), self)
 
     async def json(self, **options: Any) -> Any:
-        """The body parsed as JSON; it is read first where that is still to do.
+        """The body parsed as JSON; it is read first if it was not read yet.
 
         It is UTF-8, -16 or -32 (RFC 8259) unless a charset was sent or set. ``options`` go to `json.loads`.
-        Raises JSONDecodeError, a ValueError, for what is no JSON or nested too deeply, else as `read`.
+        Raises JSONDecodeError, a ValueError, for what is no JSON or nested too deeply, and what `read`
+        raises.
         """
         await self.read()
         return self._parse_json(options)
 
     @property
     def next(self) -> Callable[[], Awaitable[AsyncResponse]] | None:
-        """Where this is a redirect that was not followed: ``await response.next()`` follows it, one step."""
+        """Sends the next request of a redirect that was not followed: ``await response.next()``. Else
+        None."""
         return self._send_next
 
     async def close(self) -> None:
-        """Give up what was not read of the body. Idempotent."""
+        """Close the body; what was not read of it is dropped. Idempotent."""
         await reading.close(self._state)
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Which async library's task this is, and a turn for other tasks in the midst of work that waits for nothing.
+"""Which async library runs this task, and a turn for other tasks during work that never waits.
 
 No async library is imported here: one that was never imported can't be running.
 """
@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 Pause = Callable[[], Awaitable[None]]
-"""`checkpoint`, or None in a sync client, where nobody else waits for the thread."""
+"""`checkpoint`; None in a sync client, where no other task waits for the thread."""
 
 
 class _Turn:
-    """What ``asyncio.sleep(0)`` awaits: the task goes on in the loop's next turn."""
+    """What ``asyncio.sleep(0)`` awaits: the task continues in the next iteration of the event loop."""
 
     __slots__ = ()
 
@@ -23,7 +23,7 @@ class _Turn:
 
 
 async def checkpoint() -> None:
-    """Let the other tasks of asyncio or trio run, and a cancellation strike. Nothing where neither runs."""
+    """Let other tasks of asyncio or trio run, and raise a pending cancellation. Does nothing elsewhere."""
     if in_trio_task():
         await sys.modules["trio"].lowlevel.checkpoint()
     elif in_asyncio_task():

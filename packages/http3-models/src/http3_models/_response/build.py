@@ -1,20 +1,22 @@
-"""Responses made by hand, as dispatchers and tests make them: from arguments to a `ResponseState`."""
+"""From the arguments of `Response` and `AsyncResponse` to a `ResponseState`.
+
+Dispatchers, handlers and tests make such responses; those of a server are made by the transport.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
 from typing import TYPE_CHECKING
 
 from .._brief import short_repr
 from .._headers import Headers
 from .._records import ResponseState
-from .._request import as_bytes, encode_request
+from .._request import encode_request
 from .._timing import ConnectionInfo, PhaseTimes, Timings
 from .._url import URL, utf8
-from .bodies import MemoryBody, close_unawaited, maybe_await
+from .bodies import IterableBody, MemoryBody
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
     from datetime import timedelta
 
     from .._body_protocols import ResponseBody
@@ -22,14 +24,14 @@ if TYPE_CHECKING:
     from .._types import AsyncResponseContent, URLTypes
 
 
-def handmade_state(
+def new_state(
     status_code: int,
     reason_phrase: str | None,
     protocol: str | None,
     headers: HeaderFields | None,
     elapsed: timedelta | float | None,
 ) -> ResponseState:
-    """The head: everything but the body. Raises TypeError and ValueError for a wrong status code."""
+    """A state without a body. Raises TypeError and ValueError for a wrong status code."""
     state = ResponseState(
         status_code=_checked_status(status_code),
         reason_phrase=_registered_phrase(status_code) if reason_phrase is None else reason_phrase,
@@ -69,7 +71,7 @@ def _checked_status(value: object) -> int:
     return int(value)
 
 
-def fill(
+def set_body(
     state: ResponseState,
     content: AsyncResponseContent | None,
     text: str | None,
@@ -77,7 +79,7 @@ def fill(
     json: object,
     on_close: Callable[[], object] | None,
 ) -> None:
-    """Give ``state`` its body and, for text, html and json, its Content-Type."""
+    """Give ``state`` its body and, for text, html and json, its Content-Type. Raises TypeError."""
     given = {"content": content, "text": text, "html": html, "json": json}
     names = [name for name, value in given.items() if value is not None]
     if len(names) > 1:
@@ -98,8 +100,8 @@ def fill(
     state.body = _body_of(content, on_close)
 
 
-def attach(state: ResponseState, request: object, history: object) -> None:
-    """Give ``state`` the request that it answers, and what came before. Raises TypeError."""
+def set_request(state: ResponseState, request: object, history: object) -> None:
+    """Give ``state`` the request that it answers, and the responses before it. Raises TypeError."""
     from .._request import AsyncRequest, Request
     from .base import BaseResponse
 
@@ -116,14 +118,14 @@ def attach(state: ResponseState, request: object, history: object) -> None:
             state.history.append(earlier._state)
 
 
-def add_facts(
+def set_exchange(
     state: ResponseState,
     trailers: HeaderFields | None,
     connection: object,
     timings: object,
     url: URLTypes | None,
 ) -> None:
-    """Give ``state`` what else is known of the exchange. Raises TypeError and InvalidURL."""
+    """Give ``state`` the other results of its exchange. Raises TypeError and InvalidURL."""
     if url is not None:
         state.url = URL(url)
     if trailers is not None:
@@ -148,69 +150,3 @@ def _body_of(
     if isinstance(content, str) or not (hasattr(content, "__iter__") or hasattr(content, "__aiter__")):
         raise TypeError(f"content must be bytes or an iterable of bytes, not {type(content).__name__}")
     return IterableBody(content, on_close)
-
-
-class IterableBody:
-    """A body that comes from an iterable of the user's, sync or async. ``on_close`` is called once, at its
-    end or by `close`."""
-
-    __slots__ = ("_being_asked", "_content", "_iterator", "_on_close")
-
-    def __init__(
-        self, content: Iterable[bytes] | AsyncIterable[bytes], on_close: Callable[[], object] | None
-    ) -> None:
-        self._iterator: Iterator[bytes] | AsyncIterator[bytes] | None = (
-            aiter(content) if isinstance(content, AsyncIterable) else iter(content)
-        )
-        self._content = content
-        self._on_close = on_close
-        self._being_asked = False
-
-    @property
-    def trailers(self) -> Headers | None:
-        """Those of the iterable: the pieces of another response have some."""
-        found = getattr(self._content, "trailers", None)
-        return found if isinstance(found, Headers) and found else None
-
-    async def read_chunk(self) -> bytes:
-        while (iterator := self._iterator) is not None:
-            self._being_asked = True
-            try:
-                chunk = await anext(iterator) if isinstance(iterator, AsyncIterator) else next(iterator)
-            except (StopIteration, StopAsyncIteration):
-                await self._finish()
-                break
-            finally:
-                self._being_asked = False
-            if self._iterator is None:  # closed by another task meanwhile
-                await _close(iterator)
-                break
-            if data := as_bytes(chunk, "content: a piece"):
-                return data
-        return b""
-
-    async def _finish(self) -> None:
-        self._iterator = None
-        on_close, self._on_close = self._on_close, None
-        if on_close is not None:
-            await maybe_await(on_close())
-
-    async def close(self) -> None:
-        try:
-            if not self._being_asked:  # by another task; a generator can't be closed then
-                await _close(self._iterator)
-        finally:
-            await self._finish()
-
-    def abort(self) -> None:
-        self._iterator = None
-        on_close, self._on_close = self._on_close, None
-        if on_close is not None:
-            close_unawaited(on_close())
-
-
-async def _close(iterator: object) -> None:
-    """An async generator that is dropped half-way would run its clean-up whenever the loop finds time."""
-    aclose = getattr(iterator, "aclose", None)
-    if aclose is not None:
-        await aclose()
