@@ -482,7 +482,7 @@ def test_boundaries_that_none_can_have(boundary: str) -> None:
     ],
 )
 def test_a_boundary_that_stands_in_the_content(data: Any, files: Any) -> None:
-    with pytest.raises(LocalProtocolError, match="stands in a part's content as well"):
+    with pytest.raises(LocalProtocolError, match="is in a part's content as well"):
         sent(files, {"Content-Type": "multipart/form-data; boundary=abc"}, data)
     assert sent({"f": b"a --abc\n--abc"}, {"Content-Type": "multipart/form-data; boundary=abc"})
 

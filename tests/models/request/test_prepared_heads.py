@@ -1,4 +1,4 @@
-"""What a client adds to its requests: the short way to a head must lead where the careful one leads."""
+"""What a client adds to its requests: the short way to a head must lead where the expected one leads."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ def test_both_ways_lead_to_the_same_head(
         headers.encoding = encoding
     defaults = RequestDefaults(headers, removed)
     arguments = (method, URL(URL_TEXT), own, body_of(body), content_type)
-    careful = outcome(defaults._made_carefully, *arguments)
-    assert outcome(defaults.request, *arguments) == careful
-    assert outcome(defaults.request, *arguments) == careful  # with what is kept from the first time
+    expected = outcome(defaults._without_template, *arguments)
+    assert outcome(defaults.request, *arguments) == expected
+    assert outcome(defaults.request, *arguments) == expected  # with what is kept from the first time
 
 
 @pytest.mark.parametrize(
@@ -142,17 +142,17 @@ def test_both_ways_lead_to_the_same_head(
 )
 def test_what_is_ordinary(own: Any, is_short: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = RequestDefaults(Headers({"X-Client": "c"}))
-    careful: list[object] = []
-    made_carefully = RequestDefaults._made_carefully
+    expected: list[object] = []
+    without_template = RequestDefaults._without_template
 
     def seen(*arguments: Any) -> RequestState:
-        careful.append(1)
-        return made_carefully(*arguments)
+        expected.append(1)
+        return without_template(*arguments)
 
-    monkeypatch.setattr(RequestDefaults, "_made_carefully", seen)
+    monkeypatch.setattr(RequestDefaults, "_without_template", seen)
     state = defaults.request("GET", URL(URL_TEXT), own, EMPTY_BODY, None)
     assert state.headers["X-Client"] == ("1" if own == {"X-Client": "1"} else "c")
-    assert bool(careful) is not is_short
+    assert bool(expected) is not is_short
 
 
 @pytest.mark.parametrize(
@@ -201,11 +201,15 @@ def test_what_is_kept_is_bounded_and_holds_no_values_of_requests() -> None:
         state = defaults.request("GET", URL(f"https://host-{number}.example/"), own, EMPTY_BODY, None)
         assert state.headers[f"x-{number}"] == f"secret-{number}"
         assert state.headers["host"] == f"host-{number}.example"
-    assert 0 < len(defaults._stems) <= module._MOST_KEPT
-    assert 0 < len(defaults._layouts) <= module._MOST_KEPT
-    kept = [(key, stem.headers.wire, stem.layout) for key, stem in defaults._stems.items() if stem]
+    assert 0 < len(defaults._templates) <= module._MOST_KEPT
+    assert 0 < len(defaults._automatic) <= module._MOST_KEPT
+    kept = [
+        (key, template.headers.wire, template.automatic)
+        for key, template in defaults._templates.items()
+        if template
+    ]
     assert kept
-    assert "secret" not in repr((kept, defaults._layouts))
+    assert "secret" not in repr((kept, defaults._automatic))
 
 
 def test_hosts_are_told_apart_by_port() -> None:
@@ -223,9 +227,9 @@ def test_what_is_kept_for_clients_without_headers_is_shared() -> None:
     url = URL("https://shared.example/")
     first, second = RequestDefaults(Headers()), RequestDefaults(Headers())
     first.request("GET", url, {"X-A": "1"}, EMPTY_BODY, None)
-    assert (url.netloc, "X-A") in second._stems
+    assert (url.netloc, "X-A") in second._templates
     others = (RequestDefaults(Headers({"X-B": "2"})), RequestDefaults(Headers(), frozenset([b"accept"])))
-    assert not any(other._stems for other in others)
+    assert not any(other._templates for other in others)
 
 
 def test_a_header_that_is_added_meanwhile_reaches_no_other_client() -> None:

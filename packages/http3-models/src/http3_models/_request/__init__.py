@@ -1,8 +1,8 @@
-"""Requests: the public classes, their automatic headers, and what a body is made of.
+"""Requests: the public classes, their headers and their bodies.
 
-From the bottom up: `plain_file`, `bodies`, `boundary` and `multipart` make bodies; `encode` picks one for
-what a caller passed; `head` works out the headers, `prepared_heads` keeps those that a client sends each
-time; `request` holds `Request` and `AsyncRequest`.
+From the bottom up: `plain_file`, `bodies`, `forms`, `boundary` and `multipart` make bodies; `encode` chooses
+one for what a caller passed; `head` computes the headers, `prepared_heads` keeps those that a client sends
+with each request; `request` holds `Request` and `AsyncRequest`.
 """
 
 from __future__ import annotations

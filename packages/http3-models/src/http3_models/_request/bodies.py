@@ -1,13 +1,12 @@
-"""The bodies of requests: what a transport reads from; see `encode` for which is made of what.
+"""The bodies of requests, which a transport reads. `encode` has a table of them.
 
-A body is begun by its first `read_chunk`. Whoever sends one calls `rewind` first: it does nothing to a body
-that was not begun, brings back one that can be sent again, and raises StreamConsumed for the others.
+The first `read_chunk` begins a body. A transport calls `rewind` before it sends one: that does nothing to a
+body that was not begun, returns to the first byte of one that can be sent again, and raises StreamConsumed
+for the others. A generator that has ended counts as begun: it would be sent as an empty body.
 
-A generator that has ended counts as read: it would pass for an empty body.
-
-Bodies that can be sent again pickle (a file travels as its content); the others are left behind as a
-`LeftBehindBody`. User code (iterators, files) runs only in `read_chunk`, its exceptions pass unchanged; after
-one the body is over, so that no half of a body passes for a whole one.
+Bodies that can be sent again are pickled, a file as its content; of the others a `LeftBehindBody` is. User
+code (iterators, files) runs only in `read_chunk`, and its exceptions pass unchanged; after one, `read_chunk`
+raises StreamConsumed, so that a part of a body is never sent as if it were all.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from .._exceptions import LocalProtocolError, StreamConsumed
 from .plain_file import open_descriptor
 
 CHUNK_SIZE = 65536
-"""Bytes read from a file at a time; what a socket's buffer takes at once."""
+"""Bytes read from a file at a time; about what a socket's buffer holds."""
 
 _END: Any = object()
 
@@ -72,7 +71,7 @@ class BytesBody:
         return (BytesBody, (self.data,))
 
     def content(self) -> bytes:
-        """All of it."""
+        """The whole body."""
         return self.data
 
     @property
@@ -90,10 +89,10 @@ class BytesBody:
 
 
 class FileBody:
-    """A binary file, read in steps of `CHUNK_SIZE` from where it stood when it was given.
+    """A binary file, read in steps of `CHUNK_SIZE` from its position when it was passed.
 
-    Just ``length`` bytes are sent, also if the file grows meanwhile. A transport that knows a faster way may
-    `borrow` what is left of them instead, and send it by itself.
+    Exactly ``length`` bytes are sent, also if the file grows meanwhile. It is a `SendableFile`: a transport
+    may `borrow` the rest and send it without reading it.
     """
 
     __slots__ = ("_begun", "_sent", "file", "length", "offset")
@@ -123,12 +122,12 @@ class FileBody:
 
     @property
     def file_ahead(self) -> FileBody:
-        """This one."""
+        """The body itself."""
         return self
 
     @property
     def can_rewind(self) -> bool:
-        """True if the file can be read from its first offset, as often as need be."""
+        """True if the file can be read again from its first offset."""
         return self.offset is not None and not getattr(self.file, "closed", False)
 
     @property
@@ -158,9 +157,7 @@ class FileBody:
         return chunk
 
     def borrow(self, more_than: int = 0) -> FileExtent | None:
-        """What is left to be sent, for a kernel to read; None unless that is more than so many bytes of a
-        plain file. Whoever has it calls `give_back`, however far it came.
-        """
+        """See `SendableFile.borrow`; None also where no descriptor is left."""
         sent = self._sent if self._begun else 0
         if self.length is None or self.offset is None or self.length - sent <= more_than:
             return None
@@ -175,7 +172,7 @@ class FileBody:
         return FileExtent(descriptor, self.offset + sent, self.length - sent)
 
     def give_back(self, extent: FileExtent, sent: int) -> None:
-        """So many bytes of it were sent: `read_chunk` goes on behind them, and there the file stands."""
+        """See `SendableFile.give_back`; the file's position is set behind the bytes sent."""
         os.close(extent.descriptor)
         self._sent += sent
         if not getattr(self.file, "closed", False):
@@ -193,7 +190,7 @@ class FileBody:
         self._sent = 0
 
     def content(self) -> bytes:
-        """All of it, for a pickle; the file is left where it stands."""
+        """The whole body; the file's position stays."""
         file, offset = cast(io.BufferedIOBase, self.file), self.offset or 0
         position = file.tell()
         file.seek(offset)
@@ -203,9 +200,9 @@ class FileBody:
 
 
 def _extent(file: BinaryFile) -> tuple[int | None, int | None]:
-    """Where a file stands and how many bytes are left; None where it can't seek or does not know.
+    """A file's position and the number of bytes behind it; None for what is not known.
 
-    Files of /proc have no end to seek to, or say that they end at 0 and yet have content.
+    Some files of /proc can't seek to their end, others report a size of 0 and have content.
     """
     seekable = getattr(file, "seekable", None)
     if not (seekable() if seekable else hasattr(file, "seek") and hasattr(file, "tell")):
@@ -225,7 +222,7 @@ def _extent(file: BinaryFile) -> tuple[int | None, int | None]:
 
 
 class IteratorBody:
-    """Bytes from an iterable, one item a chunk. Nothing is taken from it before it is asked for."""
+    """Bytes from an iterable, one chunk for each item. No item is taken before `read_chunk`."""
 
     __slots__ = ("_iterable", "_iterator")
 
@@ -251,7 +248,7 @@ class IteratorBody:
         if self._iterable is not None:
             self.rewind()
             self._iterator, self._iterable = iter(self._iterable), None
-        iterator, self._iterator = self._iterator, None  # stays None if an item fails: no half of a body
+        iterator, self._iterator = self._iterator, None  # stays None if an item fails
         if iterator is None:
             raise _consumed("iterator")
         while (item := next(iterator, _END)) is not _END:
@@ -266,7 +263,7 @@ class IteratorBody:
 
 
 class AsyncIteratorBody:
-    """Bytes from an asynchronous iterable, one item a chunk."""
+    """Bytes from an asynchronous iterable, one chunk for each item."""
 
     __slots__ = ("_iterable", "_iterator")
 
@@ -307,7 +304,7 @@ class AsyncIteratorBody:
 
 
 class LeftBehindBody:
-    """Stands for a body that could not travel (in a pickle, a copy)."""
+    """Stands for a body that could not be pickled or copied."""
 
     __module__ = "http3_models.engine"  # so pickles name no private module
     __slots__ = ("length",)
@@ -343,13 +340,13 @@ _LIST_ITERATORS: tuple[type, ...] = (type(iter([])), type(iter(())))
 def _has_ended(iterable: object) -> bool:
     """Whether it is a generator that has ended, or a list's iterator behind the last item.
 
-    It would be sent as an empty body. Other iterators do not tell before they are asked.
+    It would be sent as an empty body. Of other iterators that is not known before `next`.
     """
     if isinstance(iterable, GeneratorType):
         return iterable.gi_frame is None
     if isinstance(iterable, AsyncGeneratorType):
         return iterable.ag_frame is None
-    # A position is missing from what would be pickled once there is no list any more.
+    # At its end such an iterator drops its list, and its pickle has no position any more.
     return type(iterable) in _LIST_ITERATORS and len(iterable.__reduce__()) < 3
 
 
@@ -366,7 +363,7 @@ def as_bytes(item: object, what: str) -> bytes:
     if isinstance(item, bytes | bytearray | memoryview):
         return bytes(item)
     if hasattr(item, "close") and hasattr(item, "__await__"):
-        item.close()  # a coroutine, of an asynchronous file: it would warn that nobody awaited it
+        item.close()  # a coroutine of an asynchronous file: unclosed, it would warn that it was never awaited
     raise TypeError(f"{what} must be bytes, not {type(item).__name__}")
 
 
@@ -376,4 +373,4 @@ def _shown(file: object) -> str:
 
 
 EMPTY_BODY = EmptyBody()
-"""The one that all requests without a body share."""
+"""The body of all requests without one."""

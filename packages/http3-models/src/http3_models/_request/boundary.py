@@ -1,4 +1,4 @@
-"""The boundary of a multipart body: one of our own, or the one in a Content-Type that the caller wrote."""
+"""The boundary of a multipart body: a random one, or the one in a Content-Type that the caller wrote."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]
 _ESCAPED = re.compile(r"\\(.)")
 
 
-def settle_boundary(given_type: str | None) -> tuple[str, str]:
+def choose_boundary(given_type: str | None) -> tuple[str, str]:
     """The boundary, and the Content-Type that names it.
 
-    ``given_type`` is a Content-Type of the caller's, None without one. It stays as it is where it names a
-    boundary, or is no multipart type; else a boundary is added. Raises LocalProtocolError for a boundary that
-    no multipart body can have.
+    ``given_type`` is the Content-Type that the caller wrote, or None. It is used unchanged if it names a
+    boundary or is no multipart type; else a boundary is added. Raises LocalProtocolError for a boundary that
+    RFC 2046 does not allow.
     """
     given = None if given_type is None else _boundary_of(given_type)
     if given is None:
@@ -44,7 +44,7 @@ def _named(boundary: str, given_type: str | None) -> str:
 
 
 def _boundary_of(content_type: str) -> str | None:
-    """What the parameter says; None without one."""
+    """The value of the parameter; None without one."""
     for parameter in split_unquoted(content_type)[1:]:
         name, equals, value = parameter.partition("=")
         if equals and name.strip().lower() == "boundary":
@@ -55,10 +55,9 @@ def _boundary_of(content_type: str) -> str | None:
 
 
 def check_content(content: bytes, boundary: str) -> None:
-    """Raise LocalProtocolError if a part's content would end where the boundary stands in it."""
+    """Raise LocalProtocolError if a part's content contains the boundary, and would end there."""
     delimiter = b"--" + boundary.encode()
     if content.startswith(delimiter) or b"\r\n" + delimiter in content:
         raise LocalProtocolError(
-            f"The boundary in the Content-Type header, {short_repr(boundary)}, stands in a part's content "
-            "as well"
+            f"The boundary in the Content-Type header, {short_repr(boundary)}, is in a part's content as well"
         )

@@ -3,11 +3,11 @@
 given                              body              length    can be sent again
 nothing                            EmptyBody         0         yes
 str, bytes, form, JSON, list       BytesBody         known     yes
-binary file, seekable              FileBody          known     yes, from where it stood at first
-binary file, a pipe say            FileBody          unknown   no
+binary file, seekable              FileBody          known     yes, from its position when it was passed
+binary file, such as a pipe        FileBody          unknown   no
 iterator                           IteratorBody      unknown   no
 asynchronous iterator              AsyncIteratorBody unknown   no
-files                              MultipartBody     if every part's is, and likewise
+files                              MultipartBody     known and sent again if those of all parts are
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ def encode_request(
 
     ``data``: a mapping or a list of pairs (a form), str (UTF-8), bytes, bytearray, memoryview, a list of
     bytes, a binary file, an iterable of bytes; with ``asynchronous`` also an asynchronous one. str and bytes
-    get no Content-Type, as in requests: only the caller knows what they are. ``files``: see `multipart`.
+    get no Content-Type, as in requests: only the caller knows which it is. ``files``: see `multipart`.
     Empty mappings and lists count as not given. ``given_type``: the Content-Type that the caller wrote.
 
     Raises TypeError, naming the argument, for what does not fit, ValueError for NaN in JSON and for a lone
-    surrogate, and LocalProtocolError for what must not stand in a part's header.
+    surrogate, and LocalProtocolError for what a part's header must not contain.
     """
     if json is not None:
         for name, other in (("data", data), ("files", files)):
@@ -89,7 +89,7 @@ def _encode_data(data: object, asynchronous: bool) -> tuple[RequestBody, str | N
         return BytesBody(bytes(data)), None
     if isinstance(data, MAPPINGS):
         if isinstance(data, QueryParams):
-            return _form_body(str(data))  # as they were written
+            return _form_body(str(data))  # with its own escapes
         return _encode_form(form_pairs(data))
     if isinstance(data, list | tuple):
         return _encode_list(data)
@@ -109,7 +109,7 @@ def _encode_data(data: object, asynchronous: bool) -> tuple[RequestBody, str | N
 
 
 def _encode_list(items: list[Any] | tuple[Any, ...]) -> tuple[RequestBody, str | None]:
-    """Pairs are a form, as in requests; bytes are one body, whose length is known then."""
+    """A list of pairs is a form, as in requests; one of bytes is a body of known length."""
     if all(isinstance(item, tuple) for item in items):
         return _encode_form(expand_values(items))
     return BytesBody(b"".join([as_bytes(item, "data: an item of a list") for item in items])), None

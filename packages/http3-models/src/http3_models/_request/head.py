@@ -1,8 +1,8 @@
-"""The head of a request: which headers are sent without the caller's doing, and what may not be sent.
+"""The head of a request: which headers are sent automatically, and which are refused.
 
-Pure functions over `Headers` and a body's length. The rule in one sentence: what the caller wrote by hand
-wins, None removes a default, and whatever would leave the receiver in doubt about where the body ends is
-refused before a byte is sent (RFC 9112 sections 6 and 11.2).
+Pure functions over `Headers` and a body's length. A header of the caller replaces the automatic one, None
+removes it, and a request whose body would have no clear end is refused before a byte is sent (RFC 9112
+sections 6 and 11.2).
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ _KNOWN_METHODS = {
 }
 
 _ENCLOSING_METHODS = frozenset({"POST", "PUT", "PATCH"})
-"""These send Content-Length: 0 where they have no body (RFC 9110 8.6): their meaning expects one."""
+"""Methods that anticipate a body: without one they send Content-Length: 0 (RFC 9110 section 8.6)."""
 
 
 def checked_method(method: str) -> str:
-    """The method in upper case. Raises TypeError, or LocalProtocolError if it is no token (RFC 9110 9.1)."""
+    """The method in upper case. Raises TypeError, or LocalProtocolError if it is no token (RFC 9110 section
+    9.1)."""
     if not isinstance(method, str):
         raise TypeError(f"method must be a str, not {type(method).__name__}")
     known = _KNOWN_METHODS.get(method)
@@ -52,9 +53,9 @@ def checked_method(method: str) -> str:
 
 
 def split_headers(headers: HeaderTypes | None) -> tuple[Headers, frozenset[bytes]]:
-    """What a caller gave as ``headers``: the fields, and the names (lower case) whose value is None.
+    """From ``headers`` of a caller: the fields, and the names (in lower case) whose value is None.
 
-    A `Headers` is taken as it is, not copied. Raises TypeError as `Headers` does.
+    A `Headers` is returned itself. Raises TypeError like `Headers`.
     """
     if headers is None:
         return Headers(), NO_NAMES
@@ -74,7 +75,7 @@ def split_headers(headers: HeaderTypes | None) -> tuple[Headers, frozenset[bytes
 
 
 def merged_headers(defaults: Headers | None, given: Headers, removed: frozenset[bytes]) -> Headers:
-    """The client's headers with those of the request in their place, without what it removed."""
+    """The client's headers; those of the request replace or remove them."""
     if not defaults:
         return given
     if not given and not removed:
@@ -87,7 +88,7 @@ def merged_headers(defaults: Headers | None, given: Headers, removed: frozenset[
 
 
 AUTOMATIC = frozenset({b"user-agent", b"accept", b"accept-encoding", b"connection"})
-"""What a client sends without the caller's doing, beside Host and what describes the body."""
+"""The automatic headers of a client, beside Host and those that describe the body."""
 
 
 @cache
@@ -105,11 +106,11 @@ def _automatic_pairs() -> tuple[FieldPair, ...]:
     return tuple([pair for _, pair in _automatic()])
 
 
-DELICATE = frozenset({b"host", b"content-length", b"transfer-encoding"})
-"""By hand, these have to be looked at together with the body."""
+FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
+"""Where the caller wrote one of these, `check_framing` compares it with the body."""
 
 _IDENTITY: FieldPair = (b"Accept-Encoding", b"identity")
-"""Sent with Range: a part of a compressed body would be of no use."""
+"""Sent with Range: a range of a compressed body can't be decoded."""
 
 
 def complete_headers(
@@ -122,7 +123,7 @@ def complete_headers(
 ) -> Headers:
     """All headers of a request, Host first, checked.
 
-    Raises LocalProtocolError for a malformed header, and where the end of the body would be in doubt.
+    Raises LocalProtocolError for a malformed header, and where the end of the body would be ambiguous.
     """
     if given or removed:
         given.check()
@@ -138,8 +139,8 @@ def complete_headers(
         pairs.append(frame)
     headers = Headers._from_raw(pairs)
     headers._encoding = given._encoding
-    headers._checked = headers.version  # what is not the caller's is well-formed by construction
-    if not names.isdisjoint(DELICATE):
+    headers._checked = headers.version  # the automatic ones are well-formed
+    if not names.isdisjoint(FRAMING):
         check_framing(headers, body)
     return headers
 
@@ -147,7 +148,7 @@ def complete_headers(
 def _with_automatic(
     url: URL, given: Headers, names: set[bytes], removed: frozenset[bytes]
 ) -> list[FieldPair]:
-    """The caller's fields after the automatic ones that they leave room for; Host first, also one by hand."""
+    """Host, the automatic fields that the caller did not replace or remove, and the caller's fields."""
     pairs = given.wire
     if b"host" in names:
         host = [pair for pair in pairs if pair[0].lower() == b"host"]
@@ -162,7 +163,7 @@ def _with_automatic(
 
 
 def automatic_pairs(names: AbstractSet[bytes], removed: AbstractSet[bytes]) -> list[FieldPair]:
-    """What a client adds to fields with these names."""
+    """The automatic fields beside fields with these ``names``, without those in ``removed``."""
     return [
         _IDENTITY if key == b"accept-encoding" and b"range" in names else pair
         for key, pair in _automatic()
@@ -173,7 +174,8 @@ def automatic_pairs(names: AbstractSet[bytes], removed: AbstractSet[bytes]) -> l
 def framing(
     method: str, body: RequestBody, names: AbstractSet[bytes], removed: AbstractSet[bytes]
 ) -> FieldPair | None:
-    """Content-Length or Transfer-Encoding (RFC 9112 6), None where there is no need, or one by hand."""
+    """Content-Length or Transfer-Encoding (RFC 9112 section 6); None where none is needed, or one is
+    given."""
     if b"content-length" in names or b"transfer-encoding" in names:
         return None
     length = body.length
@@ -189,7 +191,7 @@ def framing(
 
 
 def check_framing(headers: Headers, body: RequestBody) -> None:
-    """Raise LocalProtocolError unless there is one Host, and the end of the body is beyond doubt."""
+    """Raise LocalProtocolError unless there is one Host, and the end of the body is clear."""
     host = headers.get("host")
     if host is None or ("," in host and len(headers.getlist("host")) > 1):
         raise LocalProtocolError("A request must have one Host header (RFC 9112 section 3.2)")
@@ -197,7 +199,7 @@ def check_framing(headers: Headers, body: RequestBody) -> None:
     coding = headers.get("transfer-encoding")
     if coding is not None:
         if length is not None:
-            raise LocalProtocolError("Content-Length and Transfer-Encoding must not stand in one request")
+            raise LocalProtocolError("A request must not have both Content-Length and Transfer-Encoding")
         if coding.rpartition(",")[2].strip().lower() != "chunked":
             raise LocalProtocolError(f"The last Transfer-Encoding must be chunked, not {short_repr(coding)}")
     elif length is not None:
@@ -207,7 +209,7 @@ def check_framing(headers: Headers, body: RequestBody) -> None:
 
 
 def _check_length(declared: str, length: int | None) -> None:
-    # 18 digits are less than any integer type holds, and quickly turned into a number.
+    # 18 digits fit the integers of any receiver, and are quickly parsed.
     if not (declared.isascii() and declared.isdigit()) or len(declared) > 18:
         raise LocalProtocolError(f"Content-Length must be one number, not {short_repr(declared)}")
     if length is not None and int(declared) != length:
@@ -215,7 +217,7 @@ def _check_length(declared: str, length: int | None) -> None:
 
 
 def check_request(state: RequestState) -> None:
-    """The last look before a request is sent: hooks and auth may have changed it since it was built.
+    """Check a request before it is sent: hooks and auth may have changed it since it was built.
 
     Raises LocalProtocolError. Cheap where nothing changed.
     """
@@ -227,14 +229,14 @@ def check_request(state: RequestState) -> None:
 
 
 def with_request_info(error: LocalProtocolError, method: str, url: URL) -> LocalProtocolError:
-    """The same error, saying which request it refused, and that nothing of it was sent."""
+    """The same error, with method and URL in its text and `Delivery.NOT_SENT`."""
     if error.delivery is None:
         error.args = (f"{error}: {method} {redacted(url)}",)
         error.delivery = Delivery.NOT_SENT
     return error
 
 
-def settle_headers(headers: Headers, method: str, url: URL, body: RequestBody) -> None:
+def add_required_headers(headers: Headers, method: str, url: URL, body: RequestBody) -> None:
     """Add Host and what frames the body where they are missing, after headers or method were replaced."""
     if "host" not in headers:
         headers["Host"] = url.netloc

@@ -1,8 +1,8 @@
 """multipart/form-data, streamed (RFC 7578, and the WHATWG's HTML standard for how names are escaped).
 
-A multipart body is a row of other bodies: bytes (boundaries, part heads, fields) and files in turn. Files are
-read when their turn comes, 64 KiB at a time. Its length is known where every file's is, and it can be sent
-again where every file can. Without files on disk it is nothing but bytes, and is made as one `BytesBody`.
+A multipart body is a sequence of bodies: bytes (boundaries, part heads, fields) and files in turn. A file is
+read when the bytes before it were, 64 KiB at a time. The length is known if every file's is, and the body can
+be sent again if every file can. Without files on disk it is one `BytesBody`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from .._grammar import TOKEN
 from .._redaction import forget_text
 from .._url import utf8
 from .bodies import BytesBody, FileBody, LeftBehindBody
-from .boundary import check_content, settle_boundary
+from .boundary import check_content, choose_boundary
 from .forms import form_pairs
 
 if TYPE_CHECKING:
     from .._body_protocols import RequestBody
 
 _DEFAULT_NAME = "upload"
-"""The file name of content that has none (http3 0.6.7's): without one a server takes the part for a field."""
+"""The file name of content without one, as in http3 0.6.7: servers take a part without a file name for a
+field."""
 
 _DEFAULT_TYPE = "application/octet-stream"
 
@@ -37,7 +38,7 @@ _TYPES = {
     ".tar": "application/x-tar", ".txt": "text/plain", ".wav": "audio/wav", ".webp": "image/webp",
     ".xml": "text/xml", ".zip": "application/zip",
 }  # fmt: skip
-"""The usual types; for the others `mimetypes` is asked, which takes several ms to load and reads the system's
+"""The usual types; others are looked up in `mimetypes`, which takes several ms to load and reads the system's
 table."""
 
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
@@ -45,7 +46,7 @@ _FORBIDDEN = ("\r", "\n", "\0")
 
 
 class MultipartBody:
-    """Bodies in a row, sent as one."""
+    """Several bodies, sent one after the other."""
 
     __slots__ = ("_index", "_parts")
 
@@ -74,7 +75,7 @@ class MultipartBody:
 
     @property
     def file_ahead(self) -> FileBody | None:
-        """The file whose turn it is, as long as it is."""
+        """The file that is read next, None while bytes are."""
         return self._parts[self._index].file_ahead if self._index < len(self._parts) else None
 
     @property
@@ -85,7 +86,7 @@ class MultipartBody:
         while self._index < len(self._parts):
             part = self._parts[self._index]
             chunk = await part.read_chunk()
-            if not chunk or isinstance(part, BytesBody):  # which is one chunk
+            if not chunk or isinstance(part, BytesBody):  # one chunk is all of it
                 self._index += 1
             if chunk:
                 return chunk
@@ -105,9 +106,9 @@ def encode_multipart(
     ``files`` is a mapping or a list of pairs: name -> a binary file, bytes, str (UTF-8), or a tuple
     (filename, one of these[, content_type[, headers]]). A filename of None makes the part a plain field.
     Content type None is guessed by the file name. ``headers`` is a mapping or a list of pairs of str.
-    ``given_type``: the Content-Type that the caller wrote, see `settle_boundary`.
+    ``given_type``: the Content-Type that the caller wrote, see `choose_boundary`.
     """
-    boundary, content_type = settle_boundary(given_type)
+    boundary, content_type = choose_boundary(given_type)
     writer = _Writer(boundary, checks=given_type is not None)
     for name, value in form_pairs(data):
         utf8(name, f"data: the name {short_repr(name)}")
@@ -119,9 +120,9 @@ def encode_multipart(
 
 
 class _Writer:
-    """Collects the parts, bytes in one piece as far as they go.
+    """Collects the parts; neighbouring bytes become one piece.
 
-    ``checks``: the boundary is not ours, which no content has in it.
+    ``checks``: the boundary is the caller's, and might be in the content.
     """
 
     def __init__(self, boundary: str, *, checks: bool) -> None:
@@ -196,7 +197,7 @@ def _file_part(name: str, value: Any) -> tuple[bytes, bytes | FileBody]:
 
 
 def _check_text(text: str, what: str) -> None:
-    """Raise ValueError for what `_head` can't encode. It can what `os.fsdecode` made of a file's name."""
+    """Raise ValueError for what `_head` can't encode. It can encode file names from `os.fsdecode`."""
     try:
         _octets(text)
     except UnicodeEncodeError as exc:
@@ -205,7 +206,7 @@ def _check_text(text: str, what: str) -> None:
 
 
 def _octets(text: str) -> bytes:
-    """UTF-8, and where bytes of a file's name are no UTF-8, these bytes (PEP 383)."""
+    """UTF-8; surrogate escapes (PEP 383), from file names that are no UTF-8, become their bytes."""
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -225,7 +226,7 @@ def _content(name: str, file: object) -> bytes | FileBody:
 
 
 def _name_of(file: object) -> str:
-    """The last component of a file's path; streams such as ``<stdin>`` have none."""
+    """The last component of a file's path; `_DEFAULT_NAME` for streams such as ``<stdin>``."""
     name = getattr(file, "name", None)
     if isinstance(name, bytes | os.PathLike):
         name = os.fsdecode(name)
@@ -235,7 +236,7 @@ def _name_of(file: object) -> str:
 
 
 def _headers(name: str, filename: str | None, content_type: str | None, headers: Any) -> dict[str, str]:
-    """The part's own fields, those of the caller last and stronger, by their name as written."""
+    """The fields of a part. Those of the caller come last and replace others of their name."""
     fields: dict[str, str] = {}
     if content_type is None and filename is not None:
         content_type = guess_type(filename)
@@ -251,14 +252,14 @@ def _headers(name: str, filename: str | None, content_type: str | None, headers:
 
 def _text(name: str, value: object) -> str:
     if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")  # `_octets` undoes it
+        return value.decode("utf-8", "surrogateescape")  # reversed by `_octets`
     if not isinstance(value, str):
         raise TypeError(f"files: the headers of {short_repr(name)} must be str, not {type(value).__name__}")
     return value
 
 
 def _disposition(name: str, filename: str | None) -> str:
-    """RFC 7578 4.2. Quotes and line ends are escaped as browsers do, everything else is UTF-8 as it is."""
+    """RFC 7578 section 4.2. Quotes and line ends are escaped as in browsers; all else is UTF-8, unescaped."""
     text = f'form-data; name="{_escape(name)}"'
     return text if filename is None else f'{text}; filename="{_escape(filename)}"'
 
@@ -290,7 +291,7 @@ def _head(disposition: str, headers: dict[str, str]) -> bytes:
 
 
 def guess_type(filename: str) -> str:
-    """The media type that the end of a file name stands for."""
+    """The media type for the extension of a file name."""
     suffix = os.path.splitext(filename)[1].lower()
     if not suffix:
         return _DEFAULT_TYPE

@@ -1,7 +1,7 @@
-"""`Request` and `AsyncRequest`, and `build_request`, which makes the record that both are views of.
+"""`Request` and `AsyncRequest`, and `build_request`, which makes the `RequestState` that both show.
 
-A request is mutable until it is sent: auth flows and hooks change its headers, method and URL. What must
-hold afterwards is looked at once more before the first byte goes out (`head.check_request`).
+A request can be changed until it is sent: auth flows and hooks set its headers, method and URL. So
+`head.check_request` checks it again before it is sent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .._timing import PhaseTimes, Timings
 from .._url import URL, redacted
 from .bodies import EMPTY_BODY, BytesBody
 from .encode import encode_request
-from .head import checked_method, settle_headers, split_headers, with_request_info
+from .head import add_required_headers, checked_method, split_headers, with_request_info
 from .prepared_heads import NO_DEFAULTS, RequestDefaults
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class BodyPieces:
 
 
 async def _read_all(state: RequestState) -> bytes:
-    """The whole body; it stays in memory, so that it can be sent, and sent again."""
+    """The whole body; it is kept in memory, so that it can be sent, and sent again."""
     data = state.body.data
     if data is None:
         data = await collect(BodyPieces(state))
@@ -114,7 +114,7 @@ async def _read_all(state: RequestState) -> bytes:
 
 
 class BaseRequest:
-    """What `Request` and `AsyncRequest` have in common: values, no I/O."""
+    """What `Request` and `AsyncRequest` have in common: values; no I/O."""
 
     __slots__ = ("__weakref__", "_state")
 
@@ -129,11 +129,12 @@ class BaseRequest:
     def method(self, method: str) -> None:
         state = self._state
         state.method = checked_method(method)
-        settle_headers(state.headers, state.method, state.url, state.body)
+        add_required_headers(state.headers, state.method, state.url, state.body)
 
     @property
     def url(self) -> URL:
-        """Where it goes. Setting it takes a str or URL; the Host header follows unless it was set by hand."""
+        """The target. It is set to a str or URL, and the Host header with it, unless the caller wrote
+        that."""
         return self._state.url
 
     @url.setter
@@ -147,11 +148,11 @@ class BaseRequest:
 
     @property
     def headers(self) -> Headers:
-        """What will be sent; change it in place. (HTTP/2 rewrites some fields on its way.)
+        """The header fields that will be sent; they can be changed in place. (HTTP/2 rewrites some of them.)
 
-        It is complete in a request that a client made, or is sending. One made by hand has what was given,
-        Host and what describes the body; a client that sends it adds its defaults. Setting it replaces all
-        fields; Host and what frames the body are added where they are missing.
+        They are complete in a request that a client made, or is sending. A request that the caller made has
+        the fields given, Host and those that describe the body; a client that sends it adds its defaults.
+        Setting this replaces all fields; Host and what frames the body are added where they are missing.
         """
         return self._state.headers
 
@@ -161,7 +162,7 @@ class BaseRequest:
         state = self._state
         given, removed = split_headers(headers)
         fields = given.copy()
-        settle_headers(fields, state.method, state.url, state.body)
+        add_required_headers(fields, state.method, state.url, state.body)
         state.headers = fields
         if state.left_out is not None:
             state.left_out = removed
@@ -192,12 +193,12 @@ class BaseRequest:
         return self._state.body.data is None
 
     def _attach_request(self, error: RequestError) -> None:
-        """Tell a failure of the body which request it belongs to."""
+        """Set the request of an error from the body."""
         if error._request is None:
             error._request = self._self()
 
     def _self(self) -> Any:
-        """Itself, for exceptions, which know the two subclasses only."""
+        """This request, for exceptions, whose ``request`` has the type of the two subclasses."""
         return self
 
     def __repr__(self) -> str:
@@ -211,7 +212,7 @@ class BaseRequest:
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = self._state
-        # Deadline, verify, cert and timeout belong to the call, not to the request, and stay behind.
+        # Deadline, verify, cert and timeout belong to the call, not to the request, and are not pickled.
         cookies = (state.cookies, state.explicit_cookie)
         fields = (state.method, state.url, state.headers, state.body, *cookies, state.left_out)
         return (type(self)._rebuild, (fields, state.phases.freeze()))
@@ -240,7 +241,7 @@ class Request(BaseRequest):
     """A request for `Client` and blocking dispatchers.
 
     ``params`` are appended to the URL's query: None is omitted, True and False are ``true`` and ``false``, a
-    list repeats its key, text is sent as it is. ``headers`` stay as they are given; Host and what describes
+    list repeats its key, text is sent unchanged. ``headers`` are sent as given; Host and what describes
     the body (Content-Length or Transfer-Encoding, Content-Type) are added where they are missing. A client
     adds User-Agent, Accept, Accept-Encoding and Connection when it sends the request. The value None leaves
     a header out. ``cookies`` are sent with this request only. At most one kind of body: ``data`` (dict for a
@@ -277,7 +278,7 @@ class Request(BaseRequest):
         return run_sync(_read_all(self._state))
 
     def stream(self) -> Iterator[bytes]:
-        """The body piece by piece, from its start. Raises StreamConsumed as `read`."""
+        """The body piece by piece, from its start. Raises what `read` raises."""
         return PieceIterator(BodyPieces(self._state), run_sync, self)
 
 
@@ -322,5 +323,5 @@ class AsyncRequest(BaseRequest):
         return await _read_all(self._state)
 
     def stream(self) -> AsyncIterator[bytes]:
-        """The body piece by piece, from its start. Raises StreamConsumed as `read`."""
+        """The body piece by piece, from its start. Raises what `read` raises."""
         return AsyncPieceIterator(BodyPieces(self._state), self)
