@@ -28,6 +28,16 @@ def ok(body: bytes = b"ok", *fields: bytes) -> bytes:
     return b"\r\n".join(head) + b"\r\n\r\n" + body
 
 
+def keeping(body: bytes = b"ok") -> Script:
+    """Answers every request of a connection the same way."""
+
+    def script(connection: socket.socket) -> None:
+        while read_request(connection):
+            connection.sendall(ok(body))
+
+    return script
+
+
 def make_pool(runtime: Runtime, **options: object) -> ConnectionPool:
     return ConnectionPool(backend=runtime.backend, **options)  # type: ignore[arg-type]
 
@@ -53,3 +63,14 @@ class Pieces:
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
+
+
+def check_idle(pool: ConnectionPool) -> None:
+    """No request holds anything: no connection, no place in the queue, no lock."""
+    scope = pool._scope
+    assert scope is not None
+    scope.run_deferred_releases()
+    assert not scope._lock.locked()
+    assert scope.state.waiting() == []
+    assert pool.active_connections == []
+    assert scope.state.slots == len(pool.keepalive_connections)

@@ -14,6 +14,7 @@ is a hang elsewhere.
 from __future__ import annotations
 
 import asyncio
+import linecache
 import os
 import socket
 import sys
@@ -24,6 +25,7 @@ from typing import Any
 
 import trio
 
+from http3_models import HttpError, RequestError
 from http3_transport import ConnectionPool, HTTPConnection
 from http3_transport._http1.connection import HTTP11Connection
 from http3_transport._http2.connection import HTTP2Connection
@@ -52,7 +54,7 @@ def points() -> Iterator[int]:
 
 
 class Interruption(KeyboardInterrupt):
-    """Told from one that somebody typed."""
+    """Distinct from a KeyboardInterrupt of the keyboard."""
 
 
 class Alarm(BaseException):
@@ -97,6 +99,53 @@ class AtCall:
             sys.setprofile(None)
         assert self._raised is None, f"swallowed: {self.where}"
         return False
+
+
+LINES_OF = (
+    "_pool/pool.py",
+    "_pool/state.py",
+    "_pool/scope.py",
+    "_pool/entries.py",
+    "_pool/connection.py",
+    "_connect/open_connection.py",
+    "_connect/opening.py",
+)
+"""Modules whose lines `AtLine` counts."""
+
+
+class AtLine:
+    """Raises at the n-th line that runs in the modules of the pool.
+
+    Not at a ``with``: its line comes up once more when the block is left, where Python itself delivers no
+    signal before the lock is released.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+        self.where = ""
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> Any:
+        path = frame.f_code.co_filename
+        if not path.endswith(LINES_OF) or "http3_transport" not in path:
+            return None
+        if event == "line" and not linecache.getline(path, frame.f_lineno).strip().startswith("with "):
+            self.left -= 1
+            if self.left == 0:
+                self.where = f"{path}:{frame.f_lineno}"
+                raise Interruption(self.where)
+        return self
+
+    def run(self, work: Callable[[], object]) -> bool:
+        """True if it raised on the way."""
+        previous = sys.gettrace()
+        sys.settrace(self)
+        try:
+            work()
+        except (Interruption, RequestError, HttpError):
+            pass
+        finally:
+            sys.settrace(previous)
+        return self.left <= 0
 
 
 def _is_ours(frame: FrameType | None) -> bool:

@@ -1,33 +1,37 @@
-"""`HTTPConnection`: one used alone, and those that a pool shows. `test_faults` and `test_pool` have more."""
+"""`HTTPConnection`: one used alone, and those that a pool shows."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import socket
+import threading
 from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
 import pytest
+import trio
 
-from http3_models import AsyncResponse, ConnectError, LocalProtocolError, NotConnected
+from http3_models import (
+    AsyncRequest,
+    AsyncResponse,
+    ConnectError,
+    ConnectTimeout,
+    LocalProtocolError,
+    NotConnected,
+    TimeoutConfig,
+    TotalTimeout,
+    UnsupportedProtocol,
+)
 from http3_models.engine import run_sync
-from http3_transport import BlockingBackend, ConnectionPool, HTTPConnection
-from support.exchanges import fetch, ok
+from http3_transport import AsyncioBackend, BlockingBackend, ConnectionPool, HTTPConnection
+from support.exchanges import fetch, keeping, ok, silent
+from support.forks import in_a_child
 from support.http2_client import echo
-from support.servers import Script, StartServer, read_request
-from transport.pool.test_faults import Tracer
-
-
-def keeping(body: bytes = b"ok") -> Script:
-    """Answers every request of a connection the same way."""
-
-    def script(connection: socket.socket) -> None:
-        while read_request(connection):
-            connection.sendall(ok(body))
-
-    return script
+from support.interruption import AtLine
+from support.runtimes import Runtime
+from support.servers import StartServer, read_request
 
 
 async def get(connection: HTTPConnection, url: str) -> AsyncResponse:
@@ -100,6 +104,236 @@ def test_what_could_not_be_opened_may_be_opened_in_another_loop() -> None:
         asyncio.run(main())
 
 
+def alone(runtime: Runtime, url: str, **options: Any) -> HTTPConnection:
+    backend: Any = runtime.backend
+    return HTTPConnection(url, backend=backend, **options)
+
+
+@pytest.mark.parametrize(("origin", "kind"), [(42, TypeError), ("ftp://x/", UnsupportedProtocol)])
+def test_what_is_no_origin(origin: Any, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        HTTPConnection(origin)
+
+
+def test_two_requests_race_to_open_a_connection(runtime: Runtime, start_server: StartServer) -> None:
+    if runtime.name == "blocking":
+        pytest.skip("see the test with threads")
+    server = start_server(echo(max_concurrent_streams=8))
+
+    async def main() -> None:
+        connection = alone(runtime, server.url, http_versions=("HTTP/2",))
+        served = []
+
+        async def one() -> None:
+            response = await connection.send(AsyncRequest("GET", server.url))
+            await response.read()
+            served.append(response.status_code)
+
+        if runtime.name == "asyncio":
+            await asyncio.gather(*[one() for _ in range(8)])
+        else:
+            async with trio.open_nursery() as nursery:
+                for _ in range(8):
+                    nursery.start_soon(one)
+        assert served == [200] * 8
+        await connection.close()
+
+    runtime.run(main)
+    assert server.connections == 1
+
+
+def test_threads_do_not_meet_on_one_http1_connection(start_server: StartServer) -> None:
+    def script(connection: socket.socket) -> None:
+        while request := read_request(connection):
+            connection.sendall(ok(request.target.encode()))
+
+    server = start_server(script)
+    connection = HTTPConnection(server.url, backend=BlockingBackend())
+    wrong: list[str] = []
+    busy: list[str] = []
+
+    async def one(mark: str) -> None:
+        try:
+            response = await connection.send(AsyncRequest("GET", server.url + mark))
+        except LocalProtocolError:
+            busy.append(mark)
+            return
+        if await response.read() != mark.encode():
+            wrong.append(mark)
+
+    def work(number: int) -> None:
+        for turn in range(50):
+            run_sync(one(f"/{number}-{turn}"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    run_sync(connection.close())
+    assert server.connections == 1
+
+
+def test_an_answer_before_its_request_is_no_answer(runtime: Runtime, start_server: StartServer) -> None:
+    def script(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(ok(b"first"))
+        ready.wait(5)
+        connection.sendall(ok(b"not asked for"))
+        sent.set()
+        read_request(connection)
+
+    ready, sent = threading.Event(), threading.Event()
+    server = start_server(script)
+
+    async def main() -> None:
+        connection = alone(runtime, server.url)
+        response = await connection.send(AsyncRequest("GET", server.url))
+        await response.read()
+        ready.set()
+        assert sent.wait(5)
+        with pytest.raises(NotConnected):
+            await connection.send(AsyncRequest("GET", server.url))
+
+    runtime.run(main)
+
+
+def test_a_connection_whose_opening_failed_may_be_opened_again(
+    runtime: Runtime, start_server: StartServer
+) -> None:
+    server = start_server(silent, lambda connection: None)
+
+    async def main() -> None:
+        connection = alone(runtime, server.url.replace("http:", "https:"), verify=False)
+        with pytest.raises(ConnectTimeout):
+            await connection.request("GET", server.url.replace("http:", "https:"), timeout=0.1)
+        assert not connection.is_closed
+        with pytest.raises(ConnectError):
+            await connection.request("GET", server.url.replace("http:", "https:"))
+
+    runtime.run(main)
+    assert server.connections == 2
+
+
+def test_who_waits_for_another_to_open_a_connection_has_a_limit(start_server: StartServer) -> None:
+    server = start_server(silent)
+    url = server.url.replace("http:", "https:")
+
+    async def main() -> None:
+        connection = HTTPConnection(url, verify=False)
+        first = asyncio.create_task(connection.request("GET", url))
+        await asyncio.sleep(0)
+        with pytest.raises(ConnectTimeout):
+            await connection.request("GET", url, timeout=0.1)
+        with pytest.raises(TotalTimeout):
+            await connection.request("GET", url, timeout=TimeoutConfig(total_timeout=0.1))
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_a_connection_closed_while_it_is_opened(start_server: StartServer) -> None:
+    server = start_server(keeping())
+
+    async def main() -> None:
+        connection = HTTPConnection(server.url)
+        first = asyncio.create_task(connection.request("GET", server.url))
+        await asyncio.sleep(0)
+        await connection.close()
+        with pytest.raises(NotConnected):
+            await first
+        assert connection.engine.is_closed
+
+    asyncio.run(main())
+
+
+def test_a_forgotten_response_of_a_connection_alone(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 300_000))
+
+    async def main() -> None:
+        connection = alone(runtime, server.url)
+        with pytest.warns(ResourceWarning):
+            await connection.send(AsyncRequest("GET", server.url))
+        with pytest.raises(NotConnected):
+            await connection.send(AsyncRequest("GET", server.url))
+
+    runtime.run(main)
+
+
+def test_a_connection_belongs_to_its_loop(start_server: StartServer) -> None:
+    server = start_server(keeping())
+    connection = HTTPConnection(server.url)
+
+    async def main() -> None:
+        await (await connection.send(AsyncRequest("GET", server.url))).read()
+
+    asyncio.run(main())
+    with pytest.raises(NotConnected, match="another event loop"):
+        asyncio.run(main())
+    with pytest.raises(NotConnected, match="another event loop"):
+        trio.run(main)
+    connection.drop()
+
+
+def test_a_connection_alone_is_the_parents(start_server: StartServer) -> None:
+    server = start_server(keeping())
+    connection = HTTPConnection(server.url, backend=BlockingBackend())
+    run_sync(run_sync(connection.send(AsyncRequest("GET", server.url))).read())
+
+    def work() -> bool:
+        with pytest.raises(NotConnected):
+            run_sync(connection.send(AsyncRequest("GET", server.url)))
+        run_sync(connection.close())
+        return True
+
+    assert in_a_child(work)
+    assert run_sync(run_sync(connection.send(AsyncRequest("GET", server.url))).read()) == b"ok"
+    run_sync(connection.close())
+
+
+def test_a_connection_alone_is_a_dispatcher(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(keeping())
+
+    async def main() -> None:
+        backend = {"blocking": BlockingBackend, "asyncio": AsyncioBackend}.get(runtime.name)
+        connection = HTTPConnection(server.url, backend=backend() if backend else None)
+        assert "not open" in repr(connection)
+        for _ in range(2):
+            response = await connection.send(AsyncRequest("GET", server.url))
+            assert await response.read() == b"ok"
+        assert not connection.is_http2
+        with pytest.raises(LocalProtocolError, match="another origin"):
+            await connection.send(AsyncRequest("GET", "http://elsewhere.example/"))
+        with pytest.raises(TypeError, match="verify and cert"):
+            await connection.send(AsyncRequest("GET", server.url), verify=False)
+        await connection.close()
+        assert connection.is_closed
+        with pytest.raises(NotConnected):
+            await connection.send(AsyncRequest("GET", server.url))
+
+    runtime.run(main)
+    assert server.connections == 1
+
+
+def test_a_connection_alone_takes_one_request_at_a_time(runtime: Runtime, start_server: StartServer) -> None:
+    server = start_server(keeping(b"x" * 100_000))
+
+    async def main() -> None:
+        backend = {"blocking": BlockingBackend, "asyncio": AsyncioBackend}.get(runtime.name)
+        connection = HTTPConnection(server.url, backend=backend() if backend else None)
+        response = await connection.send(AsyncRequest("GET", server.url))
+        with pytest.raises(LocalProtocolError, match="as many requests as it can"):
+            await connection.send(AsyncRequest("GET", server.url))
+        await connection.close()
+        assert len(await response.read()) == 100_000
+        assert connection.is_closed
+
+    runtime.run(main)
+
+
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_at_any_line_leaves_it_usable_or_closed(
@@ -110,7 +344,7 @@ def test_an_interruption_at_any_line_leaves_it_usable_or_closed(
     while raised:
         number += 1 if version == "HTTP/1.1" else 5
         connection = HTTPConnection(server.url, backend=BlockingBackend(), http_versions=(version,))
-        tracer = Tracer(number)
+        tracer = AtLine(number)
         raised = tracer.run(partial(ask, connection, server.url))
         gc.collect()
         try:

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -25,8 +24,6 @@ from http3_models import (
     ConnectError,
     ConnectTimeout,
     Delivery,
-    LocalProtocolError,
-    NotConnected,
     PoolLimits,
     PoolTimeout,
     TimeoutConfig,
@@ -35,26 +32,16 @@ from http3_models import (
     UnsupportedProtocol,
 )
 from http3_models.engine import Deadline, run_sync, state_of
-from http3_transport import AsyncioBackend, BlockingBackend, ConnectionPool, HTTPConnection
+from http3_transport import BlockingBackend, ConnectionPool
 from http3_transport._connect.backend_choice import choose_backend
 from http3_transport._interfaces import Backend
 from http3_transport._pool import pool as pool_pool
-from support.exchanges import fetch, make_pool, ok, silent
+from support.exchanges import fetch, keeping, make_pool, ok, silent
+from support.forks import in_a_child
 from support.runtimes import Runtime
-from support.servers import Authority, Nginx, Script, StartServer, Uvicorn, read_request
+from support.servers import Authority, Nginx, StartServer, Uvicorn, read_request
 
-
-def keeping(body: bytes = b"ok") -> Script:
-    """Answers every request of a connection the same way."""
-
-    def script(connection: socket.socket) -> None:
-        while read_request(connection):
-            connection.sendall(ok(body))
-
-    return script
-
-
-# Waiting in line.
+# Waiting.
 
 
 def test_the_pool_timeout_says_so_and_the_holder_is_not_harmed(
@@ -450,18 +437,6 @@ async def again(pool: ConnectionPool, url: str) -> None:
     assert (await fetch(pool, url)).text == "ok"
 
 
-def in_a_child(work: Callable[[], bool]) -> bool:
-    """Run ``work`` in a forked process; True if it returned True there."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            code = 0 if work() else 2
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("scheme", ["plain", "tls"])
@@ -505,49 +480,6 @@ def test_a_forked_child_frees_no_tls_object_of_its_parent(nginx: Nginx, authorit
 
     assert in_a_child(forget)
     run_sync(kept[0].close())
-
-
-# One connection by itself.
-
-
-def test_a_connection_alone_is_a_dispatcher(runtime: Runtime, start_server: StartServer) -> None:
-    server = start_server(keeping())
-
-    async def main() -> None:
-        backend = {"blocking": BlockingBackend, "asyncio": AsyncioBackend}.get(runtime.name)
-        connection = HTTPConnection(server.url, backend=backend() if backend else None)
-        assert "not open" in repr(connection)
-        for _ in range(2):
-            response = await connection.send(AsyncRequest("GET", server.url))
-            assert await response.read() == b"ok"
-        assert not connection.is_http2
-        with pytest.raises(LocalProtocolError, match="another origin"):
-            await connection.send(AsyncRequest("GET", "http://elsewhere.example/"))
-        with pytest.raises(TypeError, match="verify and cert"):
-            await connection.send(AsyncRequest("GET", server.url), verify=False)
-        await connection.close()
-        assert connection.is_closed
-        with pytest.raises(NotConnected):
-            await connection.send(AsyncRequest("GET", server.url))
-
-    runtime.run(main)
-    assert server.connections == 1
-
-
-def test_a_connection_alone_takes_one_request_at_a_time(runtime: Runtime, start_server: StartServer) -> None:
-    server = start_server(keeping(b"x" * 100_000))
-
-    async def main() -> None:
-        backend = {"blocking": BlockingBackend, "asyncio": AsyncioBackend}.get(runtime.name)
-        connection = HTTPConnection(server.url, backend=backend() if backend else None)
-        response = await connection.send(AsyncRequest("GET", server.url))
-        with pytest.raises(LocalProtocolError, match="as many requests as it can"):
-            await connection.send(AsyncRequest("GET", server.url))
-        await connection.close()
-        assert len(await response.read()) == 100_000
-        assert connection.is_closed
-
-    runtime.run(main)
 
 
 @pytest.mark.parametrize("versions", ["HTTP/2", (), ("HTTP/3",), ("HTTP/1.1", "SPDY")])
