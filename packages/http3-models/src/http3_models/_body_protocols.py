@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 class BinaryFile(Protocol):
-    """What is asked of a file: to be read; `seek` and `tell` are used where `seekable()` is true."""
+    """A file in binary mode. If its ``seekable()`` is true, its ``seek`` and ``tell`` are used as well."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 class FileExtent(NamedTuple):
-    """A range of a file: a descriptor of our own, where the range begins, how many bytes it has."""
+    """A range of a file: a descriptor (a duplicate), the offset of the first byte, the number of bytes."""
 
     descriptor: int
     offset: int
@@ -40,19 +40,19 @@ class RequestBody(Protocol):
 
     @property
     def length(self) -> int | None:
-        """Bytes in all, or None where unknown (chunked coding)."""
+        """Bytes of the whole body, or None where unknown (chunked coding)."""
 
     @property
     def data(self) -> bytes | None:
-        """The whole body where it is in memory; then nobody needs `read_chunk`."""
+        """The whole body if it is in memory, so that `read_chunk` is not needed; else None."""
 
     @property
     def can_send_again(self) -> bool:
-        """True if it was not begun yet, or `rewind` will bring it back to its first byte."""
+        """True if it was not begun yet, or `rewind` can return to its first byte."""
 
     @property
     def file_ahead(self) -> SendableFile | None:
-        """The file whose bytes `read_chunk` gives next, for a transport that can send it by itself."""
+        """The file whose bytes `read_chunk` returns next, for transports that use sendfile; None: none."""
 
     async def read_chunk(self) -> bytes:
         """The next bytes, never empty before the end; b"" at the end.
@@ -61,11 +61,11 @@ class RequestBody(Protocol):
         """
 
     def rewind(self) -> None:
-        """Start anew from the first byte. Raises StreamConsumed if that's impossible."""
+        """Return to the first byte. Raises StreamConsumed if that is impossible."""
 
 
 class ResponseBody(Protocol):
-    """A body on its way in, as sent (content codings not yet undone)."""
+    """The body of a response, as sent: content codings are not undone."""
 
     @property
     def trailers(self) -> Headers | None:
@@ -78,7 +78,7 @@ class ResponseBody(Protocol):
         """
 
     async def close(self) -> None:
-        """Give up what was not read. Idempotent, and harmless after the end."""
+        """End the body; what was not read is dropped. Idempotent, and allowed after its end."""
 
     def abort(self) -> None:
         """`close` without waiting for anything; for cancellation and finalisers."""

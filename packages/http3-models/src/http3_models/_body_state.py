@@ -8,18 +8,18 @@ from ._exceptions import ResponseClosed, StreamConsumed, StreamException
 
 
 class BodyState(Enum):
-    """How far the body of a response has been read. The last two let go of ``ResponseState.body``."""
+    """How far the body of a response has been read. In the last two ``ResponseState.body`` is None."""
 
     UNREAD = "unread"
     STREAMING = "streaming"
     """A reader has begun; `close` still reaches the body."""
     CONSUMED = "consumed"
-    """It came to its end; ``ResponseState.content`` has it, if it was read whole."""
+    """Read to its end; ``ResponseState.content`` has it, if it was read whole."""
     CLOSED = "closed"
-    """Closed before its end, or broken."""
+    """Closed before its end, or failed."""
 
     def error(self) -> StreamException:
-        """Why the body can't be read any more."""
+        """The exception for an attempt to read the body."""
         kind, message = _ERRORS[self]
         return kind(message)
 

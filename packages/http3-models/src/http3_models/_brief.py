@@ -1,18 +1,18 @@
-"""How a wrong value is shown in the message of an exception: on one line, and not longer than that line."""
+"""How a wrong value is shown in the message of an exception: on one line, and shortened."""
 
 from __future__ import annotations
 
 _MOST = 80
-"""Characters shown of a value; what is wrong with it is mostly at its beginning."""
+"""Characters shown of a value; mostly its beginning is wrong."""
 
 
 def short_repr(value: object) -> str:
     """``repr(value)``, cut; the name of its type where it has no repr, or one that raises."""
     if isinstance(value, str | bytes):
-        value = value[: _MOST + 1]  # its repr, which is longer, will be cut
+        value = value[: _MOST + 1]  # its repr, which is longer, is cut anyway
     try:
         return short_text(repr(value))
-    except Exception:  # noqa: BLE001 (a value that is wrong may be wrong in every way)
+    except Exception:  # noqa: BLE001 (the repr of a wrong value may raise anything)
         return f"<{type(value).__name__} object>"
 
 

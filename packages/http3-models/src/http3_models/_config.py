@@ -1,12 +1,11 @@
 """Configuration: immutable values, checked once when they are made.
 
-Whoever reads a value of this module may trust it: every number was checked, every path is a str, and
-nothing changes later. So one object can be shared by clients, threads and processes, serve as a key
-(the pool keys connections by `SSLConfig`), and be compared, pickled and copied. Each value's repr could
-be typed in, but for a password, which it hides.
+In a value of this module every number was checked, every path is a str, and nothing changes later. So it can
+be shared by clients, threads and processes, be a key (the pool keys connections by `SSLConfig`), and be
+compared, pickled and copied. The repr of a value is Python code that makes it, but hides passwords.
 
-No value opens a file or makes an SSL context before one is asked for; `ssl` and `certifi` (35 ms
-together) are loaded only then.
+No value opens a file or makes an SSL context before it is needed; `ssl` and `certifi` (35 ms together) are
+loaded only then.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     import ssl
 
 USER_AGENT: Final = "python-http3/0.7.0"
-"""What the User-Agent header says unless the caller says otherwise."""
+"""The default User-Agent header."""
 
 DEFAULT_MAX_REDIRECTS: Final = 20
 """Redirects followed in one chain; browsers use 20 as well."""
@@ -42,7 +41,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> str:
-    """``DEFAULT_CA_BUNDLE_PATH``: certifi's bundle, looked up when it is asked for (certifi takes 19 ms)."""
+    """``DEFAULT_CA_BUNDLE_PATH``: certifi's bundle, looked up when it is used (certifi takes 19 ms to
+    load)."""
     if name == "DEFAULT_CA_BUNDLE_PATH":
         from ._ssl import default_ca_bundle
 
@@ -51,7 +51,7 @@ def __getattr__(name: str) -> str:
 
 
 # The aliases are real unions at run time. `ssl.SSLContext` stands in them as a forward reference, so that
-# checkers see the class and nobody pays for importing ssl.
+# type checkers see the class and ssl is not imported.
 PathTypes: TypeAlias = str | os.PathLike[str]
 
 CertTypes: TypeAlias = PathTypes | tuple[PathTypes, PathTypes] | tuple[PathTypes, PathTypes, str]
@@ -67,15 +67,15 @@ Cert: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
 class TimeoutConfig(ImmutableValue):
     """How long each phase of a request may take, in seconds; None means no limit.
 
-    ``timeout`` is the default of what is not named: a number for all, a tuple (connect, read) as in requests,
-    a tuple (connect, read, write), another `TimeoutConfig`, or None for no limit. What neither names is 5 s,
-    and ``total_timeout`` None.
+    ``timeout`` is the default of limits that are not given: a number for all, a tuple (connect, read) as in
+    requests, a tuple (connect, read, write), another `TimeoutConfig`, or None for no limit. Without it they
+    are 5 s, and ``total_timeout`` is None.
 
     - ``connect_timeout``: name lookup, all addresses, TLS and ALPN together.
     - ``read_timeout``: no byte of this response arrived.
     - ``write_timeout``: no byte of the request was accepted.
-    - ``pool_timeout``: in line for a connection. Where it is not named, the one given in `PoolLimits` counts;
-      without that ``timeout``, if it is a number or None; without that 5 s.
+    - ``pool_timeout``: waiting for a connection of the pool. Where it is not given, that of `PoolLimits`
+      applies; without that ``timeout``, if it is a number or None; without that 5 s.
     - ``total_timeout``: the whole call to the end of the body, with redirects, auth rounds, replays and the
       caller's own pauses.
 
@@ -114,7 +114,7 @@ class TimeoutConfig(ImmutableValue):
 
     def _arguments(self) -> dict[str, Any]:
         connect, read, write, pool, total, names_pool = self._values()
-        # All but the pool's limit is named here, so ``timeout`` speaks of that alone.
+        # All other limits are given, so ``timeout`` applies to the pool's alone.
         last = {"pool_timeout": pool} if names_pool else {}
         return {
             "timeout": pool,
@@ -151,7 +151,7 @@ TimeoutTypes: TypeAlias = (
 """Seconds for everything, seconds for (connect, read) or (connect, read, write), or a `TimeoutConfig`."""
 
 _DEFAULT_TIMEOUT: Final = 5.0
-"""Seconds of each phase that nothing is said about."""
+"""The default limit of each phase, in seconds."""
 
 
 def _timeout_defaults(timeout: object) -> tuple[float | None, ...]:
@@ -184,8 +184,8 @@ class PoolLimits(ImmutableValue):
 
     - ``soft_limit`` (10): connections kept when idle; 0 keeps none.
     - ``hard_limit`` (100): connections at the same time.
-    - ``pool_timeout`` (5 s): seconds a request waits in line for one, then PoolTimeout. Where it is not
-      given, the request's `TimeoutConfig` counts; one that names its ``pool_timeout`` counts in any case.
+    - ``pool_timeout`` (5 s): seconds a request waits for a connection, then PoolTimeout. Where it is not
+      given, the request's `TimeoutConfig` applies; one with a ``pool_timeout`` of its own always applies.
     - ``keepalive_expiry`` (30 s): seconds an idle connection is kept.
 
     Over all hosts:
@@ -241,12 +241,12 @@ class PoolLimits(ImmutableValue):
 
 
 def as_timeout(timeout: TimeoutTypes | None) -> TimeoutConfig:
-    """``timeout`` as a `TimeoutConfig`: itself, if it is one (-2 us). Raises what `TimeoutConfig` raises."""
+    """``timeout`` as a `TimeoutConfig`; returned itself if it is one. Raises what `TimeoutConfig` raises."""
     return timeout if type(timeout) is TimeoutConfig else TimeoutConfig(timeout)
 
 
 HTTP_VERSIONS = ("HTTP/1.1", "HTTP/2")
-"""What may be asked for with ``http_versions``; the default of it."""
+"""The values of ``http_versions``, and its default."""
 
 
 def check_http_versions(http_versions: object) -> tuple[str, ...]:
@@ -297,7 +297,7 @@ class Limits(ImmutableValue):
     | `max_decoded`       | bytes   | None    | DecodedSizeExceeded, for a body read into memory      |
     | `max_ratio`         | times   | 250     | DecodedSizeExceeded: bytes in memory, or between      |
     |                     |         |         | codings in a row, to bytes received                   |
-    | `ratio_free_size`   | bytes   | 16 MiB  | such bytes below which the ratio is not looked at     |
+    | `ratio_free_size`   | bytes   | 16 MiB  | such bytes below which the ratio does not apply       |
     | `max_codings`       | codings | 5       | DecodingError: content codings in a row               |
     | `max_head_size`     | bytes   | 256 KiB | ResponseTooLarge: status line and header fields       |
     | `max_head_fields`   | fields  | 512     | ResponseTooLarge: header fields                       |
@@ -353,17 +353,17 @@ class Limits(ImmutableValue):
 
 
 class SSLConfig(ImmutableValue):
-    """Whom to trust and how to present oneself in TLS.
+    """Which servers TLS trusts, and which certificate the client presents.
 
-    - ``verify``: True (certifi's authorities), False (no verification: anybody can pose as the server), the
-      path of a CA file or folder, or an ``ssl.SSLContext``. Before a handshake the ALPN protocols are set on
+    - ``verify``: True (certifi's authorities), False (no verification: any server is accepted), the path of a
+    CA file or folder, or an ``ssl.SSLContext``. Before a handshake the ALPN protocols are set on
       your context; nothing else of it is changed.
     - ``cert``: a client certificate: path of a PEM file, (certificate, key) or (certificate, key, password).
       It is sent with ``verify=False`` too. With a context of your own call its ``load_cert_chain`` instead.
     - ``trust_env``: with ``verify=True``, SSL_CERT_FILE and SSL_CERT_DIR replace certifi's authorities;
       SSLKEYLOGFILE is honoured (RuntimeWarning, once, where it can't be written).
 
-    Paths are looked at when a context is made, not here. Raises TypeError for wrong types, ValueError for
+    Files are opened when a context is made, not before. Raises TypeError for wrong types, ValueError for
     a ``cert`` of wrong length or beside an ``ssl.SSLContext``.
     """
 
@@ -395,7 +395,7 @@ class SSLConfig(ImmutableValue):
 
     @hide_arguments
     def with_overrides(self, verify: VerifyTypes | None = None, cert: CertTypes | None = None) -> SSLConfig:
-        """This configuration with what is given replaced; None keeps what is there."""
+        """This configuration with the given fields replaced; None keeps a field."""
         if verify is None and cert is None:
             return self
         return SSLConfig(
@@ -424,7 +424,7 @@ def _checked_verify(verify: object) -> bool | str | ssl.SSLContext:
         return verify
     if isinstance(verify, os.PathLike):
         return _path("verify", verify)
-    loaded = sys.modules.get("ssl")  # who has a context has imported ssl; we need not
+    loaded = sys.modules.get("ssl")  # a context exists only if ssl was imported
     if loaded is not None and isinstance(verify, loaded.SSLContext):
         context: ssl.SSLContext = verify
         return context
@@ -448,7 +448,7 @@ def _checked_cert(cert: object) -> Cert | None:
 
 
 class _Password(str):
-    """The password of a key. Wherever the tuple it stands in is shown, it is not."""
+    """The password of a key; its repr hides it, also in the repr of a tuple."""
 
     __slots__ = ()
 

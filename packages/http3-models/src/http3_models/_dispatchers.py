@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 class Dispatcher:
     """Sends requests for `Client`; the base class of a blocking dispatcher.
 
-    A subclass writes `send`; `close` where there is something to let go. ``now`` is the clock that
-    deadlines are measured with (seconds, monotonic); a test replaces it to turn the time itself.
+    A subclass defines `send`, and `close` if it holds anything. ``now`` is the clock of deadlines (seconds,
+    monotonic); a test may replace it.
 
-    `send` can't be interrupted in `Client`: a total timeout that passed meanwhile is told when it returns. In
-    `AsyncClient` it runs in a thread, which the total timeout leaves behind.
+    `Client` can't interrupt `send`: it raises TotalTimeout when `send` returns. In `AsyncClient` it runs in a
+    thread, which a total timeout leaves running.
     """
 
     now: Callable[[], float] = staticmethod(time.monotonic)
@@ -53,7 +53,7 @@ class Dispatcher:
         """Send one request and return its response; redirects, cookies and auth are the client's.
 
         ``verify``, ``cert`` and ``timeout`` are those of this request; None means the dispatcher's own.
-        Failures are to be subclasses of `RequestError`.
+        Raise subclasses of `RequestError` for failures.
         """
         raise NotImplementedError(f"{type(self).__name__} must define send()")
 
@@ -90,8 +90,8 @@ class Dispatcher:
             del url, data, files, json, params, headers, cookies, cert  # see `_redaction`
 
     def close(self) -> None:
-        """Let go of what is held. Called by the client that owns the dispatcher when it is closed; again only
-        if the first time was interrupted."""
+        """Release what the dispatcher holds. Called when the client that owns it is closed; a second time
+        only if the first call was interrupted."""
 
     def __enter__(self) -> Self:
         return self
@@ -108,11 +108,10 @@ class Dispatcher:
 class AsyncDispatcher:
     """Sends requests for `AsyncClient`; the base class of an asynchronous dispatcher.
 
-    A subclass writes `send`; `close` where there is something to let go. ``now`` is the clock that
-    deadlines are measured with (seconds, monotonic); a test replaces it to turn the time itself.
+    A subclass defines `send`, and `close` if it holds anything. ``now`` is the clock of deadlines (seconds,
+    monotonic); a test may replace it.
 
-    `send`, and the body of the response that it returns, are cancelled when a total timeout has passed
-    (asyncio and trio).
+    A total timeout cancels `send`, and the reading of the response's body (asyncio and trio).
     """
 
     now: Callable[[], float] = staticmethod(time.monotonic)
@@ -128,7 +127,7 @@ class AsyncDispatcher:
         """Send one request and return its response; redirects, cookies and auth are the client's.
 
         ``verify``, ``cert`` and ``timeout`` are those of this request; None means the dispatcher's own.
-        Failures are to be subclasses of `RequestError`.
+        Raise subclasses of `RequestError` for failures.
         """
         raise NotImplementedError(f"{type(self).__name__} must define send()")
 
@@ -165,7 +164,7 @@ class AsyncDispatcher:
             del url, data, files, json, params, headers, cookies, cert  # see `_redaction`
 
     async def close(self) -> None:
-        """Let go of what is held. Called once by the client that owns the dispatcher."""
+        """Release what the dispatcher holds. Called once, when the client that owns it is closed."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -182,9 +181,9 @@ class AsyncDispatcher:
 def is_transport(candidate: object) -> TypeGuard[Transport]:
     """True if requests are sent by its ``exchange``: it has one, and no ``send`` to be called instead.
 
-    The ``send`` of a `Dispatcher` or `AsyncDispatcher` is to be called unless `sends_by_exchange` marks it.
-    Any other object may have a ``send`` for a purpose of its own. But one that passes on the attributes of
-    another object, as a `Mock` does too, has no ``exchange`` of its own, and overrides what it defines.
+    The ``send`` of a `Dispatcher` or `AsyncDispatcher` is called unless `sends_by_exchange` marks it. Any
+    other object may have a ``send`` for another purpose, if its class has an ``exchange``. Where only the
+    object has one (a proxy, a `Mock`), its ``send`` is called.
     """
     if not callable(getattr(candidate, "exchange", None)):
         return False

@@ -1,11 +1,11 @@
-"""Where a client may connect to: `EgressPolicy`, for programs that request URLs which strangers gave them.
+"""Which addresses a client may connect to: `EgressPolicy`, for programs that request untrusted URLs.
 
-It judges addresses, not names. A name may resolve to anything, differently each time (DNS rebinding), and an
-address has many spellings (``2130706433``, ``0x7f.1``, ``[::ffff:127.0.0.1]``); so what counts is the
-address that the socket is about to connect to, at every hop of a redirect.
+It checks addresses, not names. A name may resolve to any address, another one each time (DNS rebinding), and
+an address has many spellings (``2130706433``, ``0x7f.1``, ``[::ffff:127.0.0.1]``); so the address that the
+socket is about to connect to is checked, for each request of a chain of redirects.
 
-The table is ours, after the IANA special-purpose registries (RFC 6890), since ``ipaddress.is_global`` means
-something else in each release of Python.
+The table follows the IANA special-purpose registries (RFC 6890). ``ipaddress.is_global`` is not used, since
+its meaning differs between releases of Python.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _REFUSED: tuple[tuple[str, str], ...] = (
     ("10.0.0.0/8", "private"),
     ("100.64.0.0/10", "shared address space"),
     ("127.0.0.0/8", "loopback"),
-    ("168.63.129.16/32", "cloud metadata"),  # Azure's, in the midst of public space
+    ("168.63.129.16/32", "cloud metadata"),  # Azure's, among public addresses
     ("169.254.0.0/16", "link-local, cloud metadata"),
     ("172.16.0.0/12", "private"),
     ("192.0.0.0/24", "protocol assignments, cloud metadata"),
@@ -47,25 +47,26 @@ _REFUSED: tuple[tuple[str, str], ...] = (
 )
 
 _GLOBAL_V6 = "2000::/3"
-"""All global unicast addresses of IPv6 there are (RFC 4291); what lies elsewhere is special."""
+"""All global unicast addresses of IPv6 (RFC 4291); all others are special."""
 
 _TRANSLATED = ("::ffff:0:0/96", "64:ff9b::/96")
-"""IPv6 forms of IPv4 addresses that lead to these: IPv4-mapped (RFC 4291), and NAT64 (RFC 6052)."""
+"""IPv6 forms of IPv4 addresses: IPv4-mapped (RFC 4291), and NAT64 (RFC 6052)."""
 
 
 class EgressPolicy(ImmutableValue):
     """Refuses addresses that are not public: private, loopback, link-local, cloud metadata and the like.
 
-    For ``egress=`` of clients and `ConnectionPool`. Each address that a host name resolves to is judged right
-    before it is connected to, and that very address is connected to; so neither redirects, nor DNS rebinding,
-    nor another spelling get past it. Only addresses that pass are tried; if none does, the request fails with
-    AddressRefused before a byte was sent.
+    For ``egress=`` of clients and `ConnectionPool`. Each address that a host name resolves to is checked
+    right before the connection to this very address is made, so that neither redirects, nor DNS rebinding,
+    nor other spellings avoid the check. Only addresses that pass are tried; if none does, the request fails
+    with AddressRefused before a byte is sent.
 
-    - ``allow``: networks to permit all the same, as ``"10.1.0.0/16"`` or ``"fd00::/8"``, or single addresses.
+    - ``allow``: networks to permit although they are built in, such as ``"10.1.0.0/16"`` or ``"fd00::/8"``,
+    or
+      single addresses.
     - ``deny``: networks to refuse beside the built-in ones. It wins over ``allow``.
 
-    Immutable; equal where both lists are. Raises ValueError that names what is no network, TypeError for
-    other types.
+    Immutable; equal if both lists are. Raises ValueError for what is no network, TypeError for other types.
     """
 
     __slots__ = _fields = ("allow", "deny")
@@ -77,13 +78,13 @@ class EgressPolicy(ImmutableValue):
         set_fields(self, allow=_networks("allow", allow), deny=_networks("deny", deny))
 
     def refusal(self, address: str) -> str | None:
-        """Why ``address`` (IPv4 or IPv6, as numbers) is refused, in a few words; None where it may be used.
+        """Why ``address`` (IPv4 or IPv6, in digits) is refused, in a few words; None if it is allowed.
 
         Raises ValueError for what is no address.
         """
         from ipaddress import ip_address
 
-        # Without a zone (``fe80::1%eth0``), of which each belongs to some link anyway.
+        # Without its zone (``fe80::1%eth0``), which does not matter here.
         return self._refusal(ip_address(address.partition("%")[0]))
 
     def _refusal(self, address: IPAddress) -> str | None:

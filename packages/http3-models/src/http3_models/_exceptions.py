@@ -16,15 +16,14 @@ Http3Error
   CookieConflict
   ClientClosed                    also a RuntimeError
 
-Names in parentheses are subclasses. The tree is ordered by whose fault it is: the network and the
-peer (TransportError), the answer (DecodingError, RedirectError, HttpError, JSONDecodeError), or the caller
-(StreamException, InvalidURL, ClientClosed). Exceptions of the libraries below are translated, one
-place per boundary, and stay visible as ``__cause__``.
+Names in parentheses are subclasses. The tree is ordered by the cause: the network and the server
+(TransportError), the response (DecodingError, RedirectError, HttpError, JSONDecodeError), or the caller
+(StreamException, InvalidURL, ClientClosed). Exceptions of the libraries below are translated and stay visible
+as ``__cause__``.
 
-Exceptions travel: they pickle and deep-copy (process pools, Celery). What holds a connection stays
-behind, and a cause becomes text. So do secrets: in the request and the responses that an exception carries,
-``[secure]`` then stands for the values of Authorization, Cookie, Set-Cookie and the like, since what failed
-is logged and stored where a credential has no business.
+Exceptions can be pickled and deep-copied (process pools, Celery). Connections are left out, and a cause
+becomes text. Secrets are left out too, since failures are logged and stored: in the request and the responses
+of a pickled exception ``[secure]`` stands for the values of Authorization, Cookie, Set-Cookie and the like.
 """
 
 from __future__ import annotations
@@ -41,10 +40,10 @@ if TYPE_CHECKING:
 
 
 class Delivery(enum.StrEnum):
-    """How far a failed request got; what a caller needs to know before trying again."""
+    """How far a failed request got: whether it can be sent again without harm."""
 
     NOT_SENT = "not_sent"
-    """No byte of it was given to the kernel (HTTP/2: nor its HEADERS frame)."""
+    """No byte of it was given to the kernel (HTTP/2: no byte of its HEADERS frame)."""
 
     REFUSED = "refused"
     """The server said that it did not process it (GOAWAY below its id, or REFUSED_STREAM)."""
@@ -54,7 +53,7 @@ class Delivery(enum.StrEnum):
 
 
 class _CauseText(Exception):
-    """Stands in for a cause that was left behind when its exception was pickled."""
+    """The cause of an exception that was pickled, as text."""
 
 
 class Http3Error(Exception):
@@ -64,7 +63,7 @@ class Http3Error(Exception):
         return self._parts({name: without_secrets(value) for name, value in self.__dict__.items()})
 
     def __copy__(self) -> Http3Error:
-        rebuild, arguments = self._parts(self.__dict__)  # it stays here, with what it knows
+        rebuild, arguments = self._parts(self.__dict__)  # with its secrets: it is not stored
         copied: Http3Error = rebuild(*arguments)
         return copied
 
@@ -88,8 +87,8 @@ class Http3Error(Exception):
 class RequestError(Http3Error):
     """A request that did not end in a whole response.
 
-    ``delivery`` (`Delivery` or None) tells how far it got; ``timings`` (`Timings` or None) what each
-    phase took until then, in seconds.
+    ``delivery`` (`Delivery` or None) says how far it got; ``timings`` (`Timings` or None) how long each phase
+    took until then, in seconds.
     """
 
     delivery: Delivery | None
@@ -126,7 +125,7 @@ def failed_request(error: RequestError) -> Request | AsyncRequest | None:
 
 
 def forget_request(error: RequestError) -> None:
-    """Have the error belong to no request."""
+    """Remove the request from the error."""
     error._request = None
 
 
@@ -151,7 +150,7 @@ class WriteTimeout(Timeout):
 
 
 class PoolTimeout(Timeout):
-    """No connection came free within ``pool_timeout``."""
+    """No connection became available within ``pool_timeout``."""
 
 
 class TotalTimeout(Timeout):
@@ -169,13 +168,13 @@ class ConnectError(NetworkError):
 class TLSError(ConnectError):
     """The TLS handshake failed: certificate, host name or protocol.
 
-    With TLS 1.3 a server refuses or misses a client certificate after the client's part of the handshake.
-    Then ``delivery`` may be ``maybe_processed``.
+    With TLS 1.3 a server refuses a client certificate, or its absence, after the client's part of the
+    handshake. Then ``delivery`` may be ``maybe_processed``.
     """
 
 
 class AddressRefused(ConnectError):
-    """The address is one that the caller's policy forbids."""
+    """The address is refused by the caller's `EgressPolicy`."""
 
 
 class ReadError(NetworkError):
@@ -195,19 +194,19 @@ class ProtocolError(TransportError):
 
 
 class LocalProtocolError(ProtocolError):
-    """The request would not be valid HTTP; nothing of it was sent."""
+    """The request would not be valid HTTP; no byte of it was sent."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The server's answer is not valid HTTP, or was cut."""
+    """The response is not valid HTTP, or was cut off."""
 
 
 class ResponseTooLarge(RemoteProtocolError):
-    """A part of the response (head, trailers, a chunk's extension) passed its bound in `Limits`."""
+    """A part of the response (head, trailers, a chunk's extension) is larger than `Limits` allow."""
 
 
 class DecodingError(RequestError):
-    """The body does not fit its Content-Encoding: broken, cut, or with data behind its end.
+    """The body does not fit its Content-Encoding: it is malformed, cut off, or has data behind its end.
 
     ``delivery`` is `Delivery.MAYBE_PROCESSED`: the request was answered.
     """
@@ -219,11 +218,11 @@ class DecodingError(RequestError):
 
 
 class DecodedSizeExceeded(DecodingError):
-    """The decoded body, or the work that it takes, passed ``max_decoded`` or the ratio bound of `Limits`."""
+    """The decoded body, or the work of decoding, exceeds ``max_decoded`` or ``max_ratio`` of `Limits`."""
 
 
 class RedirectError(RequestError):
-    """A redirect that was not followed. ``response`` is the one that asked for it."""
+    """A redirect that was not followed. ``response`` is the one that redirects."""
 
     def __init__(
         self, message: str = "", *, response: Response | AsyncResponse | None = None, **details: Any
@@ -252,7 +251,7 @@ class RedirectLoop(RedirectError):
 
 
 class RedirectBodyUnavailable(RedirectError):
-    """The body would have to be sent again, and can't be (an iterator, say)."""
+    """The body would have to be sent again, and can't be (it came from an iterator, say)."""
 
 
 class HttpError(Http3Error):
@@ -269,7 +268,7 @@ class HttpError(Http3Error):
 
 
 class StreamException(Http3Error):
-    """The body was asked for in a state in which it can't be had."""
+    """The body can't be read in the state that it is in."""
 
 
 class StreamConsumed(StreamException):
@@ -285,7 +284,7 @@ class ResponseClosed(StreamException):
 
 
 class InvalidURL(Http3Error, ValueError):
-    """The URL is malformed; the message says what is wrong where."""
+    """The URL is malformed; the message says where and how."""
 
 
 class UnsupportedProtocol(TransportError, InvalidURL):
@@ -293,7 +292,8 @@ class UnsupportedProtocol(TransportError, InvalidURL):
 
 
 class UnsupportedRedirect(RedirectError, UnsupportedProtocol):
-    """A redirect to what is neither http nor https. Either base catches it, so it has no public name."""
+    """A redirect to a URL that is neither http nor https. It is caught by either base, and has no public name
+    in `http3_models`."""
 
 
 class CookieConflict(Http3Error):

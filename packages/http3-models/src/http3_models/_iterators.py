@@ -1,9 +1,9 @@
-"""What callers iterate over: a response's bytes, text or lines, in pieces.
+"""Iterators over the body of a response: its bytes, text or lines.
 
-A *source* has one coroutine, ``next()``, that gives the next piece, or None at the end and ever after.
-Sources stack: `BodyReader` (the body itself, see `_response.reading`), `Rechunked` (pieces of one size),
-`TextPieces`, `Lines`. `PieceIterator` and `AsyncPieceIterator` turn a source into what a ``for`` loop takes.
-All are plain classes, not generators: they may be left unfinished, and nothing of theirs runs later.
+A *source* has one coroutine, ``next()``, which returns the next piece, or None at the end and ever after.
+Sources are built on each other: `BodyReader` (the body itself, see `_response.reading`), `Rechunked` (pieces
+of one size), `TextPieces`, `Lines`. `PieceIterator` and `AsyncPieceIterator` make iterators of a source. All
+are classes, not generators: one that is left unfinished runs no code later.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class BodyInUse(StreamConsumed, RuntimeError):
-    """A second reader asks for a piece while the first one waits for its own.
+    """A second task or thread asks for a piece while the first one waits for its own.
 
-    Python's own iterators refuse that too; an async generator does so with a RuntimeError.
+    An async generator raises RuntimeError for this, too.
     """
 
 
 class Source(Protocol[T_co]):
-    """Gives something piece by piece."""
+    """Returns something piece by piece."""
 
     async def next(self) -> T_co | None:
         """The next piece; None at the end, and ever after."""
 
 
 class Owner(Protocol):
-    """What the iterators know of a response (or request): it signs the errors of its body."""
+    """A response or request, as its iterators know it: it adds itself to the errors of its body."""
 
     def _attach_request(self, error: RequestError) -> None:
         """Add request and timings to ``error``."""
 
 
 async def collect(source: Source[bytes], *begun: bytes) -> bytes:
-    """All that is left of a source in one piece, after the pieces that were taken before.
+    """The rest of a source in one piece, after the pieces that were taken before.
 
-    BytesIO grows in place and hands out its buffer: a 64 MiB body takes 1.1 times its size, where a list and
+    BytesIO grows in place and returns its buffer: a 64 MiB body takes 1.1 times its size, where a list and
     a join would take twice as much.
     """
     from io import BytesIO
@@ -63,7 +63,7 @@ async def collect(source: Source[bytes], *begun: bytes) -> bytes:
 
 
 class MemoryPieces:
-    """A source of one piece: what is in memory already."""
+    """A source of one piece, which is in memory."""
 
     __slots__ = ("_data",)
 
@@ -83,7 +83,7 @@ class Rechunked:
     def __init__(self, source: Source[bytes], size: int) -> None:
         self._source: Source[bytes] | None = source
         self._size = size
-        self._held = bytearray()  # taking from its front moves nothing
+        self._held = bytearray()  # removing bytes at its front moves none
 
     async def next(self) -> bytes | None:
         held, size = self._held, self._size
@@ -136,7 +136,8 @@ class TextPieces:
 
 
 class Lines:
-    """Text turned into lines. ``check`` is told the size of a line that has no end yet, and may refuse it."""
+    """Text turned into lines. ``check`` is called with the size of a line that has no end yet, and may
+    raise."""
 
     __slots__ = ("_check", "_decoder", "_ready", "_source")
 
@@ -166,7 +167,7 @@ IN_USE = (
 
 
 class HasOwner:
-    """What both iterators tell of the response they belong to."""
+    """What both iterators show of their response."""
 
     __slots__ = ("_owner",)
 
@@ -174,14 +175,14 @@ class HasOwner:
 
     @property
     def trailers(self) -> object:
-        """The fields that came after the body, so that a response made of these pieces has them, too."""
+        """The trailers of the response, for another response that is made of these pieces."""
         return getattr(self._owner, "trailers", None)
 
 
 class PieceIterator(HasOwner, Generic[T]):
     """Iterates over a source with ``run``. ``owner`` is the response: alive as long as its iterator is.
 
-    ``__next__`` raises BodyInUse while another thread is in it; the source is not touched then.
+    ``__next__`` raises BodyInUse while another thread is in it, and does not use the source then.
     """
 
     __slots__ = ("_run", "_source", "_turn")
@@ -190,7 +191,7 @@ class PieceIterator(HasOwner, Generic[T]):
         self._source = source
         self._run = run
         self._owner = owner
-        self._turn = allocate_lock()  # nobody ever waits for it
+        self._turn = allocate_lock()  # it is never waited for
 
     def __iter__(self) -> PieceIterator[T]:
         return self
@@ -213,7 +214,7 @@ class PieceIterator(HasOwner, Generic[T]):
 class AsyncPieceIterator(HasOwner, Generic[T]):
     """Iterates asynchronously over a source. ``owner`` is the response, alive as long as its iterator is.
 
-    ``__anext__`` raises BodyInUse while another task waits in it; the source is not touched then.
+    ``__anext__`` raises BodyInUse while another task waits in it, and does not use the source then.
     """
 
     __slots__ = ("_in_use", "_source")

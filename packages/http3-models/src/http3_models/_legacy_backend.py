@@ -27,9 +27,10 @@ class Protocol(enum.StrEnum):
 
 
 class TimeoutFlag:
-    """Which limit counts while a request is sent and its answer may already come (0.6.7's ``flag``).
+    """Which timeout applies while a request is sent and its response may already come (0.6.7's ``flag``).
 
-    It starts in write mode: reads wait without a limit. Once the request is out, `set_read_timeouts`.
+    At first it is that of writes; reads wait without a limit. After the request `set_read_timeouts` is
+    called.
     """
 
     __slots__ = ("raise_on_read_timeout", "raise_on_write_timeout")
@@ -42,11 +43,11 @@ class TimeoutFlag:
         self.raise_on_write_timeout = True
 
     def set_read_timeouts(self) -> None:
-        """Let reads time out, and writes not."""
+        """Apply the timeout of reads, not that of writes."""
         self.raise_on_read_timeout, self.raise_on_write_timeout = True, False
 
     def set_write_timeouts(self) -> None:
-        """Let writes time out, and reads not."""
+        """Apply the timeout of writes, not that of reads."""
         self.raise_on_read_timeout, self.raise_on_write_timeout = False, True
 
     def __repr__(self) -> str:
@@ -61,7 +62,7 @@ class BaseReader:
     ) -> bytes:
         """Between 1 and ``n`` bytes as soon as there are any; b"" at the end of the stream.
 
-        ``timeout`` None means the one given to ``connect``. Where ``flag`` says so, reads don't time out.
+        ``timeout`` None means the one given to ``connect``. ``flag`` may switch the timeout off.
         Raises ReadTimeout, or OSError where the connection broke.
         """
         raise NotImplementedError(f"{type(self).__name__} must define read()")
@@ -90,30 +91,30 @@ class BasePoolSemaphore:
     """Counts the connections of a pool, in 0.6.7's shape."""
 
     async def acquire(self) -> None:
-        """Wait for a free place. Raises PoolTimeout after ``pool_timeout`` seconds."""
+        """Wait for a free connection. Raises PoolTimeout after ``pool_timeout`` seconds."""
         raise NotImplementedError(f"{type(self).__name__} must define acquire()")
 
     def release(self) -> None:
-        """Give the place back."""
+        """Return the connection."""
         raise NotImplementedError(f"{type(self).__name__} must define release()")
 
 
 class ConcurrencyBackend:
-    """Opens connections, in 0.6.7's shape: ``backend=`` of both clients. A subclass writes `connect`."""
+    """Opens connections, in 0.6.7's shape: ``backend=`` of both clients. A subclass defines `connect`."""
 
     async def connect(
         self, hostname: str, port: int, ssl_context: ssl.SSLContext | None, timeout: TimeoutConfig
     ) -> tuple[BaseReader, BaseWriter, Protocol]:
         """Open a connection, with TLS and ALPN done where ``ssl_context`` is given.
 
-        Returns its two halves and the protocol that ALPN picked (without: HTTP/1.1). Raises ConnectTimeout,
-        or OSError where it can't be opened.
+        Returns its two halves and the protocol that ALPN selected (without ALPN HTTP/1.1). Raises
+        ConnectTimeout, or OSError where it can't be opened.
 
         ``hostname`` is that of the URL, and the certificate must be for it. If a half reports its TLS object
-        (``get_extra_info("ssl_object")``, as asyncio's), that is checked again; else it is up to this method.
+        (``get_extra_info("ssl_object")``, as asyncio's), that is checked again; else this method must check.
         """
         raise NotImplementedError(f"{type(self).__name__} must define connect()")
 
     def get_semaphore(self, limits: PoolLimits) -> BasePoolSemaphore:
-        """A semaphore of ``limits.hard_limit`` places. Our pool counts for itself and never asks for one."""
+        """A semaphore for ``limits.hard_limit`` connections. `http3_transport.ConnectionPool` uses none."""
         raise NotImplementedError(f"{type(self).__name__} defines no semaphore")

@@ -1,4 +1,4 @@
-"""`MockDispatcher`: answers from a function, for tests and for programs without a network."""
+"""`MockDispatcher`: responses from a function, for tests and for programs without a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MockDispatcher(Dispatcher):
-    """``handler`` takes the request and returns its response; nothing is sent.
+    """Calls ``handler`` with each request, which returns the response; nothing is sent.
 
         client = http3.Client(dispatch=MockDispatcher(lambda request: Response(200, text="Hello")))
 
@@ -27,7 +27,7 @@ class MockDispatcher(Dispatcher):
     """
 
     blocks = True
-    """In a sync client nothing suspends; in an async one the handler may."""
+    """In a sync client nothing suspends; in an async one the handler may suspend."""
     serves_both = True
 
     def __init__(self, handler: Callable[[Any], Any]) -> None:
@@ -46,7 +46,7 @@ class MockDispatcher(Dispatcher):
         cert: CertTypes | None = None,
         timeout: TimeoutTypes | None = None,
     ) -> Response:
-        """What the handler returns for ``request``. Raises TypeError where that is no `Response`."""
+        """The handler's response to ``request``. Raises TypeError where that is no `Response`."""
         answer = self._handler(request)
         if not isinstance(answer, Response):
             raise _wrong_answer(answer, "a Response")
@@ -55,7 +55,7 @@ class MockDispatcher(Dispatcher):
         return response
 
     async def exchange(self, request: RequestState) -> ResponseState:
-        """`Transport.exchange`: what the handler returns. An async client sends an `AsyncRequest`."""
+        """See `Transport.exchange`. The handler is given an `AsyncRequest` if an async client sends it."""
         started = self.now()
         if not request.asynchronous:
             answer = self._handler(view_request(Request, request))
@@ -71,7 +71,7 @@ class MockDispatcher(Dispatcher):
 
 
 def _wrong_answer(answer: object, expected: str) -> TypeError:
-    """The error for what a handler returned; a coroutine is closed, lest it warn that nobody awaited it."""
+    """The error for a handler's result; a coroutine is closed, so that it does not warn."""
     hint = ""
     if hasattr(answer, "__await__"):
         hint = "; an asynchronous handler is for AsyncClient"

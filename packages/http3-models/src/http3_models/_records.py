@@ -1,8 +1,8 @@
-"""The currency of the engine: one record for a request, one for a response.
+"""The records that pass between clients and transports: `RequestState` and `ResponseState`.
 
-The four public classes (`Request`, `AsyncRequest`, `Response`, `AsyncResponse`) are views that hold
-one of these; wrapping copies nothing. Client logic, pool and protocol engines pass the records and
-know nothing of views, so one engine serves the sync and the async client.
+The four public classes (`Request`, `AsyncRequest`, `Response`, `AsyncResponse`) are views of them; making a
+view copies nothing. Client, pool and connections pass the records, so the same code serves the sync and the
+async client.
 
 Bodies are objects with ``async read_chunk()``. In a sync client no await inside it ever suspends, so
 `run_sync` runs such a coroutine to its end without an event loop.
@@ -30,10 +30,10 @@ T = TypeVar("T")
 
 
 class Deadline:
-    """The moment by which a whole call must be over.
+    """The moment at which the ``total_timeout`` of a call ends.
 
-    It travels with the request through redirects, auth rounds, replays and the reading of the body.
-    ``limit`` is ``total_timeout`` in seconds; ``now`` the dispatcher's clock.
+    It goes with the request through redirects, auth rounds, replays and the reading of the body. ``limit`` is
+    ``total_timeout`` in seconds; ``now`` the dispatcher's clock.
     """
 
     __slots__ = ("limit", "moment", "now")
@@ -52,14 +52,15 @@ class Deadline:
         return self.moment - self.now()
 
     def check(self, request: RequestState, delivery: Delivery, note: str = "") -> None:
-        """Raise TotalTimeout, which tells of ``request``, if nothing is left; ``note`` ends its message."""
+        """Raise the TotalTimeout of `error` if no time is left."""
         if self.remaining() <= 0:
             raise self.error(request, delivery, note)
 
     def error(
         self, request: RequestState, delivery: Delivery, note: str = "", *, phase: str | None = None
     ) -> TotalTimeout:
-        """The TotalTimeout for ``request``; ``note`` ends its message. ``phase`` None: by ``delivery``."""
+        """The TotalTimeout for ``request``; ``note`` ends its message. Without ``phase`` the message names
+        the read phase, or says that nothing was sent, depending on ``delivery``."""
         where = "in the read phase" if phase is None else f"in the {phase} phase"
         if phase is None and delivery is Delivery.NOT_SENT:
             where = "before the request was sent"
@@ -69,34 +70,36 @@ class Deadline:
 
 
 class WholeBody:
-    """What a `ResponseBody` offers besides where all of it is had cheaper at once than piece by piece. A base
-    class, not a protocol: whether a body is one is asked at run time."""
+    """Base class of a `ResponseBody` that can be read whole at less cost than piece by piece.
+
+    Not a protocol, since it is checked by isinstance().
+    """
 
     __slots__ = ()
 
     @property
     def deadline(self) -> Deadline | None:
-        """The one that `read_whole` keeps to while it waits."""
+        """The deadline that `read_whole` applies while it waits."""
         raise NotImplementedError
 
     async def read_whole(self) -> bytes:
-        """All of it, instead of the first `ResponseBody.read_chunk`; raises what that raises."""
+        """The whole body. Called instead of the first `ResponseBody.read_chunk`; raises the same."""
         raise NotImplementedError
 
 
 class RequestState:
-    """A request on its way: what the public request classes show, and what travels with it.
+    """A request: what the public request classes show, and the options it is sent with.
 
-    ``headers`` are complete: just what will be sent, apart from what HTTP/2 itself rewrites. That is so once
-    ``left_out`` is None. Before that, a client that sends the request adds its defaults to what the caller
-    wrote, but for these names (in lower case).
+    ``headers`` are complete once ``left_out`` is None: they are what will be sent, apart from what HTTP/2
+    rewrites. Before, they are what the caller wrote, and a client that sends the request adds its defaults,
+    without the names in ``left_out`` (in lower case).
     ``explicit_cookie`` is a Cookie header that the caller wrote (None: none), as `cookie_header` returns it;
     ``cookies`` are those given for this request only; ``computed_cookie`` is the header that a client made of
-    them and of its store, to be shown.
-    ``timeout`` is settled by the client; ``verify`` and ``cert`` are None where the dispatcher's own apply.
+    them and of its store.
+    ``timeout`` is set by the client; where ``verify`` or ``cert`` is None, the dispatcher's own applies.
     ``without_cert``: no client certificate is presented, not even the dispatcher's own.
     ``asynchronous``: an async client sends it: a transport may suspend, and shows it as `AsyncRequest`.
-    ``phases`` is new for every exchange.
+    ``phases`` is new for each exchange.
     """
 
     __slots__ = (
@@ -169,7 +172,7 @@ class RequestState:
         return f"<RequestState {self.method} {redacted(self.url)}>"
 
     def _without_secrets(self) -> RequestState:
-        """A copy to be stored or shown: no credentials, no cookies, nothing of the call."""
+        """A copy for pickles and tracebacks, without credentials, cookies and the options of the call."""
         url = self.url.copy_with(userinfo="") if self.url.userinfo else self.url
         copied = RequestState(self.method, url, self.headers._without_secrets(), self.body)
         copied.phases = self.phases
@@ -177,12 +180,12 @@ class RequestState:
 
 
 class ResponseState:
-    """A response: its head, and the body object that brings the rest.
+    """A response: its head, and the object that its body is read from.
 
-    ``url`` is where it came from, if that is not the URL of ``request``.
-    ``body_state`` tells how far ``body`` has been read; ``content`` is the decoded body once it was read
-    whole. ``elapsed`` is in seconds, from the call to the head. ``unclaimed`` is deleted by the reader of the
-    body: of several threads only one can do that. ``phases``: where they are not ``request``'s.
+    ``url`` is the URL that was answered, if it is not that of ``request``. ``body_state`` says how far
+    ``body`` has been read; ``content`` is the decoded body once it was read whole. ``elapsed`` is in seconds,
+    from the call to the head. ``unclaimed`` is deleted by the reader of the body: of several threads only one
+    can do that. ``phases``: None where those of ``request`` apply.
     """
 
     __slots__ = (
@@ -226,22 +229,22 @@ class ResponseState:
 
 
 def describe(request: RequestState) -> str:
-    """``GET https://host/path, 1.204 s after the start``: the tail of every message."""
+    """``GET https://host/path, 1.204 s after the start``: the end of messages about a request."""
     elapsed = request.phases.elapsed()
     after = "" if elapsed is None else f", {elapsed:.3f} s after the start"
     return f"{request.method} {redacted(request.url)}{after}"
 
 
 class SyncRunner(Protocol):
-    """How a sync view drives a coroutine of the engine: `run_sync`, or a runner's ``run``."""
+    """What a `Response` runs its coroutines with: `run_sync`, or ``run`` of a client's runner."""
 
     def __call__(self, coroutine: Coroutine[Any, Any, T], /) -> T: ...
 
 
 def run_sync(coroutine: Coroutine[Any, Any, T], /) -> T:
-    """Run a coroutine that never suspends to its end and return its result.
+    """Run a coroutine that never suspends, and return its result.
 
-    Raises RuntimeError if it does suspend: then something in it needs an event loop.
+    Raises RuntimeError if it suspends: then something in it needs an event loop.
     """
     try:
         coroutine.send(None)

@@ -1,10 +1,9 @@
-"""What keeps secrets out of what leaves a program by other ways than its connections: tracebacks and pickles.
+"""Keeps secrets out of tracebacks and pickles.
 
 Tools that report errors show the local variables of every frame of a traceback (`traceback` with
-``capture_locals``, pytest, Sentry, rich). Our objects hide secrets in their reprs; but a head on its way to
-the wire is bytes, and what a caller passed is a dict, a tuple or a text. A function that has such a thing in
-its hands when it fails lets go of it: `forget_locals` clears the frames below it, and it deletes its own
-variables.
+``capture_locals``, pytest, Sentry, rich). The reprs of http3's objects hide secrets; but a head that is being
+sent is bytes, and what a caller passed is a dict, a tuple or a str. A function with such a variable clears it
+when it fails: `forget_locals` clears the frames below it, and it deletes its own variables.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ T = TypeVar("T")
 _PACKAGES = frozenset(
     {"h11", "h2", "hpack", "hyperframe", "http3", "http3_client", "http3_models", "http3_transport"}
 )
-"""Whose functions are told to forget: ours, and those of the libraries that are given heads as bytes."""
+"""Frames of these are cleared: those of http3, and of the libraries that are given heads as bytes."""
 
 _MOST_MODULES = 1024
 
@@ -32,28 +31,28 @@ _RESUMABLE = 0x20 | 0x80 | 0x200
 """Flags of a code object: CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR (of `inspect`, which is large)."""
 
 _LONGEST_CHAIN = 32
-"""Exceptions of a chain that are looked at; a chain may be a circle."""
+"""Exceptions of a chain that are visited; a chain may be a circle."""
 
 
 class _Modules(dict[str, bool]):
-    """By its name, whether a module is of `_PACKAGES`: found out once, since failures may be many."""
+    """Whether a module, by its name, is in one of `_PACKAGES`; cached, since failures may be many."""
 
     def __missing__(self, name: str) -> bool:
         if len(self) >= _MOST_MODULES:
             self.clear()
-        self[name] = is_ours = str(name).partition(".")[0] in _PACKAGES
-        return is_ours
+        self[name] = is_cleared = str(name).partition(".")[0] in _PACKAGES
+        return is_cleared
 
 
-_is_ours = _Modules()
+_is_cleared = _Modules()
 
 
 def forget_locals(error: BaseException) -> None:
-    """Clear the local variables in tracebacks of ``error``, and of its causes, where the function is ours.
+    """Clear the local variables in tracebacks of ``error``, and of its causes, in `_PACKAGES`.
 
-    Functions that are still running keep theirs. So do coroutines and generators that are suspended: one task
-    may await where it caught an exception that another task raises again. And so does the code of callers and
-    applications.
+    Functions that are still running keep theirs, and so do coroutines and generators that are suspended: one
+    task may await where it caught an exception that another task raises again. The variables of callers and
+    applications are kept, too.
     """
     found: BaseException | None = error
     for _ in range(_LONGEST_CHAIN):
@@ -64,18 +63,18 @@ def forget_locals(error: BaseException) -> None:
             frame = traceback.tb_frame
             traceback = traceback.tb_next
             try:
-                if _is_ours[frame.f_globals["__name__"]] and not _is_suspended(frame):
+                if _is_cleared[frame.f_globals["__name__"]] and not _is_suspended(frame):
                     frame.clear()
             except (KeyError, RuntimeError, TypeError):
-                pass  # code without the name of a module; a function that is still running
+                pass  # no module has this code; the function is still running
         found = found.__context__ if found.__cause__ is None else found.__cause__
 
 
 def _is_suspended(frame: FrameType) -> bool:
-    """Whether the frame is that of a coroutine or generator that will, or may, go on.
+    """Whether the frame is that of a coroutine or generator that may continue.
 
-    Before Python 3.13 ``clear()`` closes such a coroutine; since then it raises RuntimeError. What a frame
-    refers to tells them apart: only one that has come to its end owns its variables, and its code.
+    Before Python 3.13 ``clear()`` closes such a coroutine; since then it raises RuntimeError. They are
+    recognised by their references: only a frame that has ended refers to its code.
     """
     code = frame.f_code
     if not code.co_flags & _RESUMABLE or sys.version_info >= (3, 13):
@@ -87,13 +86,13 @@ def _is_suspended(frame: FrameType) -> bool:
 
 
 def forget_text(error: UnicodeEncodeError) -> None:
-    """Take the text that could not be encoded out of the error, whose repr shows it."""
+    """Remove the text that could not be encoded from the error, whose repr shows it."""
     error.object = ""
     error.args = (error.encoding, "", error.start, error.end, error.reason)
 
 
 def without_secrets(value: object) -> object:
-    """A request or a response as a pickled exception carries it; anything else is returned as it is."""
+    """A copy of a request or a response without secrets, for pickles; anything else is returned itself."""
     make = getattr(value, "_without_secrets", None)
     return value if make is None else make()
 

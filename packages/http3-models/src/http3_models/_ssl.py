@@ -6,9 +6,8 @@ everything that a context depends on: the configuration, the ALPN protocols (the
 no getter and can't be copied), the environment variables, and a stamp of each file. So a client
 certificate that is renewed on disk, or a changed SSL_CERT_FILE, takes effect on the next connection.
 
-What a caller can mend is told apart: a path that is missing or can't be read is an OSError, contents that
-are not what they should be a ValueError; both name the argument (or variable) and the path, and keep
-ssl's own error as ``__cause__``.
+A path that is missing or can't be read is an OSError, a file with wrong contents a ValueError; both name the
+argument (or variable) and the path, and have ssl's error as ``__cause__``.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 
 _Stamp = tuple[str, int, int, int]
 
-# A program rarely has more than two or three configurations; one that makes a new certificate per request
-# must not fill the memory (a context with certifi holds about 1 MB).
+# A program rarely has more than three configurations; but one that makes a new certificate for each request
+# must not fill the memory (a context with certifi takes about 1 MB).
 _MAX_CONTEXTS = 32
 
 _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
@@ -37,11 +36,11 @@ _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
 _MAX_UNWRITABLE = 32
 
 _unwritable: dict[str, object] = {}
-"""Paths in SSLKEYLOGFILE that were warned about."""
+"""Values of SSLKEYLOGFILE that were warned about."""
 
 
 class _Files(NamedTuple):
-    """What a context reads; ``name`` is whom to blame: an argument or an environment variable."""
+    """What a context reads; ``name`` is the argument or environment variable that errors name."""
 
     name: str
     cafile: str | None
@@ -52,9 +51,9 @@ class _Files(NamedTuple):
 def ssl_context_for(config: SSLConfig, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     """The shared context for connections under ``config`` that offer the ALPN protocols ``alpn``.
 
-    A context of the user's own is returned itself, with ``alpn`` set on it each time: somebody else may have
-    set something different meanwhile, and it costs a microsecond. An empty ``alpn`` leaves it as it is. Wrap
-    a connection right away, before another thread asks for other protocols.
+    A context of the user's is returned itself, with ``alpn`` set on it each time, since it has no getter;
+    that takes a microsecond. An empty ``alpn`` leaves it unchanged. Use it for a connection at once, before
+    another thread asks for other protocols.
 
     Raises OSError or ValueError (see above).
     """
@@ -78,7 +77,7 @@ def ssl_context_for(config: SSLConfig, alpn: tuple[str, ...] = ()) -> ssl.SSLCon
 
 
 def create_context(config: SSLConfig) -> ssl.SSLContext:
-    """A new context that nobody else holds; the user's own where ``config.verify`` is one."""
+    """A new context, not from the cache; ``config.verify`` itself where that is a context."""
     if not isinstance(config.verify, bool | str):
         return config.verify
     files = _files(config)
@@ -126,7 +125,7 @@ def _existing(folders: str) -> tuple[str, ...]:
 
 
 def _stamps(cert: Cert | None, files: _Files) -> tuple[_Stamp, ...]:
-    """What tells that a file was replaced. Raises OSError for one that is missing."""
+    """Values that change when a file is replaced. Raises OSError for one that is missing."""
     named = [] if files.cafile is None else [(files.name, files.cafile)]
     named += [
         ("SSL_CERT_DIR" if files.name == "SSL_CERT_FILE" else files.name, path) for path in files.folders
@@ -194,7 +193,7 @@ def _load_cert(context: ssl.SSLContext, cert: Cert) -> None:
     paths = _cert_paths(cert)
 
     def password() -> str:
-        # Without this OpenSSL would ask on the terminal, and the program would stand still.
+        # Without this OpenSSL would wait for the password on the terminal.
         if len(cert) == 3 and not isinstance(cert, str):
             return cert[2]
         raise ValueError(
@@ -219,14 +218,14 @@ def _first_unreadable(paths: tuple[str, ...]) -> str:
 
 
 def _log_keys(context: ssl.SSLContext, path: str) -> None:
-    """Have session keys written down. Where that can't be, a warning says so once: the variable is a tool for
-    those who look at traffic, and no reason to have none."""
+    """Log session keys to the file. Where that is impossible, a warning says so once, and the context works
+    without."""
     try:
         context.keylog_filename = path
     except OSError as exc:
         if len(_unwritable) >= _MAX_UNWRITABLE:
             _unwritable.clear()
-        told = object()
-        if _unwritable.setdefault(path, told) is told:  # one thread alone comes first
+        mark = object()
+        if _unwritable.setdefault(path, mark) is mark:  # of several threads, the first warns
             text = f"SSLKEYLOGFILE can't be written ({exc.strerror}), so no session keys are logged: {path!r}"
             warnings.warn(text, RuntimeWarning, stacklevel=2)

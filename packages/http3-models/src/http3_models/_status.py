@@ -1,9 +1,9 @@
 """Status codes: the IANA registry as an IntEnum, and the reason phrases (RFC 9110 section 15).
 
-Names in lower case are aliases, as are the names of older specifications. 306 is reserved, and 418 too (its
-name is that of RFC 2324, which people know).
+Names in lower case are aliases, as are the names of older specifications. 306 and 418 are reserved; 418 has
+its name in RFC 2324.
 
-An enum of this size takes over 1 ms to make; the package loads this module when somebody asks for it.
+An enum of this size takes over 1 ms to make; the package loads this module when one of its names is used.
 """
 
 from __future__ import annotations

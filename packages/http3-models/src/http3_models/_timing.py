@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class ConnectionInfo(NamedTuple):
-    """The connection a response came over; None where a fact does not apply or isn't known.
+    """The connection that a response came over; None for what does not apply or is not known.
 
     Addresses are ``(host, port)``; ``peer_certificate`` is the server's certificate in DER form.
     """
@@ -41,11 +41,11 @@ class Timings(NamedTuple):
 
 
 class PhaseTimes:
-    """The running record behind `Timings`; filled in by the transport, one per exchange.
+    """What becomes `Timings`: the transport sets the fields, in one object for each exchange.
 
-    ``started`` is the moment the transport took the request over, on the clock ``now``. ``connection`` is
-    noted where a dispatcher sends without a client. Without slots, so that a new one costs nothing: what did
-    not happen is a default of the class.
+    ``started`` is when the transport was given the request, on the clock ``now``. ``connection`` is set where
+    a dispatcher sends without a client. It has no slots, so that a new one costs nothing: what did not happen
+    is a default of the class.
     """
 
     now: Callable[[], float] | None = None
@@ -61,7 +61,7 @@ class PhaseTimes:
     receive: float | None = None
 
     def begin(self, now: Callable[[], float]) -> float:
-        """Start the clock; returns the moment."""
+        """Set ``now`` and ``started``; returns the latter."""
         self.now = now
         self.started = moment = now()
         return moment
@@ -72,11 +72,11 @@ class PhaseTimes:
 
     @classmethod
     def of(cls, timings: Timings) -> PhaseTimes:
-        """A record that is over."""
+        """The record of an exchange that has ended."""
         phases = cls()
         phases.__dict__.update(timings._asdict())
         return phases
 
     def freeze(self) -> Timings:
-        """What is known now, as a value."""
+        """The phases until now, as a value."""
         return Timings(self.pool, self.dns, self.connect, self.tls, self.send, self.wait, self.receive)

@@ -35,8 +35,7 @@ class Transport(Protocol):
     It applies ``request.timeout`` by itself. These attributes are optional:
 
     - ``keeps_deadline = True``: it also applies ``request.deadline``, to the bodies of its responses too. For
-      all others the client applies it: what suspends is cancelled, and after what blocks the clock is looked
-      at.
+      all others the client applies it: it cancels what suspends, and after what blocks it reads the clock.
     - ``keeps_timeout = False``: it blocks, and can't apply the read timeout. An `AsyncClient`, which runs
       what blocks in a thread, applies it to each wait for that thread.
     - ``serves_both = True``: it blocks if ``request.asynchronous`` is False, else it suspends. Both clients
@@ -53,8 +52,7 @@ class Transport(Protocol):
 
     @property
     def now(self) -> Callable[[], float]:
-        """The clock that deadlines and timings are measured with: seconds, monotonic. `time.monotonic` will
-        do."""
+        """The clock of deadlines and timings: seconds, monotonic, such as `time.monotonic`."""
 
     async def exchange(self, request: RequestState) -> ResponseState:
         """Send the request and return the response; its body is still to be read.
@@ -68,7 +66,7 @@ class Transport(Protocol):
 
 
 def sends_by_exchange(send: Function) -> Function:
-    """Mark a dispatcher's ``send`` that does no more than its ``exchange``: a decorator."""
+    """Mark a dispatcher's ``send`` that only calls its ``exchange``: a decorator."""
     # Not True: `functools.wraps` copies a function's attributes to another one.
     setattr(send, _MARK, send)
     return send
@@ -81,8 +79,10 @@ def is_sent_by_exchange(send: Callable[..., object]) -> bool:
 
 
 def copy_response(state: ResponseState, request: RequestState) -> ResponseState:
-    """A record of its own for a response that is made once and given out often, as a mock's may be, or that
-    comes from another client or a pool. What these know of the exchange goes along."""
+    """A copy of ``state`` as the response to ``request``, with timings and connection of its exchange.
+
+    For a response that may be returned several times, such as a mock's, or that comes from another client.
+    """
     body = state.body
     if isinstance(body, MemoryBody):
         body = MemoryBody(body.data, body.on_close)
@@ -102,7 +102,7 @@ def copy_response(state: ResponseState, request: RequestState) -> ResponseState:
     record.content = state.content
     record.trailers = state.trailers
     phases = phases_of(state)
-    # A request that was made by hand, or not sent at all, knows of no phases.
+    # All are None where the request was not sent.
     if phases is not None and phases.freeze() != Timings():
         record.phases = phases
         record.connection = state.connection or phases.connection
@@ -112,10 +112,10 @@ def copy_response(state: ResponseState, request: RequestState) -> ResponseState:
 def answer_to(
     request: RequestState, response: BaseResponse[Any], now: Callable[[], float], started: float
 ) -> ResponseState:
-    """A record for ``request`` of a response that a dispatcher's ``send`` or a handler has returned. It may
-    return one response many times, or one of another client.
+    """The state for a response that a dispatcher's ``send`` or a handler returned for ``request``. It may
+    return one response several times, or one of another client.
 
-    ``started`` is when it was asked, on the clock ``now``: times that began earlier are not of this exchange.
+    ``started`` is when it was called, on the clock ``now``: times that began earlier are of another exchange.
     """
     record = copy_response(response._state, request)
     phases, record.phases = record.phases, None

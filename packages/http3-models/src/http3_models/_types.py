@@ -1,7 +1,7 @@
-"""What the arguments of clients, requests and responses may be: every alias, in one place.
+"""Type aliases for the arguments of clients, requests and responses.
 
-They are real unions at run time (``typing.get_args`` shows their members), so that frameworks which look
-at annotations can use them. Classes that are costly to import stand in them as forward references.
+They are real unions at run time (``typing.get_args`` shows their members), so that frameworks can use them.
+Classes that are costly to import are forward references.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ URLTypes: TypeAlias = str | URL
 
 
 class AuthFlow(Protocol):
-    """What `http3.Auth` and its kind have. Requests and responses are those of the client, sync or async,
-    which no one type expresses for both."""
+    """The protocol of `http3.Auth`. Requests and responses are those of the client, sync or async, which no
+    single type expresses."""
 
     def auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Yield requests, be given their responses."""

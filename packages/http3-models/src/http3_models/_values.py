@@ -1,4 +1,4 @@
-"""What configuration values have in common: immutability, comparison, and the checks of their numbers."""
+"""The base of configuration values: immutability, comparison, and the checks of their numbers."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _shown(value: object) -> str:
     return "float('inf')" if value == _INFINITE else repr(value)
 
 
-# Checks: each returns the value as it is stored. bool is an int to Python, but `timeout=True` is a mistake.
+# Checks: each returns the value as it is stored. bool is an int to Python, but ``timeout=True`` is a mistake.
 
 
 def check_seconds(name: str, value: object, *, zero: bool = False) -> float | None:

@@ -1,8 +1,8 @@
-"""What transports, clients and adapters are built on: the records of an exchange, and functions over them.
+"""For those who write transports, clients and adapters: the records of an exchange, and functions over them.
 
-A transport takes a `RequestState` and returns a `ResponseState`; clients, `Request` and `Response` are views
-of these. Everything here is public and documented, but for a smaller circle than `http3_models`: it may
-change between minor versions. The three other distributions of http3 use these names and no private ones.
+A transport takes a `RequestState` and returns a `ResponseState`; `Request` and `Response` are views of these.
+All names are public and documented, but they may change between minor versions. The three other distributions
+of http3 use these names and no private ones.
 """
 
 from __future__ import annotations
