@@ -1,7 +1,7 @@
 """One cookie: what it is, how a Set-Cookie field becomes one, and which requests it matches.
 
-Pure functions of RFC 6265bis sections 5.1 and 5.7. `set_cookie` reads the field's text, `store`
-holds many of them; whether *this* host may set *that* cookie is decided here.
+Pure functions of RFC 6265bis sections 5.1 and 5.7. `set_cookie` parses the field, `store` holds the cookies;
+this module decides whether a host may set a cookie.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Scope = tuple[str, bool, str]
 class Cookie:
     """One cookie. ``expires`` is in unix seconds, None for the session; ``created`` orders cookies by age.
 
-    ``domain`` is lower case without a leading dot; with ``host_only`` it is that host alone, else its
-    subdomains too. ``encoding``: of its name and value, for sending. ``from_server``: it came in a Set-Cookie
-    field. ``changed`` and ``used`` count the store's operations. ``overridden``: for a cookie without a
-    domain, the scopes in which a server changed its value.
+    ``domain`` is lower case without a leading dot; the cookie is for that host, and without ``host_only`` for
+    its subdomains too. ``encoding``: of its name and value, for sending. ``from_server``: it came in a
+    Set-Cookie field. ``changed`` and ``used`` count the store's operations. ``overridden``: for a cookie
+    without a domain, the scopes in which a server changed its value.
     """
 
     __slots__ = (
@@ -65,29 +65,29 @@ class Cookie:
 
     @property
     def key(self) -> tuple[str, str, bool]:
-        """What makes it another cookie within its domain (RFC 6265bis 5.7 step 23)."""
+        """What identifies it within its domain (RFC 6265bis section 5.7 step 23)."""
         return (self.name, self.path, self.host_only)
 
     @property
     def pair(self) -> str:
-        """As it stands in a Cookie header; a nameless cookie is its value alone."""
+        """Its text in a Cookie header; that of a nameless cookie is its value alone."""
         return f"{self.name}={self.value}" if self.name else self.value
 
     @property
     def octets(self) -> bytes:
-        """`pair` as it is sent: a server's byte for byte as it came."""
+        """`pair` as it is sent: a server's cookie byte for byte as received."""
         return self.pair.encode(self.encoding)
 
     def is_expired(self, now: float) -> bool:
-        """True if its time is over at ``now``."""
+        """True if it is expired at ``now``."""
         return self.expires is not None and self.expires <= now
 
     def copy(self) -> Cookie:
-        """An equal cookie that changes by itself."""
+        """An equal, independent cookie."""
         return Cookie.of(self.fields())
 
     def fields(self) -> dict[str, Any]:
-        """All that it is, by name: for `of`, and for pickles, which name no private class then."""
+        """All its attributes, for `of`; and for pickles, which then name no private class."""
         return {slot: getattr(self, slot) for slot in Cookie.__slots__}
 
     @staticmethod
@@ -169,7 +169,7 @@ def _expiry(field: SetCookie, now: float) -> float | None:
 
 
 def _keeps_prefix(cookie: Cookie, has_path: bool) -> bool:
-    """Whether the promise in its name is kept (RFC 6265bis 5.7 steps 20 to 22)."""
+    """Whether it fulfils the conditions of a prefix of its name (RFC 6265bis section 5.7 steps 20 to 22)."""
     # A nameless cookie is sent as its value alone, which a server would read as a name.
     name = (cookie.name or cookie.value).lower()
     if not name.startswith(("__secure-", "__host-")):
@@ -182,7 +182,7 @@ def _keeps_prefix(cookie: Cookie, has_path: bool) -> bool:
 def domains_of(host: str) -> list[str]:
     """The host and its parents, nearest first; an IP address has none.
 
-    Never "", not even for a host that ends in a dot: that means the cookies without a domain.
+    Never "", not even for a host that ends in a dot: "" is the domain of cookies without one.
     """
     domains = [host]
     if not is_ip(host):
@@ -218,7 +218,8 @@ def default_path(path: str) -> str:
 
 
 def check_pair(name: object, value: object) -> None:
-    """Raise ValueError or TypeError, naming the cookie, for what can't be sent or would be read otherwise."""
+    """Raise ValueError or TypeError, naming the cookie, for what can't be sent, or would be parsed
+    otherwise."""
     if not isinstance(name, str):
         raise TypeError(f"a cookie's name must be a str, not {type(name).__name__}")
     if not isinstance(value, str):

@@ -1,10 +1,10 @@
-"""`Cookies`: the public mapping of names to values, over the store that decides who gets which.
+"""`Cookies`: the public mapping of names to values, over the store that decides which are sent where.
 
-This is the only place where cookies meet a clock: ``now`` is read once an operation and handed down. What is
-stored and sent when is the business of `store`; here are the caller's view of it, the checks of what
-a caller writes, and the two ends of a request: `Cookies.header_for` and `Cookies.extract`.
+Only this class reads a clock: ``now`` is called once for each operation, and the time is passed to `store`,
+which decides what is stored and sent. Here are the caller's view of the store, the checks of what a caller
+sets, and what a client calls: `Cookies.header_for` and `Cookies.extract`.
 
-An empty store costs a request nothing, and a response without Set-Cookie one look at its headers.
+An empty store costs a request nothing, and a response without Set-Cookie one look-up in its headers.
 """
 
 from __future__ import annotations
@@ -45,14 +45,15 @@ class Message(Protocol):
 class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it has no hash
     """The cookies of a client, a request or a response: a mutable mapping of names to values.
 
-    ``cookies``: a mapping or pairs, whose cookies belong to no domain yet; another `Cookies`, which is
-    copied; or a ``http.cookiejar.CookieJar``, which is read and from then on written to with each change (so
+    ``cookies``: a mapping or pairs, whose cookies have no domain; another `Cookies`, which is copied; or a
+    ``http.cookiejar.CookieJar``, which is read and from then on written to with each change (so
     ``MozillaCookieJar.save()`` saves what servers set), but not by copies. ``now``: the clock that expiry is
     measured with, unix seconds.
 
-    What servers set is kept and sent as RFC 6265bis says. A cookie without a domain goes to the hosts that
-    the caller asks directly (with a ``base_url``: to its host), never to another origin that a redirect leads
-    to. Iteration yields each name once; a lookup by a name that several cookies have raises CookieConflict.
+    What servers set is stored and sent according to RFC 6265bis. A cookie without a domain is sent to the
+    hosts that the caller requests (with a ``base_url``: to its host), never to another origin that a redirect
+    leads to. Iteration yields each name once; a lookup by a name that several cookies have raises
+    CookieConflict.
 
     Raises TypeError for other types, ValueError for a name or value that can't be sent.
     """
@@ -169,8 +170,8 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
     ) -> None:
         """Store a cookie; it replaces one with the same name, domain and path.
 
-        ``domain``: a host, whose subdomains get it too; "" for the hosts asked directly. ``path``: requests
-        below it get it. ``secure``: only over https. ``expires``: unix seconds, None for as long as this
+        ``domain``: a host, also for its subdomains; "" for the hosts that the caller requests. ``path``: for
+        requests below it. ``secure``: only over https. ``expires``: unix seconds, None for as long as this
         object lives.
 
         Raises ValueError for a name or value with control characters or ``;``, a name that is empty or has
@@ -190,14 +191,15 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
             self._store.drop(cookie)
 
     def popitem(self) -> tuple[str, str]:
-        """Remove some name; it and its value. Raises KeyError where there is none, and as ``[]`` does."""
+        """Remove a name, and return it with its value. Raises KeyError if there is none, or
+        CookieConflict."""
         cookie = self._store.any_live(self._now())
         if cookie is None:
             raise KeyError("there are no cookies")
         return cookie.name, self.pop(cookie.name)
 
     def delete(self, name: str, domain: str | None = None, path: str | None = None) -> None:
-        """Remove the cookies of this name, domain and path (None: any); that there is none is no error."""
+        """Remove the cookies of this name, domain and path (None: any); it is no error if there is none."""
         for cookie in self._find(name, domain, path):
             self._store.drop(cookie)
 
@@ -243,10 +245,9 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
     def header_for(self, url: URL, *, direct: bool = True, base_url: URL | None = None) -> bytes | None:
         """The Cookie header for a request to ``url``, None for none.
 
-        Bytes, since a server's cookie goes back as it came, in whatever encoding. ``direct``: the caller
-        asked for ``url``, or it has the origin that the caller asked for; False for another origin that
-        a redirect led to. ``base_url``: the client's, if it has one. The two decide about cookies without
-        a domain.
+        Bytes, since a server's cookie is sent back as received, in any encoding. ``direct``: ``url`` has the
+        origin that the caller requested; False for another origin that a redirect led to. ``base_url``: the
+        client's, if it has one. The two decide about cookies without a domain.
         """
         if not self._store:
             return None
@@ -258,7 +259,7 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
         return b"; ".join([cookie.octets for cookie in found]) or None
 
     def set_cookie_header(self, request: Message) -> None:
-        """Write the Cookie header of ``request``: pairs that are there already stay and come first."""
+        """Set the Cookie header of ``request``; the pairs that it has stay, and come first."""
         stored = self.header_for(request.url)
         header = join_cookie_headers(cookie_header(request.headers), stored)
         if stored is not None and header is not None:
@@ -276,7 +277,7 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
                     self._store.receive(field, url.host, url.path, url.is_ssl, now)
 
     def extract_cookies(self, response: Message) -> None:
-        """Store what ``response`` sets. It must know its URL."""
+        """Store what ``response`` sets. It must have a URL."""
         self.extract(response.url, response.headers)
 
     @property
@@ -291,7 +292,7 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
     # Copies
 
     def copy(self) -> Cookies:
-        """Cookies of their own; a jar that this one writes to hears nothing of them."""
+        """An independent copy, whose changes are not written to a jar of the caller."""
         return Cookies(self, now=self._now)
 
     def __copy__(self) -> Cookies:
@@ -310,7 +311,7 @@ class Cookies(MutableMapping[str, str]):  # noqa: PLW1641 - it can change, so it
 
 
 def _is_jar(cookies: object) -> TypeGuard[CookieJar]:
-    loaded = sys.modules.get("http.cookiejar")  # who has a jar has imported it; we need not
+    loaded = sys.modules.get("http.cookiejar")  # a jar exists only if it was imported
     return loaded is not None and isinstance(cookies, loaded.CookieJar)
 
 
@@ -339,7 +340,7 @@ def _name(pair: bytes) -> bytes:
 
 
 def cookie_header(headers: Headers) -> str | None:
-    """The Cookie header that was written by hand, several as one; its bytes as `to_text` shows them."""
+    """The Cookie header in ``headers``, several as one, as `to_text` shows its bytes; None without one."""
     if "cookie" not in headers:
         return None
     return to_text(b"; ".join([value for name, value in headers.raw if name == b"cookie"]))

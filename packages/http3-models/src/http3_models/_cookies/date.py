@@ -1,6 +1,7 @@
 """The dates of cookies, read as RFC 6265bis section 5.6.1 says; pure functions of their text.
 
-Tokens in any order: the first that looks like a time, a day, a month, a year. Loaded with the first Expires.
+The tokens of a date may come in any order: the first that has the form of a time, a day, a month or a year is
+that. The module is loaded for the first Expires attribute.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def _month_length(year: int, month: int) -> int:
 def _days_from_epoch(year: int, month: int, day: int) -> int:
     """Days from 1970-01-01 in the Gregorian calendar; `calendar` and `datetime` would cost 5 ms to import.
 
-    The year is taken to begin in March, so that the leap day is its last.
+    The year begins in March, so that the leap day is its last.
     """
     if month <= 2:
         year, month = year - 1, month + 12

@@ -1,10 +1,10 @@
-"""The bridge to `http.cookiejar`: a `CookieJar` that shows our store, and a jar of the caller's kept in step.
+"""The bridge to `http.cookiejar`: a `CookieJar` that shows a `CookieStore`, and changes written to a caller's
+jar.
 
-Imported only when somebody has or wants a `CookieJar`; the module takes 39 ms to import.
+It is imported when a `CookieJar` is passed or asked for, since `http.cookiejar` takes 39 ms to import.
 
-Both kinds of cookie say the same in different words. A cookie that covers subdomains has a leading dot
-there; and a host named ``localhost`` is called ``localhost.local``, which is undone here, since nobody else
-calls it so.
+The two kinds of cookie differ in form. In `http.cookiejar` the domain of a cookie for subdomains has a
+leading dot, and the host ``localhost`` is ``localhost.local``, which is reversed here.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from .store import CookieStore
 _LOCALHOST = "localhost.local"
 
 _ENCODING = "Encoding"
-"""A nonstandard attribute that says how the text of a cookie is sent, where that is not UTF-8."""
+"""A nonstandard attribute: the encoding of a cookie that is not sent as UTF-8."""
 
 
 def to_jar_cookie(cookie: Cookie) -> http.cookiejar.Cookie:
-    """Our cookie as one of `http.cookiejar`; a nameless one is there a name without a value."""
+    """A `Cookie` as one of `http.cookiejar`; a nameless one becomes a name without a value."""
     domain = _jar_domain(cookie)
     rest: dict[str, str] = {}
     if cookie.http_only:
@@ -61,7 +61,7 @@ def _jar_domain(cookie: Cookie) -> str:
 
 
 def from_jar_cookie(cookie: http.cookiejar.Cookie) -> Cookie:
-    """A cookie of `http.cookiejar` as ours. Raises ValueError for one that can't be sent."""
+    """A cookie of `http.cookiejar` as a `Cookie`. Raises ValueError for one that can't be sent."""
     name, value = cookie.name, cookie.value
     if value is None:
         check_pair("nameless", name)
@@ -87,7 +87,7 @@ def from_jar_cookie(cookie: http.cookiejar.Cookie) -> Cookie:
 
 
 class JarMirror:
-    """Carries each change of the store over to a jar of the caller's."""
+    """Repeats each change of the store in a jar of the caller's."""
 
     __slots__ = ("_jar",)
 
@@ -99,7 +99,7 @@ class JarMirror:
         self._jar.set_cookie(to_jar_cookie(cookie))
 
     def drop(self, cookie: Cookie) -> None:
-        """Remove it from the jar, where it may be gone already."""
+        """Remove it from the jar, if it is there."""
         try:
             self._jar.clear(_jar_domain(cookie), cookie.path, cookie.name or cookie.value)
         except KeyError:
@@ -110,9 +110,9 @@ _ByName = dict[str, http.cookiejar.Cookie]
 
 
 class JarView(http.cookiejar.CookieJar):
-    """A `CookieJar` without cookies of its own: what it reads and writes is a `CookieStore`.
+    """A `CookieJar` that reads and writes a `CookieStore`.
 
-    Cookies it hands out are copies; to change one, set it again.
+    The cookies that it returns are copies; to change one, set it again.
     """
 
     def __init__(self, store: CookieStore, now: Callable[[], float]) -> None:
@@ -123,9 +123,9 @@ class JarView(http.cookiejar.CookieJar):
 
     @property
     def _cookies(self) -> dict[str, dict[str, _ByName]]:
-        """What the base class looks cookies up in: by domain, path and name. Made anew after each change.
+        """The cookies by domain, path and name, for the base class. Computed again after each change.
 
-        The base class looks at it once for each domain; and at the expiry of each cookie.
+        The base class reads it once for each domain, and when a cookie expires.
         """
         version, domains = self._found
         if version != self._store.version:

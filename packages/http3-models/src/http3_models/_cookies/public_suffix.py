@@ -1,9 +1,10 @@
-"""Public suffixes: names under which strangers register (``com``, ``co.uk``), so no cookie may cover one.
+"""Public suffixes: domains with subdomains of different owners (``com``, ``co.uk``), which no cookie may
+cover.
 
 The Public Suffix List has 10,000 entries and changes weekly. With the extra ``psl`` its copy in
-`publicsuffixlist` is used, loaded (35 ms) when a Domain attribute is first looked at. Without it a table
-stands in: the registries of two labels and the best-known hosters (`public_suffix_table`). What neither
-knows is taken for a domain of one owner.
+`publicsuffixlist` is used, loaded (35 ms) for the first Domain attribute. Without it a table is used: the
+registries of two labels and the best-known hosters (`public_suffix_table`). A domain in neither counts as
+that of one owner.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _check: Callable[[str], bool] | None = None
 
 
 def is_public_suffix(domain: str) -> bool:
-    """True for a name that strangers share. ``domain``: lower case, ASCII, no leading dot."""
+    """True for a public suffix. ``domain``: lower case, ASCII, no leading dot."""
     domain = domain.removesuffix(".")
     if "." not in domain:
         return True
@@ -31,12 +32,12 @@ def _load() -> Callable[[str], bool]:
         return from_table()
     try:
         return PublicSuffixList().is_public
-    except OSError as exc:  # a frozen application has its code, and its list only if that is asked for
+    except OSError as exc:  # a frozen application may have its code without its list
         import warnings
 
         warnings.warn(
-            f"The public suffix list of publicsuffixlist can't be read ({exc}); a shorter one stands in. "
-            "PyInstaller takes it along with --collect-data publicsuffixlist",
+            f"The public suffix list of publicsuffixlist can't be read ({exc}); a shorter one is used. "
+            "PyInstaller includes it with --collect-data publicsuffixlist",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -44,7 +45,7 @@ def _load() -> Callable[[str], bool]:
 
 
 def from_table() -> Callable[[str], bool]:
-    """The check that stands in for the list."""
+    """The check without `publicsuffixlist`."""
     from .public_suffix_table import HOSTERS, REGISTRIES
 
     suffixes = {*HOSTERS.split(), *HOSTERS.replace("*.", "").split()}

@@ -1,8 +1,8 @@
 """The public suffixes that are known without the extra ``psl``: of registries and of well-known hosters.
 
-Names taken from the Public Suffix List (https://publicsuffix.org, Mozilla Public License 2.0): of its ICANN
-section those of two labels, of its private section those of hosters that many people use. A test compares
-them with the list that is installed.
+They are from the Public Suffix List (https://publicsuffix.org, Mozilla Public License 2.0): of its ICANN
+section those of two labels, of its private section those of well-known hosters. A test compares them with the
+installed list.
 """
 
 from __future__ import annotations

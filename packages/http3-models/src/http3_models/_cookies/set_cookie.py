@@ -1,11 +1,11 @@
 """The Set-Cookie header field, read as RFC 6265bis section 5.6 says; pure functions of their text.
 
-The grammar servers ought to follow is narrow; what they send is not. So the RFC gives an algorithm that
-takes anything and never fails loudly: a field is ignored whole (None here), or a part of it is. This file
-follows its steps. What an attribute *means* for a given host is decided in `store`.
+Servers do not always follow the grammar of the field. So the RFC has an algorithm that accepts any text and
+raises no error: it ignores a part of the field, or all of it (None here). This file follows its steps.
+`cookie` decides what an attribute means for a host.
 
-Cookies are octets, shown as text: UTF-8, or ISO-8859-1 where it is no UTF-8. The encoding is kept beside the
-text, so that a server's cookie goes back byte for byte.
+Cookies are octets, shown as text: UTF-8, or ISO-8859-1 if they are no UTF-8. The encoding is kept with the
+text, so that a server's cookie is sent back byte for byte.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_PAIR = 4096
 """Octets of name and value together (RFC 6265bis 5.6); browsers have the same bound."""
 
 MAX_ATTRIBUTE = 1024
-"""Octets of an attribute's value; a longer one is as if it were not there."""
+"""Octets of an attribute's value; an attribute with a longer one is ignored."""
 
 _WHITESPACE = " \t"
 
@@ -27,11 +27,11 @@ LATIN_1 = "iso-8859-1"
 
 
 class SetCookie:
-    """One Set-Cookie field. Of an attribute given twice the last one counts; None: not given, or unusable.
+    """One Set-Cookie field. Of an attribute given twice the last one applies; None: not given, or ignored.
 
     ``expires`` is in unix seconds and ``max_age`` in seconds. ``domain`` is lower case, without its leading
     dot; "" is a Domain attribute that is empty. ``path`` is None too where it does not start with a slash;
-    ``has_path`` tells whether there was a Path attribute at all (for the prefix ``__Host-``). ``encoding`` is
+    ``has_path``: there was a Path attribute, usable or not (for the prefix ``__Host-``). ``encoding`` is
     that of name and value.
     """
 
@@ -55,17 +55,18 @@ class SetCookie:
 
 
 def to_text(octets: bytes) -> str:
-    """The octets of a Cookie header as text that only `to_bytes` is given: what is no UTF-8 survives it."""
+    """The octets of a Cookie header as text; `to_bytes` reverses it, also for what is no UTF-8."""
     return octets.decode("utf-8", "surrogateescape")
 
 
 def to_bytes(text: str) -> bytes:
-    """The octets that `to_text` made ``text`` of, or its UTF-8. Raises UnicodeEncodeError for half a pair."""
+    """The octets that `to_text` made ``text`` of, or its UTF-8. Raises UnicodeEncodeError for a lone
+    surrogate."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def decoded(octets: bytes) -> tuple[str, str]:
-    """Text to show, and its encoding: UTF-8 if it is that, else ISO-8859-1."""
+    """The octets as text, and its encoding: UTF-8 if they are UTF-8, else ISO-8859-1."""
     try:
         return octets.decode(), "utf-8"
     except UnicodeDecodeError:
@@ -77,7 +78,7 @@ def _length(text: str, encoding: str = "utf-8") -> int:
 
 
 def read_set_cookie(octets: bytes) -> SetCookie | None:
-    """`parse_set_cookie` for a field as it came."""
+    """`parse_set_cookie` for the bytes of a field."""
     if octets.isascii():
         return parse_set_cookie(octets.decode("ascii"))
     pair, semicolon, attributes = octets.partition(b";")
@@ -86,7 +87,7 @@ def read_set_cookie(octets: bytes) -> SetCookie | None:
 
 
 def parse_set_cookie(field: str, encoding: str = "utf-8") -> SetCookie | None:
-    """What a Set-Cookie field says, or None if it must be ignored (RFC 6265bis 5.6).
+    """The parsed Set-Cookie field, or None if it must be ignored (RFC 6265bis section 5.6).
 
     ``encoding``: of name and value, "utf-8" or "iso-8859-1".
     """
@@ -109,7 +110,7 @@ def parse_set_cookie(field: str, encoding: str = "utf-8") -> SetCookie | None:
     return cookie
 
 
-# One function an attribute: it puts what it understood into the cookie.
+# One function for each attribute: it sets fields of the cookie.
 
 
 def _expires(cookie: SetCookie, text: str) -> None:

@@ -1,16 +1,16 @@
-"""Cookies in store: which are taken in, which are sent where (RFC 6265bis sections 5.7 and 5.8).
+"""The store of cookies: which are accepted, and which are sent (RFC 6265bis sections 5.7 and 5.8).
 
-Pure: the time is passed in (unix seconds), nothing is read or written. The store is indexed by domain, so a
-request looks at its host and the host's parents and at no other cookie; by name, for lookups; and Secure
-cookies by the domains they lie in, for what plain http must not touch. An empty store costs nothing. This
-file owns the rule that no cookie reaches a host, a path or a scheme that it must not.
+Pure: the time is passed in (unix seconds), nothing is read or written. The store is indexed by domain, so
+that a request looks at cookies of its host and the host's parents only; by name, for look-ups; and Secure
+cookies by the domains above theirs, for what plain http must not change. An empty store costs nothing. This
+module ensures that no cookie is sent to a host, path or scheme that it is not for.
 
-Beyond the RFC there are cookies without a domain: a caller who writes ``cookies={"session": "abc"}`` names
-no host. They lie under the domain "" and go where the caller of `CookieStore.matching` says they may. Of
-such a cookie and one with its name that a server set, only the newer is sent, so that a session a server
-renewed is not sent twice, and one that it ended does not come back.
+Beyond the RFC there are cookies without a domain: ``cookies={"session": "abc"}`` names no host. Their domain
+is "", and an argument of `CookieStore.matching` decides whether they are sent. Of such a cookie and one of
+its name that a server set only the newer is sent, so that a session that the server renewed is not sent
+twice, and one that it ended is not sent again.
 
-Bounds are those of browsers; only cookies that servers set count and are evicted.
+The bounds are those of browsers; only cookies that servers set are counted and evicted.
 
 Threads may share a store: each change is one operation on a dict, and loops run over copies.
 """
@@ -28,26 +28,27 @@ if TYPE_CHECKING:
 
 MAX_PER_DOMAIN: Final = 180
 MAX_COOKIES: Final = 3000
-# Once the store is full, room for some more is made as well: finding the oldest means looking at all.
-_ROOM: Final = 300
-# Secure cookies are entered under so many of their domain's parents at most; hosts with more labels are rare,
-# and are found among their relatives. So a host of 127 labels takes no more memory than others.
+# Removed beside those that are too many, since finding the oldest means sorting all.
+_EXTRA_ROOM: Final = 300
+# A Secure cookie is indexed under so many of its domain's parents at most; cookies of hosts with more labels,
+# which are rare, are found under the longest of these. So a host of 127 labels takes no more memory than
+# others.
 _MAX_PARENTS: Final = 8
 
 Place = tuple[str, str, str, bool]
-"""A cookie's domain and key: there is one cookie of each place."""
+"""A cookie's domain and key, which identify it."""
 
 Bucket = dict[tuple[str, str, bool], Cookie]
 
 
 class Mirror(Protocol):
-    """Whoever wants to know of every change: the caller's own CookieJar."""
+    """Is called for each change: it repeats them in the caller's CookieJar."""
 
     def put(self, cookie: Cookie) -> None:
-        """``cookie`` is new, or replaced the one with its domain and key."""
+        """``cookie`` was stored; it may replace the one with its domain and key."""
 
     def drop(self, cookie: Cookie) -> None:
-        """``cookie`` is gone."""
+        """``cookie`` was removed."""
 
 
 class CookieStore:
@@ -58,8 +59,8 @@ class CookieStore:
     def __init__(self) -> None:
         self._domains: dict[str, Bucket] = {}
         self._names: dict[str, dict[Place, Cookie]] = {}
-        self._secure: dict[tuple[str, str], dict[Place, Cookie]] = {}  # by name and a domain they lie in
-        self._received = 0  # from servers; may drift a little between threads, `_make_room` counts anew
+        self._secure: dict[tuple[str, str], dict[Place, Cookie]] = {}  # by domain or parent, and name
+        self._received = 0  # from servers; threads may make it inexact, `_make_room` counts again
         self._tick = 0
         self.mirror: Mirror | None = None
 
@@ -79,10 +80,10 @@ class CookieStore:
         return self._tick
 
     def copy(self) -> CookieStore:
-        """A store with the same cookies; without the mirror."""
+        """A store with copies of the cookies, without the mirror."""
         twin = CookieStore()
         for cookie in self:
-            twin._enter(cookie.copy())
+            twin._add(cookie.copy())
         twin._tick = self._tick
         return twin
 
@@ -94,12 +95,12 @@ class CookieStore:
         CookieStore.__init__(self)
         cookies, self._tick = state
         for fields in cookies:
-            self._enter(Cookie.of(fields))
+            self._add(Cookie.of(fields))
 
     # The indexes
 
-    def _enter(self, cookie: Cookie) -> Cookie | None:
-        """Put it into all indexes, in place of the one with this domain and key, which is returned."""
+    def _add(self, cookie: Cookie) -> Cookie | None:
+        """Add it to all indexes; it replaces the one with its domain and key, which is returned."""
         bucket = self._domains.setdefault(cookie.domain, {})
         old = bucket.get(cookie.key)
         bucket[cookie.key] = cookie
@@ -108,28 +109,28 @@ class CookieStore:
             for parent in _parents(cookie.domain):
                 self._secure.setdefault((parent, cookie.name), {})[_place(cookie)] = cookie
         elif old is not None:
-            self._forget_secure(old)
+            self._unindex_secure(old)
         self._received += cookie.from_server - (old is not None and old.from_server)
         return old
 
-    def _leave(self, cookie: Cookie) -> Cookie | None:
-        """Take the one with this one's domain and key out of all indexes; returns it."""
+    def _remove(self, cookie: Cookie) -> Cookie | None:
+        """Remove the cookie with this one's domain and key from all indexes, and return it."""
         old = self._domains.get(cookie.domain, {}).get(cookie.key)
         if old is None:
             return None
         _discard(self._domains, old.domain, old.key)
         _discard(self._names, old.name, _place(old))
-        self._forget_secure(old)
+        self._unindex_secure(old)
         self._received -= old.from_server
         return old
 
-    def _forget_secure(self, old: Cookie) -> None:
+    def _unindex_secure(self, old: Cookie) -> None:
         if old.secure:
             for parent in _parents(old.domain):
                 _discard(self._secure, (parent, old.name), _place(old))
 
     def named(self, domain: str, name: str) -> list[Cookie]:
-        """The cookies of a domain that have this name: of both kinds the fewer are looked at."""
+        """The cookies of a domain that have this name, searched in the smaller of the two indexes."""
         bucket, named = self._domains.get(domain), self._names.get(name)
         if bucket is None or named is None:
             return []
@@ -137,19 +138,19 @@ class CookieStore:
             return [cookie for cookie in list(bucket.values()) if cookie.name == name]
         return [cookie for cookie in list(named.values()) if cookie.domain == domain]
 
-    def _secure_near(self, domain: str, name: str) -> list[Cookie]:
-        """The Secure cookies of this name: of the domain, of those above it, and of those below it."""
+    def _related_secure(self, domain: str, name: str) -> list[Cookie]:
+        """The Secure cookies of this name of the domain, its parents and its subdomains."""
         above = [cookie for each in domains_of(domain) for cookie in self.named(each, name) if cookie.secure]
         family = self._secure.get((_parents(domain)[0], name), {})
         return above + [cookie for cookie in list(family.values()) if domain_matches(cookie.domain, domain)]
 
-    # Taking in
+    # Storing
 
     def receive(self, field: SetCookie, host: str, path: str, is_secure: bool, now: float) -> Cookie | None:
-        """Store what a response from ``host`` said in answer to a request for ``path`` (RFC 6265bis 5.7).
+        """Store the cookie of a response from ``host`` to a request for ``path`` (RFC 6265bis section 5.7).
 
-        ``is_secure``: it came over TLS. Returns the cookie, or None if it was refused; a cookie that is
-        expired already takes the stored one with it.
+        ``is_secure``: the response came over TLS. Returns the cookie, or None if it was refused. A cookie
+        that is expired already removes the stored one.
         """
         cookie = accepted(field, host, path, is_secure, now)
         if cookie is None or (not is_secure and self._would_shadow_secure(cookie, now)):
@@ -163,23 +164,23 @@ class CookieStore:
         return cookie
 
     def _would_shadow_secure(self, new: Cookie, now: float) -> bool:
-        """True if plain http would set what a Secure cookie covers (RFC 6265bis 5.7 step 17)."""
+        """True if plain http would override a Secure cookie (RFC 6265bis section 5.7 step 17)."""
         return any(
             path_matches(new.path, old.path) and not old.is_expired(now)
-            for old in self._secure_near(new.domain, new.name)
+            for old in self._related_secure(new.domain, new.name)
         )
 
     def _override(self, new: Cookie) -> None:
-        """Note in cookies without a domain that a server gave, or ended, the one with this name."""
+        """Note in the cookies without a domain of this name that a server set or ended one."""
         for old in self.named("", new.name):
             scopes = [scope for scope in old.overridden if scope != (new.domain, new.host_only, new.path)]
             scopes.append((new.domain, new.host_only, new.path))
             old.overridden = tuple(scopes[-MAX_PER_DOMAIN:])
 
     def put(self, cookie: Cookie) -> None:
-        """Store ``cookie`` as it is; one with the same domain and key is replaced and lends it its age."""
+        """Store ``cookie`` unchanged; it replaces one with its domain and key, and keeps that one's age."""
         self._tick += 1
-        old = self._enter(cookie)
+        old = self._add(cookie)
         cookie.changed = cookie.used = self._tick
         cookie.created = self._tick if old is None else old.created
         if self.mirror is not None:
@@ -187,7 +188,7 @@ class CookieStore:
 
     def drop(self, cookie: Cookie) -> None:
         """Remove the cookie with this one's domain and key, if there is one."""
-        old = self._leave(cookie)
+        old = self._remove(cookie)
         if old is None:
             return
         self._tick += 1
@@ -195,20 +196,20 @@ class CookieStore:
             self.mirror.drop(old)
 
     def _make_room(self, domain: str, now: float) -> None:
-        """Evict as RFC 6265bis 5.7 orders: expired; in a full domain not Secure; then the least used."""
+        """Evict in the order of RFC 6265bis section 5.7: expired; in a full domain not Secure; least used."""
         if len(self._domains.get(domain, ())) > MAX_PER_DOMAIN:
-            self._evict(list(self._domains[domain].values()), MAX_PER_DOMAIN, 0, _worth_in_domain, now)
+            self._evict(list(self._domains[domain].values()), MAX_PER_DOMAIN, 0, _last_use_in_domain, now)
         if self._received > MAX_COOKIES:
             cookies = self._all()
             self._received = sum([cookie.from_server for cookie in cookies])
-            self._evict(cookies, MAX_COOKIES, _ROOM, _worth, now)
+            self._evict(cookies, MAX_COOKIES, _EXTRA_ROOM, _last_use, now)
 
     def _evict(
         self,
         cookies: list[Cookie],
         most: int,
         room: int,
-        worth: Callable[[Cookie], SupportsRichComparison],
+        order: Callable[[Cookie], SupportsRichComparison],
         now: float,
     ) -> None:
         received: list[Cookie] = []
@@ -218,14 +219,14 @@ class CookieStore:
             elif cookie.from_server:
                 received.append(cookie)
         if len(received) > most:
-            received.sort(key=worth)
+            received.sort(key=order)
             for cookie in received[: len(received) - most + room]:
                 self.drop(cookie)
 
-    # Giving out
+    # Finding
 
     def find(self, name: str, domain: str | None, path: str | None, now: float) -> list[Cookie]:
-        """The cookies of this name, by age; ``domain`` and ``path`` narrow it down if they are not None."""
+        """The cookies of this name, by age; of this ``domain`` and ``path`` unless these are None."""
         named = list(self._names.get(name, {}).values()) if domain is None else self.named(domain, name)
         found = [
             cookie for cookie in named if (path is None or cookie.path == path) and not cookie.is_expired(now)
@@ -233,7 +234,7 @@ class CookieStore:
         return sorted(found, key=_age)
 
     def of_domain(self, domain: str) -> list[Cookie]:
-        """The cookies of this very domain; expired ones too."""
+        """The cookies of this domain, not of its subdomains; expired ones too."""
         return list(self._domains.get(domain, {}).values())
 
     def live(self, now: float) -> list[Cookie]:
@@ -241,10 +242,10 @@ class CookieStore:
         return [cookie for cookie in self if not cookie.is_expired(now)]
 
     def any_live(self, now: float) -> Cookie | None:
-        """Some cookie that is not expired; None if there is none."""
+        """One of the cookies that are not expired; None if there is none."""
         try:
             first = next(iter(next(iter(self._domains.values())).values()))
-        except (StopIteration, RuntimeError):  # there is none; or another thread changes them
+        except (StopIteration, RuntimeError):  # there is none, or another thread changes them
             first = None
         if first is None or first.is_expired(now):
             first = next((cookie for cookie in self._all() if not cookie.is_expired(now)), None)
@@ -253,7 +254,7 @@ class CookieStore:
     def matching(self, host: str, path: str, is_secure: bool, now: float, undomained: bool) -> list[Cookie]:
         """The cookies for a request, in the order of its Cookie header (RFC 6265bis 5.8.3).
 
-        Longer paths come first, then older cookies. ``undomained``: cookies without a domain may go there.
+        Longer paths come first, then older cookies. ``undomained``: cookies without a domain are sent, too.
         """
         found: list[Cookie] = []
         for domain in domains_of(host):
@@ -284,7 +285,7 @@ class CookieStore:
     def _with_undomained(
         self, found: list[Cookie], host: str, path: str, is_secure: bool, now: float
     ) -> list[Cookie]:
-        """``found`` and the cookies without a domain; of two with one name the one that changed last."""
+        """``found`` and the cookies without a domain; of two with the same name the one that changed last."""
         own: list[Cookie] = []
         self._collect(own, "", True, path, is_secure, now)
         own = [cookie for cookie in own if not is_overridden(cookie, host, path)]
@@ -302,11 +303,11 @@ def _order(cookie: Cookie) -> tuple[int, int]:
     return (-len(cookie.path), cookie.created)
 
 
-def _worth(cookie: Cookie) -> int:
+def _last_use(cookie: Cookie) -> int:
     return cookie.used
 
 
-def _worth_in_domain(cookie: Cookie) -> tuple[bool, int]:
+def _last_use_in_domain(cookie: Cookie) -> tuple[bool, int]:
     return (cookie.secure, cookie.used)
 
 
@@ -315,7 +316,7 @@ def _place(cookie: Cookie) -> Place:
 
 
 def _parents(domain: str) -> list[str]:
-    """The domain and its parents, nearest first; of those with very many labels the last ones only."""
+    """The domain and its parents, nearest first; the last `_MAX_PARENTS` of them."""
     return domains_of(domain)[-_MAX_PARENTS:]
 
 

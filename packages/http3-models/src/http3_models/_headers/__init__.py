@@ -1,5 +1,5 @@
-"""Header fields (RFC 9110 section 5): `fields`, one as a pair of bytes; `headers`, the public mapping
-`Headers` over a list of them; `links`, the Link header (RFC 8288), loaded at first use.
+"""Header fields (RFC 9110 section 5): `fields`, one of them as a pair of bytes; `headers`, the public mapping
+`Headers` over a list of them; `links`, the Link header (RFC 8288), loaded when it is first used.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A header field as a pair of bytes: made of what a caller wrote, checked, found by its name.
+"""A header field as a pair of bytes: encoded, checked, and found by its name.
 
-Functions under `Headers`, which is a list of such pairs (RFC 9110 section 5). A name stands in a pair as it
-was written; its key, by which it is found, is in lower case.
+`Headers` is a list of such pairs (RFC 9110 section 5). A pair has the name as it was written; its *key*, for
+look-ups, is the name in lower case.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ Text: TypeAlias = str | bytes
 FieldPair: TypeAlias = tuple[bytes, bytes]
 
 FieldIndex: TypeAlias = dict[bytes, bytes | list[bytes]]
-"""By key the value, or the values where a name is repeated."""
+"""By key the value, or the values if a name is repeated."""
 
 _CONTROL_NAMES = {b"\r": "a carriage return", b"\n": "a line feed", b"\x00": "a NUL"}
 
 _MAX_KNOWN = 1024
-"""Spellings remembered. Programs use some dozens; those that make names up start over at the bound."""
+"""Spellings remembered. Programs use some dozens; at the bound all are forgotten."""
 
 _MAX_KNOWN_LENGTH = 64
-"""Characters of a name that is remembered; so that the bound above is one of memory."""
+"""Characters of a name that is remembered; the two bounds limit the memory."""
 
 known_names: dict[str, bytes] = {}
-"""The keys of names that were asked for before."""
+"""The keys of names that were used before."""
 
 _tokens: set[bytes] = set()
-"""Names that `check_pairs` found good before; bounded as the other."""
+"""Names that `check_pairs` found valid before, with the same bound."""
 
 
 def key_of(name: object) -> bytes:
-    """What a name is found by. Raises TypeError unless it is str or bytes."""
+    """The key of a name. Raises TypeError unless it is str or bytes."""
     if isinstance(name, str):
         return known_names.get(name) or _key_of_new(name)
     if isinstance(name, bytes):
@@ -53,7 +53,7 @@ def _key_of_new(name: str) -> bytes:
 
 
 def pair_of(name: object, value: object, encoding: str) -> FieldPair:
-    """A field as bytes, blanks around its value left out. Raises TypeError and ValueError that name it."""
+    """A field as bytes, without blanks around its value. Raises TypeError and ValueError that name it."""
     if not isinstance(name, (str, bytes)):
         raise TypeError(f"a header's name must be str or bytes, not {type(name).__name__}")
     if not isinstance(value, (str, bytes)):
@@ -68,7 +68,7 @@ def pair_of(name: object, value: object, encoding: str) -> FieldPair:
 
 
 def as_pair(item: object) -> tuple[object, object]:
-    """Name and value of a pair; a str of two characters is none. Raises TypeError."""
+    """Name and value of a pair; a str of two characters is no pair. Raises TypeError."""
     if isinstance(item, (tuple, list)) and len(item) == 2:
         return item[0], item[1]
     raise TypeError(f"headers must hold pairs of name and value, not {type(item).__name__}")
@@ -86,9 +86,9 @@ def indexed(pairs: list[FieldPair]) -> FieldIndex:
 
 
 class Slots:
-    """Fields while they are replaced and removed, each of which costs the same however many there are.
+    """Fields while they are replaced and removed, which costs the same for any number of fields.
 
-    A slot is a number and some fields that follow one another; a dict keeps slots in order, and lets go of
+    A slot is a number and some fields that follow each other; a dict keeps the slots in order, and removes
     any of them without moving the others.
     """
 
@@ -106,13 +106,13 @@ class Slots:
         return [pair for slot in self._slots.values() for pair in slot]
 
     def append(self, key: bytes, pairs: list[FieldPair]) -> None:
-        """Fields of one key at the end."""
+        """Add fields of one key at the end."""
         self._slots[self._next] = pairs
         self._by_key.setdefault(key, []).append(self._next)
         self._next += 1
 
     def replace(self, key: bytes, pairs: list[FieldPair]) -> list[FieldPair]:
-        """Fields in the place of all of this key, where the first of them stood; returns these."""
+        """Put fields in the place of the first of this key; returns all fields that this key had."""
         first, *others = self._by_key[key]
         gone = [*self._slots[first], *[pair for number in others for pair in self._slots.pop(number)]]
         self._slots[first] = pairs
@@ -124,8 +124,8 @@ class Slots:
         return [pair for number in self._by_key.pop(key) for pair in self._slots.pop(number)]
 
 
-class Beyond:
-    """How many of some fields go beyond ASCII: they settle how all of them are read."""
+class NonASCII:
+    """Counts the fields that are not ASCII: they decide the encoding of all fields."""
 
     __slots__ = ("_other", "_utf8")
 
@@ -134,7 +134,7 @@ class Beyond:
         self.count(pairs, 1)
 
     def count(self, pairs: list[FieldPair], by: int) -> None:
-        """These came (``by`` is 1) or went (-1)."""
+        """Fields were added (``by`` is 1) or removed (-1)."""
         for name, value in pairs:
             if name.isascii() and value.isascii():
                 continue
@@ -148,7 +148,7 @@ class Beyond:
 
     @property
     def encoding(self) -> str:
-        """The first of "ascii", "utf-8" and "iso-8859-1" that all of them can be read in."""
+        """The first of "ascii", "utf-8" and "iso-8859-1" that all fields can be read in."""
         return "iso-8859-1" if self._other else "utf-8" if self._utf8 else "ascii"
 
 

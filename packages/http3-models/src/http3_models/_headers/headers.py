@@ -1,12 +1,12 @@
 """`Headers`, a case-insensitive, ordered multi-dict of header fields (RFC 9110 section 5).
 
-Fields are kept as pairs of bytes, names as they were written: that is what HTTP/1.1 sends. Looking up goes
-through an index by lower-case name, built when first asked for and kept up with changes; so a parser hands
-over its list for nothing, and reading ten fields costs one pass. While fields are replaced or removed, they
-are in `Slots` instead of the list, which is made again when it is next asked for.
+Fields are kept as pairs of bytes, with names as written: that is what HTTP/1.1 sends. Look-ups use an index
+by lower-case name, which is built when it is first needed and updated with each change. So a parser's list is
+taken over at no cost, and reading ten fields costs one pass over it. While fields are replaced or removed,
+they are in `Slots` instead of the list, which is rebuilt when it is next needed.
 
-Text and bytes: str values are stored as UTF-8, or in the encoding that was set. Bytes are read as ASCII
-or UTF-8 if all fields allow it, else as ISO-8859-1; setting `encoding` settles it.
+Text and bytes: str values are stored as UTF-8, or in the encoding that was set. Bytes are read in the
+encoding that was set, or else as ASCII or UTF-8 if all fields can be, or as ISO-8859-1.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from .._brief import short_repr
 from .._exceptions import LocalProtocolError
 from .._redaction import forget_locals
 from .fields import (
-    Beyond,
     FieldIndex,
     FieldPair,
+    NonASCII,
     Slots,
     Text,
     as_pair,
@@ -64,16 +64,16 @@ SECRET_HEADERS = frozenset(
         "x-subject-token", "x-token", "x-user-token", "x-vault-token", "x-xsrf-token", "xi-api-key",
     }
 )  # fmt: skip
-"""Names, in lower case, of headers that carry credentials: no repr and no message shows their values, and a
-redirect to another origin leaves them behind."""
+"""Names, in lower case, of headers with credentials: no repr and no message shows their values, and they are
+not sent to another origin after a redirect."""
 
 
 _USERINFO = re.compile(rb"//[^/?#\s]*@")
 
 
-def hidden_value(name: bytes, value: bytes) -> bytes:
-    """What stands for a field's value where it may be seen: of a secret one nothing, but for the name of the
-    cookie that a Set-Cookie field sets; of others all but the credentials in a URL."""
+def redacted_value(name: bytes, value: bytes) -> bytes:
+    """A field's value for reprs and pickles: ``[secure]`` for a secret one, with the name of the cookie in a
+    Set-Cookie field; otherwise the value without credentials in URLs."""
     key = name.lower()
     if key == b"set-cookie":
         cookie, equals, _ = value.partition(b";")[0].partition(b"=")
@@ -84,47 +84,47 @@ def hidden_value(name: bytes, value: bytes) -> bytes:
 
 
 class Headers(MutableMapping[str, str]):
-    """Header fields, in order; names compare without case and may occur several times.
+    """Header fields, in order; names are compared without case and may occur several times.
 
-    ``headers``: a mapping, pairs, Headers, or None; names and values are str or bytes. As a mapping it shows
-    each name once, in lower case, its values joined by ", "; `getlist`, `raw` and `wire` show the fields.
-    ``encoding``: how bytes become text; by default worked out, see `encoding`.
+    ``headers``: a mapping, pairs, Headers, or None; names and values are str or bytes. As a mapping it has
+    each name once, in lower case, its values joined by ", "; `getlist`, `raw` and `wire` return the fields.
+    ``encoding``: see `encoding`.
 
-    Whitespace around a value is no part of it (RFC 9110 section 5.5) and is stripped. Raises TypeError that
-    names the header for other types. Whether all of it may be sent is asked by `check`.
+    Whitespace around a value is not part of it (RFC 9110 section 5.5) and is removed. Raises TypeError that
+    names the header for other types. `check` checks whether the fields may be sent.
     """
 
     __slots__ = (
-        "_beyond",
         "_cached_values",
         "_checked",
         "_encoding",
         "_index",
         "_list",
+        "_non_ascii",
+        "_prefix",
         "_slots",
-        "_stem",
         "version",
     )  # fmt: skip
 
-    _list: list[FieldPair]  # what `_slots` hold is newer
+    _list: list[FieldPair]  # out of date while there are `_slots`
     _slots: Slots | None
     _index: FieldIndex | None
     _encoding: str | None  # as set
-    _beyond: Beyond | None  # what else settles it, once it was asked for
+    _non_ascii: NonASCII | None  # decides the encoding otherwise, once that was needed
     _checked: int
     _cached_values: dict[object, Any]
-    _stem: tuple[Headers, list[FieldPair]] | None  # where these are other headers and some pairs behind them
+    _prefix: tuple[Headers, list[FieldPair]] | None  # other headers and the pairs that follow them here
 
     version: int
-    """Grows with each change; for caches of what was derived from the fields."""
+    """Grows with each change; for caches of what was computed from the fields."""
 
     def __init__(self, headers: HeaderFields | None = None, encoding: str | None = None) -> None:
         self._list = []
-        self._encoding = self._beyond = None
+        self._encoding = self._non_ascii = None
         self._index = self._slots = None
         self._checked = -1
         self._cached_values = {}
-        self._stem = None
+        self._prefix = None
         self.version = 0
         if encoding is not None:
             self.encoding = encoding
@@ -141,34 +141,34 @@ class Headers(MutableMapping[str, str]):
 
     @classmethod
     def _from_raw(cls, pairs: list[FieldPair], index: FieldIndex | None = None) -> Headers:
-        """Headers of pairs that a parser has validated; the list is taken over, not copied.
+        """Headers of pairs that a parser has validated; the list is used, not copied.
 
-        ``index``: where the parser has made one of the pairs; taken over, too.
+        ``index``: of the pairs, if the parser has made one; used, too.
         """
         self = cls.__new__(cls)
         self._list = pairs
         self._index = index
-        self._slots = self._encoding = self._beyond = None
+        self._slots = self._encoding = self._non_ascii = None
         self._checked = -1
         self._cached_values = {}
-        self._stem = None
+        self._prefix = None
         self.version = 0
         return self
 
     def _with_suffix(self, pairs: list[FieldPair]) -> Headers:
-        """Headers of their own: these, which nobody will change, and behind them ``pairs``, known as good."""
-        grown = type(self)._from_raw(self._list + pairs)
-        grown._encoding = self._encoding
-        grown._checked = 0 if self._checked == self.version else -1
-        grown._stem = (self, pairs)
-        return grown
+        """New headers: these, which must not change later, and behind them ``pairs``, which are valid."""
+        longer = type(self)._from_raw(self._list + pairs)
+        longer._encoding = self._encoding
+        longer._checked = 0 if self._checked == self.version else -1
+        longer._prefix = (self, pairs)
+        return longer
 
     # Reading
 
     @property
     def raw(self) -> list[FieldPair]:
         """The fields as pairs of bytes, names in lower case; a new list."""
-        pairs = self._list if self._slots is None else self._pairs  # a call less for most
+        pairs = self._list if self._slots is None else self._pairs  # mostly one call less
         return [(name.lower(), value) for name, value in pairs]
 
     @property
@@ -178,16 +178,16 @@ class Headers(MutableMapping[str, str]):
 
     @property
     def encoding(self) -> str:
-        """How bytes are read: as set, else "ascii" or "utf-8" if all fields allow it, else "iso-8859-1".
+        """The encoding of the fields: as set, else "ascii" or "utf-8" if all can be read so, or "iso-8859-1".
 
         Setting it raises LookupError for an unknown name.
         """
         if self._encoding is not None:
             return self._encoding
-        beyond = self._beyond
-        if beyond is None:
-            self._beyond = beyond = Beyond(self._pairs)
-        return beyond.encoding
+        non_ascii = self._non_ascii
+        if non_ascii is None:
+            self._non_ascii = non_ascii = NonASCII(self._pairs)
+        return non_ascii.encoding
 
     @encoding.setter
     def encoding(self, encoding: str) -> None:
@@ -202,8 +202,8 @@ class Headers(MutableMapping[str, str]):
     def getlist(self, name: Text, split_commas: bool = False) -> list[str]:
         """The values of a name, one for each field; a new list, empty where there are none.
 
-        ``split_commas``: each member of a comma-separated list by itself. Commas in quoted strings are not
-        looked at: don't use it where members may be quoted, nor for Set-Cookie.
+        ``split_commas``: split comma-separated lists into their members, also at commas in quoted strings:
+        don't use it where members may be quoted, nor for Set-Cookie.
         """
         found = self._values().get(key_of(name), ())
         values = [self._decode(value) for value in ((found,) if isinstance(found, bytes) else found)]
@@ -230,7 +230,7 @@ class Headers(MutableMapping[str, str]):
 
     def __contains__(self, name: object) -> bool:
         if isinstance(name, str):
-            # Asked several times of every response: no call for names that are known (-1 us each).
+            # Needed several times for each response: no call for names that are known (-1 us each).
             index = self._index
             return (known_names.get(name) or key_of(name)) in (self._values() if index is None else index)
         return isinstance(name, bytes) and name.lower() in self._values()
@@ -244,7 +244,7 @@ class Headers(MutableMapping[str, str]):
     # Changing
 
     def __setitem__(self, name: Text, value: Text) -> None:
-        """Replace all fields of this name by one, where the first of them stood; else append it."""
+        """Replace all fields of this name by one, in the place of the first; else append it."""
         try:
             pair = pair_of(name, value, self._encoding or "utf-8")
         except (TypeError, ValueError) as exc:
@@ -266,7 +266,7 @@ class Headers(MutableMapping[str, str]):
         self._changed()
 
     def add(self, name: Text, value: Text) -> None:
-        """Append a field, beside those of the same name."""
+        """Append a field; others of the same name stay."""
         try:
             pair = pair_of(name, value, self._encoding or "utf-8")
         except (TypeError, ValueError) as exc:
@@ -278,7 +278,7 @@ class Headers(MutableMapping[str, str]):
         self._changed()
 
     def update(self, headers: HeaderFields | None = None, /, **fields: Text) -> None:  # type: ignore[override]
-        """Replace the fields of each name given by those given, all of them where a name is repeated."""
+        """Replace the fields of each name in ``headers`` by those given, which may repeat a name."""
         try:
             added = self._pairs_of(headers) + self._pairs_of(fields)
         except (TypeError, ValueError) as exc:
@@ -296,11 +296,12 @@ class Headers(MutableMapping[str, str]):
     def clear(self) -> None:
         """Remove all fields."""
         self._list, self._index, self._slots = [], {}, None
-        self._beyond = None
+        self._non_ascii = None
         self._changed()
 
     def popitem(self) -> tuple[str, str]:
-        """Remove the name that was added last; that and its value. Raises KeyError where there is none."""
+        """Remove the name that was added last, and return it with its value. Raises KeyError if there is
+        none."""
         if not self._values():
             raise KeyError("there are no headers")
         key, values = self._values().popitem()
@@ -310,34 +311,34 @@ class Headers(MutableMapping[str, str]):
         return item
 
     def copy(self) -> Headers:
-        """Headers of their own with the same fields."""
+        """Independent headers with the same fields."""
         copied = type(self)._from_raw((self._list if self._slots is None else self._pairs).copy())
         copied._encoding = self._encoding
         copied._checked = copied.version if self._checked == self.version else -1
         copied._cached_values = self._cached_values
-        copied._stem = self._stem
+        copied._prefix = self._prefix
         return copied
 
     def cached(
         self, compute: Callable[[Headers], T], extend: Callable[[T, list[FieldPair]], T] | None = None
     ) -> T:
-        """What ``compute(self)`` returns, computed once until the fields change. Copies share it.
+        """The result of ``compute(self)``, computed once until the fields change. Copies share it.
 
-        ``extend(value, pairs)`` returns the same from the value for the first fields and the pairs behind
-        them: where many requests begin with the same fields, `compute` runs once for all.
+        ``extend(value, pairs)`` returns the same, from the result for the first fields and the pairs behind
+        them: where many requests begin with the same fields, `compute` is called once for all.
         """
         known: T | None = self._cached_values.get(compute)
         if known is None:
-            stem = self._stem
-            if extend is None or stem is None:
+            prefix = self._prefix
+            if extend is None or prefix is None:
                 known = compute(self)
             else:
-                known = extend(stem[0].cached(compute), stem[1])
+                known = extend(prefix[0].cached(compute), prefix[1])
             self._cached_values[compute] = known
         return known
 
     def check(self) -> None:
-        """Raise LocalProtocolError, naming the header, unless all of it may be sent.
+        """Raise LocalProtocolError, naming the header, unless all fields may be sent.
 
         Names must be tokens, values must have no control characters but tab (RFC 9110, sections 5.1 and 5.5).
         """
@@ -375,8 +376,10 @@ class Headers(MutableMapping[str, str]):
         )
 
     def _without_secrets(self) -> Headers:
-        """A copy to be stored or shown; of a Set-Cookie field the cookie's name is left."""
-        return type(self)([(name, hidden_value(name, value)) for name, value in self._pairs], self._encoding)
+        """A copy for pickles and tracebacks; of a Set-Cookie field the cookie's name stays."""
+        return type(self)(
+            [(name, redacted_value(name, value)) for name, value in self._pairs], self._encoding
+        )
 
     def __copy__(self) -> Headers:
         return self.copy()
@@ -388,7 +391,7 @@ class Headers(MutableMapping[str, str]):
 
     @property
     def _pairs(self) -> list[FieldPair]:
-        """The fields, in order; from now on they are in the list."""
+        """The fields, in order; they are moved back to the list."""
         slots = self._slots
         if slots is not None:
             self._list = slots.pairs()
@@ -396,14 +399,14 @@ class Headers(MutableMapping[str, str]):
         return self._list
 
     def _editable(self) -> Slots:
-        """The fields, of which some will go; from now on they are in slots."""
+        """The fields in slots, to replace and remove some of them."""
         slots = self._slots
         if slots is None:
             self._slots = slots = Slots(self._list)
         return slots
 
     def _put(self, key: bytes, pairs: list[FieldPair]) -> None:
-        """In place of all of this key, or at the end."""
+        """Put ``pairs`` in the place of all fields of this key, or at the end."""
         index = self._values()
         if key not in index:
             self._append(key, pairs)
@@ -430,11 +433,11 @@ class Headers(MutableMapping[str, str]):
             index[key] = values
 
     def _count(self, pairs: list[FieldPair], by: int) -> None:
-        if self._beyond is not None:
-            self._beyond.count(pairs, by)
+        if self._non_ascii is not None:
+            self._non_ascii.count(pairs, by)
 
     def _changed(self) -> None:
-        self._stem = None
+        self._prefix = None
         self._cached_values = {}
         self.version += 1
 
@@ -456,7 +459,7 @@ class Headers(MutableMapping[str, str]):
         return data.decode(self.encoding, "replace")
 
     def _shown(self, name: bytes, value: bytes) -> str:
-        hidden = hidden_value(name, value)
+        hidden = redacted_value(name, value)
         return "[secure]" if name.lower() == b"set-cookie" else self._decode(hidden)
 
     def _pairs_of(self, headers: object) -> list[FieldPair]:
@@ -473,7 +476,7 @@ class Headers(MutableMapping[str, str]):
 
 
 def _entry(pairs: list[FieldPair]) -> bytes | list[bytes]:
-    """What stands in an index for the fields of one key."""
+    """The value of an index for the fields of one key."""
     return pairs[0][1] if len(pairs) == 1 else [value for _, value in pairs]
 
 
@@ -482,4 +485,4 @@ class _FromPairs(Protocol):
 
 
 headers_from_pairs: _FromPairs = Headers._from_raw
-"""Headers of pairs that a parser has validated; the list is taken over, not copied, and the index as well."""
+"""Headers of pairs that a parser has validated; the list and the index are used, not copied."""

@@ -1,4 +1,4 @@
-"""The Link header (RFC 8288): where the next page is, and other relations."""
+"""The Link header (RFC 8288): the URL of the next page, and other relations."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _PARAMETER = r"""
     (?:\s*+;)++\s*+([^\s=;,]*+)\s*+
     (?:=\s*+(?: "((?:[^"\\]|\\.)*+)" | '([^']*+)'(?=\s*+(?:[;,]|\Z)) | ([^\s;,]*+) ))?+
 """
-"""``; name=token``, ``; name="quoted"``, or ``; name='quoted'``, which is no quoting in RFC 8288 but is
-written all the same; of several ``;`` the last counts. Possessive: no input makes it look at a character more
-than a few times."""
+"""``; name=token``, ``; name="quoted"``, or ``; name='quoted'``, which is sent although RFC 8288 does not
+allow it; of several ``;`` the last counts. The quantifiers are possessive, so that no input makes it read a
+character more than a few times."""
 
 _pattern: re.Pattern[str] | None = None
 
 
 def _parameter_pattern() -> re.Pattern[str]:
-    """Compiled at first use: most programs never see a Link header."""
+    """Compiled at first use: most programs never receive a Link header."""
     global _pattern
     if _pattern is None:
         import re
@@ -31,9 +31,9 @@ def _parameter_pattern() -> re.Pattern[str]:
 def parse_links(value: str) -> dict[str, dict[str, str]]:
     """A Link header's value (several joined by commas) as relation -> {"url": ..., parameters ...}.
 
-    A link with several relations stands under each of them, one without under its URL. Relations and the
-    names of parameters are compared without case (sections 2.1 and 3) and stand in lower case. URLs and
-    values are given as they were sent, without quotes. What is malformed is passed over.
+    A link with several relations is the value of each of them, one without is that of its URL. Relations and
+    names of parameters are compared without case (sections 2.1 and 3) and returned in lower case; URLs and
+    values as sent, without quotes. What is malformed is skipped.
     """
     links: dict[str, dict[str, str]] = {}
     position = value.find("<")

@@ -18,9 +18,9 @@ from .parse import (
     encode_path,
     encode_query,
     encode_userinfo,
+    normalise,
     parse_authority,
     redacted_text,
-    settle,
     unsplit,
 )
 from .percent import encode_component
@@ -38,7 +38,7 @@ def with_parts(parts: Parts, full_path: str, changes: Mapping[str, object]) -> t
         for name, setter in _SETTERS.items():
             if name in changes:
                 parts = setter(parts, _text(name, changes[name]))
-        parts = _whole(settle(parts))
+        parts = _whole(normalise(parts))
     except ValueError as exc:
         raise InvalidURL(f"Can't change {redacted_text(unsplit(before))}: {exc}") from exc
     replaced = not changes.keys().isdisjoint({"full_path", "path", "query"})

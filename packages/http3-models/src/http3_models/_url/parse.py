@@ -63,7 +63,7 @@ class Parts(NamedTuple):
     fragment: str | None
 
     def __repr__(self) -> str:
-        return f"<Parts {unsplit(self._replace(userinfo=hidden_userinfo(self.userinfo)))!r}>"
+        return f"<Parts {unsplit(self._replace(userinfo=redacted_userinfo(self.userinfo)))!r}>"
 
 
 def parse(text: str) -> Parts:
@@ -87,7 +87,7 @@ def redacted_text(text: str) -> str:
     return repr(text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "...")
 
 
-def hidden_userinfo(userinfo: str) -> str:
+def redacted_userinfo(userinfo: str) -> str:
     """A userinfo for messages and reprs: of two parts the password is hidden, one alone is hidden whole."""
     name, _, password = userinfo.partition(":")
     if not password or password in _PLACEHOLDERS:
@@ -108,7 +108,7 @@ def _parse(text: str) -> Parts:
         userinfo, host, port = "", None, None
     else:
         userinfo, host, port = parse_authority(authority, scheme)
-    return settle(
+    return normalise(
         Parts(
             scheme,
             userinfo,
@@ -192,7 +192,7 @@ def no_scheme(text: str) -> str:
     return f"{text if len(text) <= _MAX_PREFIX else text[:_MAX_PREFIX] + '...'!r} is no scheme"
 
 
-def settle(parts: Parts) -> Parts:
+def normalise(parts: Parts) -> Parts:
     """Drop a default port, remove dot segments, and keep path and authority apart.
 
     Dot segments of a relative reference stay: they mean something only once it is resolved.
@@ -252,7 +252,7 @@ def resolve(base: Parts, reference: Parts) -> Parts:
     if reference.scheme:
         return reference
     if reference.host is not None:
-        return settle(reference._replace(scheme=base.scheme))
+        return normalise(reference._replace(scheme=base.scheme))
     query = reference.query
     if not reference.path:
         path = base.path
@@ -264,7 +264,7 @@ def resolve(base: Parts, reference: Parts) -> Parts:
     else:
         path = base.path[: base.path.rfind("/") + 1] + reference.path
     path = remove_dot_segments(path)
-    return settle(base._replace(path=path, query=query, fragment=reference.fragment))
+    return normalise(base._replace(path=path, query=query, fragment=reference.fragment))
 
 
 def normal_form(parts: Parts) -> Parts:

@@ -17,10 +17,10 @@ from .parse import (
     DEFAULT_PORTS,
     Parts,
     authority,
-    hidden_userinfo,
     normal_form,
     parse,
     redacted_text,
+    redacted_userinfo,
     resolve,
     unsplit,
 )
@@ -316,7 +316,7 @@ def redacted(url: URL) -> str:
     A user name without a password is a token as often as not, and hidden as well.
     """
     userinfo = url._parts.userinfo
-    return unsplit(url._parts._replace(userinfo=hidden_userinfo(userinfo))) if userinfo else url._text
+    return unsplit(url._parts._replace(userinfo=redacted_userinfo(userinfo))) if userinfo else url._text
 
 
 def check_http_scheme(url: URL) -> None:
