@@ -108,7 +108,7 @@ def test_strangers_names_leave_nothing_behind() -> None:
                 response.encoding = f"x-unknown-{number}"
     assert len(known_caches) == before
     assert text_encodings._find.cache_info().currsize <= 128
-    assert decoding._kept_charset.cache_info().currsize <= 128
+    assert decoding._cached_charset.cache_info().currsize <= 128
     gc.collect()
 
 

@@ -332,7 +332,8 @@ def test_guess_type(filename: str, media_type: str) -> None:
 
 TEXT = st.text(
     st.characters(exclude_characters='\0\\"\r\n', exclude_categories=["Cs"]), min_size=1, max_size=20
-)
+).filter(lambda text: not any(escape in text.upper() for escape in ("%22", "%0D", "%0A")))
+"""Without what reads like the escapes of quotes and line ends, which are not escaped themselves."""
 CONTENT = st.binary(max_size=200) | st.sampled_from([b"\r\n--", b"--", b"\r\n", b"\r", b"--\r\n"])
 
 

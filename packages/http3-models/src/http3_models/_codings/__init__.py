@@ -1,7 +1,7 @@
-"""Content codings, undone in bounded steps (RFC 9110 section 8.4.1).
+"""Content codings, decoded in bounded steps (RFC 9110 section 8.4.1).
 
-`stages` knows gzip and deflate, `optional` brotli and zstd, which are loaded when a response needs them;
-`decoder` reads Content-Encoding, chains stages, and guards sizes. `stages` and `optional` know no response.
+`stages` has gzip and deflate, `optional` brotli and zstd, which are loaded when a response needs them;
+`decoder` reads Content-Encoding, chains stages, and limits sizes.
 """
 
 from __future__ import annotations

@@ -1,20 +1,18 @@
-"""Content codings of response bodies, undone in bounded steps (RFC 9110 8.4).
+"""Content codings of response bodies, decoded in bounded steps (RFC 9110 section 8.4).
 
-A `Decoder` is fed what the network brings and pulled for what it means::
+A `Decoder` is given received bytes and returns decoded ones::
 
     decoder = make_decoder(headers, limits, url=url)     # None: nothing to decode
     decoder.feed(chunk)
-    while (piece := decoder.step()) is not None:         # b"": nothing yet; here is time for other work
+    while (piece := decoder.step()) is not None:         # b"": nothing yet; other work may be done here
         ...
-    decoder.finish()                                     # raises if the coding did not come to its end
+    decoder.finish()                                     # raises if the coding has not ended
 
-A step is a bounded piece of work, also where it gives nothing (padding, empty blocks). No piece is larger
-than `PIECE_SIZE`, and the next is not unpacked before it is asked for: a bomb costs its reader time but no
-memory. Giving up in the middle loses nothing, since what was fed waits inside. Broken data, cut data and data
-behind the end are a `DecodingError`: a body that was handed over is whole.
+A step is a bounded amount of work, also if it returns nothing (padding, empty blocks). No piece is larger
+than `PIECE_SIZE`, and the next is not decoded before `step` is called: a decompression bomb takes time but no
+memory. Malformed data, cut data and data behind the end raise `DecodingError`.
 
-A coding whose library is missing is one we don't know. The codings themselves are in `stages` and
-`optional`.
+A coding whose library is not installed counts as unknown.
 """
 
 from __future__ import annotations
@@ -36,11 +34,11 @@ __all__ = ["PIECE_SIZE", "Decoder", "SizeGuard", "accept_encoding", "make_decode
 
 
 def make_decoder(headers: Headers, limits: Limits, *, url: URL | None = None) -> Decoder | None:
-    """What undoes the codings that ``headers`` name; None where there is nothing to undo.
+    """The decoder for the codings in ``headers``; None if there are none, or one of them is unknown: then the
+    body stays as sent.
 
-    That is so, too, if one of the codings is not known here: then the body stays as it was sent.
-    Raises DecodingError for more than ``limits.max_codings`` codings: a bomb in a bomb. ``url`` is named
-    in error messages. Whether a body is to be decoded at all (HEAD, 204, 206) is for the caller to know.
+    Raises DecodingError for more than ``limits.max_codings`` codings: a bomb in a bomb. Error messages name
+    ``url``. The caller decides whether a body is to be decoded at all (HEAD, 204, 206).
     """
     value = headers.get("content-encoding")
     if not value:
@@ -70,7 +68,7 @@ _STAGES: dict[str, Callable[[URL | None], Stage]] = {
 
 
 def new_stage(name: str, url: URL | None) -> Stage | None:
-    """What undoes the coding of that name (lower case); None if it is not known here."""
+    """The decoder for the coding of that name (lower case); None if it is unknown."""
     make = _STAGES.get(name)
     if make is not None:
         return make(url)
@@ -81,9 +79,9 @@ def new_stage(name: str, url: URL | None) -> Stage | None:
 
 @cache
 def accept_encoding() -> str:
-    """The value of Accept-Encoding: what can be decoded here, worked out once.
+    """The value of Accept-Encoding: the codings that can be decoded.
 
-    brotli is imported for it (1.5 ms), as its version counts; zstd is only looked for.
+    brotli is imported for it (1.5 ms), since its version matters; zstd is only searched for.
     """
     from .optional import brotli_library, can_zstd
 
@@ -91,10 +89,10 @@ def accept_encoding() -> str:
 
 
 class SizeGuard:
-    """Bounds what one body may come to.
+    """Limits the decoded size of one body.
 
-    ``limits.max_decoded`` holds always. The ratio ``limits.max_ratio`` (decoded to received bytes) holds
-    with ``bounded_ratio``, for a body that is kept in memory, once it is past ``limits.ratio_free_size``.
+    ``limits.max_decoded`` always applies. With ``bounded_ratio``, for a body that is kept in memory,
+    ``limits.max_ratio`` (decoded to received bytes) applies above ``limits.ratio_free_size``.
     """
 
     __slots__ = ("_decoded", "_limits", "_ratio", "_received", "_url")
@@ -107,11 +105,11 @@ class SizeGuard:
         self._decoded = 0
 
     def received(self, count: int) -> None:
-        """That many bytes came from the network and are about to be decoded."""
+        """``count`` bytes were received, and are decoded next."""
         self._received += count
 
     def decoded(self, count: int) -> None:
-        """They gave that many bytes. Raises DecodedSizeExceeded past a bound."""
+        """``count`` bytes were decoded. Raises DecodedSizeExceeded past a limit."""
         self._decoded = total = self._decoded + count
         limits, ratio = self._limits, self._ratio
         if limits.max_decoded is not None and total > limits.max_decoded:
@@ -124,6 +122,6 @@ class SizeGuard:
 
     def _exceeded(self, bound: str) -> DecodedSizeExceeded:
         return DecodedSizeExceeded(
-            f"The response body{named_url(self._url)} was given up after {self._decoded} decoded bytes: "
+            f"The response body{named_url(self._url)} has at least {self._decoded} decoded bytes, "
             f"more than limits allow, {bound}"
         )

@@ -1,6 +1,6 @@
 """The content codings whose libraries are extras: brotli and zstd; imported when first needed.
 
-They are imported by plain statements, which tools that freeze applications (PyInstaller) look for.
+They are imported by statements, which tools that freeze applications (PyInstaller) find.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from .._url import URL
 
 _BROTLI_LIMIT = 16384
-"""brotli's own limit: it fills whole blocks of 32 and 64 KiB, so this yields pieces of 32 KiB."""
+"""The limit for brotli, which fills whole blocks of 32 and 64 KiB: this yields pieces of 32 KiB."""
 
 _ZSTD_WINDOW_LOG = 23
-"""RFC 9659: a zstd content coding needs no window above 8 MiB; more is refused, for the memory's sake."""
+"""RFC 9659: a zstd content coding needs no window above 8 MiB; more is refused, to limit memory."""
 
 _ZSTD_HEAD = 18
-"""Bytes of a zstd frame within which it announces its size (RFC 8878 section 3.1.1)."""
+"""The first bytes of a zstd frame, in which it may declare its size (RFC 8878 section 3.1.1)."""
 
 _MOST_SINGLE = 1024
 """Bytes of padding that brotli is given one by one, see `BrotliStage`."""
 
 
 class _BrotliEngine(Protocol):
-    """What we use of ``brotli.Decompressor`` and ``brotlicffi.Decompressor``, 1.2 and later."""
+    """``brotli.Decompressor`` and ``brotlicffi.Decompressor``, 1.2 and later, as far as used here."""
 
     def process(self, data: bytes, *, output_buffer_limit: int) -> bytes: ...
     def is_finished(self) -> bool: ...
@@ -41,9 +41,9 @@ class _BrotliEngine(Protocol):
 class BrotliStage(Stage):
     """RFC 7932.
 
-    The library fails where it is given more than the rest of the stream, does not tell that from broken data,
-    and loses what it had decoded. So bytes that may be padding are not given to it together with others, and
-    the first of them one by one: the stream itself may end in such bytes.
+    Given more than the rest of the stream, the library fails as for malformed data, and loses what it had
+    decoded. So bytes that may be padding are not given to it together with others, and the first of them one
+    by one: the stream itself may end in such bytes.
     """
 
     __slots__ = ("_engine", "errors")
@@ -84,7 +84,7 @@ class BrotliStage(Stage):
 
 
 class _ZstdEngine(Protocol):
-    """What we use of ``ZstdDecompressor``; one decodes one frame."""
+    """``ZstdDecompressor``, as far as used here; one decodes one frame."""
 
     @property
     def eof(self) -> bool: ...
@@ -98,8 +98,8 @@ class _ZstdEngine(Protocol):
 class ZstdStage(Stage):
     """RFC 8878: any number of frames, skippable ones among them.
 
-    The library looks at the size that a frame announces only where all of it is given at once, or its last
-    block is not empty; so it is looked at here.
+    The library checks the size that a frame declares only if the whole frame is given at once, or its last
+    block is not empty; so it is checked here.
     """
 
     __slots__ = ("_engine", "_frame_info", "_head", "_new_engine", "_out", "errors")
@@ -131,7 +131,7 @@ class ZstdStage(Stage):
         self._ended = engine.eof
         if engine.eof:
             if self._frame_info(self._head).decompressed_size not in (None, self._out):
-                raise self._failure(f"is broken (a frame of another size than announced, {self._out} bytes)")
+                raise self._failure(f"is broken (a frame of another size than declared, {self._out} bytes)")
             self._unused = engine.unused_data
         self._more = not engine.eof and not engine.needs_input
         return piece
@@ -139,7 +139,7 @@ class ZstdStage(Stage):
 
 @cache
 def brotli_library() -> ModuleType | None:
-    """brotli before 1.2 cannot bound its output, which is as good as not being there."""
+    """brotli or brotlicffi; None without them, and before version 1.2, which can't limit its output."""
     try:
         import brotli as library
     except ImportError:
@@ -152,7 +152,7 @@ def brotli_library() -> ModuleType | None:
 
 @cache
 def zstd_library() -> ModuleType | None:
-    """That of the standard library, which a build of Python may lack; before Python 3.14 its backport."""
+    """That of the standard library, or before Python 3.14 its backport; None if it is not installed."""
     try:
         if sys.version_info >= (3, 14):
             from compression import zstd as library
@@ -164,7 +164,7 @@ def zstd_library() -> ModuleType | None:
 
 
 def can_zstd() -> bool:
-    """Whether zstd can be decoded; told without importing backports.zstd, which takes 4.5 ms."""
+    """Whether zstd can be decoded, without importing backports.zstd, which takes 4.5 ms."""
     if sys.version_info >= (3, 14):
         return zstd_library() is not None
     from importlib.util import find_spec

@@ -1,7 +1,6 @@
-"""The content codings themselves, each undone in bounded steps (RFC 9110 8.4.1).
+"""Decoders for single content codings, in bounded steps (RFC 9110 section 8.4.1), and a chain of them.
 
-All share `Stage.step` and differ in how they call their library (`_step`). brotli and zstd, whose libraries
-are extras, are in `optional`.
+All share `Stage.step` and differ in how they call their library (`_step`). brotli and zstd are in `optional`.
 """
 
 from __future__ import annotations
@@ -20,50 +19,49 @@ PIECE_SIZE = 65536
 """Bytes at most in one piece of output, and in one step of input. Larger steps are no faster."""
 
 _SMALL_STEP = 1024
-"""Bytes of input in a step after one that used little. What a step does not use is copied by the library."""
+"""Least bytes of input in a step, after steps that used little: the library copies what it does not use."""
 
 _PADDING = b"\0\t\n\v\f\r "
-"""What may follow a whole stream: tape and block tools leave NUL, careless servers a line feed."""
+"""Bytes that may follow a whole stream: tools for tapes and blocks write NUL, some servers a line feed."""
 
 _STREAM_COST = 4096
-"""What beginning a stream (a member, a frame) counts in `DecodingChain`, in bytes: it takes 2 to 10 us."""
+"""The work of beginning a stream (a member, a frame) in `DecodingChain`, in bytes: it takes 2 to 10 us."""
 
 _DEFLATE_GUESS_SIZE = 1024
-"""How much input of a deflate body is kept in case its zlib header was none. A wrong guess shows at the
-fifth byte (the length of a stored block and its complement don't fit)."""
+"""Bytes of a deflate body that are kept in case it has no zlib header. A wrong guess fails at the fifth byte
+(the length of a stored block and its complement don't fit)."""
 
 
 class Decoder:
-    """What undoes the codings of one body; see the module's text for how to use it."""
+    """Decodes the codings of one body; the docstring of `decoder` says how it is used."""
 
     __slots__ = ()
 
     def feed(self, data: bytes) -> None:
-        """Take the next encoded bytes."""
+        """Add encoded bytes."""
         raise NotImplementedError
 
     def step(self) -> bytes | None:
-        """Do a bounded piece of work, on `PIECE_SIZE` bytes at most; decoded bytes, or b"" if it gave none.
-
-        None when all that was fed is used up. Raises DecodingError for broken data.
+        """Do a bounded amount of work, on `PIECE_SIZE` bytes at most; returns decoded bytes, b"" if there are
+        none yet, None if all input is used. Raises DecodingError for malformed data.
         """
         raise NotImplementedError
 
     def finish(self) -> None:
-        """State that the body is over, after the last `step` returned None.
+        """End the body, after the last `step` returned None.
 
-        Raises DecodingError if the body was cut. A body of zero bytes is fine.
+        Raises DecodingError if the body was cut. A body of zero bytes is allowed.
         """
         raise NotImplementedError
 
     def pull(self) -> bytes:
-        """The next decoded bytes, 1 to `PIECE_SIZE`, in as many steps as it takes; b"" when none are left."""
+        """The next decoded bytes, 1 to `PIECE_SIZE`, in as many steps as needed; b"" if all input is used."""
         while (piece := self.step()) == b"":
             pass
         return piece or b""
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        """`feed`, then an iterator that pulls piece after piece on demand."""
+        """`feed`, then an iterator over `pull`."""
         self.feed(data)
         return iter(self.pull, b"")
 
@@ -79,21 +77,21 @@ class Stage(Decoder):
     coding: str
     errors: tuple[type[Exception], ...]
     heads: tuple[bytes, ...] = ()
-    """What a further stream behind the first one begins with; none may follow where this is empty."""
+    """The possible first bytes of a further stream behind the first; empty: none may follow."""
 
     def __init__(self, url: URL | None) -> None:
         self._url = url
-        self._queue = b""  # what was fed; up to _offset it was used
+        self._queue = b""  # the input; used up to _offset
         self._offset = 0
         self._size = PIECE_SIZE  # of the next slice
-        self._unused = b""  # the end of what was given to the library, which it did not use
-        self._held = b""  # behind a whole stream: the beginning of what may be a head
-        self._more = False  # the library may have output without further input
-        self._ended = True  # nothing is open: at the start, and after a complete stream
+        self._unused = b""  # the end of the slice, which the library did not use
+        self._held = b""  # behind a whole stream: a part of what may be a head
+        self._more = False  # the library may have more output without input
+        self._ended = True  # no stream is open: at the start, and after a complete one
         self._begun = False
         self._fed = 0
         self.streams = 0
-        """How many streams were begun."""
+        """Number of streams begun."""
 
     def feed(self, data: bytes) -> None:
         rest = self._queue[self._offset :]
@@ -116,7 +114,7 @@ class Stage(Decoder):
             piece = self._after_end(data) if self._ended and self._begun else self._step(data)
         except self.errors as exc:
             raise self._failure(f"is broken ({exc})") from exc
-        used = len(data) - len(self._unused)  # less than 0 where the library had kept some of earlier slices
+        used = len(data) - len(self._unused)  # negative if the library had kept bytes of earlier slices
         self._offset += used
         if self._offset < 0:
             self._queue = self._unused[: -self._offset] + self._queue
@@ -136,11 +134,11 @@ class Stage(Decoder):
         raise NotImplementedError
 
     def _begin(self) -> None:
-        """Get ready for a stream."""
+        """Prepare for the next stream."""
         raise NotImplementedError
 
     def _after_end(self, data: bytes) -> bytes:
-        """What follows a whole stream: padding, which is dropped, or another stream."""
+        """Decode what follows a whole stream: padding, which is dropped, or another stream."""
         data = self._held + data
         rest = data.lstrip(_PADDING)
         if not rest:
@@ -197,10 +195,10 @@ class GzipStage(Stage):
 
 
 class DeflateStage(Stage):
-    """RFC 1950 (zlib), which the name stands for, or RFC 1951 (raw), which some servers send.
+    """RFC 1950 (zlib), as specified, or RFC 1951 (raw), which some servers send.
 
-    The first two bytes tell: a zlib header, read as raw deflate, is a stored block with padding that no
-    encoder writes. Where they deceive, the kept beginning is read again as raw.
+    The first two bytes decide: a zlib header, read as raw deflate, is a stored block with padding that no
+    encoder writes. If that was wrong, the kept beginning is decoded again as raw.
     """
 
     __slots__ = ("_engine", "_kept")
@@ -245,7 +243,7 @@ class DeflateStage(Stage):
         return piece
 
     def _read_again(self, engine: zlib._Decompress, wrong: zlib.error) -> bytes:
-        """Read the kept beginning as raw. If that fails as well, what was wrong with it as zlib says more."""
+        """Decode the kept beginning as raw. If that fails as well, raise the error that it had as zlib."""
         data, self._kept = self._kept, b""
         if not data:
             raise wrong
@@ -256,10 +254,10 @@ class DeflateStage(Stage):
 
 
 class DecodingChain(Decoder):
-    """Several codings in a row; ``stages`` in the order in which they are undone.
+    """Several codings; ``stages`` in the order of decoding.
 
-    What one stage gives to the next is work that nobody sees: it may be dropped there as padding, or be empty
-    blocks, and be a thousand times what was received. So it is held to the ratio of ``limits``.
+    What one stage passes to the next may be dropped there as padding, or be empty blocks, and be a thousand
+    times what was received. So ``max_ratio`` of ``limits`` applies to it.
     """
 
     __slots__ = ("_limits", "_passed_on", "_received", "_stages", "_url")
@@ -296,8 +294,8 @@ class DecodingChain(Decoder):
         work = self._passed_on + _STREAM_COST * sum(stage.streams for stage in self._stages[1:])
         if work > limits.ratio_free_size and work > limits.max_ratio * self._received:
             raise DecodedSizeExceeded(
-                f"The response body{named_url(self._url)} was given up: undoing its {len(self._stages)} "
-                f"content codings takes work on {work} bytes in between, more than limits allow, "
+                f"Decoding the {len(self._stages)} content codings of the response "
+                f"body{named_url(self._url)} takes work on {work} bytes in between, more than limits allow, "
                 f"max_ratio={limits.max_ratio:g} (only {self._received} bytes were received)"
             )
 

@@ -1,6 +1,5 @@
-"""From bytes to text and JSON: `encodings`, the names that are known; `decoding`, which encoding a body has,
-whole or piece by piece; `json_error`, what `Response.json` raises, loaded with json when a body is not
-JSON.
+"""From bytes to text and JSON: `encodings`, the known names; `decoding`, the encoding of a body and its text,
+whole or in pieces; `json_error`, the exception of `Response.json`, loaded when a body is not JSON.
 """
 
 from __future__ import annotations

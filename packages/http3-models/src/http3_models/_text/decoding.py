@@ -1,11 +1,11 @@
-"""From the bytes of a body to text: which encoding, and how to decode piece by piece.
+"""The encoding of a body, and its text, whole or in pieces.
 
-The order for a whole body: byte-order mark, charset of Content-Type, then the caller's default or, without
-one, UTF-8 if the body is valid UTF-8, else windows-1252 (what browsers do with western pages). A stream
-can't look ahead, so there it is UTF-8 with replacement characters at the end of that row. JSON has its
-own rule (RFC 8259 8.1). A leading byte-order mark is never part of the text.
+The encoding of a whole body is that of its byte-order mark, or the charset of Content-Type, or the caller's
+default, or without one UTF-8 if the body is valid UTF-8, else windows-1252 (as in browsers for western
+pages). A stream can't be read ahead, so its last choice is UTF-8 with replacement characters. JSON has its
+own rule (RFC 8259 section 8.1). A leading byte-order mark is never part of the text.
 
-Encodings are shown by the names that they were given; what is decoded with is Python's codec for them, see
+Encodings are returned under the names that were given; decoding uses Python's codec for them, see
 `encodings`.
 """
 
@@ -21,21 +21,21 @@ from .encodings import find_text_encoding
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is its beginning
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is the first half of this
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
 _SMALL_PART = 1024
-"""Characters below which a part of a line is joined with the next: a str takes 50 bytes by itself."""
+"""Shorter parts of a line are joined with the next, since each str takes 50 bytes more."""
 
-_MAX_KEPT = 100
-"""Characters of a Content-Type whose charset is kept."""
+_MAX_CACHED = 100
+"""Characters of a Content-Type that is cached."""
 
 
 def detect_bom(data: bytes) -> str | None:
-    """The encoding that a byte-order mark at the start of ``data`` names; None without one."""
+    """The encoding of the byte-order mark at the start of ``data``; None without one."""
     if data[:1] not in (b"\xef", b"\xff", b"\xfe", b"\x00"):
         return None
     for mark, encoding in _BOMS:
@@ -45,10 +45,10 @@ def detect_bom(data: bytes) -> str | None:
 
 
 def charset_of(content_type: str | None) -> str | None:
-    """What the charset parameter of a Content-Type says; None if absent, or of no known encoding."""
+    """The charset parameter of a Content-Type; None if absent, or if it is no known encoding."""
     if not content_type or "charset" not in content_type.lower():
         return None
-    return (_kept_charset if len(content_type) <= _MAX_KEPT else _charset)(content_type)
+    return (_cached_charset if len(content_type) <= _MAX_CACHED else _charset)(content_type)
 
 
 def _charset(content_type: str) -> str | None:
@@ -58,8 +58,8 @@ def _charset(content_type: str) -> str | None:
     return None
 
 
-_kept_charset = lru_cache(maxsize=128)(_charset)
-"""Servers send the same few (-2 us)."""
+_cached_charset = lru_cache(maxsize=128)(_charset)
+"""Servers send few different ones (-2 us)."""
 
 
 def _parameters(value: str) -> list[tuple[str, str]]:
@@ -73,7 +73,7 @@ def _parameters(value: str) -> list[tuple[str, str]]:
 
 
 def split_unquoted(value: str) -> list[str]:
-    """Split at semicolons that stand outside of quoted strings."""
+    """Split at semicolons outside of quoted strings."""
     if '"' not in value:
         return value.split(";")
     parts, start, quoted, escaped = [], 0, False, False
@@ -92,7 +92,7 @@ def split_unquoted(value: str) -> list[str]:
 
 
 def _unquote(text: str) -> str:
-    """Undo a quoted string; apostrophes, which some servers take for quotes, are dropped as well."""
+    """Unquote a quoted string; apostrophes, which some servers use as quotes, are removed as well."""
     if len(text) < 2 or text[0] != text[-1] or text[0] not in "\"'":
         return text
     text = text[1:-1]
@@ -116,9 +116,9 @@ def text_encoding(data: bytes, content_type: str | None, default: DefaultEncodin
 
 
 def stream_encoding(content_type: str | None, default: DefaultEncoding = None) -> str:
-    """The encoding of a body of which nothing was seen yet; a byte-order mark will go before it.
+    """The encoding of a body before its first byte; a byte-order mark overrides it.
 
-    Callables and "auto" need the whole body and are passed over. Raises LookupError as `text_encoding`.
+    Callables and "auto" need the whole body and are skipped. Raises LookupError like `text_encoding`.
     """
     charset = charset_of(content_type)
     if charset is not None:
@@ -153,7 +153,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def apparent_encoding(data: bytes) -> str:
-    """What charset-normalizer takes the encoding of ``data`` for; UTF-8 if it finds none.
+    """The encoding that charset-normalizer detects; UTF-8 if it finds none.
 
     Raises ImportError without charset-normalizer (the extra ``charset``).
     """
@@ -168,19 +168,19 @@ def apparent_encoding(data: bytes) -> str:
 
 
 def decode_text(data: bytes, encoding: str) -> str:
-    """``data`` as text, what is broken replaced by U+FFFD, without a leading byte-order mark."""
+    """``data`` as text, with U+FFFD for what is malformed, without a leading byte-order mark."""
     return data.decode(_codec(encoding), "replace").removeprefix("\ufeff")
 
 
 def _codec(encoding: str) -> str:
     codec = find_text_encoding(encoding)
-    assert codec is not None, encoding  # names are checked where they come in
+    assert codec is not None, encoding  # callers have checked it
     return codec
 
 
 def detect_json_encoding(data: bytes) -> str:
-    """UTF-8, -16 or -32 (RFC 8259 8.1, RFC 4627 3): by mark, else by where the NULs of the first characters,
-    of which the very first is ASCII, stand."""
+    """UTF-8, -16 or -32 (RFC 8259 section 8.1, RFC 4627 section 3): by the byte-order mark, else by the
+    places of NULs among the first bytes, since the first character is ASCII."""
     head = data[:4]
     if head.isascii() and 0 not in head:
         return "utf-8"
@@ -192,17 +192,17 @@ def detect_json_encoding(data: bytes) -> str:
     if head[0] == 0:
         return "utf-32-be" if head[1:2] == b"\0" else "utf-16-be"
     if head[1] != 0:
-        return "utf-8"  # a NUL within UTF-8 is for the JSON parser to refuse
+        return "utf-8"  # the JSON parser refuses a NUL
     return "utf-32-le" if head[2:] == b"\0\0" else "utf-16-le"
 
 
 def decode_json(data: bytes) -> str:
-    """The text of a JSON body. Raises UnicodeDecodeError, a ValueError, for broken bytes."""
+    """The text of a JSON body. Raises UnicodeDecodeError, a ValueError, for malformed bytes."""
     return data.decode(detect_json_encoding(data)).removeprefix("\ufeff")
 
 
 def parse_json(data: bytes, encoding: str | None, options: dict[str, Any]) -> Any:
-    """What a JSON body says, in ``encoding``, else in what it shows by itself; ``options`` of `json.loads`.
+    """The value of a JSON body, in ``encoding`` or the detected one; ``options`` are those of `json.loads`.
 
     Raises ValueError (UnicodeDecodeError, json.JSONDecodeError).
     """
@@ -216,17 +216,17 @@ def parse_json(data: bytes, encoding: str | None, options: dict[str, Any]) -> An
 
 @cache
 def _json_decoder() -> Callable[[str], Any]:
-    """`json.loads` without options, which it looks through at every call (-1 us)."""
+    """`json.loads` without options, whose checks take 1 us."""
     from json import JSONDecoder
 
     return JSONDecoder().decode
 
 
 class TextDecoder:
-    """Text piece by piece. A character cut between two pieces comes with the second.
+    """Decodes text in pieces. A character that is cut between two pieces is returned with the second.
 
-    ``encoding`` is what `stream_encoding` says; a byte-order mark goes before it unless ``sniff`` is False
-    (for an encoding that the caller insists on).
+    ``encoding`` is that of `stream_encoding`; a byte-order mark overrides it unless ``sniff`` is False (for
+    an encoding that the caller has set).
     """
 
     __slots__ = ("_decoder", "_encoding", "_head", "_started")
@@ -238,7 +238,7 @@ class TextDecoder:
         self._decoder = None if sniff else _incremental(encoding)
 
     def decode(self, data: bytes) -> str:
-        """The text of the next bytes, as far as it is complete; may be empty."""
+        """The text of the next bytes without an incomplete character at their end; may be empty."""
         if self._decoder is None:
             data = self._head + data
             if _may_grow_to_bom(data):
@@ -248,7 +248,7 @@ class TextDecoder:
         return self._without_mark(self._decoder.decode(data))
 
     def finish(self) -> str:
-        """The rest, at the end of the body; a character cut there becomes U+FFFD."""
+        """The rest, at the end of the body; an incomplete character becomes U+FFFD."""
         if self._decoder is None:
             self._decoder = _incremental(detect_bom(self._head) or self._encoding)
         return self._without_mark(self._decoder.decode(self._head, True))
@@ -265,15 +265,15 @@ def _incremental(encoding: str) -> codecs.IncrementalDecoder:
 
 
 def _may_grow_to_bom(data: bytes) -> bool:
-    """True while further bytes decide which mark, if any, this is."""
+    """True if further bytes may make it another mark, or one at all."""
     return len(data) < 4 and any(mark.startswith(data) and mark != data for mark, _ in _BOMS)
 
 
 class LineDecoder:
-    """Lines, without their ends, from text in pieces. Ends are ``\\n``, ``\\r\\n`` and ``\\r`` only.
+    """Splits text in pieces into lines, without their ends: ``\\n``, ``\\r\\n`` and ``\\r`` only.
 
-    A line is given as soon as its end is there. Time and memory are linear, also for one long line in many
-    small pieces. ``held`` is how many characters the line has that has no end yet.
+    A line is returned as soon as its end is there. Time and memory are linear, also for one long line in many
+    small pieces. ``held`` is the number of characters of the line that has no end yet.
     """
 
     __slots__ = ("_after_cr", "_parts", "held")
@@ -286,7 +286,7 @@ class LineDecoder:
     def decode(self, text: str) -> list[str]:
         """The lines that ``text`` completes."""
         if self._after_cr and text:
-            text = text.removeprefix("\n")  # the second half of a \r\n that was cut
+            text = text.removeprefix("\n")  # of a \r\n that was cut
             self._after_cr = False
         if not text:
             return []

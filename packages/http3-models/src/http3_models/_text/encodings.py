@@ -1,13 +1,13 @@
 """The text encodings that a body may have: a closed list.
 
-Names of encodings come from the network, in the charset of Content-Type. `codecs.lookup` must not be asked
-for them: it keeps every name in `encodings._cache` for ever, whether it is known or not, and it knows codecs
-that are no encodings of text (zlib, rot13), of Python's source code (unicode_escape), or dangerous (UTF-7, in
-which harmless ASCII becomes markup). So a name is looked up here, and Python is asked for a codec of `CODECS`
+Names of encodings come from the network, in the charset of Content-Type. `codecs.lookup` must not be called
+with them: it keeps every name in `encodings._cache` for ever, known or not, and it has codecs that are no
+encodings of text (zlib, rot13), for Python's source code (unicode_escape), or dangerous (UTF-7, in which
+harmless ASCII becomes markup). So names are looked up here, and `codecs` is called with those in `CODECS`
 only.
 
-Known are the names of Python's standard text encodings, with their aliases, and the labels of the WHATWG
-encoding standard.
+The known names are those of Python's standard text encodings, with their aliases, and the labels of the
+WHATWG encoding standard.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NAMES = """
 """
 
 CODECS = frozenset(_NAMES.split())
-"""Python's names for its standard text encodings, but for UTF-7."""
+"""Python's names for its standard text encodings, without UTF-7."""
 
 _LABELS = {
     "big5hkscs": "cn_big5 x_x_big5",
@@ -68,20 +68,20 @@ _LABELS = {
     "utf_16_le": "csunicode iso_10646_ucs_2 ucs_2 unicode unicodefeff",
     "utf_8": "unicode11utf8 unicode20utf8 unicode_1_1_utf_8 x_unicode20utf8",
 }
-"""Labels of the WHATWG encoding standard that Python does not know, by the codec that reads them."""
+"""Labels of the WHATWG encoding standard that Python does not have, by codec."""
 
 _CODEC_OF_LABEL = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
 
 _PUNCTUATION = str.maketrans(dict.fromkeys(" \t\n\r-_.:,", " "))
 
 _MAX_NAME = 40
-"""Longest name of an encoding that is looked up; the longest that is known has 24 characters."""
+"""Longest name that is looked up; the longest known one has 24 characters."""
 
 
 def find_text_encoding(name: str) -> str | None:
-    """Python's name for a text encoding, one of `CODECS`; None if none is known by ``name``.
+    """Python's name for a text encoding, one of `CODECS`; None for an unknown ``name``.
 
-    Case and punctuation don't count.
+    Case and punctuation are ignored.
     """
     return _find(name) if len(name) <= _MAX_NAME else None
 

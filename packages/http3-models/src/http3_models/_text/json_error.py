@@ -1,4 +1,5 @@
-"""What `Response.json` raises. A module of its own since json takes 1 ms to import, and few programs fail."""
+"""The exception of `Response.json`. In a module of its own, since json takes 1 ms to import and is rarely
+needed for it."""
 
 from __future__ import annotations
 
@@ -38,9 +39,9 @@ def json_error(
     encoding: str | None,
     options: dict[str, Any],
 ) -> JSONDecodeError | None:
-    """What the codec or the parser raised, as an exception that tells of the response.
+    """The error of the codec or parser as an exception that names the response.
 
-    None for an exception that the caller's own functions raised, which ``options`` may hold.
+    None for an exception that may come from a function in ``options``.
     """
     body = _described(state)
     if isinstance(exc, json.JSONDecodeError):

@@ -1,4 +1,4 @@
-"""URLs (RFC 3986), and what they are made of.
+"""URLs (RFC 3986) and their parts.
 
 From the bottom up: `percent`, percent escapes; `host`, host names (IDNA) and addresses; `parse`, from text
 to parts; `edit`, joining and changing parts; `query`, the public `QueryParams`; `url`, the public `URL` and

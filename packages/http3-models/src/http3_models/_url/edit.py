@@ -1,7 +1,7 @@
-"""What ``URL.copy_with`` does to parts: one small function for each, in a table.
+"""``URL.copy_with``: one function for each part, in a table.
 
-The order of the table matters where several are given: the whole before its pieces
-(``authority`` before ``host``, ``userinfo`` before ``password``).
+The order of the table matters where several parts are given: a whole comes before its pieces (``authority``
+before ``host``, ``userinfo`` before ``password``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def with_parts(parts: Parts, full_path: str, changes: Mapping[str, object]) -> t
     Raises InvalidURL, or TypeError for an unknown name or a wrong type.
     """
     if unknown := [name for name in changes if name not in _SETTERS]:
-        raise TypeError(f"copy_with() knows no part {unknown[0]!r}; there are {', '.join(_SETTERS)}")
+        raise TypeError(f"copy_with() has no part {unknown[0]!r}; it has {', '.join(_SETTERS)}")
     before = parts
     try:
         for name, setter in _SETTERS.items():
@@ -57,7 +57,7 @@ def _text(name: str, value: object) -> str:
 
 
 def _whole(parts: Parts) -> Parts:
-    """Refuse parts that need a host where there is none; drop an empty userinfo, as parsing does."""
+    """Refuse parts that need a host without one; remove an empty userinfo, as parsing does."""
     if parts.userinfo == ":":
         parts = parts._replace(userinfo="")
     if not parts.host and (parts.userinfo or parts.port is not None or parts.scheme in DEFAULT_PORTS):

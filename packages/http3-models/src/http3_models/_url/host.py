@@ -1,13 +1,12 @@
-"""Host names and address literals: from what was written to what is looked up.
+"""Host names and address literals: from the text of a URL to the host that is looked up.
 
-What this file owns: a host that it returns is what a browser (WHATWG URL, section 3.5) makes of the same
-text, and otherwise it is refused. A checker and a client that read one URL as two hosts are how
-requests get forged into internal networks; so an odd IPv4 spelling (``0x7f.1``) becomes the address it
-means, and is never looked up as a name.
+A host is what a browser makes of the same text (WHATWG URL, section 3.5), or it is refused. If a checker and
+a client read two hosts from one URL, requests can be forged into internal networks; so an unusual spelling of
+an IPv4 address (``0x7f.1``) becomes that address, and is never looked up as a name.
 
-Stricter than browsers: a label has letters, digits, ``-`` and ``_`` only (RFC 1123, and the underscore
-that container networks use), no hyphen at its ends, and 1 to 63 of them (RFC 1035, section 2.3.4);
-beyond ASCII, IDNA 2008 decides after the mapping of UTS 46. Refusals are ValueErrors whose text fits
+It is stricter than browsers: a label has letters, digits, ``-`` and ``_`` only (RFC 1123, and the underscore
+that container networks use), no hyphen at its ends, and 1 to 63 characters (RFC 1035, section 2.3.4); names
+that are not ASCII must be valid in IDNA 2008 after the mapping of UTS 46. The text of the ValueErrors fits
 behind "Invalid URL ...: "; the parser makes them InvalidURL.
 """
 
@@ -29,7 +28,7 @@ _MAX_NAME = 253
 _MAX_LABEL = 63
 
 _MAX_TEXT = 4 * _MAX_NAME
-"""Characters of a name before it is mapped, which is dear: a letter and three marks for each that remains."""
+"""Characters of a name before it is mapped, which is slow: a letter and three marks for each that remains."""
 
 _MAX_WRITTEN = 12 * _MAX_NAME
 """Characters of a name with escapes: four bytes of UTF-8 for each that remains."""
@@ -44,8 +43,8 @@ _MAX_IPV6 = 45
 def normalise_host(text: str) -> str:
     """The host of an authority: ASCII, lower case, without brackets.
 
-    ``text`` is as written: maybe percent-encoded, maybe beyond ASCII, an IPv6 address in brackets.
-    Raises ValueError. What is too long to be a host is refused before each step that is more than a look.
+    ``text`` is as written: it may be percent-encoded or not ASCII; an IPv6 address is in brackets. Raises
+    ValueError. The length is checked before each step that takes time.
     """
     if text.startswith("["):
         if not text.endswith("]"):
@@ -91,7 +90,7 @@ def normalise_ipv6(text: str) -> str:
 
 
 def _compressed(groups: list[str]) -> str:
-    """Put ``::`` for the first of the longest runs of zeros, of two at least (RFC 5952, section 4.2)."""
+    """Replace the first of the longest runs of two or more zeros by ``::`` (RFC 5952, section 4.2)."""
     flags = "".join("0" if group == "0" else "x" for group in groups)
     longest = max(re.findall("0*", flags), key=len)
     if len(longest) < 2:
@@ -101,7 +100,7 @@ def _compressed(groups: list[str]) -> str:
 
 
 def _ipv4(name: str) -> str:
-    """The address that a name ending in a number means (WHATWG URL, "IPv4 parser")."""
+    """The address for a name that ends in a number (WHATWG URL, "IPv4 parser")."""
     parts = name.removesuffix(".").split(".")
     numbers = [_ipv4_number(part) for part in parts]
     *heads, tail = numbers
@@ -112,7 +111,7 @@ def _ipv4(name: str) -> str:
 
 
 def _ipv4_number(text: str) -> int:
-    """Decimal, hexadecimal behind 0x, octal behind 0."""
+    """Decimal; hexadecimal after ``0x``; octal after ``0``."""
     try:
         if text.startswith("0x"):
             return int(text[2:] or "0", 16) if _NUMBER.fullmatch(text) else int("?")
@@ -139,7 +138,7 @@ def _mapped(text: str) -> str:
 
 
 def _to_ascii(name: str) -> str:
-    """Each label that needs it as its A-label, checked by IDNA 2008; an A-label is checked as well."""
+    """Labels that are not ASCII as A-labels, checked by IDNA 2008; A-labels are checked as well."""
     import idna
 
     labels = name.split(".")
@@ -155,7 +154,7 @@ def _to_ascii(name: str) -> str:
 
 
 def _flaw(name: str) -> str:
-    """Say what is wrong with a name that did not match."""
+    """The message for a name that is no host."""
     if not name:
         return "the host is empty"
     for label in name.removesuffix(".").split("."):

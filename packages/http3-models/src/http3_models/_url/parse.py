@@ -1,12 +1,12 @@
-"""The pure half of the URL: text to parts, parts to text, references resolved (RFC 3986).
+"""From the text of a URL to its parts and back, and the resolution of references (RFC 3986).
 
-One regular expression splits (appendix B); then each part is brought into the form that is sent and
-shown: scheme and host in lower case, IDNA, no default port, no literal dot segments, disallowed
-characters encoded. Valid escapes stay byte for byte, since signed URLs break otherwise. `unsplit` of
-parts parses to the same parts again.
+One regular expression splits the text (appendix B); then each part is normalised: scheme and host in lower
+case, IDNA, no default port, no literal dot segments, disallowed characters encoded. Valid escapes stay byte
+for byte, since signed URLs break otherwise. The text that `unsplit` makes of parts is parsed to the same
+parts.
 
-Refusals arise as ValueErrors that say what is wrong, and become InvalidURL in `parse` alone, with the
-URL in front and its password left out.
+Functions here raise ValueErrors that say what is wrong; `parse` makes them InvalidURL, with the URL in front,
+without its password.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ encode_path = keeping_escapes(f"{UNRESERVED}{SUB_DELIMS}:@/")
 encode_query = keeping_escapes(QUERY)
 
 _PLACEHOLDERS = ("x-oauth-basic",)
-"""What is written for a password where the user name is a token (GitHub)."""
+"""Passwords that are none: the user name is a token (GitHub)."""
 
 _MAX_SHOWN = 200
-"""Characters of a bad URL in a message: enough to recognise it, too few to flood a log."""
+"""Characters of a malformed URL in a message."""
 
 _MAX_PREFIX = 40
-"""Characters shown of what stands where a scheme would; ``javascript`` has 10."""
+"""Characters of a wrong scheme in a message."""
 
 
 class Parts(NamedTuple):
@@ -75,10 +75,10 @@ def parse(text: str) -> Parts:
 
 
 def redacted_text(text: str) -> str:
-    """A URL that may be malformed, quoted for a message, with all that might be credentials left out.
+    """A URL that may be malformed, quoted for a message, without anything that may be credentials.
 
-    Where a password holds a bare ``/``, ``?`` or ``#``, it would look like host and path: so
-    everything up to the last ``@`` goes.
+    A password with an unescaped ``/``, ``?`` or ``#`` looks like host and path: so everything up to the last
+    ``@`` is left out.
     """
     credentials, at, rest = text.rpartition("@")
     if at:
@@ -88,7 +88,7 @@ def redacted_text(text: str) -> str:
 
 
 def redacted_userinfo(userinfo: str) -> str:
-    """A userinfo for messages and reprs: of two parts the password is hidden, one alone is hidden whole."""
+    """A userinfo for messages and reprs, without its password; without a password all of it is hidden."""
     name, _, password = userinfo.partition(":")
     if not password or password in _PLACEHOLDERS:
         return "[secure]" if name else ""
@@ -100,7 +100,7 @@ def _parse(text: str) -> Parts:
         if character in text:
             raise ValueError(f"{name} at position {text.index(character)}")
     match = _SPLIT.fullmatch(text)
-    assert match is not None  # the pattern takes any text
+    assert match is not None  # the pattern matches any text
     scheme, authority, path, query, fragment = match.groups()
     scheme = (scheme or "").lower()
     if authority is None:
@@ -138,8 +138,8 @@ def _check_without_authority(text: str, scheme: str, path: str) -> None:
 def parse_authority(text: str, scheme: str) -> tuple[str, str, int | None]:
     """Userinfo (encoded), host and port. Raises ValueError.
 
-    The last ``@`` ends the userinfo, as in browsers. Only URLs of other schemes than ours may have an
-    empty host (``file:///x``); those are never sent.
+    The last ``@`` ends the userinfo, as in browsers. The host may be empty in URLs that are neither http nor
+    https (``file:///x``); those are never sent.
     """
     if found := _NOT_IN_AUTHORITY.search(text):
         what = {" ": "a space", "\\": "a backslash"}.get(found[0], "a control character")
@@ -188,14 +188,14 @@ def check_scheme(text: str) -> str:
 
 
 def no_scheme(text: str) -> str:
-    """Say that a text is no scheme."""
+    """The message for a wrong scheme."""
     return f"{text if len(text) <= _MAX_PREFIX else text[:_MAX_PREFIX] + '...'!r} is no scheme"
 
 
 def normalise(parts: Parts) -> Parts:
-    """Drop a default port, remove dot segments, and keep path and authority apart.
+    """Remove a default port and dot segments, and prevent that the path is parsed as an authority or scheme.
 
-    Dot segments of a relative reference stay: they mean something only once it is resolved.
+    Dot segments of a relative reference stay until it is resolved.
     """
     scheme, host, port, path = parts.scheme, parts.host, parts.port, parts.path
     if port is not None and DEFAULT_PORTS.get(scheme) == port:
@@ -231,7 +231,7 @@ def unsplit(parts: Parts) -> str:
 
 
 def remove_dot_segments(path: str) -> str:
-    """RFC 3986 section 5.2.4, literal dots only."""
+    """RFC 3986 section 5.2.4; escaped dots stay."""
     if "." not in path:
         return path
     segments = path.split("/")
@@ -268,7 +268,7 @@ def resolve(base: Parts, reference: Parts) -> Parts:
 
 
 def normal_form(parts: Parts) -> Parts:
-    """RFC 3986 section 6.2: what two URLs have in common that mean the same. For comparing only."""
+    """The normal form, in which equivalent URLs are equal (RFC 3986 section 6.2). For comparisons only."""
     path = plain_escapes(parts.path)
     if parts.host is not None:
         path = remove_dot_segments(path) or "/"

@@ -1,8 +1,8 @@
-"""Percent-encoding, RFC 3986 section 2.1; the one place for the URL and for forms.
+"""Percent-encoding (RFC 3986 section 2.1), for URLs and forms.
 
-An encoder is a compiled pattern of what must not stay, and a table from each byte to its text. Text that is
-clean already (nearly all of it) costs one scan and no copy; for the rest each byte is looked up, so that the
-worst text costs a few times what the best does, and not a call for each character.
+An encoder is a compiled pattern of characters to be encoded, and a table from each byte to its text. Text
+without such characters (most text) costs one scan and no copy; for other text each byte is looked up, so that
+the worst text costs a few times what the best does, and not a call for each character.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from typing import Self
 from .._redaction import forget_text
 
 UNRESERVED = r"A-Za-z0-9\-._~"
-"""RFC 3986 section 2.3, as the inside of a character class. Escapes of these mean the plain character."""
+"""RFC 3986 section 2.3, as the inside of a character class. Their escapes are equivalent to the
+characters."""
 
 SUB_DELIMS = "!$&'()*+,;="
 """RFC 3986 section 2.2."""
 
 QUERY = f"{UNRESERVED}{SUB_DELIMS}:@/?"
-"""What a query and a fragment may hold (sections 3.4 and 3.5), as the inside of a character class."""
+"""Characters of a query and a fragment (sections 3.4 and 3.5), as the inside of a character class."""
 
 _HEX = "0123456789abcdefABCDEF"
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})++")
-"""Escapes one behind the other, which are undone at once: text beyond ASCII may be nothing else."""
+"""A run of escapes, decoded at once: text that is not ASCII may consist of them."""
 
 _NOT_PLAIN = re.compile(
     "%(?:[0-9A-F][a-f]|[a-f][0-9A-Fa-f]|2[DE]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])"
 )
-"""Escapes that have another form: with a small letter, or of an unreserved character."""
+"""Escapes with another normal form: with a lower-case letter, or of an unreserved character."""
 
 _NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _NOT_UNRESERVED = re.compile(f"[^{UNRESERVED}]")
@@ -43,7 +44,7 @@ def _table(allowed: str) -> list[str]:
 
 
 def keeping_escapes(allowed: str) -> Callable[[str], str]:
-    """An encoder that leaves ``allowed`` (inside of a character class) and valid escapes as they are.
+    """An encoder that does not change ``allowed`` (inside of a character class) and valid escapes.
 
     A ``%`` that begins no valid escape becomes ``%25``; all else is encoded as UTF-8. Raises ValueError for a
     lone surrogate, which UTF-8 can't express.
@@ -55,7 +56,7 @@ def keeping_escapes(allowed: str) -> Callable[[str], str]:
         if dirty.search(text) is None:
             return text
         encoded = "".join([table[byte] for byte in utf8(text)])
-        # What was escaped just now can't complete an escape that was none.
+        # An escape made above can't complete an invalid one before it.
         return _NO_ESCAPE.sub("%25", encoded) if "%" in text else encoded
 
     return encode
@@ -78,7 +79,7 @@ def encode_component(text: str) -> str:
 def encode_form(text: str | bytes) -> str:
     """Encode one name or value of application/x-www-form-urlencoded; a space becomes ``+``.
 
-    Bytes are taken as they are. Raises ValueError for a lone surrogate.
+    Bytes are encoded byte for byte. Raises ValueError for a lone surrogate.
     """
     if isinstance(text, str):
         if text.isalnum() and text.isascii():  # most names and values are (-0.3 us each)
@@ -88,7 +89,7 @@ def encode_form(text: str | bytes) -> str:
 
 
 class Undecoded(str):
-    """Octets that are no UTF-8, shown as text with U+FFFD; `utf8` gives them back as they were."""
+    """Octets that are no UTF-8, as text with U+FFFD; `utf8` returns the octets."""
 
     __slots__ = ("octets",)
 
@@ -104,7 +105,7 @@ class Undecoded(str):
 
 
 def shown_text(octets: bytes) -> str:
-    """The octets as text, from which `utf8` makes the same octets."""
+    """The octets as text, of which `utf8` returns the same octets."""
     try:
         return octets.decode()
     except UnicodeDecodeError:
@@ -112,7 +113,7 @@ def shown_text(octets: bytes) -> str:
 
 
 def utf8(text: str, what: str = "it") -> bytes:
-    """The text as UTF-8. Raises ValueError, which begins with ``what``, for a lone surrogate."""
+    """The text as UTF-8. Raises ValueError, whose message begins with ``what``, for a lone surrogate."""
     if type(text) is Undecoded:
         return text.octets
     try:
@@ -123,7 +124,7 @@ def utf8(text: str, what: str = "it") -> bytes:
 
 
 def percent_decode(text: str) -> bytes:
-    """Undo escapes. What is no valid escape stays; characters beyond ASCII become UTF-8."""
+    """Decode escapes. Invalid escapes stay; characters that are not ASCII become UTF-8."""
     data = utf8(text)
     return _ESCAPES.sub(_unescaped, data) if b"%" in data else data
 
@@ -136,9 +137,9 @@ _PLAIN = {f"%{high}{low}": _COMPONENT[int(high + low, 16)] for high in _HEX for 
 
 
 def plain_escapes(text: str) -> str:
-    """Escapes in upper case, and gone where the character needs none (sections 6.2.2.1 and 6.2.2.2).
+    """Escapes in upper case; those of unreserved characters decoded (sections 6.2.2.1 and 6.2.2.2).
 
-    For text that an encoder made: each ``%`` in it begins a valid escape.
+    For text from an encoder, in which each ``%`` begins a valid escape.
     """
     return _NOT_PLAIN.sub(_plain, text) if "%" in text else text
 

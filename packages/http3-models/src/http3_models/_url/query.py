@@ -1,11 +1,10 @@
-"""`QueryParams`, an immutable multi-dict of the pairs in a query, and the form encoding it shares with forms.
+"""`QueryParams`, an immutable multi-dict of the pairs in a query, and the encoding of queries and forms.
 
-Encoding is application/x-www-form-urlencoded: a space is ``+``, everything but RFC 3986's unreserved
-characters is escaped. Values become text in one place, `text_of`, so that ``params=`` and a form in
-``data=`` can't differ.
+The encoding is application/x-www-form-urlencoded: a space is ``+``, and all but the unreserved characters of
+RFC 3986 are escaped. `text_of` makes text of the values of ``params=`` and of forms in ``data=``.
 
-A query that is given as text stays that text: servers sign it, or read it in another encoding than UTF-8. So
-`QueryParams` hold the text of the query, and take it apart for whoever looks.
+A query that is given as text is not changed: servers may sign it, or read it in another encoding than UTF-8.
+So `QueryParams` holds the text of the query, and parses it when a value is read.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ QueryParamTypes: TypeAlias = Union[
 ]
 """What ``params=`` takes.
 
-Not Iterable, which would take in dict: mypy could not tell any more what a literal dict is meant to be.
+Not Iterable, which a dict is, too: mypy could then not infer the type of a dict literal.
 """
 
 
@@ -32,7 +31,7 @@ encode_query = keeping_escapes(QUERY)
 
 
 def encode_pairs(pairs: Iterable[tuple[str, str | bytes]], label: str) -> str:
-    """``name=value&...``, percent and plus encoded, in order; bytes are encoded as they are.
+    """``name=value&...``, percent and plus encoded, in order; bytes are escaped byte for byte.
 
     Raises ValueError, which names ``label`` and the field, for a lone surrogate.
     """
@@ -54,23 +53,23 @@ def decode_octets(text: str) -> list[tuple[bytes, bytes]]:
 
 
 def decode_pairs(text: str) -> list[tuple[str, str]]:
-    """The pairs of a query or form as text; no UTF-8 is shown with U+FFFD, and goes back as it came."""
+    """The pairs of a query or form as text; what is no UTF-8 is an `Undecoded`."""
     return [(shown_text(name), shown_text(value)) for name, value in decode_octets(text)]
 
 
 MAPPINGS = (dict, Mapping)
-"""For `isinstance`, which runs Python code for an abstract class, and none for a dict."""
+"""For `isinstance`, which is slow for an abstract class, and finds a dict first."""
 
 _BYTES = (bytes, bytearray, memoryview)
 
 PLAIN_TYPES = frozenset([str, int])
-"""Nearly all values are of these: `str` makes of them what `text_of` does, in a fifth of the time."""
+"""The types of nearly all values: ``str()`` returns what `text_of` does, in a fifth of the time."""
 
 
 def text_of(value: object, label: str) -> str:
     """One value as text: True and False as true and false, numbers as Python writes them.
 
-    Raises TypeError that begins with ``label``.
+    Raises TypeError, whose message begins with ``label``.
     """
     if isinstance(value, str):
         return plain_text(value)
@@ -87,12 +86,12 @@ def text_of(value: object, label: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """A str for one of a subclass of the caller's, whose methods might do other things."""
+    """The text as a plain str: the methods of a subclass may do something else. An `Undecoded` stays one."""
     return text if type(text) is Undecoded else str.__str__(text)
 
 
 def bytes_or_text(value: object, label: str) -> str | bytes:
-    """As `text_of`, but bytes stay bytes."""
+    """Bytes as bytes, other values like `text_of`."""
     return bytes(value) if isinstance(value, _BYTES) else text_of(value, label)
 
 
@@ -100,13 +99,13 @@ class QueryParams(Mapping[str, str]):
     """The pairs of a query, in order; a name may occur several times. Immutable.
 
     ``params``: a query as text (without ``?``), a mapping, pairs, QueryParams, or None. A list as value
-    repeats the name, None is left out, True and False become true and false, bytes are escaped as they are.
+    repeats the name, None is left out, True and False become true and false, bytes are escaped byte for byte.
     Raises TypeError for others, ValueError that names the parameter for a lone surrogate.
 
-    Text stays as it was written, byte for byte (``flag`` gets no ``=``); only what a URL can't hold is
-    escaped, and a space becomes ``+``. ``str()`` is the query. As a mapping it shows the first value of each
-    name, with U+FFFD for what is no UTF-8; `getlist` and `multi_items` show all. Such text is a str that
-    remembers its octets: given as ``params`` or ``data`` it is sent as it came.
+    Text is not changed (``flag`` gets no ``=``); only characters that a URL can't have are escaped, and a
+    space becomes ``+``. ``str()`` is the query. As a mapping it has the first value of each name; `getlist`
+    and `multi_items` return all. A value that is no UTF-8 has U+FFFD in its text and keeps its octets: as
+    ``params`` or ``data`` it is sent as it was received.
     """
 
     __slots__ = ("_index", "_text")
@@ -115,7 +114,7 @@ class QueryParams(Mapping[str, str]):
     _index: dict[str, list[str]] | None
 
     def __init__(self, params: QueryParamTypes | None = None) -> None:
-        self._text, self._index = "", None  # for its repr, should ``params`` be refused
+        self._text, self._index = "", None  # for its repr, if ``params`` is refused
         self._text = query_of(params)
 
     def _lists(self) -> dict[str, list[str]]:
@@ -194,7 +193,7 @@ class QueryParams(Mapping[str, str]):
 
 
 def query_of(params: object) -> str:
-    """The query that `QueryParams` of these are. Raises TypeError and ValueError."""
+    """The text of ``QueryParams(params)``. Raises TypeError and ValueError."""
     if params is None:
         return ""
     if isinstance(params, QueryParams):
@@ -214,7 +213,7 @@ def _name_of(piece: str) -> bytes:
 
 
 def _text_pairs(items: Iterable[object]) -> list[tuple[str, str | bytes]]:
-    """Pairs as a caller wrote them as pairs of text: a list repeats its name, None is left out."""
+    """The pairs of a caller as pairs of text: a list repeats its name, None is left out."""
     pairs: list[tuple[str, str | bytes]] = []
     for item in items:
         if not isinstance(item, (tuple, list)) or len(item) != 2:

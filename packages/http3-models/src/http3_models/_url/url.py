@@ -1,8 +1,8 @@
 """`URL` and `Origin`: immutable values.
 
-A URL is its parts (`parse`) and the two texts that every request needs, made once; origin and
-normal form are made when first asked for. Parsing is cached by string, and since a URL never changes,
-the cache hands out the URL itself: the second request to an address pays a dictionary look-up.
+A URL has its parts (`parse`) and the two texts that every request needs; origin and normal form are computed
+when first used. Parsing is cached by text, and since a URL never changes, the cache returns the URL itself:
+the second request to a URL costs a dictionary look-up.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from .query import QueryParamTypes
 
 _CACHED_URLS = 1024
-"""As many as a busy crawler or test run keeps coming back to; about 1 KiB each."""
+"""About as many as a busy crawler or test run uses repeatedly; about 1 KiB each."""
 
 _CACHED_LENGTH = 2048
-"""Longer URLs are rarely asked for twice, and would make the cache's memory unbounded in effect."""
+"""Longer URLs are rarely used twice, and would make the cache's memory nearly unbounded."""
 
 
 class URLParts(TypedDict, total=False):
@@ -62,11 +62,11 @@ class URLParts(TypedDict, total=False):
 class URL:
     """An absolute URL, or with ``allow_relative=True`` a relative reference too (RFC 3986).
 
-    ``url`` is a str or a URL. ``params`` (what `QueryParams` takes) are appended to the query that is there.
+    ``url`` is a str or a URL. ``params`` (what `QueryParams` takes) are appended to its query.
 
-    Sent and shown: scheme and host in lower case, the host in IDNA's ASCII form, a default port dropped,
-    literal ``.`` and ``..`` segments removed, disallowed characters encoded; valid percent escapes stay
-    byte for byte. URLs are equal if their normal forms are (RFC 3986 section 6); a URL never equals a str.
+    It is normalised: scheme and host in lower case, the host in IDNA's ASCII form, no default port, no
+    literal ``.`` and ``..`` segments, disallowed characters encoded; valid percent escapes stay byte for
+    byte. URLs are equal if their normal forms are (RFC 3986 section 6); a URL never equals a str.
 
     Raises InvalidURL, which says what is wrong: no scheme or host (unless relative ones are allowed), ``//``
     missing, a space or control character in scheme or authority, a tab, CR or LF anywhere, a bad host,
@@ -185,7 +185,7 @@ class URL:
 
     @property
     def origin(self) -> Origin:
-        """Whom it talks to: the same object each time, cheap to compare and to hash."""
+        """Scheme, host and port: the same object each time, cheap to compare and to hash."""
         if self._origin is None:
             self._origin = Origin(self)
         return self._origin
@@ -194,7 +194,7 @@ class URL:
     def copy_with(self, **parts: Unpack[URLParts]) -> URL:
         """A copy with some parts replaced; see `URLParts`.
 
-        Each part is encoded where needed and can't spill into another: ``path="a?b"`` has no query.
+        Each part is encoded where needed and can't affect another: ``path="a?b"`` has no query.
         Raises InvalidURL, or TypeError for an unknown part or a wrong type.
         """
         from .edit import with_parts
@@ -234,7 +234,7 @@ class URL:
         query = f"{parts.query}&{added}" if parts.query else added
         if parts.fragment is not None or self._full_path == "*":
             return _make(type(self), parts._replace(query=query))
-        # Only the end is new: the rest need not be put together again (-4 us).
+        # Only the query is new: the rest is copied (-4 us).
         url = object.__new__(type(self))
         url._parts = Parts(*parts[:5], query, None)
         url._text = f"{self._text.partition('?')[0]}?{query}"
@@ -313,7 +313,7 @@ class Origin(_OriginFields):
 def redacted(url: URL) -> str:
     """The URL for messages and reprs: ``[secure]`` stands for its password.
 
-    A user name without a password is a token as often as not, and hidden as well.
+    A user name without a password may be a token, and is hidden as well.
     """
     userinfo = url._parts.userinfo
     return unsplit(url._parts._replace(userinfo=redacted_userinfo(userinfo))) if userinfo else url._text
@@ -330,7 +330,7 @@ def check_http_scheme(url: URL) -> None:
 
 
 def _make(cls: type[URL], parts: Parts, full_path: str | None = None) -> URL:
-    """A URL of settled parts."""
+    """A URL of normalised parts."""
     url = object.__new__(cls)
     url._parts = parts
     url._text = unsplit(parts)
@@ -348,7 +348,7 @@ def _cached(text: str) -> URL:
 
 
 def parse_url(text: str) -> URL:
-    """The absolute URL of a text, which is not remembered. Raises InvalidURL."""
+    """The absolute URL of a text, without the cache. Raises InvalidURL."""
     url = _make(URL, parse(text))
     _require_absolute(url)
     return url
@@ -367,7 +367,7 @@ def _require_absolute(url: URL) -> None:
 
 
 def _decoded(text: str) -> str:
-    """Escapes as UTF-8, else each byte as the character of its number."""
+    """The decoded text: UTF-8, or else ISO-8859-1."""
     data = percent_decode(text)
     try:
         return data.decode()
