@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -192,3 +193,22 @@ def test_total_timeout_holds_for_what_another_client_answers() -> None:
             with pytest.raises(http3.TotalTimeout):
                 client.get(server.url)
             assert time.monotonic() - started < 1
+
+
+def test_the_deadline_may_pass_between_any_two_looks_at_the_clock(world: World) -> None:
+    """A dispatcher is never given a limit that is negative."""
+    outcomes: set[object] = set()
+
+    class Answering(Dispatcher):
+        def send(self, request: Any, verify: Any = None, cert: Any = None, timeout: Any = None) -> Response:
+            return Response(200)
+
+    for looks in range(10):
+        dispatch = Answering()
+        dispatch.now = chain([0.0] * looks, repeat(2.0)).__next__
+        session = world.session(dispatch, timeout=TimeoutConfig(total_timeout=1))
+        try:
+            outcomes.add(session.get("https://h/").status_code)
+        except TotalTimeout as error:
+            outcomes.add(type(error))
+    assert outcomes == {200, TotalTimeout}

@@ -103,7 +103,8 @@ def test_both_ways_to_count_agree(guard: Guard, workload: str) -> None:
     """Where there is no strace, the calls of sockets and polls tell the same."""
     kernel = guard.found(count_calls, workload).totals["kernel"]
     strace = guard.found(count_system_calls, workload)
-    elsewhere = strace.names["strace"].get("getpid", 0.0)  # asyncio, up to Python 3.11
+    # asyncio calls getpid up to Python 3.11; the interpreter waits in futex when the machine is busy.
+    elsewhere = sum(strace.names["strace"].get(name, 0.0) for name in ("getpid", "futex"))
     assert strace.totals["strace"] - elsewhere == pytest.approx(kernel, abs=0.2), strace.listed("strace")
 
 

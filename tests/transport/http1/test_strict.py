@@ -19,9 +19,10 @@ from http3_models import (
     RemoteProtocolError,
     Request,
     ResponseTooLarge,
+    TotalTimeout,
     WriteError,
 )
-from http3_models.engine import BytesBody, RequestState, ResponseState, headers_from_pairs, run_sync
+from http3_models.engine import BytesBody, Deadline, RequestState, ResponseState, headers_from_pairs, run_sync
 from http3_transport._errors import Malformed, Oversized
 from http3_transport._http1 import grammar
 from http3_transport._http1.chunked import ChunkedDecoder
@@ -379,6 +380,20 @@ class Resetting(oracle.PlayedStream):
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
         raise ConnectionResetError(104, "Connection reset by peer")
+
+
+def test_a_write_that_fails_after_the_deadline_is_a_total_timeout() -> None:
+    clock = iter([0.0, 0.0, 0.5])
+    request = RequestState(
+        "PUT",
+        URL("http://a/"),
+        Headers({"Host": "a", "Content-Length": "1000000"}),
+        BytesBody(bytes(1_000_000)),
+    )
+    request.deadline = Deadline(1.0, lambda: next(clock, 2.0))
+    engine = HTTP11Connection(Resetting([b""]), now=lambda: 0.0, limits=oracle.LIMITS)
+    with pytest.raises(TotalTimeout, match="in the write phase"):
+        run_sync(engine.exchange(request, oracle.Held()))
 
 
 @pytest.mark.parametrize("fast", [True, False])

@@ -412,12 +412,14 @@ def _with_own_headers(request: RequestState) -> RequestState:
 
 
 def time_left(request: RequestState) -> TimeoutConfig | None:
-    """The request's limits; none of them more than what a total limit has left."""
+    """The request's limits, none larger than what is left of its total_timeout. Raises TotalTimeout."""
     timeout, deadline = request.timeout, request.deadline
     if timeout is None or deadline is None:
         return timeout
-    deadline.check(request, Delivery.NOT_SENT)
-    return bounded_timeout(timeout, deadline.remaining())
+    left = deadline.remaining()
+    if left <= 0:
+        raise deadline.error(request, Delivery.NOT_SENT)
+    return bounded_timeout(timeout, left)
 
 
 def _clock_of(dispatch: Any) -> Callable[[], float]:

@@ -23,8 +23,8 @@ class ASGIDispatch(AsyncDispatcher):
 
     - ``raise_app_exceptions``: True lets the application's exceptions reach the caller as they are. False
       answers for it with status 500; if it fails later, what it sent is delivered, then RemoteProtocolError
-      tells that the body was cut.
-    - ``root_path``: where the application is mounted; told to it, while paths stay whole.
+      says that the body was cut.
+    - ``root_path``: where the application is mounted; ``root_path`` of the scope; paths stay whole.
     - ``client``: the address the requests seem to come from, (host, port).
 
     The application runs on the event loop of the caller (asyncio or trio), as a task. Both bodies stream:

@@ -10,10 +10,10 @@ wait, between any two calls of the client. The two sides meet here:
 
 - The end of the body is reported when the application has returned, so that what it does in the background
   is done when a test looks. One that takes longer than the read timeout is left to itself.
-- A client that goes away early: `receive` returns http.disconnect and `send` raises OSError. An application
-  that waits for something else, or does not take the hint in time, is cancelled. What it raises after that
-  interests nobody.
-- Waiting for the client's own body is not waiting for the application: the read timeout stands still.
+- If the client goes away early, `receive` returns http.disconnect and `send` raises OSError. An application
+that waits for
+  something else, or does not return in time, is cancelled; what it raises then is ignored.
+- While the application waits for the client's body, the read timeout does not run.
 
 All of it happens in the thread of one event loop; only `abandon` may be called from another.
 """
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 
 HINT = 0.1
-"""Seconds that an application which listens for a disconnect has before its `send` fails as well: some
-(Django) clean up only if they hear of it in `receive`."""
+"""Seconds that an application in `receive` has before its `send` fails as well: some (Django) clean up only
+if `receive` returns http.disconnect."""
 
 
 class AppCall:
@@ -62,7 +62,7 @@ class AppCall:
         self._response = AppResponse(request.method)
         self._chunk: bytes | None = None  # handed over by the application, not yet taken
         self._disconnected = False  # the client went away
-        self._is_left = False  # nobody waits for the application's end any more
+        self._is_left = False  # the client does not wait for the application's end
         self._ended = False  # the application has returned, or raised
         self._error: BaseException | None = None
         self._task: Task | None = None
@@ -270,12 +270,12 @@ class AppCall:
 
 
 def is_cancelled(error: BaseException) -> bool:
-    """Whether an application ended because somebody else ended its task."""
+    """Whether an application ended because its task was cancelled from elsewhere."""
     return not isinstance(error, (Exception, KeyboardInterrupt, SystemExit))
 
 
 def show(error: BaseException) -> None:
-    """Print what went wrong in the background: nobody is there any more to whom it could be raised."""
+    """Print an error of the background: there is no caller to raise it to."""
     import traceback
 
     traceback.print_exception(error)

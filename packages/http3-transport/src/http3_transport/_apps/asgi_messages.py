@@ -1,5 +1,5 @@
 """The messages of ASGI's HTTP protocol (version 3, HTTP spec 2.4): the scope of a request, and a response
-that is told in messages. Pure: the conversation is in `asgi_call`.
+in messages. Pure: the conversation is in `asgi_call`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DISCONNECT = "http.disconnect"
 
 
 def make_scope(request: RequestState, root_path: str, client: tuple[str, int]) -> Message:
-    """What the application is told of a request.
+    """What the application gets of a request.
 
     ``path`` is the whole path, ``root_path`` included, decoded as UTF-8; ``raw_path`` is as sent.
     """

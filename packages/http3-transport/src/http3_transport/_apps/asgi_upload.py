@@ -100,7 +100,7 @@ class Upload:
                 raise
 
     def abandon(self) -> None:
-        """Nobody will ask any more."""
+        """No chunk will be asked for any more."""
         if self._task is not None:
             self._task.cancel()
 

@@ -1,7 +1,7 @@
 """The body of a response that an application is still making; the same for ASGI and WSGI.
 
-How the application is brought to the next part is its `Source`'s business. This module owns one invariant:
-a body that was given up never passes for one that came to its end.
+A `Source` gets the next part from the application. This module owns one invariant: a body that was closed
+before its end never looks like one that came to its end.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Source(Protocol):
         """The next part, b"" at the end. Raises what the application raises, and RequestError subclasses."""
 
     async def close(self) -> None:
-        """The client goes away before the end."""
+        """The client has gone before the end; waits until the application has noticed."""
 
     def abandon(self) -> None:
         """`close` without waiting for anything."""
@@ -43,7 +43,7 @@ class Source(Protocol):
 
 
 class AppBody:
-    """See `ResponseBody` in the records."""
+    """A `ResponseBody` over a `Source`."""
 
     __slots__ = ("_gave_up", "_now", "_over", "_request", "_source", "_started")
 
@@ -53,11 +53,11 @@ class AppBody:
         self._now = now
         self._started = now()
         self._gave_up = False
-        self._over = False  # last: from here on somebody must read or close it
+        self._over = False  # last: from here on it must be read or closed
 
     @classmethod
     def of(cls, source: Source, request: RequestState, now: Clock) -> Self:
-        """The body; if it does not come about (an interrupt), the source is abandoned."""
+        """The body; if its constructor is interrupted, the source is abandoned."""
         try:
             return cls(source, request, now)
         except BaseException:
@@ -91,7 +91,7 @@ class AppBody:
         return b""
 
     async def close(self) -> None:
-        """Tell the application that nobody listens any more."""
+        """Let the application notice that the client has gone, and wait for that."""
         if not self._over:
             self._over = self._gave_up = True
             await self._source.close()
@@ -111,9 +111,10 @@ class AppBody:
 
 
 def patience(request: RequestState, waited: float | None) -> float | None:
-    """Seconds to wait for the application now, that has kept the client waiting for ``waited`` seconds.
+    """Seconds for which to wait for the application, for which the client has waited ``waited`` seconds
+    already.
 
-    None for ``waited``: it waits for the client, so that only the deadline counts. Raises ReadTimeout,
+    ``waited`` None: the application waits for the client, so only the deadline counts. Raises ReadTimeout,
     TotalTimeout.
     """
     try:

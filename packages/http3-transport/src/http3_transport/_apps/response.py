@@ -1,7 +1,7 @@
 """What an application answers, judged as strictly as if it had come over a network; for ASGI and WSGI alike.
 
-Pure: nothing here waits. What is wrong is told by `Malformed`, and becomes a RemoteProtocolError where the
-request is known: an application is the other side, whoever wrote it.
+Pure: nothing here waits. An invalid response raises `Malformed`, which becomes a RemoteProtocolError where
+the request is known: the application is the remote side.
 """
 
 from __future__ import annotations

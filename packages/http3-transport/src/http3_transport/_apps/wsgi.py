@@ -38,12 +38,12 @@ class WSGIDispatch(Dispatcher):
     - ``raise_app_exceptions``: True lets the application's exceptions reach the caller as they are, also one
       that it handles and reports by ``start_response(status, headers, exc_info)``. False delivers its own
       error page, or status 500 where it has none; if it fails later, what it sent is delivered, then
-      RemoteProtocolError tells that the body was cut.
+      RemoteProtocolError says that the body was cut.
     - ``script_name``: where the application is mounted, SCRIPT_NAME; cut off the paths that begin with it.
     - ``remote_addr``: the address the requests seem to come from.
 
     In `Client` the application runs in the caller's thread, where no timeout can interrupt it: a total
-    timeout that passed is told when the application comes back, a read timeout is not looked at. In
+    timeout that has passed is raised when the application returns, and a read timeout does not apply. In
     `AsyncClient` each call runs in a thread of its own. Both bodies stream: the application's iterable
     advances as the response is read, and is closed exactly once. ``verify`` and ``cert`` have no meaning
     here.

@@ -1,7 +1,7 @@
 """One call of a WSGI application (PEP 3333), in steps that block: `open`, `next_chunk`, `close`.
 
 The application's iterable advances by a step only when the client wants one, and is closed exactly once,
-whatever happens. Nothing here knows of loops or threads.
+whatever happens. There are no event loops or threads here.
 """
 
 from __future__ import annotations
@@ -278,6 +278,6 @@ def _as_bytes(piece: object) -> bytes:
 
 
 def _discard(result: object) -> None:
-    """A coroutine, of an ASGI application say, would warn that nobody awaited it."""
+    """A coroutine, as an ASGI application returns it, would warn that it was never awaited."""
     if hasattr(result, "__await__") and hasattr(result, "close"):
         result.close()

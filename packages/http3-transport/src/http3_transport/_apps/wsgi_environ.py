@@ -1,4 +1,4 @@
-"""What a WSGI application is told of a request (PEP 3333): ``environ``, and ``wsgi.input`` in it."""
+"""What a WSGI application gets of a request (PEP 3333): ``environ``, and ``wsgi.input`` in it."""
 
 from __future__ import annotations
 

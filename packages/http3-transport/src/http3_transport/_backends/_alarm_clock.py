@@ -1,8 +1,8 @@
 """Timers kept by a thread, for trio, where only a task can wait for a moment.
 
-A system task of ours would count among the program's tasks and move its test clocks, and its deadline, being
+A system task would count among the program's tasks and move its test clocks, and its deadline, being
 the first to come, would keep trio from tidying up behind those of requests. The thread lives while timers are
-set, and a little longer. It serves all runs of the process, and nobody joins it.
+set, and a little longer. It serves all runs of the process, and is never joined.
 """
 
 from __future__ import annotations

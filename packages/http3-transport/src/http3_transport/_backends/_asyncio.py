@@ -127,7 +127,7 @@ class AsyncioBackend(BackendWithConnect):
         try:
             async with limit:
                 sock = await connect_socket(loop, address)
-        except TimeoutError as exc:  # ours, or the kernel's own
+        except TimeoutError as exc:  # of `asyncio.timeout`, or of the kernel
             if limit.expired():
                 raise OperationTimeout from exc
             raise

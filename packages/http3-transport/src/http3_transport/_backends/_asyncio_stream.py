@@ -55,7 +55,7 @@ RESCUE_SIZE = 1 << 20
 # fault with a hundred times as much.
 TURN_AFTER = 0.001
 
-# Windows' proactor has a receive of its own under way all the time; ours would overtake it.
+# Windows' proactor always has a receive under way, which another one would overtake.
 CAN_LOOK_AT_SOCKET = sys.platform != "win32"
 
 
@@ -63,8 +63,22 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
     """A `Stream` over a transport. Belongs to one event loop; `abort` may be called from anywhere."""
 
     __slots__ = (
-        "_at_end", "_buffered", "_chunks", "_closed", "_error", "_generation", "_info", "_look", "_offset",
-        "_read_size", "_reading_paused", "_socket", "_tell", "_turn_due", "_wait_first", "_writing_paused",
+        "_at_end",
+        "_buffered",
+        "_chunks",
+        "_closed",
+        "_error",
+        "_generation",
+        "_info",
+        "_look",
+        "_offset",
+        "_on_end",
+        "_read_size",
+        "_reading_paused",
+        "_socket",
+        "_turn_due",
+        "_wait_first",
+        "_writing_paused",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
@@ -84,7 +98,7 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
         self._wait_first = True
         self._turn_due = 0.0  # a moment of the loop's clock
         self._look = make_poller(sock, READABLE) if CAN_LOOK_AT_SOCKET else None
-        self._tell: Callable[[], object] | None = None
+        self._on_end: Callable[[], object] | None = None
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"to {self.info.peer_address}"
@@ -202,15 +216,15 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
     def abort(self) -> None:
         self._shut(in_order=False)
 
-    def when_over(self, tell: Callable[[], object]) -> None:
-        self._tell = tell
+    def when_over(self, callback: Callable[[], object]) -> None:
+        self._on_end = callback
         if self._at_end or self._error is not None:
             self._tell_once()
 
     def _tell_once(self) -> None:
-        tell, self._tell = self._tell, None
-        if tell is not None and not self._closed:
-            tell()
+        callback, self._on_end = self._on_end, None
+        if callback is not None and not self._closed:
+            callback()
 
     async def _turn(self) -> None:
         """Let the loop run others: one that never has to wait could not even be cancelled."""
@@ -252,7 +266,7 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
         assert self._error is not None
         raise type(self._error)(*self._error.args) from self._error
 
-    # Reading: what the kernel has. It is asked where nothing is buffered, so what it gives is next in line;
+    # Reading: what the kernel has. It is asked if nothing is buffered, so its bytes are the next;
     # the transport finds less, or nothing.
 
     def _receive_nowait(self, max_bytes: int) -> bytes | None:
@@ -322,7 +336,7 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's have the methods, not the class
-        # With no room at all a transport tells each time that the kernel did not take everything.
+        # With a limit of 0 a transport calls `pause_writing` whenever the kernel has not taken everything.
         self._transport.set_write_buffer_limits(high=0)
         if hasattr(transport, "max_size"):
             self._ask_for(SMALL_READ)
@@ -414,7 +428,7 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
     def _let_go(self) -> None:
         """Close the descriptor, no more."""
         self._socket.close()
-        # The transport would otherwise complain, when it is collected, that nobody closed it; nobody can.
+        # The transport would otherwise warn, when it is collected, that it was not closed; it can't be.
         with suppress(AttributeError):
             setattr(self._transport, "_sock", None)  # noqa: B010  (private to asyncio, unknown to checkers)
         self._transport = None

@@ -18,7 +18,7 @@ from ._asyncio_tasks import wake
 PROGRESS_CHECKS = 4
 CHECK_SECONDS = 0.05
 
-# Waiters whose time is up within the same 1/64 s are told so together, at its end.
+# Waiters that time out within the same 1/64 s are woken together at its end.
 ALARMS_PER_SECOND = 64
 
 NEVER = float("inf")
@@ -173,7 +173,7 @@ class AsyncioWaiter:
         if self._is_set:
             return
         self._is_set = True  # before looking for a future; `wait` makes one and looks at the flag then
-        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop was closed: nothing waits any more
             if threading.get_ident() == self._thread:
                 wake(self._future, True)
             elif self._future is not None:

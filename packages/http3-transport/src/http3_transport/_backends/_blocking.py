@@ -177,7 +177,7 @@ class BlockingBackend(BackendWithConnect):
     __module__ = "http3_transport"
 
     blocks = True
-    must_look = False  # nobody is there who could
+    must_look = False  # no event loop that could read
 
     _now: Clock = staticmethod(time.monotonic)
 

@@ -85,7 +85,7 @@ class Race:
 
 
 class Attempts(Protocol[Outcome_co]):
-    """Connects under way on one backend. Whoever made them closes all but the winner."""
+    """Connects under way on one backend. Their maker closes all but the winner."""
 
     def start(self, address: Address) -> None:
         """Begin to connect. A failure is an outcome as well, raised is nothing."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _seen: dict[str, ModuleType] = {}
 _makers: dict[str, Callable[[], Backend]] = {}
-"""Libraries, and backends of ours, by the library's name. At the very end of the interpreter `sys.modules` is
+"""Libraries, and their backends, by the library's name. At the very end of the interpreter `sys.modules` is
 empty and nothing can be imported, but what was imported before still works."""
 
 

@@ -47,7 +47,7 @@ class StreamReader(BaseReader):
         try:
             return await self._stream.read(n, limit)
         except OperationTimeout as exc:
-            raise ReadTimeout(f"No byte arrived for {limit} s (read_timeout)") from exc
+            raise ReadTimeout(f"No data received for {limit} s (read_timeout)") from exc
 
     def _read_nowait(self, n: int) -> bytes | None:
         """As `Stream.read_nowait`."""
@@ -55,7 +55,7 @@ class StreamReader(BaseReader):
 
 
 class StreamWriter(BaseWriter):
-    """The writing half of a `Stream`; it tells of its TLS as asyncio's do."""
+    """The writing half of a `Stream`; it reports its TLS object as asyncio's do."""
 
     __slots__ = ("_queued", "_stream", "_timeout")
 
@@ -78,7 +78,7 @@ class StreamWriter(BaseWriter):
         try:
             await self._stream.write(data, limit)
         except OperationTimeout as exc:
-            raise WriteTimeout(f"No byte was accepted for {limit} s (write_timeout)") from exc
+            raise WriteTimeout(f"No data could be sent for {limit} s (write_timeout)") from exc
 
     async def close(self) -> None:
         self._stream.close()
@@ -111,7 +111,7 @@ class BackendWithConnect(ConcurrencyBackend):
                 stream = await _start_tls(stream, ssl_context, hostname, left, now)
         except OperationTimeout as exc:
             raise ConnectTimeout(
-                f"No connection to {hostname}:{port} within {limit} s (connect_timeout)"
+                f"Could not connect to {hostname}:{port} within {limit} s (connect_timeout)"
             ) from exc
         protocol = Protocol.HTTP_2 if stream.alpn_protocol == "h2" else Protocol.HTTP_11
         return StreamReader(stream, timeout), StreamWriter(stream, timeout), protocol

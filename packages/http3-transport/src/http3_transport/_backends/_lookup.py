@@ -1,10 +1,10 @@
 """Name lookup that cannot hang its caller.
 
-`getaddrinfo` blocks for as long as the resolver likes and can't be interrupted. So it runs on threads of ours
-that nobody joins at exit, as those of an executor would be; who waits for it too long walks away. There are
-`WORKERS` of them at most; other names wait in line, first come, first served. A thread with a lookup that
-everybody has walked away from counts no longer, after a while and up to `MOST` in all, so that a resolver
-that hangs does not stop the line for good. Where no thread can be had the lookup is done in place.
+`getaddrinfo` blocks for as long as the resolver takes and can't be interrupted. So it runs on daemon threads,
+which are not joined at exit as those of an executor are; a caller that times out leaves its lookup running.
+At most `WORKERS` lookups run at a time; others are queued, first come, first served. A lookup without waiters
+does not count after a while, up to `MOST` threads in all, so that a resolver that hangs does not block the
+queue. If no thread can be started, the lookup runs in the caller's thread.
 
 Literal addresses need no lookup and start no thread. Equal lookups under way at the same time share one.
 """
@@ -30,22 +30,21 @@ WORKERS = 40
 """Lookups that run at a time. (trio's limit for threads.)"""
 
 GRACE = 1.0
-"""Seconds that a lookup counts among them also if nobody waits for it. Else a crowd that gives up at the same
-time would have a thread started for each of those in line, who give up as well."""
+"""Seconds for which a lookup without waiters still counts. Else many waiters that time out together would
+have a thread started for each queued lookup."""
 
 LINE_SLICE = 0.5
-"""Seconds between two looks of those in line whether a place has become free."""
+"""Seconds between two checks of a queued lookup whether it can run."""
 
 MOST = 256
-"""Threads in all, with those whose lookups nobody waits for any more."""
+"""Threads in all, with those whose lookups have no waiters."""
 
 STALE = 5.0
-"""Seconds after which a lookup that still runs is not joined by others: it may hang, and the resolver be well
-again."""
+"""Seconds after which a running lookup gets no further waiters: it may hang, while a new one would not."""
 
 
 class Lookup:
-    """One call of getaddrinfo under way or in line, and those who wait for it. ``now`` is a clock."""
+    """One call of getaddrinfo, running or queued, and its waiters. ``now`` is a clock."""
 
     __slots__ = ("_began", "_key", "_outcome", "_waiters")
 
@@ -58,12 +57,12 @@ class Lookup:
         self._waiters: list[Waiter] = []
 
     def run(self) -> None:
-        """Ask the system, and tell those who wait."""
+        """Call getaddrinfo, and wake the waiters."""
         try:
             self._outcome = get_addresses(*self._key)
         except (OSError, ValueError) as exc:  # ValueError: UnicodeError from the name's encoding
             self._outcome = exc
-        except BaseException as exc:  # noqa: BLE001 - those who wait are told
+        except BaseException as exc:  # noqa: BLE001 - raised by the waiters
             self._outcome = OSError(f"the lookup failed: {exc!r}")
         finally:
             with _lock:
@@ -85,13 +84,13 @@ class Lookup:
         return outcome
 
     def begin(self) -> Lookup:
-        """It leaves the line."""
+        """Leave the queue."""
         self._began = self.now()
         return self
 
     @property
     def has_begun(self) -> bool:
-        """False while it is in line."""
+        """False while it is queued."""
         return self._began is not None
 
     def has_run_for(self, seconds: float) -> bool:
@@ -100,7 +99,7 @@ class Lookup:
 
     @property
     def counts(self) -> bool:
-        """True while it takes one of the places."""
+        """True while it counts among `WORKERS`."""
         return bool(self._waiters) or not self.has_run_for(GRACE)
 
     @classmethod
@@ -122,7 +121,7 @@ class Lookup:
         return lookup
 
     def leave(self, waiter: Waiter) -> None:
-        """``waiter`` has given up."""
+        """``waiter`` does not wait any more."""
         with _lock:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
@@ -133,7 +132,7 @@ class Lookup:
 
 
 class Worker:
-    """A thread that runs what is in line."""
+    """A thread that runs queued lookups."""
 
     __slots__ = ()
 
@@ -156,19 +155,19 @@ class Worker:
 _lock = threading.Lock()
 _under_way: dict[tuple[str, int], Lookup] = {}
 _line: OrderedDict[Lookup, None] = OrderedDict()
-"""Those that have not begun."""
+"""Queued lookups."""
 _running: dict[Lookup, None] = {}
 _workers: set[Worker] = set()
 """All threads, from before they start."""
 
 
 def busy_workers() -> int:
-    """With the lock: how many of the places are taken."""
+    """With the lock: how many lookups count."""
     return sum(lookup.counts for lookup in _running)
 
 
 def start_workers() -> bool:
-    """Start the threads that are wanted for what is in line; False where one is, and can't be had."""
+    """Start the threads that queued lookups need; False if one can't be started."""
     while not sys.is_finalizing():  # no thread runs then, though some Pythons start one
         with _lock:
             idle = len(_workers) - len(_running)  # they are about to look for work
@@ -189,7 +188,7 @@ def start_workers() -> bool:
 
 
 def work_here() -> None:
-    """Run what is in line, in the thread that could not start another one, unless one lives that will."""
+    """Run queued lookups in this thread, which could not start another one, unless there is a worker."""
     while True:
         with _lock:
             is_awaited = bool(busy_workers() or len(_workers) > len(_running))
@@ -200,7 +199,7 @@ def work_here() -> None:
 
 
 def _start_anew() -> None:
-    """In a forked child: the threads are gone, and the lock may be held by one of them."""
+    """In a forked child: the threads do not exist, and one of them may hold the lock."""
     global _lock
     _lock = threading.Lock()
     for found in (_under_way, _line, _running, _workers):
@@ -229,7 +228,7 @@ async def look_up(
             if await waiter.wait(LINE_SLICE):
                 return lookup.result()
             left = None if left is None else left - LINE_SLICE
-            start_workers()  # a place may have become free without a word
+            start_workers()  # one may be able to run now
         if not await waiter.wait(left):
             raise OperationTimeout
     finally:
@@ -254,7 +253,7 @@ def literal_address(host: str, port: int) -> Address | None:
 
 
 def _zoned_address(host: str, port: int) -> Address | None:
-    """``fe80::1%eth0``: the system knows the number of the zone. Numeric, so it asks nobody."""
+    """``fe80::1%eth0``: the system knows the number of the zone. Numeric, so no server is asked."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except OSError:
@@ -263,7 +262,7 @@ def _zoned_address(host: str, port: int) -> Address | None:
 
 
 def get_addresses(host: str, port: int) -> Sequence[Address]:
-    """Ask the system, and wait for it. Raises socket.gaierror (an OSError)."""
+    """Call getaddrinfo. Raises socket.gaierror (an OSError)."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [address for item in found if (address := _address(item[0], item[4])) is not None]
 

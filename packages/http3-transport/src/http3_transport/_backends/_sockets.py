@@ -6,9 +6,9 @@ It is sparing with system calls. A read tries ``recv`` at once only where the la
 (more is likely there); after a write it waits first, because the answer can't have come yet. A write
 tries ``send`` at once, since the kernel's buffer nearly always has room.
 
-Two rules keep file descriptors safe. One that somebody waits on is not closed: `abort` shuts the
-socket down, which wakes whoever waits, and the last one out closes it. And in a process forked from
-the one that made the socket, only the descriptor is closed: a shutdown would hit the parent.
+Two rules keep file descriptors safe. A descriptor that an operation waits on is not closed: `abort` shuts the
+socket down, which ends the wait, and the last operation closes it. And in a process forked from the one that
+made the socket, only the descriptor is closed: a shutdown would affect the parent.
 """
 
 from __future__ import annotations
@@ -211,10 +211,10 @@ class SocketStream(DirectStream, FillingStream, PatientStream):
         """Called before a read that may not have to wait: the moment to let others run."""
 
     def _wake(self) -> None:
-        """Called before the socket is closed on this side: wake who waits for it."""
+        """Called before the socket is closed on this side: wake operations that wait for it."""
 
     # Each operation raises its flag first and looks at ``_closed`` then: from there on the descriptor is
-    # safe to wait on, see _let_go.
+    # safe to wait on, see _close_if_unused.
 
     async def read(self, max_bytes: int, timeout: float | None) -> bytes:
         try:
@@ -231,7 +231,7 @@ class SocketStream(DirectStream, FillingStream, PatientStream):
         finally:
             self._reading = False
             if self._closed:
-                self._let_go()
+                self._close_if_unused()
 
     async def read_into(self, buffer: memoryview, timeout: float | None) -> int:
         try:
@@ -250,7 +250,7 @@ class SocketStream(DirectStream, FillingStream, PatientStream):
         finally:
             self._reading = False
             if self._closed:
-                self._let_go()
+                self._close_if_unused()
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
         try:
@@ -260,7 +260,7 @@ class SocketStream(DirectStream, FillingStream, PatientStream):
         finally:
             self._reading = False
             if self._closed:
-                self._let_go()
+                self._close_if_unused()
 
     async def write(self, data: bytes | memoryview, timeout: float | None) -> None:
         try:
@@ -276,7 +276,7 @@ class SocketStream(DirectStream, FillingStream, PatientStream):
         finally:
             self._writing = False
             if self._closed:
-                self._let_go()
+                self._close_if_unused()
 
     async def write_until_readable(self, data: bytes | memoryview, timeout: float | None) -> int:
         try:
@@ -291,12 +291,12 @@ class SocketStream(DirectStream, FillingStream, PatientStream):
                     waiting = self._wait_either(timeout)
                     if waiting is not None:
                         await waiting
-            self._check_open()  # a shutdown of our own makes it readable, too
+            self._check_open()  # the shutdown by `abort` makes it readable, too
             return sent
         finally:
             self._writing = False
             if self._closed:
-                self._let_go()
+                self._close_if_unused()
 
     async def write_file_until_readable(
         self, descriptor: int, offset: int, size: int, timeout: float | None
@@ -317,7 +317,7 @@ class SocketStream(DirectStream, FillingStream, PatientStream):
         finally:
             self._writing = False
             if self._closed:
-                self._let_go()
+                self._close_if_unused()
 
     def write_pieces_nowait(self, pieces: Sequence[bytes]) -> int:
         try:
@@ -330,7 +330,7 @@ class SocketStream(DirectStream, FillingStream, PatientStream):
         finally:
             self._writing = False
             if self._closed:
-                self._let_go()
+                self._close_if_unused()
 
     def write_nowait(self, data: bytes | memoryview) -> int:
         try:
@@ -339,7 +339,7 @@ class SocketStream(DirectStream, FillingStream, PatientStream):
         finally:
             self._writing = False
             if self._closed:
-                self._let_go()
+                self._close_if_unused()
 
     async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
         try:
@@ -348,12 +348,12 @@ class SocketStream(DirectStream, FillingStream, PatientStream):
             waiting = self._wait_either(timeout) if or_readable else self._wait_writable(timeout)
             if waiting is not None:
                 await waiting
-            self._check_open()  # a shutdown of our own ends the wait, too
+            self._check_open()  # the shutdown by `abort` ends the wait, too
             return or_readable and bool(self._readable.poll(0))
         finally:
             self._writing = False
             if self._closed:
-                self._let_go()
+                self._close_if_unused()
 
     def close(self) -> None:
         self.abort()
@@ -363,18 +363,18 @@ class SocketStream(DirectStream, FillingStream, PatientStream):
             return
         self._closed = True
         if self._generation == _process.generation and (self._reading or self._writing):
-            with suppress(OSError):  # not connected any more: then nobody is left waiting
+            with suppress(OSError):  # not connected any more: then no operation waits
                 self._socket.shutdown(socket.SHUT_RDWR)
             self._wake()
-        self._let_go()
+        self._close_if_unused()
 
-    def _let_go(self) -> None:
-        """Close the socket if nobody is at it.
+    def _close_if_unused(self) -> None:
+        """Close the socket if no operation uses it.
 
         `abort` sets ``_closed`` and then looks at the flags; an operation lowers its flag and then looks
-        at ``_closed``. In whatever order threads run, the last of them comes here and finds no flag up.
+        at ``_closed``. In whatever order threads run, the last of them comes here and finds no flag set.
         """
-        # In a forked child a flag may be up that belongs to a thread which only the parent has.
+        # In a forked child a flag may be set by a thread that only the parent has.
         if not (self._reading or self._writing) or self._generation != _process.generation:
             self._socket.close()
 
@@ -388,7 +388,7 @@ class SocketStream(DirectStream, FillingStream, PatientStream):
         except BlockingIOError:
             self._wait_first = True
             return None
-        if self._closed:  # what looks like the end of the stream is our own shutdown
+        if self._closed:  # what looks like the end of the stream is the shutdown by `abort`
             raise closed_error()
         self._wait_first = len(data) < max_bytes  # less than asked for: the kernel has no more right now
         return data

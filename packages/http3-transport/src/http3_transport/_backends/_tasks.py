@@ -53,7 +53,7 @@ class Changes:
 
     @property
     def is_awaited(self) -> bool:
-        """True if somebody waits."""
+        """True if a task waits."""
         return bool(self._waiters)
 
     def announce(self) -> None:

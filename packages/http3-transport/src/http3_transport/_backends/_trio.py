@@ -41,7 +41,7 @@ class TrioStream(SocketStream):
         await trio.lowlevel.checkpoint()
 
     def _wake(self) -> None:
-        # Outside of a run (or in another one) there is nobody to wake.
+        # Outside of a run (or in another one) there is no task to wake.
         with suppress(RuntimeError):
             trio.lowlevel.notify_closing(self._socket)
 

@@ -1,4 +1,4 @@
-"""How connections are opened, and what a pool knows of an open one.
+"""How connections are opened, and the open connections of a pool.
 
 `options` holds what a pool or connection was given. `backend_choice` picks the backend; `legacy_backend`
 adapts one with 0.6.7's interface (`certificate_names` checks its certificates). `opening` resolves,

@@ -241,6 +241,7 @@ class HTTP11Connection:
             upload.is_broken = True
         # On a reused connection what arrives may answer no request: a small request is sent again instead.
         if not (self.asks_caller or is_alert(failure)) and (upload is not None or self._info is None):
+            time_left(request, self._phase)  # raises OperationTimeout, which the next lines are not to hide
             try:
                 return await self.final_head(request)
             except (OperationTimeout, Malformed):

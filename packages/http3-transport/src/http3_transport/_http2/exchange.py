@@ -29,7 +29,7 @@ from http3_models import (
 from http3_models.engine import ResponseState, forget_locals, headers_from_pairs, redacted
 
 from .._content_length import check_sent
-from .._errors import EARLY, network_error, protocol_error, timeout_error
+from .._errors import EARLY, network_error, phase_timeout, protocol_error, request_error
 from .._interfaces import CONTINUE_WAIT, OperationTimeout
 from .headers import Malformed, declared_length, request_fields
 from .stream import BODY, HEAD, INFORMATIONAL, SETTINGS, WINDOW, Failure, NoStreamLeft
@@ -97,7 +97,7 @@ class HTTP2Exchange:
             if self._is_interruption(exc):
                 self._engine.abort_broken()
             self._lease.release()
-            error = self._translated(exc, Delivery.NOT_SENT)
+            error = self._error(exc, Delivery.NOT_SENT)
             try:
                 if error is None:
                     raise
@@ -361,13 +361,7 @@ class HTTP2Exchange:
     def _limits(self, phase: str) -> tuple[float | None, Deadline | None]:
         """The time limits of an operation in this phase."""
         self._phase = phase
-        return self._phase_limit(), self._request.deadline
-
-    def _phase_limit(self) -> float | None:
-        timeout = self._request.timeout
-        if timeout is None:
-            return None
-        return timeout.write_timeout if self._phase == "write" else timeout.read_timeout
+        return phase_timeout(self._request, phase), self._request.deadline
 
     def _fail(self, exc: BaseException) -> RequestError | None:
         """End the exchange. Returns the exception to raise; None if ``exc`` is to pass unchanged."""
@@ -382,7 +376,7 @@ class HTTP2Exchange:
             self._lease.answered = True
         self._check_liveness(exc)
         self.abort()
-        return self._translated(exc, delivery)
+        return self._error(exc, delivery)
 
     def _check_liveness(self, exc: BaseException) -> None:
         """After a timeout or a cancellation, check whether the peer is still there.
@@ -405,10 +399,8 @@ class HTTP2Exchange:
             return False
         return self._engine.may_be_half_done(exc)
 
-    def _translated(self, exc: BaseException, delivery: Delivery) -> RequestError | None:
+    def _error(self, exc: BaseException, delivery: Delivery) -> RequestError | None:
         request = self._request
-        if isinstance(exc, OperationTimeout):
-            return timeout_error(request, self._phase, delivery)
         if isinstance(exc, NoStreamLeft):
             return network_error(NotConnected, request, exc, delivery)
         if isinstance(exc, StreamFailed):
@@ -417,8 +409,8 @@ class HTTP2Exchange:
                 return protocol_error(kind, request, exc, delivery)
             assert issubclass(kind, NetworkError)
             return network_error(kind, request, exc, delivery)
-        if isinstance(exc, LocalProtocolError) and exc.delivery is None and not self._open:
-            return protocol_error(LocalProtocolError, request, exc, delivery)
+        if isinstance(exc, OperationTimeout) or (isinstance(exc, LocalProtocolError) and not self._open):
+            return request_error(exc, request, self._phase, delivery)
         return None
 
 

@@ -1,5 +1,4 @@
-"""TLS without I/O of its own: `stream` is a stream over a stream, `state` what `ssl.SSLObject` is told and
-tells.
+"""TLS without I/O of its own: `stream` is a stream over a stream, `state` wraps `ssl.SSLObject`.
 
 The same for every backend. Loading it loads `ssl`.
 """

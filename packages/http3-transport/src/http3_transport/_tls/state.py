@@ -20,7 +20,7 @@ _ADDRESS = re.compile(r".*:.*|\d+(\.\d+){3}")
 
 
 class TLSFacts(NamedTuple):
-    """What a handshake has settled: the version, the server's certificate in DER form, what ALPN picked."""
+    """The results of a handshake: the version, the server's certificate in DER form, what ALPN picked."""
 
     version: str | None = None
     certificate: bytes | None = None
@@ -30,11 +30,10 @@ class TLSFacts(NamedTuple):
 class TLSState:
     """The client's side of one TLS connection: bytes in, bytes out.
 
-    ``has_input`` tells whether `decrypt` may give something without further ciphertext. It is written by who
-    reads, and looking at it before a call spares a small exchange 2 us. ``got_close_notify`` tells that the
-    peer has ended its side. ``outgoing`` holds what the protocol itself wants to be sent; outside it is only
-    looked at, and `take_outgoing` takes it. ``facts`` are gathered when the handshake is done, since a broken
-    connection can't be asked any more.
+    ``has_input``: `decrypt` may return something without further ciphertext. Only the reader writes it;
+    checking it before a call saves a small exchange 2 us. ``got_close_notify``: the peer has ended its side.
+    ``outgoing`` holds what TLS itself has to send; `take_outgoing` takes it. ``facts`` are gathered when the
+    handshake is done, since a broken connection reports nothing.
     """
 
     __slots__ = (
@@ -57,7 +56,7 @@ class TLSState:
 
     @property
     def ssl_object(self) -> ssl.SSLObject:
-        """What does the work; for who asks about the certificate while nobody else is here."""
+        """The SSL object, for questions about the certificate while no other thread uses it."""
         return self._object
 
     def handshake(self, received: bytes) -> tuple[bool, bytes]:
@@ -83,7 +82,7 @@ class TLSState:
     def _check_name(self) -> None:
         """Refuse a certificate that names the host as its common name alone (RFC 9525 section 6.3).
 
-        Contexts of ours ask OpenSSL for that. One of the user's may not, and is not changed.
+        Contexts made by http3 have OpenSSL check that. One of the user's may not, and is not changed.
         """
         context = self._object.context
         if not (context.check_hostname and context.hostname_checks_common_name):
@@ -146,7 +145,7 @@ class TLSState:
         return b"".join(records)
 
     def decrypt_into(self, received: bytes, buffer: memoryview) -> int | None:
-        """As `decrypt`, into ``buffer``: how many bytes, 0 after close_notify, None for none yet."""
+        """`decrypt` into ``buffer``: the number of bytes; 0 after close_notify, None for none yet."""
         incoming = self._incoming
         count = 0
         with self._lock:

@@ -5,17 +5,19 @@ any plain `Stream` and is a `Stream` itself. Why not SSLSocket and asyncio's ``s
 fire on an SSLSocket, one thread reading while another writes breaks it, and asyncio hides a connection cut
 without a close_notify alert.
 
-How it is thought out:
+How it works:
 
 - The SSL object is touched under a `threading.Lock` only, which is never held during I/O. A read may run
   in one thread while another writes.
-- Ciphertext leaves in the order in which it was made. The one who sends takes it from the outgoing
-  buffer; what a plain stream did not take is kept and goes first next time. A reader may find that the
-  protocol itself wants to answer (a key update, a renegotiation, a request for a certificate): it sends
-  that if nobody is sending, else the sender does before it is through.
-- There is no await between receiving ciphertext and feeding it, so cancelling loses nothing.
-- The end: with a close_notify before it, or cut (``is_truncated``). That is told apart here, not by
-  OpenSSL, which a context may have told to ignore it.
+- Ciphertext is sent in the order in which it was made. The sender takes it from the outgoing buffer; what the
+plain
+  stream did not take is kept and sent first next time. A reader may find that TLS itself has to answer (a key
+  update, a renegotiation, a request for a certificate): it sends that if there is no sender, else the sender
+  does.
+- There is no await between receiving ciphertext and feeding it, so a cancellation loses nothing.
+- The end comes with a close_notify alert, or without (``is_truncated``). They are distinguished here, not by
+OpenSSL,
+  which ignores the difference if a context says so.
 """
 
 from __future__ import annotations
@@ -108,10 +110,10 @@ class TLSStream(FillingStream, PatientStream, WatchedStream):
         """True while ciphertext of what a write took is still here; writing b"" sends it, and waits."""
         return bool(self._unsent) or self._stream.has_unsent
 
-    def when_over(self, tell: Callable[[], object]) -> None:
-        """As the stream below does, if it is watched."""
+    def when_over(self, callback: Callable[[], object]) -> None:
+        """`WatchedStream.when_over` of the stream below, if it is a `WatchedStream`."""
         if isinstance(self._stream, WatchedStream):
-            self._stream.when_over(tell)
+            self._stream.when_over(callback)
 
     # Reading.
 
@@ -167,7 +169,7 @@ class TLSStream(FillingStream, PatientStream, WatchedStream):
         return len(data)
 
     def _cut_off(self) -> bytes:
-        """The stream has ended. Whatever came before that was decrypted before, and was no close_notify."""
+        """The stream has ended without a close_notify alert; all records before were decrypted."""
         self._at_end = self._truncated = True
         return b""
 
@@ -193,9 +195,9 @@ class TLSStream(FillingStream, PatientStream, WatchedStream):
             self._at_end = True
         return count
 
-    # Writing. One sends at a time: the writer (who has raised ``_sending``), or a reader that has something
-    # to answer and found nobody sending. A reader sends without waiting and under ``_sending_lock``; a
-    # writer passes that lock once, so it starts behind such a reader, and ahead of all later ones.
+    # Writing. There is one sender at a time: a writer (which sets ``_sending``), or a reader that has to
+    # answer while there is none. A reader sends without waiting and under ``_sending_lock``. A writer takes
+    # that lock once, so it starts after such a reader and before all later ones.
 
     async def write(self, data: bytes | memoryview, timeout: float | None) -> None:
         self._begin_sending()
@@ -280,10 +282,10 @@ class TLSStream(FillingStream, PatientStream, WatchedStream):
             self._answer()
 
     def _answer(self) -> None:
-        """Send what the protocol wants to be sent, if nobody else is at it and as far as it does not wait."""
+        """Send what TLS itself has to send, if there is no sender and as far as that does not wait."""
         with self._sending_lock:
             if not self._sending and not self._broken and not self._closed:
-                with suppress(OSError):  # what the connection suffers from shows at the next read or write
+                with suppress(OSError):  # the next read or write raises it
                     self._flush()
 
     def _encrypt(self, data: bytes | memoryview) -> bytes:
@@ -304,7 +306,7 @@ class TLSStream(FillingStream, PatientStream, WatchedStream):
             return
         # In a forked child the connection is the parent's, and so is what its keys may say.
         if not self._sending and not self._broken and self._generation == _process.generation:
-            with suppress(OSError):  # the peer is gone: it needs no farewell
+            with suppress(OSError):  # the peer is gone
                 self._unsent += self._state.close_notify()
                 self._flush()
         self._closed = True
@@ -362,7 +364,7 @@ def make_state(context: ssl.SSLContext, server_hostname: str) -> TLSState:
 
 
 def handshake_step(stream: Stream, state: TLSState, received: bytes) -> tuple[bool, bytes]:
-    """One step of the handshake; when it fails, the peer is told why if that does not wait."""
+    """One step of the handshake; if it fails, the alert is sent if that does not wait."""
     try:
         return state.handshake(received)
     except OSError as exc:
