@@ -1,4 +1,4 @@
-"""The characters of tokens, and control characters: for parsers and checks, as str and as bytes."""
+"""The characters of tokens, and control characters, as str and as bytes; quoted strings."""
 
 from __future__ import annotations
 
@@ -18,3 +18,29 @@ CONTROL_BYTES = re.compile(CONTROL.pattern.encode())
 
 NOT_A_TOKEN = "is not a token (letters, digits and !#$%&'*+-.^_`|~)"
 """For messages."""
+
+_ESCAPED = re.compile(r"\\(.?)", re.DOTALL)
+
+
+def split_unquoted(value: str) -> list[str]:
+    """Split at semicolons outside of quoted strings."""
+    if '"' not in value:
+        return value.split(";")
+    parts, start, quoted, escaped = [], 0, False, False
+    for index, char in enumerate(value):
+        if escaped:
+            escaped = False
+        elif char == "\\" and quoted:
+            escaped = True
+        elif char == '"':
+            quoted = not quoted
+        elif char == ";" and not quoted:
+            parts.append(value[start:index])
+            start = index + 1
+    parts.append(value[start:])
+    return parts
+
+
+def unescape(quoted: str) -> str:
+    """The text inside the quotes of a quoted string (RFC 9110 section 5.6.4)."""
+    return _ESCAPED.sub(r"\1", quoted)

@@ -6,7 +6,6 @@ All share `Stage.step` and differ in how they call their library (`_step`). brot
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .._exceptions import DecodedSizeExceeded, DecodingError
@@ -53,17 +52,6 @@ class Decoder:
         Raises DecodingError if the body was cut. A body of zero bytes is allowed.
         """
         raise NotImplementedError
-
-    def pull(self) -> bytes:
-        """The next decoded bytes, 1 to `PIECE_SIZE`, in as many steps as needed; b"" if all input is used."""
-        while (piece := self.step()) == b"":
-            pass
-        return piece or b""
-
-    def decode(self, data: bytes) -> Iterator[bytes]:
-        """`feed`, then an iterator over `pull`."""
-        self.feed(data)
-        return iter(self.pull, b"")
 
 
 class Stage(Decoder):

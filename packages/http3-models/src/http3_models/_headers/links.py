@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._grammar import unescape
+
 if TYPE_CHECKING:
     import re
 
@@ -56,15 +58,8 @@ def _read_parameters(value: str, position: int, link: dict[str, str]) -> int:
     pattern = _parameter_pattern()
     while match := pattern.match(value, position):
         name, quoted, single, token = match.groups()
-        text = single or token or "" if quoted is None else _unescape(quoted)
+        text = single or token or "" if quoted is None else unescape(quoted)
         if name:
             link.setdefault(name.lower(), text)
         position = match.end()
     return position
-
-
-def _unescape(quoted: str) -> str:
-    if "\\" not in quoted:
-        return quoted
-    characters = iter(quoted)
-    return "".join([next(characters, "") if char == "\\" else char for char in characters])

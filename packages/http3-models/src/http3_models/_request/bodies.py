@@ -221,8 +221,9 @@ def _extent(file: BinaryFile) -> tuple[int | None, int | None]:
     return offset, length
 
 
-class IteratorBody:
-    """Bytes from an iterable, one chunk for each item. No item is taken before `read_chunk`."""
+class _OnceBody:
+    """The base of bodies from an iterable, with one chunk for each item. No item is taken before
+    `read_chunk`."""
 
     __slots__ = ("_iterable", "_iterator")
 
@@ -230,12 +231,12 @@ class IteratorBody:
     data = None
     file_ahead = None
 
-    def __init__(self, iterable: Iterable[bytes]) -> None:
-        self._iterable: Iterable[bytes] | None = iterable
-        self._iterator: Iterator[bytes] | None = None
+    def __init__(self, iterable: object) -> None:
+        self._iterable = iterable
+        self._iterator: object = None
 
     def __repr__(self) -> str:
-        return f"<IteratorBody [{'fresh' if self.can_send_again else 'begun'}]>"
+        return f"<{type(self).__name__} [{'fresh' if self.can_send_again else 'begun'}]>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (LeftBehindBody, (None,))
@@ -243,6 +244,22 @@ class IteratorBody:
     @property
     def can_send_again(self) -> bool:
         return self._iterable is not None and not _has_ended(self._iterable)
+
+    def rewind(self) -> None:
+        if not self.can_send_again:
+            raise _consumed("iterator")
+
+
+class IteratorBody(_OnceBody):
+    """Bytes from an iterable."""
+
+    __slots__ = ()
+
+    _iterable: Iterable[bytes] | None
+    _iterator: Iterator[bytes] | None
+
+    def __init__(self, iterable: Iterable[bytes]) -> None:
+        super().__init__(iterable)
 
     async def read_chunk(self) -> bytes:
         if self._iterable is not None:
@@ -257,33 +274,17 @@ class IteratorBody:
                 return chunk
         return b""
 
-    def rewind(self) -> None:
-        if not self.can_send_again:
-            raise _consumed("iterator")
 
+class AsyncIteratorBody(_OnceBody):
+    """Bytes from an asynchronous iterable."""
 
-class AsyncIteratorBody:
-    """Bytes from an asynchronous iterable, one chunk for each item."""
+    __slots__ = ()
 
-    __slots__ = ("_iterable", "_iterator")
-
-    length = None
-    data = None
-    file_ahead = None
+    _iterable: AsyncIterable[bytes] | None
+    _iterator: AsyncIterator[bytes] | None
 
     def __init__(self, iterable: AsyncIterable[bytes]) -> None:
-        self._iterable: AsyncIterable[bytes] | None = iterable
-        self._iterator: AsyncIterator[bytes] | None = None
-
-    def __repr__(self) -> str:
-        return f"<AsyncIteratorBody [{'fresh' if self.can_send_again else 'begun'}]>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (LeftBehindBody, (None,))
-
-    @property
-    def can_send_again(self) -> bool:
-        return self._iterable is not None and not _has_ended(self._iterable)
+        super().__init__(iterable)
 
     async def read_chunk(self) -> bytes:
         if self._iterable is not None:
@@ -297,10 +298,6 @@ class AsyncIteratorBody:
                 self._iterator = iterator
                 return chunk
         return b""
-
-    def rewind(self) -> None:
-        if not self.can_send_again:
-            raise _consumed("iterator")
 
 
 class LeftBehindBody:

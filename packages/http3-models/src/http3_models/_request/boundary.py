@@ -7,7 +7,7 @@ import re
 
 from .._brief import short_repr
 from .._exceptions import LocalProtocolError
-from .._text import split_unquoted
+from .._grammar import split_unquoted
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 """RFC 2046 section 5.1.1."""

@@ -19,25 +19,11 @@ from typing import TYPE_CHECKING, Any, cast
 from .._body_protocols import BinaryFile
 from .._redaction import forget_text
 from .._url import MAPPINGS, QueryParams, encode_pairs, utf8
-from .bodies import (
-    EMPTY_BODY,
-    AsyncIteratorBody,
-    BytesBody,
-    EmptyBody,
-    FileBody,
-    IteratorBody,
-    LeftBehindBody,
-    as_bytes,
-)
+from .bodies import EMPTY_BODY, AsyncIteratorBody, BytesBody, FileBody, IteratorBody, as_bytes
 from .forms import expand_values, form_pairs
 
 if TYPE_CHECKING:
     from .._body_protocols import RequestBody
-
-__all__ = [
-    "EMPTY_BODY", "AsyncIteratorBody", "BytesBody", "EmptyBody", "FileBody", "IteratorBody", "LeftBehindBody",
-    "encode_request",
-]  # fmt: skip
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 

@@ -11,7 +11,6 @@ from .decoding import (
     charset_of,
     decode_text,
     parse_json,
-    split_unquoted,
     stream_encoding,
     text_encoding,
 )
@@ -25,7 +24,6 @@ __all__ = [
     "decode_text",
     "find_text_encoding",
     "parse_json",
-    "split_unquoted",
     "stream_encoding",
     "text_encoding",
 ]

@@ -17,6 +17,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from .._brief import short_repr
+from .._grammar import split_unquoted, unescape
 from .encodings import find_text_encoding
 
 _BOMS = (
@@ -72,34 +73,11 @@ def _parameters(value: str) -> list[tuple[str, str]]:
     return parameters
 
 
-def split_unquoted(value: str) -> list[str]:
-    """Split at semicolons outside of quoted strings."""
-    if '"' not in value:
-        return value.split(";")
-    parts, start, quoted, escaped = [], 0, False, False
-    for index, char in enumerate(value):
-        if escaped:
-            escaped = False
-        elif char == "\\" and quoted:
-            escaped = True
-        elif char == '"':
-            quoted = not quoted
-        elif char == ";" and not quoted:
-            parts.append(value[start:index])
-            start = index + 1
-    parts.append(value[start:])
-    return parts
-
-
 def _unquote(text: str) -> str:
     """Unquote a quoted string; apostrophes, which some servers use as quotes, are removed as well."""
     if len(text) < 2 or text[0] != text[-1] or text[0] not in "\"'":
         return text
-    text = text[1:-1]
-    if "\\" not in text:
-        return text
-    chars = iter(text)
-    return "".join([next(chars, "") if char == "\\" else char for char in chars])
+    return unescape(text[1:-1])
 
 
 DefaultEncoding = str | Callable[[bytes], str] | None
