@@ -343,14 +343,14 @@ def test_clients_are_cheap_to_make() -> None:
 def test_a_race_for_the_first_request_opens_one_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(dispatch=MockDispatcher(Site()))
     engine = client._engine
-    opened = engine._open
+    opened = engine._open_transport
 
     def racing() -> Any:
-        engine._open = opened
-        engine._opened()  # another thread was faster
+        engine._open_transport = opened
+        engine._get_transport()  # another thread was faster
         return MockDispatcher(Site())
 
-    engine._open = racing
-    first = engine._opened()
-    assert engine._opened() is first
+    engine._open_transport = racing
+    first = engine._get_transport()
+    assert engine._get_transport() is first
     client.close()

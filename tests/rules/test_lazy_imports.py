@@ -80,9 +80,10 @@ for name in absent: del sys.modules[name]
     loaded(code)
 
 
-def test_making_a_client_loads_nothing_of_the_transport() -> None:
+def test_making_a_client_loads_no_module_of_the_transport_but_the_package() -> None:
     code = "from http3_client import AsyncClient, Client; Client(); AsyncClient(); Client(timeout=3)"
-    assert not any(name.startswith("http3_transport") for name in loaded(code))
+    found = {name for name in loaded(code) if name.startswith("http3_transport")}
+    assert found == {"http3_transport"}
 
 
 def test_the_transport_is_missed_when_a_client_is_made() -> None:
@@ -92,7 +93,6 @@ class NotThere:
         if name == "http3_transport":
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, NotThere())
-sys.path[:] = [folder for folder in sys.path if not __import__("os").path.exists(f"{folder}/http3_transport")]
 import http3_client
 for make in (http3_client.Client, http3_client.AsyncClient):
     try:

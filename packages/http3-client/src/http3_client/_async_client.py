@@ -76,7 +76,8 @@ class AsyncClient(HasSettings):
     - ``base_url``: what relative URLs are joined to; its path is a prefix: ``/v1`` + ``/users``.
     - ``dispatch``: a `Dispatcher`, `AsyncDispatcher` or ``Transport`` that sends the requests in place of the
       client's own connections. It is closed with the client.
-    - ``app``: a WSGI or ASGI application that answers the requests; relative URLs are on ``http://localhost``.
+    - ``app``: a WSGI or ASGI application that answers the requests; relative URLs are on
+    ``http://localhost``.
     - ``raise_app_exceptions``: False turns an exception of ``app`` into its error page, or status 500.
     - ``backend``: a ``Backend`` or `ConcurrencyBackend`; by default that of the async library that runs.
     - ``headers``, ``params``: sent with every request; a request's own replace them by name.
@@ -213,7 +214,7 @@ class AsyncClient(HasSettings):
                 timeout=timeout,
                 checked=True,
             )
-            return self._shown(state, call, stream, allow_redirects)
+            return self._view(state, call, stream, allow_redirects)
         except BaseException:
             del url, data, files, json, params, headers, cookies, auth, cert
             raise
@@ -234,7 +235,7 @@ class AsyncClient(HasSettings):
         try:
             return view_request(
                 AsyncRequest,
-                self._engine.build_shown(
+                self._engine.build_with_cookies(
                     method,
                     url,
                     data=data,
@@ -275,7 +276,7 @@ class AsyncClient(HasSettings):
                 cert=cert,
                 timeout=timeout,
             )
-            return self._shown(state, call, stream, allow_redirects)
+            return self._view(state, call, stream, allow_redirects)
         finally:
             del auth, cert
 
@@ -355,12 +356,12 @@ class AsyncClient(HasSettings):
     ) -> None:
         await self.close()
 
-    def _shown(self, state: ResponseState, call: Call, stream: bool, followed: bool) -> AsyncResponse:
+    def _view(self, state: ResponseState, call: Call, stream: bool, followed: bool) -> AsyncResponse:
         response = view_response(AsyncResponse, state)
         if not followed and is_redirect(state):
-            set_next(response, partial(self._step, state, call, stream))
+            set_next(response, partial(self._send_next, state, call, stream))
         return response
 
-    async def _step(self, state: ResponseState, call: Call, stream: bool) -> AsyncResponse:
-        following = await self._engine.step(call, state, stream=stream)
-        return self._shown(following, call, stream, False)
+    async def _send_next(self, state: ResponseState, call: Call, stream: bool) -> AsyncResponse:
+        following = await self._engine.send_next(call, state, stream=stream)
+        return self._view(following, call, stream, False)

@@ -1,16 +1,14 @@
-"""One call of a client: hop after hop, until there is a response to hand over.
+"""One call of a client: a request, the redirects that follow it, and the response that is returned.
 
-The names follow the way of a request:
-
-    send                   the loop over redirects; then the body is read, unless it is to be streamed
+    send                   the loop over redirects; then the body is read, unless stream=True
       _send_hop            one request of the chain, with or without auth
         _send_with_auth    the auth flow: an exchange each time it yields
           _exchange        hooks, the transport, cookies of the response; once more after a 417
-      _follow_redirect     end the redirecting response, ask `_redirects` for the next request
+      _follow_redirect     end the redirect response, have `_redirects` make the next request
 
-Rules kept here: whatever fails, the response at hand is closed; no user code (auth, hooks, bodies) runs under
-a lock; what auth, hooks and a user's dispatcher do to a request stays on that hop, since the next one starts
-from the headers as they were before, and trust is decided by the URL that was asked for.
+When anything fails, the response is closed. No user code (auth, hooks, bodies) runs under a lock. What auth,
+hooks and a user's dispatcher change in a request holds for that hop only: the next hop starts from the
+headers as they were before, and its origin is compared with the URL as it was before.
 """
 
 from __future__ import annotations
@@ -53,8 +51,8 @@ from http3_models.engine import (
     view_response,
 )
 
-from ._draining import drain_or_close, keep_short
-from ._redirects import Chain, is_redirect, next_request, tell_where
+from ._draining import drain_or_close, read_short_body
+from ._redirects import Chain, add_hop_to_message, is_redirect, next_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -68,20 +66,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UNREAD_BY_AUTH = (
-    "The body was not read: set requires_response_body = True in the Auth class, then each response is read "
-    "before auth_flow is given it"
+    "The body was not read. With requires_response_body = True in the Auth class, each response is read "
+    "before auth_flow receives it"
 )
 
-_LONG_REDIRECT = (
-    "Of a redirect that is followed, the body is read where it ends within 64 KiB, and this one does not; "
-    "with allow_redirects=False hooks find all of it"
+_UNREAD_REDIRECT = (
+    "The body of a redirect that is followed is read only up to 64 KiB, and this one is longer; with "
+    "allow_redirects=False hooks get all of it"
 )
 
 
 class MessageClasses:
-    """How records are shown: by the classes of the client that is used.
+    """The request and response classes of a client, as functions from record to object.
 
-    ``run`` is how a sync client drives what is awaited; None for an async client.
+    ``run`` runs a coroutine in a sync client; None for an async client.
     """
 
     __slots__ = ("asynchronous", "pause", "request", "response", "run")
@@ -95,33 +93,37 @@ class MessageClasses:
     ) -> None:
         self.request = request
         self.response = response
-        self.run = _refuse if run is None else run
+        self.run = _refuse_to_read if run is None else run
         self.asynchronous = run is None
         self.pause: Pause | None = checkpoint if run is None else None
 
 
 class Call:
-    """What one call has to remember between its hops. ``sent`` is the request that went out last."""
+    """The state of one call. ``sent`` is the request that was sent last.
+
+    ``checked``: ``request`` is as `build_request` made it, and needs no `check_request`.
+    """
 
     __slots__ = (
-        "_asked",
+        "_allow_redirects",
         "_auth",
         "_chain",
         "_checked",
         "_classes",
-        "_follows",
-        "_headers_before_auth",
+        "_hop_headers",
+        "_hop_url",
         "_settings",
         "_started",
         "_stream",
         "_transport",
         "sent",
-    )  # fmt: skip
+    )
 
-    _stream: bool  # whether the caller reads the body
-    _follows: bool  # whether redirects are followed
-    _asked: URL  # of this hop, and
-    _headers_before_auth: Headers  # these as well, as they were before auth, hooks and a user's dispatcher
+    _stream: bool
+    _allow_redirects: bool
+    # Of the current hop's request, before auth, hooks and a user's dispatcher could change it:
+    _hop_url: URL
+    _hop_headers: Headers
 
     def __init__(
         self,
@@ -133,17 +135,17 @@ class Call:
         checked: bool,
     ) -> None:
         self.sent = request
-        self._checked = request if checked else None  # a request that is as `build_request` made it
+        self._checked = request if checked else None
         self._auth = auth
         self._settings = settings
         self._transport = transport
         self._classes = classes
         self._started = transport.now()
-        self._chain: Chain | None = None  # begun by the first redirect
+        self._chain: Chain | None = None  # None until the first redirect
 
     async def send(self, *, stream: bool, allow_redirects: bool) -> ResponseState:
-        """Send the request and, if asked to, what redirects lead to."""
-        self._stream, self._follows = stream, allow_redirects
+        """Send the request, follow redirects if ``allow_redirects``, read the body unless ``stream``."""
+        self._stream, self._allow_redirects = stream, allow_redirects
         set_cookies(self.sent, self._settings, direct=True)
         response = await self._send_hop(self.sent)
         if allow_redirects:
@@ -151,10 +153,12 @@ class Call:
                 response = await self._follow_redirect(response)
         return response if stream or read_if_buffered(response) else await self._read(response)
 
-    async def step(self, response: ResponseState, transport: Transport, *, stream: bool) -> ResponseState:
-        """Follow one redirect: what ``response.next()`` does. It is a call of its own for time limits."""
+    async def send_next(
+        self, response: ResponseState, transport: Transport, *, stream: bool
+    ) -> ResponseState:
+        """Follow one redirect, for ``response.next()``. The total timeout begins anew."""
         self._transport = transport
-        self._stream, self._follows = stream, False
+        self._stream, self._allow_redirects = stream, False
         self._started = transport.now()
         sent = response.request
         if sent is not None and sent.deadline is not None:
@@ -163,60 +167,58 @@ class Call:
         return following if stream or read_if_buffered(following) else await self._read(following)
 
     async def _read(self, response: ResponseState) -> ResponseState:
-        """The whole body, into memory. A failure closes the response."""
+        """Read the whole body into memory. A failure closes the response."""
         await read_all(response, self._classes.pause)
-        if response.body is not None:
-            await close(response)  # one that was in memory: calls on_close; the bytes stay
+        if response.body is not None:  # it was in memory: the bytes stay, and on_close is called
+            await close(response)
         return response
-
-    # The steps of a hop.
 
     def _set_cookies(self, request: RequestState) -> None:
         set_cookies(request, self._settings, direct=self._chain is None or self._chain.same_origin_so_far)
 
     def _send_hop(self, request: RequestState) -> Coroutine[Any, Any, ResponseState]:
-        self._asked, self._headers_before_auth = request.url, request.headers
+        self._hop_url, self._hop_headers = request.url, request.headers
         if self._auth is None or (self._chain is not None and not self._chain.same_origin_so_far):
             return self._exchange(request)
         return self._send_with_auth(request, self._auth)
 
     async def _send_with_auth(self, request: RequestState, auth: Auth) -> ResponseState:
-        """Let the flow change a copy of the request, and send what it yields until it has enough."""
-        work = copy_request(request)
+        """Run the auth flow on a copy of the request, and send each request that it yields."""
+        own = copy_request(request)
         if auth.requires_request_body:
-            await _load(work)
-        flow = _flow_of(auth, view_request(Request, work))
+            await _read_into_memory(own)
+        flow = _start_flow(auth, view_request(Request, own))
         response: ResponseState | None = None
-        earlier: list[ResponseState] = []
+        history: list[ResponseState] = []
         try:
-            wanted = _yielded(auth, next(flow, None))
+            yielded = _check_yielded(auth, next(flow, None))
             while True:
-                # Each exchange has a record of its own: the flow goes on changing the one it has.
-                sent = copy_request(wanted, request)
-                add_defaults(sent, self._settings)  # to one that the flow has made
+                # Each exchange has a record of its own, since the flow may change its request after it.
+                sent = copy_request(yielded, request)
+                add_defaults(sent, self._settings)  # if the flow made the request
                 response = await self._exchange(sent)
-                earlier += response.history
+                history += response.history
                 if auth.requires_response_body:
                     await read_all(response, self._classes.pause)
                 try:
-                    following = flow.send(self._view_for(auth, response))
+                    following = flow.send(self._response_for_auth(auth, response))
                 except StopIteration:
                     break
-                wanted = _yielded(auth, following)
+                yielded = _check_yielded(auth, following)
                 await drain_or_close(response, self._transport.now, self._classes.pause)
-                earlier.append(response)
-                if wanted is work and "set-cookie" in response.headers:
-                    self._renew_cookies(work)
+                history.append(response)
+                if yielded is own and "set-cookie" in response.headers:
+                    self._renew_cookies(own)
         except BaseException as exc:
-            await self._dispose(response, exc)
+            await self._close_after_error(response, exc)
             raise
         finally:
             flow.close()
-        response.history = earlier
+        response.history = history
         return response
 
-    def _view_for(self, auth: Auth, response: ResponseState) -> Response:
-        """A plain `Response` in both clients; it is in memory, or says how an `Auth` has it read."""
+    def _response_for_auth(self, auth: Auth, response: ResponseState) -> Response:
+        """A `Response`, in both clients. If its body is not read, the error names the attribute to set."""
         if auth.requires_response_body:
             return view_response(Response, response)
         view = view_response(Response, response, self._classes.run)
@@ -224,12 +226,12 @@ class Call:
         return view
 
     def _renew_cookies(self, request: RequestState) -> None:
-        """A challenge may have set a cookie that its answer must show; but what auth wrote stays."""
-        if request.headers.getlist("cookie") == self._headers_before_auth.getlist("cookie"):
+        """Add cookies that the response with the challenge has set, unless auth has set a Cookie header."""
+        if request.headers.getlist("cookie") == self._hop_headers.getlist("cookie"):
             self._set_cookies(request)
 
-    async def _exchange(self, asked: RequestState, *, expects: bool = True) -> ResponseState:
-        """One request and its answer. ``expects``: False has it sent without ``Expect: 100-continue``."""
+    async def _exchange(self, asked: RequestState, *, with_expect: bool = True) -> ResponseState:
+        """Send a request and return its response. ``with_expect``: False removes ``Expect: 100-continue``."""
         settings, request = self._settings, asked
         before, after = settings.hooks.get("request"), settings.hooks.get("response")
         if before:
@@ -238,8 +240,8 @@ class Call:
             for hook in before:
                 await self._call_hook(hook, view)
             request = state_of(view)
-        if not expects:
-            request = without_continue(request)
+        if not with_expect:
+            request = without_expect_continue(request)
         self.sent = request
         if request is not self._checked:
             check_request(request)
@@ -248,7 +250,7 @@ class Call:
             deadline.check(request, Delivery.NOT_SENT)
         if not request.body.can_send_again:
             where = f"{request.method} {redacted(request.url)}"
-            raise StreamConsumed(f"The body comes only once and was read already: {where}")
+            raise StreamConsumed(f"The request's body can be read only once, and was read already: {where}")
         request.body.rewind()
         response = await self._transport.exchange(request)
         response.request = request
@@ -260,29 +262,26 @@ class Call:
                 deadline.check(request, Delivery.MAYBE_PROCESSED)
             settings.cookies.extract(request.url, response.headers)
             if after:
-                await self._call_after(after, response)
+                await self._call_response_hooks(after, response)
         except BaseException as exc:
-            await self._dispose(response, exc)
+            await self._close_after_error(response, exc)
             raise
-        if response.status_code == 417 and expects and refused_to_continue(request):
+        if response.status_code == 417 and with_expect and can_retry_without_expect(request):
             await drain_or_close(response, self._transport.now, self._classes.pause)
-            following = await self._exchange(asked, expects=False)
+            following = await self._exchange(asked, with_expect=False)
             following.history = [response]
             return following
         return response
 
-    async def _read_ahead(self, response: ResponseState) -> None:
-        """Have what will be read read now, so that hooks may look at it, and it survives their exceptions."""
-        if self._follows and is_redirect(response):
-            await keep_short(response, self._transport.now, self._classes.pause)
+    async def _call_response_hooks(self, hooks: list[Hook], response: ResponseState) -> None:
+        """Read the body, so that hooks and their errors have it, and call the hooks."""
+        view = self._classes.response(response)
+        if self._allow_redirects and is_redirect(response):
+            await read_short_body(response, self._transport.now, self._classes.pause)
+            if not isinstance(response.body, MemoryBody):
+                set_unread_message(view, _UNREAD_REDIRECT)
         elif not self._stream:
             await self._read(response)
-
-    async def _call_after(self, hooks: list[Hook], response: ResponseState) -> None:
-        view = self._classes.response(response)
-        await self._read_ahead(response)
-        if self._follows and is_redirect(response) and not isinstance(response.body, MemoryBody):
-            set_unread_message(view, _LONG_REDIRECT)
         for hook in hooks:
             await self._call_hook(hook, view)
 
@@ -292,28 +291,27 @@ class Call:
             if not self._classes.asynchronous:
                 close_unawaited(result)
                 raise TypeError(
-                    f"hooks of Client can't be async, and {short_repr(hook)} is; AsyncClient takes both"
+                    f"The hook {short_repr(hook)} is async, and Client calls sync hooks only; AsyncClient "
+                    "calls both"
                 )
             await result
 
-    async def _dispose(self, response: ResponseState | None, exc: BaseException) -> None:
-        """Close a response that won't be handed over. A cancellation must not wait for anything.
+    async def _close_after_error(self, response: ResponseState | None, exc: BaseException) -> None:
+        """Close a response that won't be returned. A cancellation does not wait for that.
 
-        An error of ``raise_for_status()`` does hand it over: a short body, which may say what went wrong, is
-        read first.
+        An error of ``raise_for_status()`` holds the response: a short body, which may describe what went
+        wrong, is read first.
         """
         if isinstance(exc, HttpError) and response is not None and state_of(exc.response) is response:
             set_unread_message(exc.response, None)
             with suppress(TotalTimeout):
-                await keep_short(response, self._transport.now, self._classes.pause)
+                await read_short_body(response, self._transport.now, self._classes.pause)
         if response is None or response.body is None:
             return
         if isinstance(exc, Exception):
             await close(response)
         else:
             response.body.abort()
-
-    # From one hop to the next.
 
     async def _follow_redirect(self, response: ResponseState) -> ResponseState:
         sent = response.request
@@ -324,7 +322,7 @@ class Call:
         except RedirectError as exc:
             forget_locals(exc)  # a Location may hold credentials
             exc.response = self._classes.response(response)
-            tell_where(exc, sent, response)
+            add_hop_to_message(exc, sent, response)
             raise
         following = await self._send_hop(request)
         following.history = [*response.history, response, *following.history]
@@ -334,18 +332,23 @@ class Call:
         chain = self._chain
         if chain is None:
             self._chain = chain = Chain(self._settings.max_redirects, self._settings.secret_headers)
-        chain.remember(sent)
-        chain.count(sent)
-        if sent.headers is not self._headers_before_auth:
-            chain.add_secrets(_changed(self._headers_before_auth, sent.headers))
-        request = next_request(sent, self._headers_before_auth, response, chain, self._asked)
+        chain.add_sent(sent)
+        chain.count_redirect(sent)
+        headers = self._hop_headers
+        if sent.headers is not headers:
+            chain.add_secret_headers(_changed_names(headers, sent.headers))
+        request = next_request(sent, response, chain, hop_url=self._hop_url, hop_headers=headers)
         self._set_cookies(request)
-        chain.admit(request)
+        chain.check_loop(request)
         return request
 
 
 def set_cookies(request: RequestState, settings: Settings, *, direct: bool) -> None:
-    """The Cookie header: by hand, then of this request, then of the store; of one name the first counts."""
+    """Set the Cookie header: cookies that the caller wrote in a header, then those of the request's
+    ``cookies``, then those of the store. Of two cookies of one name the first is sent.
+
+    ``direct``: no redirect from another origin led to this request.
+    """
     url = request.url
     stored = settings.cookies.header_for(url, direct=direct, base_url=settings.base_url)
     if stored is None and request.cookies is None and request.explicit_cookie is None:
@@ -356,15 +359,15 @@ def set_cookies(request: RequestState, settings: Settings, *, direct: bool) -> N
         request.headers["Cookie"] = header
 
 
-def _refuse(coroutine: Coroutine[Any, Any, T], /) -> T:
-    """In place of `MessageClasses.run` where an auth flow, which can't await, asks for a body."""
+def _refuse_to_read(coroutine: Coroutine[Any, Any, T], /) -> T:
+    """`MessageClasses.run` of an async client, for an auth flow that reads a body: it can't await."""
     coroutine.close()
     raise ResponseNotRead(_UNREAD_BY_AUTH)
 
 
 def copy_request(request: RequestState, call: RequestState | None = None) -> RequestState:
-    """A record with headers of its own; what the call settled is taken from ``call``, if given."""
-    settled = request if call is None else call
+    """A copy with headers of its own. Time limits and TLS options are those of ``call``, if given."""
+    options = request if call is None else call
     return RequestState(
         request.method,
         request.url,
@@ -372,45 +375,45 @@ def copy_request(request: RequestState, call: RequestState | None = None) -> Req
         request.body,
         cookies=request.cookies,
         explicit_cookie=request.explicit_cookie,
-        timeout=settled.timeout,
-        deadline=settled.deadline,
-        verify=settled.verify,
-        cert=settled.cert,
-        without_cert=settled.without_cert,
-        asynchronous=settled.asynchronous,
+        timeout=options.timeout,
+        deadline=options.deadline,
+        verify=options.verify,
+        cert=options.cert,
+        without_cert=options.without_cert,
+        asynchronous=options.asynchronous,
         left_out=request.left_out,
     )
 
 
 def add_defaults(request: RequestState, settings: Settings) -> None:
-    """The client's defaults for a request that was made without it; nothing for others."""
+    """Add the client's default headers to a request that was not made by the client."""
     if request.left_out is not None:
-        RequestDefaults(settings.headers, settings.removed).complete(request)
+        RequestDefaults(settings.headers, settings.removed_headers).complete(request)
 
 
 def copy_of_user_request(request: RequestState) -> RequestState:
-    """A record for a request that the caller made, and may have changed: its Cookie header is by hand."""
+    """A copy of a request that the caller made, or got from ``build_request`` and may have changed."""
     own = copy_request(request)
     header = cookie_header(own.headers)
     if header is not None and header == request.computed_cookie:
-        del own.headers["cookie"]  # by `Engine.build_shown`; it is worked out anew
+        del own.headers["cookie"]  # unchanged since `build_with_cookies`; `set_cookies` sets the current one
     else:
         own.explicit_cookie = header
     return own
 
 
-def refused_to_continue(request: RequestState) -> bool:
-    """Whether a 417 asks for this request once more, without what it expects (RFC 9110 section 10.1.1).
+def can_retry_without_expect(request: RequestState) -> bool:
+    """Whether a request that got a 417 is sent again without ``Expect: 100-continue``.
 
-    Its body must still be there: not begun, or one that can be sent again.
+    RFC 9110 section 10.1.1. The body must not have been read, or be one that can be sent again.
     """
-    return _others_expected(request.headers) is not None and request.body.can_send_again
+    return _other_expectations(request.headers) is not None and request.body.can_send_again
 
 
-def without_continue(request: RequestState) -> RequestState:
-    """A record of its own that does not wait for 100 (Continue)."""
+def without_expect_continue(request: RequestState) -> RequestState:
+    """A copy that does not wait for 100 (Continue)."""
     own = copy_request(request)
-    others = _others_expected(own.headers)
+    others = _other_expectations(own.headers)
     if others:
         own.headers["Expect"] = others
     elif others is not None:
@@ -418,15 +421,15 @@ def without_continue(request: RequestState) -> RequestState:
     return own
 
 
-def _others_expected(headers: Headers) -> str | None:
-    """What else is expected beside 100-continue; None if that isn't."""
+def _other_expectations(headers: Headers) -> str | None:
+    """The members of Expect beside 100-continue; None if 100-continue is not among them."""
     members = headers.getlist("expect", split_commas=True)
     others = [member for member in members if member.lower() != "100-continue"]
     return None if len(others) == len(members) else ", ".join(others)
 
 
-async def _load(request: RequestState) -> None:
-    """Have the body in memory."""
+async def _read_into_memory(request: RequestState) -> None:
+    """Read the request's body, and replace it by its bytes."""
     body = request.body
     if body.data is None:
         body.rewind()
@@ -436,7 +439,7 @@ async def _load(request: RequestState) -> None:
         request.body = BytesBody(b"".join(chunks))
 
 
-def _flow_of(auth: Auth, request: AnyRequest) -> Flow:
+def _start_flow(auth: Auth, request: AnyRequest) -> Flow:
     flow = auth.auth_flow(request)
     if not hasattr(flow, "send"):
         close_unawaited(flow)
@@ -444,13 +447,13 @@ def _flow_of(auth: Auth, request: AnyRequest) -> Flow:
     return flow
 
 
-def _yielded(auth: Auth, request: object) -> RequestState:
+def _check_yielded(auth: Auth, request: object) -> RequestState:
     if isinstance(request, Request | AsyncRequest):
         return state_of(request)
     close_unawaited(request)
     raise TypeError(f"{short_repr(auth)} must return a request, not {type(request).__name__}")
 
 
-def _changed(before: Headers, after: Headers) -> set[str]:
+def _changed_names(before: Headers, after: Headers) -> set[str]:
     """The lower-case names of headers that were added, changed or removed."""
     return {name for name in {*before, *after} if before.getlist(name) != after.getlist(name)}

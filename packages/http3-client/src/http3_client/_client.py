@@ -80,7 +80,8 @@ class Client(HasSettings):
     - ``base_url``: what relative URLs are joined to; its path is a prefix: ``/v1`` + ``/users``.
     - ``dispatch``: a `Dispatcher`, `AsyncDispatcher` or ``Transport`` that sends the requests in place of the
       client's own connections. It is closed with the client.
-    - ``app``: a WSGI or ASGI application that answers the requests; relative URLs are on ``http://localhost``.
+    - ``app``: a WSGI or ASGI application that answers the requests; relative URLs are on
+    ``http://localhost``.
     - ``raise_app_exceptions``: False turns an exception of ``app`` into its error page, or status 500.
     - ``backend``: a ``Backend`` or `ConcurrencyBackend`; blocking sockets by default.
     - ``headers``, ``params``: sent with every request; a request's own replace them by name.
@@ -130,7 +131,7 @@ class Client(HasSettings):
         limits: Limits | None = None,
         egress: EgressPolicy | None = None,
     ) -> None:
-        self._run = _run_of(runner)
+        self._run = _run_function(runner)
         self._engine = make_engine(
             MessageClasses(
                 partial(view_request, Request), partial(view_response, Response, run=self._run), run=self._run
@@ -226,7 +227,7 @@ class Client(HasSettings):
                     checked=True,
                 )
             )
-            return self._shown(state, call, stream, allow_redirects)
+            return self._view(state, call, stream, allow_redirects)
         except BaseException:
             del url, data, files, json, params, headers, cookies, auth, cert
             raise
@@ -247,7 +248,7 @@ class Client(HasSettings):
         try:
             return view_request(
                 Request,
-                self._engine.build_shown(
+                self._engine.build_with_cookies(
                     method,
                     url,
                     data=data,
@@ -290,7 +291,7 @@ class Client(HasSettings):
                     timeout=timeout,
                 )
             )
-            return self._shown(state, call, stream, allow_redirects)
+            return self._view(state, call, stream, allow_redirects)
         finally:
             del auth, cert
 
@@ -370,18 +371,18 @@ class Client(HasSettings):
     ) -> None:
         self.close()
 
-    def _shown(self, state: ResponseState, call: Call, stream: bool, followed: bool) -> Response:
+    def _view(self, state: ResponseState, call: Call, stream: bool, followed: bool) -> Response:
         response = view_response(Response, state, self._run)
         if not followed and is_redirect(state):
-            set_next(response, partial(self._step, state, call, stream))
+            set_next(response, partial(self._send_next, state, call, stream))
         return response
 
-    def _step(self, state: ResponseState, call: Call, stream: bool) -> Response:
-        following = self._run(self._engine.step(call, state, stream=stream))
-        return self._shown(following, call, stream, False)
+    def _send_next(self, state: ResponseState, call: Call, stream: bool) -> Response:
+        following = self._run(self._engine.send_next(call, state, stream=stream))
+        return self._view(following, call, stream, False)
 
 
-def _run_of(runner: Runner | None) -> SyncRunner:
+def _run_function(runner: Runner | None) -> SyncRunner:
     """How to drive the engine: by default nothing in it suspends, see `_adapters.LoopThreadAdapter`."""
     if runner is None:
         return run_sync

@@ -1,14 +1,12 @@
-"""From a client's arguments to its engine; the one place that both constructors share.
+"""The constructors of both clients: arguments in, an `Engine` out.
 
-Making a client must cost next to nothing: no SSL context, no socket, no event loop. So the arguments are
-checked at once, and what the client sends through is opened by its first request.
+The arguments are checked at once. The transport is opened by the first request, so that a client costs next
+to nothing until then: no SSL context, no socket, no event loop.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-from functools import cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +82,7 @@ def make_engine(
     egress: EgressPolicy | None,
     has_runner: bool = False,
 ) -> Engine:
-    """Check and convert all of it.
+    """Check and convert the arguments of a client's constructor.
 
     Raises TypeError and ValueError that name the argument, InvalidURL, ImportError.
     """
@@ -113,11 +111,11 @@ def make_engine(
         egress=egress,
     )
     if egress is not None and (dispatch is not None or app is not None):
-        raise ValueError("egress is for connections of our own; dispatch= and app= make none")
+        raise ValueError("egress is for the client's own connections; with dispatch= or app= there are none")
     return Engine(
         settings,
         classes,
-        opener(
+        transport_opener(
             dispatch,
             app,
             as_flag("raise_app_exceptions", raise_app_exceptions),
@@ -126,21 +124,19 @@ def make_engine(
             has_runner=has_runner,
         ),
         fallback_base=None if app is None else URL(_LOCALHOST),
-        # A dispatcher of the caller's own has defaults of its own: it hears only of what was asked for.
+        # A dispatcher has defaults of its own: it is given only what differs from the client's defaults.
         verify=None if dispatch is None or verify is True else verify,
         cert=None if dispatch is None else cert,
-        is_open=dispatch is not None,
+        opens_now=dispatch is not None,
     )
 
 
-_TRANSPORT = "http3_transport"
-
-_CONNECTS = ("connect", "connect_address")
-"""What a `ConcurrencyBackend` and a `Backend` connect by; the transport looks closer."""
+_CONNECT_METHODS = ("connect", "connect_address")
+"""Of a `ConcurrencyBackend` and a `Backend`. http3-transport checks the rest."""
 
 
 class PoolOptions:
-    """What the client's own `ConnectionPool` will be made with."""
+    """The arguments of the client's own `ConnectionPool`, checked."""
 
     __slots__ = ("arguments", "backend")
 
@@ -163,7 +159,8 @@ class PoolOptions:
         if not isinstance(pool_limits, PoolLimits):
             raise TypeError(f"pool_limits must be a PoolLimits, not {type(pool_limits).__name__}")
         check_instance("backend", backend, "connect")
-        if backend is not None and not any(callable(getattr(backend, name, None)) for name in _CONNECTS):
+        connects = any(callable(getattr(backend, name, None)) for name in _CONNECT_METHODS)
+        if backend is not None and not connects:
             raise TypeError(
                 f"backend must be a Backend or a ConcurrencyBackend, not {type(backend).__name__}"
             )
@@ -183,7 +180,7 @@ class PoolOptions:
         }
 
 
-def opener(
+def transport_opener(
     dispatch: object,
     app: Any,
     raise_app_exceptions: bool,
@@ -192,10 +189,10 @@ def opener(
     asynchronous: bool,
     has_runner: bool,
 ) -> Callable[[], Transport]:
-    """A function that opens what the client sends through.
+    """A function that opens the transport of a client.
 
-    Raises TypeError for what can't be a dispatcher, an app or a backend, and ImportError if it takes
-    http3-transport and that is not installed.
+    Raises TypeError for a wrong ``dispatch`` or ``app``, and ImportError if http3-transport is needed and is
+    not installed.
     """
     if dispatch is not None:
         if app is not None:
@@ -212,19 +209,14 @@ def opener(
 
 def _require_transport() -> None:
     """Raises ImportError where http3-transport is not installed."""
-    if sys.is_finalizing() or (_TRANSPORT not in sys.modules and _lies_on_the_path(_TRANSPORT)):
-        return  # to import it takes ten times as long (0.3 ms), and may wait for the first request
+    if sys.is_finalizing():
+        return  # nothing can be imported any more; the first request raises ClientClosed
     try:
         import http3_transport  # noqa: F401 (only to know that it is there)
     except ImportError as exc:
         raise ImportError(
             "Without dispatch= a client needs http3-transport: pip install http3-client[transport]"
         ) from exc
-
-
-@cache
-def _lies_on_the_path(package: str) -> bool:
-    return any(os.path.isfile(os.path.join(folder, package, "__init__.py")) for folder in sys.path)
 
 
 def _app_opener(
@@ -253,12 +245,12 @@ def _open_pool(pool: PoolOptions, *, asynchronous: bool, has_runner: bool) -> Tr
 
 
 def check_instance(name: str, value: object, method: str) -> None:
-    """Raises TypeError for a class in place of an instance of it: its method would miss its ``self``."""
-    if isinstance(value, type) and isinstance(_in_class(value, method), FunctionType):
+    """Raises TypeError if ``value`` is a class whose instances have ``method``: an instance was meant."""
+    if isinstance(value, type) and isinstance(_class_attribute(value, method), FunctionType):
         shown = short_text(value.__name__)
         raise TypeError(f"{name} must be an instance, not the class {shown}; pass {shown}(...)")
 
 
-def _in_class(cls: type, name: str) -> object:
-    """What stands in the class or its bases under this name; None for nothing."""
+def _class_attribute(cls: type, name: str) -> object:
+    """The attribute as the class or a base defines it, or None."""
     return next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)

@@ -1,4 +1,4 @@
-"""How a response ends that another request follows: one of a chain of redirects, or of an auth flow.
+"""The end of a response that another request follows: of a redirect that is followed, or in an auth flow.
 
 A short body is read to its end, so that its connection can be used again; a long one is closed.
 """
@@ -22,18 +22,18 @@ _DRAIN_SECONDS = 5.0
 async def drain_or_close(response: ResponseState, now: Callable[[], float], pause: Pause | None) -> None:
     """Read the body if it is short, else close it.
 
-    Errors of the body are ignored, but for the call's TotalTimeout.
+    Errors of the body are ignored, except TotalTimeout of the call's deadline.
     """
-    await keep_short(response, now, pause)
+    await read_short_body(response, now, pause)
     await close(response)  # a body that is in memory by now stays readable
 
 
-async def keep_short(response: ResponseState, now: Callable[[], float], pause: Pause | None) -> None:
-    """Read a short body into memory, as sent. One that turns out to be long, or breaks, is closed; one whose
-    Content-Length is too long, or that a hook has begun to read, is left as it is.
+async def read_short_body(response: ResponseState, now: Callable[[], float], pause: Pause | None) -> None:
+    """Read a short body into memory, without decoding it.
 
-    ``pause`` is awaited now and then, so that other tasks get their turn. Raises TotalTimeout, for the call's
-    own deadline.
+    A body that turns out to be long, or breaks off, is closed. A body with a Content-Length above the limit,
+    or that a hook has begun to read, is left as it is. ``pause`` is awaited now and then, so that other tasks
+    can run. Raises TotalTimeout for the call's deadline.
     """
     if response.body_state is BodyState.UNREAD and not is_closed(response) and not _is_too_long(response):
         try:

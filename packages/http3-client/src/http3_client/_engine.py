@@ -1,8 +1,8 @@
-"""The engine of a client: written once, as coroutines, for `Client` and `AsyncClient`.
+"""The logic of a client: written once, as coroutines, for `Client` and `AsyncClient`.
 
-It holds the settings and what requests are sent through, builds the record of a request from arguments
-and settings, and makes a `Call` of it. It knows neither threads nor loops: an async client awaits it, a
-sync client drives it.
+The engine has the settings and the transport, builds requests from arguments and settings, and sends each by
+a `Call`. It uses neither threads nor event loops: an async client awaits its coroutines, a sync client runs
+them.
 """
 
 from __future__ import annotations
@@ -52,21 +52,22 @@ if TYPE_CHECKING:
     from ._settings import Settings
 
 
-def check_end(exc: BaseException) -> None:
-    """Raise ClientClosed where something can't be imported any more because the interpreter shuts down."""
+def check_finalizing(exc: BaseException) -> None:
+    """Raises ClientClosed in place of an ImportError if the interpreter is shutting down."""
     if isinstance(exc, ImportError) and sys.is_finalizing():
         raise ClientClosed(
-            "Python is shutting down, and what this request needs can't be imported any more; make it before "
-            "that, in a function that is registered with atexit at the latest"
+            "Python is shutting down, and a module that this request needs can't be imported any more; send "
+            "the request earlier, at the latest in a function that is registered with atexit"
         ) from exc
 
 
 class Engine:
-    """What both clients have.
+    """The logic of one client.
 
-    ``verify`` and ``cert`` are what a dispatcher that is not ours is told where a request says nothing;
-    None for our own pool, which knows them. ``is_open``: what requests are sent through is there already, and
-    has to be closed even if it is never used.
+    ``verify`` and ``cert`` are sent along with requests that have none of their own; None for the client's
+    own pool, which was made with them. ``fallback_base``: the base of relative URLs where ``base_url`` is
+    None. ``opens_now``: the transport is opened here, since it exists already, and is closed even if it is
+    never used; by default the first request opens it.
     """
 
     __slots__ = (
@@ -74,7 +75,7 @@ class Engine:
         "_classes",
         "_defaults",
         "_fallback_base",
-        "_open",
+        "_open_transport",
         "_transport",
         "_verify",
         "is_closed",
@@ -90,15 +91,15 @@ class Engine:
         fallback_base: URL | None,
         verify: VerifyTypes | None,
         cert: CertTypes | None,
-        is_open: bool = False,
+        opens_now: bool = False,
     ) -> None:
         self.settings = settings
         self.is_closed = False
         self._classes = classes
-        self._open = open_transport
-        self._transport: Transport | None = open_transport() if is_open else None
+        self._open_transport = open_transport
+        self._transport: Transport | None = open_transport() if opens_now else None
         self._fallback_base = fallback_base
-        self._defaults = RequestDefaults(settings.headers, settings.removed)
+        self._defaults = RequestDefaults(settings.headers, settings.removed_headers)
         self._verify = verify
         self._cert = cert
 
@@ -114,7 +115,7 @@ class Engine:
         headers: HeaderTypes | None,
         cookies: CookieTypes | None,
     ) -> RequestState:
-        """The request that these arguments and the settings make."""
+        """A request with these arguments and the client's defaults."""
         settings = self.settings
         try:
             target = resolve_url(url, settings.base_url or self._fallback_base)
@@ -122,7 +123,7 @@ class Engine:
                 params = settings.params.merge(params)
             defaults = self._defaults
             if not defaults.are_still(settings.headers):
-                self._defaults = defaults = RequestDefaults(settings.headers, settings.removed)
+                self._defaults = defaults = RequestDefaults(settings.headers, settings.removed_headers)
             return build_request(
                 method,
                 target,
@@ -138,10 +139,10 @@ class Engine:
         except BaseException as exc:
             forget_locals(exc)
             del url, data, files, json, params, headers, cookies
-            check_end(exc)
+            check_finalizing(exc)
             raise
 
-    def build_shown(
+    def build_with_cookies(
         self,
         method: str,
         url: URLTypes,
@@ -153,7 +154,7 @@ class Engine:
         headers: HeaderTypes | None,
         cookies: CookieTypes | None,
     ) -> RequestState:
-        """As `build`, with the Cookie header that the request would have if it were sent now."""
+        """`build`, with the Cookie header that the request would have if it were sent now."""
         try:
             request = self.build(
                 method,
@@ -183,21 +184,21 @@ class Engine:
         timeout: TimeoutTypes | None,
         checked: bool = False,
     ) -> tuple[ResponseState, Call]:
-        """Send a request of our own (its record is changed); the response, and the call for its ``next()``.
+        """Send a request, and return the response and the call, for its ``next()``.
 
-        ``checked``: it is as `build` made it.
+        The record of the request is changed. ``checked``: the request is as `build` made it.
         """
         try:
             as_flag("stream", stream)
             as_flag("allow_redirects", allow_redirects)
-            transport = self._opened()
+            transport = self._get_transport()
             if request.left_out is not None:
                 add_defaults(request, self.settings)
             chosen = self._choose_auth(request, auth)
             self._apply_call_options(request, transport, verify, cert, timeout)
         except Exception as exc:
             forget_locals(exc)
-            check_end(exc)
+            check_finalizing(exc)
             raise
         finally:
             del auth, cert
@@ -209,23 +210,24 @@ class Engine:
             self._annotate(exc, call)
             raise
         except ImportError as exc:
-            check_end(exc)
+            check_finalizing(exc)
             raise
 
-    async def step(self, call: Call, response: ResponseState, *, stream: bool) -> ResponseState:
-        """``response.next()``."""
-        transport = self._opened()
+    async def send_next(self, call: Call, response: ResponseState, *, stream: bool) -> ResponseState:
+        """Follow one redirect, for ``response.next()``."""
+        transport = self._get_transport()
         try:
-            return await call.step(response, transport, stream=stream)
+            return await call.send_next(response, transport, stream=stream)
         except RequestError as exc:
             self._annotate(exc, call)
             raise
         except ImportError as exc:
-            check_end(exc)
+            check_finalizing(exc)
             raise
 
     async def close(self) -> None:
-        """Close what requests are sent through. Idempotent; what could not run may be called again."""
+        """Close the transport. Idempotent; may be called again if the transport is still open after an
+        error."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -239,24 +241,25 @@ class Engine:
             raise
 
     def reopen(self) -> None:
-        """Start anew after `close`: the client of a request function is wanted again by ``next()``."""
+        """Open a closed client again, for ``response.next()`` of a request function."""
         self._transport = None
         self.is_closed = False
 
-    def _opened(self) -> Transport:
+    def _get_transport(self) -> Transport:
         if self.is_closed:
             raise ClientClosed("This client is closed; make a new one")
         transport = self._transport
         if transport is None:
-            # Two threads may come here at once. What the slower one opened has done nothing yet.
-            opened = self._open()
+            # Two threads may be here at once. The transport of the slower one is dropped, and was not used.
+            opened = self._open_transport()
             self._transport = transport = self._transport or opened
         return transport
 
     def _choose_auth(self, request: RequestState, given: AuthTypes | None) -> Auth | None:
-        """Of the request, else (unless a header was written by hand) of the client, else of the URL.
+        """The auth of the request, else of the client, else of the URL's userinfo, which is removed.
 
-        Raises InvalidURL where the URL's user name would be needed and can't be sent.
+        With an Authorization header only the request's auth counts. Raises InvalidURL for a userinfo that
+        can't be sent.
         """
         url, auth = request.url, self.settings.auth
         userinfo = url.userinfo
@@ -264,10 +267,10 @@ class Engine:
             request.url = url.copy_with(userinfo="")
         if given is not None:
             return as_auth(given)
-        # Asked last: most requests have no auth at all, and looking into headers costs.
+        # The headers are looked up last: most requests have no auth at all.
         if (auth is None and not userinfo) or "authorization" in request.headers:
             return None
-        return _of_userinfo(url) if auth is None else auth
+        return _auth_of_userinfo(url) if auth is None else auth
 
     def _apply_call_options(
         self,
@@ -287,14 +290,14 @@ class Engine:
         request.deadline = None if total is None else Deadline(total, transport.now)
 
     def _annotate(self, exc: RequestError, call: Call) -> None:
-        """Tell an error which request it belongs to, and what its phases took."""
+        """Set ``request`` and ``timings`` of an error that has none."""
         if failed_request(exc) is None:
             exc.request = self._classes.request(call.sent)
         if exc.timings is None:
             exc.timings = call.sent.phases.freeze()
 
 
-def _of_userinfo(url: URL) -> BasicAuth:
+def _auth_of_userinfo(url: URL) -> BasicAuth:
     try:
         return BasicAuth(url.username, url.password)
     except ValueError as exc:

@@ -1,12 +1,12 @@
-"""Where a redirect leads, and what goes along. Pure: records in, a record or an error out (RFC 9110 15.4).
+"""The next request of a redirect (RFC 9110 section 15.4). Pure: records in, a record or an error out.
 
-What follows is decided by two questions. Does the method stay (a table)? And does the hop stay on its
-origin? If not, everything secret is left behind: headers that carry credentials, those that auth put
-there, cookies set by hand, a Host by hand, the client certificate. What was left behind once does not come
-back in this chain, even if it returns to where it began: then another server has chosen the URL.
+The status code decides whether the method and the body stay. The origin decides about credentials: where the
+next URL has another origin, the next request has none of the secret headers, of the headers that auth added,
+of the request's own cookies, no Host that the caller set, and no client certificate. Cookies and certificate
+do not come back in this chain, even if it returns to the first origin: then another server has chosen the
+URL.
 
-Errors leave here without ``.response``; `_call`, which has the views, adds it, and has `tell_where` say which
-hop it was.
+Errors are raised without ``.response``; `_call` adds it, and the hop by `add_hop_to_message`.
 """
 
 from __future__ import annotations
@@ -40,41 +40,44 @@ if TYPE_CHECKING:
     from http3_models import Headers
     from http3_models.engine import RequestBody, ResponseState
 
-__all__ = ["Chain", "is_redirect", "next_request", "same_origin", "tell_where"]
+__all__ = ["Chain", "add_hop_to_message", "is_redirect", "next_request", "same_origin"]
 
 
 class Chain:
-    """What the redirects of one call have to remember."""
+    """The state of one call's redirects.
 
-    __slots__ = ("_count", "_limit", "_seen", "same_origin_so_far", "secrets")
+    ``secret_headers`` are names in lower case. ``same_origin_so_far``: all hops were on the first one's
+    origin.
+    """
 
-    def __init__(self, limit: int, secrets: frozenset[str]) -> None:
+    __slots__ = ("_count", "_limit", "_sent", "same_origin_so_far", "secret_headers")
+
+    def __init__(self, limit: int, secret_headers: frozenset[str]) -> None:
         self._limit = limit
         self._count = 0
-        self._seen: set[tuple[str, str, str | None]] = set()
-        self.secrets = secrets
+        self._sent: set[tuple[str, str, str | None]] = set()
+        self.secret_headers = secret_headers
         self.same_origin_so_far = True
-        """Whether every hop until now stayed on the first request's origin."""
 
-    def add_secrets(self, names: Iterable[str]) -> None:
-        """Header names, in lower case, that auth added or changed."""
-        self.secrets = self.secrets.union(names)
+    def add_secret_headers(self, names: Iterable[str]) -> None:
+        """Add names, in lower case, of headers that auth added or changed."""
+        self.secret_headers = self.secret_headers.union(names)
 
-    def count(self, request: RequestState) -> None:
-        """One more redirect is about to be followed. Raises TooManyRedirects."""
+    def count_redirect(self, request: RequestState) -> None:
+        """Count a redirect of ``request`` that will be followed. Raises TooManyRedirects."""
         self._count += 1
         if self._count > self._limit:
             raise TooManyRedirects(
                 f"More than {self._limit} redirects (max_redirects), at {short_text(redacted(request.url))}"
             )
 
-    def remember(self, sent: RequestState) -> None:
-        """A request that went out; so that its twin is recognised."""
-        self._seen.add(_identity(sent))
+    def add_sent(self, request: RequestState) -> None:
+        """Store a request that was sent, for `check_loop`."""
+        self._sent.add(_identity(request))
 
-    def admit(self, request: RequestState) -> None:
-        """Raises RedirectLoop if the same was sent already: it would be answered the same way."""
-        if _identity(request) in self._seen:
+    def check_loop(self, request: RequestState) -> None:
+        """Raises RedirectLoop if the same request was sent already: it would get the same response."""
+        if _identity(request) in self._sent:
             raise RedirectLoop(
                 f"Redirect loop: {request.method} {short_text(redacted(request.url))} was already sent in "
                 "this chain, with the same cookies"
@@ -94,25 +97,31 @@ def same_origin(old: URL, new: URL) -> bool:
 
 
 def next_request(
-    sent: RequestState, plain: Headers, response: ResponseState, chain: Chain, asked: URL | None = None
+    sent: RequestState, response: ResponseState, chain: Chain, *, hop_url: URL, hop_headers: Headers
 ) -> RequestState:
-    """The request that a redirect asks for, all but its Cookie header.
+    """The request that follows a redirect, without its Cookie header.
 
-    ``sent`` is what was answered; ``plain`` its headers and ``asked`` its URL (None: the same) as they were
-    before auth, hooks and the dispatcher saw them. A Location is resolved against where it was sent, but
-    what is trusted is where the client meant to send it. Raises RedirectError, RedirectBodyUnavailable, and
-    UnsupportedRedirect.
+    ``response`` is the redirect that answered ``sent``. ``hop_url`` and ``hop_headers`` are those of ``sent``
+    before auth, hooks and a dispatcher changed it: Location is resolved against the URL that was sent to, and
+    ``hop_url`` decides about the origin. Raises RedirectError, RedirectBodyUnavailable, UnsupportedRedirect.
     """
     url = _target(sent.url, response)
     method = _next_method(response.status_code, sent.method)
-    asked = sent.url if asked is None else asked
-    stays = same_origin(asked, url)
-    chain.same_origin_so_far = chain.same_origin_so_far and stays
+    drops_body = method != sent.method
+    is_same_origin = same_origin(hop_url, url)
+    chain.same_origin_so_far = chain.same_origin_so_far and is_same_origin
     return RequestState(
         method,
         url,
-        _next_headers(plain, asked, url, chain.secrets, stays=stays, drops_body=method != sent.method),
-        EMPTY_BODY if method != sent.method else _again(sent.body, url),
+        _next_headers(
+            hop_headers,
+            hop_url,
+            url,
+            chain.secret_headers,
+            is_same_origin=is_same_origin,
+            drops_body=drops_body,
+        ),
+        EMPTY_BODY if drops_body else _body_again(sent.body, url),
         cookies=sent.cookies if chain.same_origin_so_far else None,
         explicit_cookie=sent.explicit_cookie if chain.same_origin_so_far else None,
         timeout=sent.timeout,
@@ -125,32 +134,28 @@ def next_request(
 
 
 def _target(base: URL, response: ResponseState) -> URL:
-    """The absolute URL that Location names, with the fragment carried over (RFC 9110 10.2.2)."""
+    """The absolute URL of Location, by default with the fragment of ``base`` (RFC 9110 section 10.2.2)."""
     try:
         url = base.join(_location(response))
         check_http_scheme(url)
-        return _settled(URL(url), base)
+        url = URL(url)
+        if base.fragment and not url.fragment:
+            url = url.copy_with(fragment=base.fragment)
+        return url.copy_with(userinfo="") if url.userinfo else url  # a server gives no credentials
     except UnsupportedProtocol as exc:
         raise UnsupportedRedirect(str(exc)) from exc
     except InvalidURL as exc:
         raise RedirectError(f"The redirect leads to an invalid URL: {exc}") from exc
 
 
-def _settled(url: URL, base: URL) -> URL:
-    """With the old fragment where the new one has none, and without userinfo: servers give no credentials."""
-    if base.fragment and not url.fragment:
-        url = url.copy_with(fragment=base.fragment)
-    return url.copy_with(userinfo="") if url.userinfo else url
-
-
-def tell_where(error: RedirectError, sent: RequestState, response: ResponseState) -> None:
-    """Have an error say which hop it was and what Location was given; credentials are left out."""
+def add_hop_to_message(error: RedirectError, sent: RequestState, response: ResponseState) -> None:
+    """Put the request, the status and Location before the message of an error, without credentials."""
     hop = f"{sent.method} {short_text(redacted(sent.url))} was answered {response.status_code}"
-    locations = " and ".join([_shown(_decoded(value)) for value in _locations(response)[:2]])
+    locations = " and ".join([_redacted_location(_decoded(value)) for value in _locations(response)[:2]])
     error.args = (f"{hop} with Location {locations}: {error}",)
 
 
-def _shown(location: str) -> str:
+def _redacted_location(location: str) -> str:
     try:
         return short_repr(redacted(URL(location, allow_relative=True)))
     except InvalidURL:
@@ -158,7 +163,7 @@ def _shown(location: str) -> str:
 
 
 def _locations(response: ResponseState) -> list[bytes]:
-    """The different values that are given, in order."""
+    """The different values of Location, in order."""
     return list(dict.fromkeys(value for name, value in response.headers.raw if name == b"location"))
 
 
@@ -184,20 +189,26 @@ def _next_method(status: int, method: str) -> str:
 
 
 def _next_headers(
-    plain: Headers, old: URL, new: URL, secrets: frozenset[str], *, stays: bool, drops_body: bool
+    hop_headers: Headers,
+    old: URL,
+    new: URL,
+    secret_headers: frozenset[str],
+    *,
+    is_same_origin: bool,
+    drops_body: bool,
 ) -> Headers:
-    headers = plain.copy()
-    is_by_hand = headers.get("host") not in (None, old.netloc)
-    if "host" in headers and not (is_by_hand and stays):
+    headers = hop_headers.copy()
+    is_explicit_host = headers.get("host") not in (None, old.netloc)
+    if "host" in headers and not (is_explicit_host and is_same_origin):
         headers["Host"] = new.netloc
     for name in {*headers} - {"host"}:
-        gone = name == "cookie" or (not stays and name in secrets)
-        if gone or (drops_body and (name.startswith("content-") or name == "transfer-encoding")):
+        is_secret = name == "cookie" or (not is_same_origin and name in secret_headers)
+        if is_secret or (drops_body and (name.startswith("content-") or name == "transfer-encoding")):
             del headers[name]
     return headers
 
 
-def _again(body: RequestBody, url: URL) -> RequestBody:
+def _body_again(body: RequestBody, url: URL) -> RequestBody:
     if not body.can_send_again:
         raise RedirectBodyUnavailable(
             f"The redirect to {short_text(redacted(url))} asks for the request's body again, and it comes "

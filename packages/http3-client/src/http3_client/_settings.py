@@ -44,7 +44,7 @@ class Settings:
 
     __slots__ = (
         "auth", "base_url", "cookies", "default_encoding", "headers", "hooks", "limits", "max_redirects",
-        "params", "removed", "secret_headers", "timeout",
+        "params", "removed_headers", "secret_headers", "timeout",
     )  # fmt: skip
 
     auth: Auth | None
@@ -56,13 +56,13 @@ class Settings:
     limits: Limits
     max_redirects: int
     params: QueryParams
-    removed: frozenset[bytes]
+    removed_headers: frozenset[bytes]
     secret_headers: frozenset[str]
     timeout: TimeoutConfig
 
     def set_headers(self, headers: HeaderTypes | None) -> None:
         """A value of None removes a header that would be sent by default."""
-        kept, self.removed = split_headers(headers)
+        kept, self.removed_headers = split_headers(headers)
         self.headers = kept.copy() if kept is headers else kept
 
 
