@@ -30,7 +30,6 @@ from support.servers import (
 )
 
 if TYPE_CHECKING:
-    from support.runtimes import Runtime
     from support.worlds import Site, World
 
 WAYS = ("h1", "h1-tls", "h2-prior", "h2-tls")
@@ -54,14 +53,6 @@ settings.load_profile("http3")
 def small_heap() -> None:
     """Many tests collect garbage; each collection costs what there is to look through."""
     set_aside()
-
-
-@pytest.fixture(params=["blocking", "asyncio", "trio"])
-def runtime(request: pytest.FixtureRequest) -> Runtime:
-    """The engine's three worlds, one after the other."""
-    from support.runtimes import Runtime  # tests of the models alone need no transport
-
-    return Runtime(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -114,8 +105,8 @@ def start_server() -> Iterator[StartServer]:
 
 @pytest.fixture(params=["sync", "asyncio", "trio"])
 def world(request: pytest.FixtureRequest) -> World:
-    """`Client`, then `AsyncClient` on asyncio and on trio."""
-    from support.worlds import World
+    """Sync, then asyncio, then trio."""
+    from support.worlds import World  # tests of the models alone need no transport
 
     return World(request.param)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from http3_models import AsyncRequest, AsyncResponse
 from http3_transport import ConnectionPool
-from support.runtimes import Runtime
 from support.servers import Script, read_request
+from support.worlds import World
 
 
 def answering(*answers: bytes) -> Script:
@@ -38,8 +38,8 @@ def keeping(body: bytes = b"ok") -> Script:
     return script
 
 
-def make_pool(runtime: Runtime, **options: object) -> ConnectionPool:
-    return ConnectionPool(backend=runtime.backend, **options)  # type: ignore[arg-type]
+def make_pool(world: World, **options: object) -> ConnectionPool:
+    return ConnectionPool(backend=world.backend, **options)  # type: ignore[arg-type]
 
 
 async def fetch(pool: ConnectionPool, url: str, method: str = "GET", **options: object) -> AsyncResponse:

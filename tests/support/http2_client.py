@@ -19,8 +19,8 @@ from http3_transport._http2.connection import HTTP2Connection
 from http3_transport._tls.stream import start_tls
 from http3_transport.testing import ScriptedServer
 from support.http2_peer import EchoServer, Peer
-from support.runtimes import Runtime
 from support.servers import Authority, Script
+from support.worlds import World
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ def echo(**settings: int) -> Script:
 
 
 def talk(
-    runtime: Runtime,
+    world: World,
     server: ScriptedServer,
     main: Callable[[HTTP2Connection], Coroutine[Any, Any, object]],
     *,
@@ -64,7 +64,7 @@ def talk(
     """Run a coroutine function with an engine, and see that the engine is left in order."""
 
     async def run() -> object:
-        engine = await establish(runtime, server, limits=limits, authority=authority)
+        engine = await establish(world, server, limits=limits, authority=authority)
         try:
             result = await main(engine)
             assert engine.is_idle
@@ -75,7 +75,7 @@ def talk(
             engine.abort()
         return result
 
-    return runtime.run(run)
+    return world.run(run)
 
 
 def late_reader(act: Callable[[Peer], object], seconds: float = 0.4) -> Script:
@@ -117,18 +117,18 @@ class CountingLease:
 
 
 async def establish(
-    runtime: Runtime,
+    world: World,
     server: ScriptedServer,
     *,
     limits: Limits | None = None,
     authority: Authority | None = None,
 ) -> HTTP2Connection:
     """An engine on a new connection to a scripted server; with an ``authority`` over TLS."""
-    stream = await runtime.backend.connect_address((socket.AF_INET, (server.host, server.port)), 5)
+    stream = await world.backend.connect_address((socket.AF_INET, (server.host, server.port)), 5)
     if authority is not None:
         stream = await start_tls(stream, authority.client_context("h2"), "localhost", 5)
         assert stream.alpn_protocol == "h2"
-    engine = HTTP2Connection(stream, runtime.backend, now=time.monotonic, limits=limits or Limits())
+    engine = HTTP2Connection(stream, world.backend, now=time.monotonic, limits=limits or Limits())
     engine.start()
     return engine
 
@@ -188,7 +188,7 @@ async def fetch(engine: HTTP2Connection, request: RequestState) -> Answer:
     return Answer(response, content, lease)
 
 
-async def together(runtime: Runtime, *functions: Callable[[], Awaitable[T]]) -> list[T | BaseException]:
+async def together(world: World, *functions: Callable[[], Awaitable[T]]) -> list[T | BaseException]:
     """Run coroutine functions at the same time, as tasks or threads; results or exceptions in their order."""
     results: dict[int, T | BaseException] = {}
 
@@ -199,14 +199,14 @@ async def together(runtime: Runtime, *functions: Callable[[], Awaitable[T]]) -> 
             results[index] = exc
 
     indexes = range(len(functions))
-    if runtime.name == "blocking":
+    if world.name == "sync":
         threads = [threading.Thread(target=lambda index=index: run_sync(run(index))) for index in indexes]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(30)
             assert not thread.is_alive(), "a thread hangs"
-    elif runtime.name == "asyncio":
+    elif world.name == "asyncio":
         async with asyncio.timeout(30):
             await asyncio.gather(*[run(index) for index in indexes])
     else:
@@ -217,11 +217,9 @@ async def together(runtime: Runtime, *functions: Callable[[], Awaitable[T]]) -> 
     return [results[index] for index in indexes]
 
 
-async def cancelled_after(
-    runtime: Runtime, seconds: float, function: Callable[[], Awaitable[object]]
-) -> None:
+async def cancelled_after(world: World, seconds: float, function: Callable[[], Awaitable[object]]) -> None:
     """Run a coroutine function and cancel it after a while. Not for blocking."""
-    if runtime.name == "asyncio":
+    if world.name == "asyncio":
         task = asyncio.ensure_future(function())
         await asyncio.sleep(seconds)
         task.cancel()

@@ -27,8 +27,8 @@ from support.interrupted_requests import (
     silent_first_address,
 )
 from support.interruption import Alarm, AtCall, Interruption, check_pool, open_sockets, points
-from support.runtimes import Runtime
 from support.servers import Authority, Nginx
+from support.worlds import World
 
 pytestmark = pytest.mark.thorough
 
@@ -89,7 +89,7 @@ def interrupt_everywhere(
 
 def interrupt_once(target: Target, operation: Operation, attempt: AtCall, sockets: int) -> bool:
     """With a client of its own; True if it came so far."""
-    run_to_end = Runtime("blocking").run
+    run_to_end = World("sync").run
     pool = target.make_pool(backend=BlockingBackend())
     client = http3.Client(dispatch=pool)
     reached = attempt.run(partial(run_to_end, operation, client, target.url))

@@ -39,9 +39,8 @@ from support.interruption import (
     take_turns,
     tasks,
 )
-from support.runtimes import Runtime
 from support.servers import Authority, StartServer
-from support.worlds import do
+from support.worlds import World, do
 
 pytestmark = pytest.mark.thorough
 
@@ -255,12 +254,10 @@ class Sibling:
             self.outcome = exc
 
 
-async def beside(
-    runtime: Runtime, client: Any, url: str, work: Callable[[Sibling], Any]
-) -> tuple[bool, Sibling]:
+async def beside(world: World, client: Any, url: str, work: Callable[[Sibling], Any]) -> tuple[bool, Sibling]:
     """Interrupt ``work`` beside a sibling, and await both: whether it came so far, and the sibling."""
     response = await client.get(f"{url}/sibling", stream=True)
-    if runtime.name == "asyncio":
+    if world.name == "asyncio":
         async with asyncio.TaskGroup() as group:
             sibling = Sibling(response, lambda read: group.create_task(read()))
             reached = await work(sibling)
@@ -273,8 +270,8 @@ async def beside(
 
 @operations
 @pytest.mark.parametrize("late", [False, True], ids=["waiting", "served"])
-def test_each_cancelled_stream_ends(runtime: Runtime, site: Site, operation: Operation, late: bool) -> None:
-    if runtime.name == "blocking" or (late and runtime.name == "trio"):
+def test_each_cancelled_stream_ends(world: World, site: Site, operation: Operation, late: bool) -> None:
+    if world.name == "sync" or (late and world.name == "trio"):
         pytest.skip("nothing is cancelled there, or not then")
 
     async def once(number: int) -> tuple[bool, bool]:
@@ -291,7 +288,7 @@ def test_each_cancelled_stream_ends(runtime: Runtime, site: Site, operation: Ope
             await ask(client, site.url)
             return reached
 
-        reached, sibling = await beside(runtime, client, site.url, work)
+        reached, sibling = await beside(world, client, site.url, work)
         if sibling.outcome != SIBLING:
             assert isinstance(sibling.outcome, http3.NetworkError)
             assert "a write on it was interrupted" in str(sibling.outcome)
@@ -318,8 +315,8 @@ def test_each_cancelled_stream_ends(runtime: Runtime, site: Site, operation: Ope
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        points, alive = runtime.run(main)
-    note(f"{runtime.name}{', served' if late else ''}", site, operation, points, alive)
+        points, alive = world.run(main)
+    note(f"{world.name}{', served' if late else ''}", site, operation, points, alive)
     assert alive > points // 2  # all, where no write waits for the kernel
 
 
@@ -359,7 +356,7 @@ class ThreadedSibling:
 def test_each_interrupted_stream_ends(
     site: Site, operation: Operation, after: bool, kind: type[BaseException]
 ) -> None:
-    run_to_end = Runtime("blocking").run
+    run_to_end = World("sync").run
     alive = 0
 
     def once(attempt: AtCall) -> tuple[bool, bool]:

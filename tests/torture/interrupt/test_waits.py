@@ -30,8 +30,8 @@ from support.interrupted_requests import (
     whole,
 )
 from support.interruption import check_pool, interrupted, open_sockets, points, take_turns, tasks
-from support.runtimes import Runtime
 from support.servers import Authority, Nginx
+from support.worlds import World
 
 pytestmark = pytest.mark.thorough
 
@@ -48,24 +48,24 @@ operations = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operati
 
 @operations
 @pytest.mark.parametrize("late", [False, True], ids=["waiting", "served"])
-def test_cancelled_at_every_wait(runtime: Runtime, target: Target, operation: Operation, late: bool) -> None:
-    cancel_everywhere(runtime, target, operation, late=late)
+def test_cancelled_at_every_wait(world: World, target: Target, operation: Operation, late: bool) -> None:
+    cancel_everywhere(world, target, operation, late=late)
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["waiting", "served"])
 def test_cancelled_in_a_race_of_addresses(
-    runtime: Runtime, target: Target, late: bool, monkeypatch: pytest.MonkeyPatch
+    world: World, target: Target, late: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with silent_first_address(target, monkeypatch):
-        cancel_everywhere(runtime, target, one_request, late=late, where=", racing")
+        cancel_everywhere(world, target, one_request, late=late, where=", racing")
 
 
 def cancel_everywhere(
-    runtime: Runtime, target: Target, operation: Operation, *, late: bool, where: str = ""
+    world: World, target: Target, operation: Operation, *, late: bool, where: str = ""
 ) -> None:
-    if runtime.name == "blocking":
+    if world.name == "sync":
         pytest.skip("see the test below")
-    if late and runtime.name == "trio":
+    if late and world.name == "trio":
         pytest.skip("trio delivers what came, and cancels at the next wait")
     if not target.can_do(operation):
         pytest.skip("nobody says 100 there")
@@ -96,15 +96,15 @@ def cancel_everywhere(
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        note(f"{runtime.name}{', served' if late else ''}{where}", target, operation, runtime.run(main))
+        note(f"{world.name}{', served' if late else ''}{where}", target, operation, world.run(main))
 
 
 @pytest.mark.parametrize(
     "operation", [one_request, upload_much, streamed, whole], ids=lambda operation: operation.__name__
 )
-def test_a_sibling_lives(runtime: Runtime, target: Target, operation: Operation) -> None:
+def test_a_sibling_lives(world: World, target: Target, operation: Operation) -> None:
     """On the same HTTP/2 connection, whatever of the other's request had left."""
-    if runtime.name == "blocking" or not target.multiplexes:
+    if world.name == "sync" or not target.multiplexes:
         pytest.skip("nothing is cancelled there, or nothing shared")
 
     async def main() -> int:
@@ -126,4 +126,4 @@ def test_a_sibling_lives(runtime: Runtime, target: Target, operation: Operation)
                 return tried
         raise AssertionError
 
-    note(f"{runtime.name}, beside a sibling", target, operation, runtime.run(main), least=1)
+    note(f"{world.name}, beside a sibling", target, operation, world.run(main), least=1)

@@ -24,8 +24,8 @@ from http3_models import (
 from http3_models.engine import Deadline, view_response
 from http3_transport import ASGIDispatch
 from http3_transport.testing import DISPATCHER_CHECKS, asgi_app, check_dispatcher
-from support.runtimes import Runtime
 from support.stream_pairs import run_uvloop
+from support.worlds import World
 
 T = TypeVar("T")
 Message = dict[str, Any]
@@ -41,10 +41,10 @@ def part(body: Any, *, more: bool = True) -> Message:
     return {"type": "http.response.body", "body": body, "more_body": more}
 
 
-@pytest.fixture(params=["asyncio", "trio"], name="runtime")
-def loops(request: pytest.FixtureRequest) -> Runtime:
+@pytest.fixture(params=["asyncio", "trio"], name="world")
+def loops(request: pytest.FixtureRequest) -> World:
     """Where an application can run."""
-    return Runtime(request.param)
+    return World(request.param)
 
 
 def forget(lost: list[Any]) -> None:
@@ -120,8 +120,8 @@ def answering(*messages: Message) -> App:
 
 
 @pytest.mark.parametrize("name", DISPATCHER_CHECKS)
-def test_it_conforms(runtime: Runtime, name: str) -> None:
-    check_dispatcher(lambda: ASGIDispatch(asgi_app), runtime.run, url="http://localhost", names=[name])
+def test_it_conforms(world: World, name: str) -> None:
+    check_dispatcher(lambda: ASGIDispatch(asgi_app), world.run, url="http://localhost", names=[name])
 
 
 @pytest.mark.parametrize("name", DISPATCHER_CHECKS)
@@ -161,8 +161,8 @@ async def scope_of(url: str, headers: Any = None, data: Any = None, **options: A
     return scopes[0]
 
 
-def test_scope(runtime: Runtime) -> None:
-    scope = runtime.run(
+def test_scope(world: World) -> None:
+    scope = world.run(
         scope_of, "https://user:pass@example.com:8443/a%20b/%C3%A9?x=%20&y#fragment", {"X-One": "1"}
     )
     assert scope == {
@@ -196,25 +196,23 @@ def test_scope(runtime: Runtime) -> None:
         ("http://h/ü?ü", "/ü", b"/%C3%BC", ("h", 80)),
     ],
 )
-def test_scope_of_urls(
-    runtime: Runtime, url: str, path: str, raw_path: bytes, server: tuple[str, int]
-) -> None:
-    scope = runtime.run(scope_of, url)
+def test_scope_of_urls(world: World, url: str, path: str, raw_path: bytes, server: tuple[str, int]) -> None:
+    scope = world.run(scope_of, url)
     assert (scope["path"], scope["raw_path"], scope["server"]) == (path, raw_path, server)
 
 
-def test_scope_says_what_it_was_told(runtime: Runtime) -> None:
+def test_scope_says_what_it_was_told(world: World) -> None:
     async def main() -> Message:
         return await scope_of("http://h/api/x", root_path="/api", client=("10.0.0.1", 4000))
 
-    scope = runtime.run(main)
+    scope = world.run(main)
     assert (scope["root_path"], scope["path"], scope["client"]) == ("/api", "/api/x", ("10.0.0.1", 4000))
 
 
 # Requests
 
 
-def test_a_body_in_memory_comes_in_one_message(runtime: Runtime) -> None:
+def test_a_body_in_memory_comes_in_one_message(world: World) -> None:
     messages = []
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
@@ -223,14 +221,14 @@ def test_a_body_in_memory_comes_in_one_message(runtime: Runtime) -> None:
         await send(END)
         messages.append(await receive())
 
-    runtime.run(lambda: fetch(app, "POST", data=b"payload"))
+    world.run(lambda: fetch(app, "POST", data=b"payload"))
     assert messages == [
         {"type": "http.request", "body": b"payload", "more_body": False},
         {"type": "http.disconnect"},
     ]
 
 
-def test_an_iterated_body_is_read_on_demand(runtime: Runtime) -> None:
+def test_an_iterated_body_is_read_on_demand(world: World) -> None:
     log: list[Any] = []
 
     def pieces() -> Iterator[bytes]:
@@ -246,7 +244,7 @@ def test_an_iterated_body_is_read_on_demand(runtime: Runtime) -> None:
         await send(OK)
         await send(END)
 
-    runtime.run(lambda: fetch(app, "POST", data=pieces()))
+    world.run(lambda: fetch(app, "POST", data=pieces()))
     assert log == [0, b"0", 1, b"1", 2, b"2", "end", b""]
 
 
@@ -266,15 +264,15 @@ async def echo(scope: Message, receive: Receive, send: Send) -> None:
             return
 
 
-def test_both_directions_stream(runtime: Runtime) -> None:
+def test_both_directions_stream(world: World) -> None:
     async def main() -> list[bytes]:
         response = await call(echo, "POST", data=slow_pieces())
         return [piece async for piece in response.stream()]
 
-    assert runtime.run(main) == [b"0", b"1", b"2", b"3", b"4"]
+    assert world.run(main) == [b"0", b"1", b"2", b"3", b"4"]
 
 
-def test_a_cancelled_receive_costs_no_chunk(runtime: Runtime) -> None:
+def test_a_cancelled_receive_costs_no_chunk(world: World) -> None:
     async def impatient(receive: Receive) -> Message | None:
         if trio.lowlevel.in_trio_run():
             with trio.move_on_after(0.005):
@@ -297,10 +295,10 @@ def test_a_cancelled_receive_costs_no_chunk(runtime: Runtime) -> None:
         await send(OK)
         await send(part(body, more=False))
 
-    assert runtime.run(lambda: fetch(app, "POST", data=slow_pieces())).content == b"01234"
+    assert world.run(lambda: fetch(app, "POST", data=slow_pieces())).content == b"01234"
 
 
-def test_two_tasks_may_receive(runtime: Runtime) -> None:
+def test_two_tasks_may_receive(world: World) -> None:
     """One gets the chunk, the other waits for the next."""
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
@@ -318,10 +316,10 @@ def test_two_tasks_may_receive(runtime: Runtime) -> None:
         await send(OK)
         await send(part(b",".join(sorted(bodies)), more=False))
 
-    assert runtime.run(lambda: fetch(app, "POST", data=slow_pieces())).content == b"0,1"
+    assert world.run(lambda: fetch(app, "POST", data=slow_pieces())).content == b"0,1"
 
 
-def test_receive_waits_until_the_response_is_over(runtime: Runtime) -> None:
+def test_receive_waits_until_the_response_is_over(world: World) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         async def listen() -> None:
             while (await receive())["type"] != "http.disconnect":
@@ -341,10 +339,10 @@ def test_receive_waits_until_the_response_is_over(runtime: Runtime) -> None:
             await send(part(b"done", more=False))
             await task
 
-    assert runtime.run(lambda: fetch(app)).content == b"done"
+    assert world.run(lambda: fetch(app)).content == b"done"
 
 
-def test_an_unread_body_does_no_harm(runtime: Runtime) -> None:
+def test_an_unread_body_does_no_harm(world: World) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await receive()
         await send(OK)
@@ -354,14 +352,14 @@ def test_an_unread_body_does_no_harm(runtime: Runtime) -> None:
         await fetch(app, "POST", data=slow_pieces())
         return count_tasks()
 
-    assert runtime.run(main) == 0
+    assert world.run(main) == 0
 
 
 class Broken(Exception):
     """The caller's own."""
 
 
-def test_a_failing_body_is_the_callers(runtime: Runtime) -> None:
+def test_a_failing_body_is_the_callers(world: World) -> None:
     """It is raised as it is, whatever the application would answer; that one sees a client that left."""
     seen = []
 
@@ -381,23 +379,23 @@ def test_a_failing_body_is_the_callers(runtime: Runtime) -> None:
             await call(app, "POST", data=pieces())
         return await settled()
 
-    assert runtime.run(main) == 0
+    assert world.run(main) == 0
     assert seen in ([], [{"type": "http.disconnect"}])
 
 
 @pytest.mark.parametrize(("length", "what"), [("4", "more than 4"), ("6", "only 5")])
-def test_a_body_keeps_to_its_content_length(runtime: Runtime, length: str, what: str) -> None:
+def test_a_body_keeps_to_its_content_length(world: World, length: str, what: str) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await read_body(receive)
 
     with pytest.raises(LocalProtocolError, match=f"The body has {what} bytes"):
-        runtime.run(lambda: call(app, "POST", data=iter([b"abc", b"de"]), headers={"Content-Length": length}))
+        world.run(lambda: call(app, "POST", data=iter([b"abc", b"de"]), headers={"Content-Length": length}))
 
 
 # Responses
 
 
-def test_head_comes_with_the_first_part(runtime: Runtime) -> None:
+def test_head_comes_with_the_first_part(world: World) -> None:
     sent: list[Any] = []
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
@@ -421,10 +419,10 @@ def test_head_comes_with_the_first_part(runtime: Runtime) -> None:
         assert sent == [0, 1, 2, "end"]
         assert count_tasks() == 0
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_an_empty_part_sends_the_head(runtime: Runtime) -> None:
+def test_an_empty_part_sends_the_head(world: World) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await send(OK)
         await send(part(b""))
@@ -438,10 +436,10 @@ def test_an_empty_part_sends_the_head(runtime: Runtime) -> None:
         assert response.status_code == 200
         return await response.read()
 
-    assert runtime.run(main) == b"late"
+    assert world.run(main) == b"late"
 
 
-def test_an_application_that_sends_nothing_lets_others_run(runtime: Runtime) -> None:
+def test_an_application_that_sends_nothing_lets_others_run(world: World) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await send(OK)
         while True:
@@ -452,13 +450,13 @@ def test_an_application_that_sends_nothing_lets_others_run(runtime: Runtime) -> 
         with pytest.raises(ReadTimeout):
             await response.read()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_response_as_from_a_network(runtime: Runtime) -> None:
+def test_response_as_from_a_network(world: World) -> None:
     headers = [(b"x-two", b" a "), (b"X-Two", b"b"), (b"content-type", b"text/plain")]
     start = {"type": "http.response.start", "status": 404, "headers": headers}
-    response = runtime.run(fetch, answering(start, part(bytearray(b"a")), part(memoryview(b"b"), more=False)))
+    response = world.run(fetch, answering(start, part(bytearray(b"a")), part(memoryview(b"b"), more=False)))
     assert (response.status_code, response.reason_phrase) == (404, "Not Found")
     assert (response.protocol, response.text) == ("HTTP/1.1", "ab")
     assert response.headers.getlist("x-two") == ["a", "b"]
@@ -467,7 +465,7 @@ def test_response_as_from_a_network(runtime: Runtime) -> None:
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
 @pytest.mark.parametrize("more", [True, False])
-def test_no_body_where_there_is_none(runtime: Runtime, method: str, status: int, more: bool) -> None:
+def test_no_body_where_there_is_none(world: World, method: str, status: int, more: bool) -> None:
     fields = [(b"content-length", b"1000")] if method == "HEAD" else []
     ended = []
 
@@ -478,11 +476,11 @@ def test_no_body_where_there_is_none(runtime: Runtime, method: str, status: int,
             await send(part(b"ignored", more=False))
         ended.append(True)
 
-    response = runtime.run(fetch, app, method)
+    response = world.run(fetch, app, method)
     assert (response.status_code, response.content, ended) == (status, b"", [True])
 
 
-def test_an_endless_answer_to_head_ends(runtime: Runtime) -> None:
+def test_an_endless_answer_to_head_ends(world: World) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await send(OK)
         while True:
@@ -493,22 +491,22 @@ def test_an_endless_answer_to_head_ends(runtime: Runtime) -> None:
         assert response.content == b""
         return await settled()
 
-    assert runtime.run(main) == 0
+    assert world.run(main) == 0
 
 
-def test_trailers(runtime: Runtime) -> None:
+def test_trailers(world: World) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await send({**OK, "trailers": True})
         await send(part(b"body", more=False))
         await send({"type": "http.response.trailers", "headers": [(b"x-a", b"1")], "more_trailers": True})
         await send({"type": "http.response.trailers", "headers": [(b"x-b", b"2")]})
 
-    response = runtime.run(fetch, app)
+    response = world.run(fetch, app)
     assert response.content == b"body"
     assert dict(response.trailers) == {"x-a": "1", "x-b": "2"}
 
 
-def test_the_end_waits_for_background_work(runtime: Runtime) -> None:
+def test_the_end_waits_for_background_work(world: World) -> None:
     log = []
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
@@ -522,10 +520,10 @@ def test_the_end_waits_for_background_work(runtime: Runtime) -> None:
         assert log == ["done"]
         assert count_tasks() == 0
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_long_background_work_is_left_to_itself(runtime: Runtime, capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_background_work_is_left_to_itself(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """The response is whole, so no timeout; what fails later is printed, as a server would."""
     log = []
 
@@ -542,11 +540,11 @@ def test_long_background_work_is_left_to_itself(runtime: Runtime, capsys: pytest
         await sleep(0.15)
         assert log == ["done"]
 
-    runtime.run(main)
+    world.run(main)
     assert "Broken: in the background" in capsys.readouterr().err
 
 
-def test_context_variables(runtime: Runtime) -> None:
+def test_context_variables(world: World) -> None:
     """The application sees those of the caller; what it sets stays with it."""
     variable = contextvars.ContextVar("variable", default="unset")
 
@@ -563,7 +561,7 @@ def test_context_variables(runtime: Runtime) -> None:
         assert variable.get() == "caller"
         return response.content
 
-    assert runtime.run(main) == b"callerapp"
+    assert world.run(main) == b"callerapp"
 
 
 # Failures of the application
@@ -601,34 +599,34 @@ async def fails_later(scope: Message, receive: Receive, send: Send) -> None:
 @pytest.mark.parametrize(
     "app", [fails_at_once, fails_after_start, fails_in_the_body, fails_at_the_end, fails_later]
 )
-def test_exceptions_reach_the_caller(runtime: Runtime, app: App) -> None:
+def test_exceptions_reach_the_caller(world: World, app: App) -> None:
     async def main() -> int:
         with pytest.raises(Broken) as caught:
             await fetch(app)
         assert any(entry.name == app.__name__ for entry in caught.traceback)
         return count_tasks()
 
-    assert runtime.run(main) == 0
+    assert world.run(main) == 0
 
 
 @pytest.mark.parametrize("app", [fails_at_once, fails_after_start, answering(), answering(OK)])
-def test_exceptions_become_a_500(runtime: Runtime, app: App) -> None:
-    response = runtime.run(lambda: fetch(app, raises=False))
+def test_exceptions_become_a_500(world: World, app: App) -> None:
+    response = world.run(lambda: fetch(app, raises=False))
     assert (response.status_code, response.text) == (500, "Internal Server Error")
 
 
-def test_a_500_to_head_has_no_body(runtime: Runtime) -> None:
-    response = runtime.run(lambda: fetch(fails_at_once, "HEAD", raises=False))
+def test_a_500_to_head_has_no_body(world: World) -> None:
+    response = world.run(lambda: fetch(fails_at_once, "HEAD", raises=False))
     assert (response.status_code, response.content) == (500, b"")
 
 
 @pytest.mark.parametrize("app", [fails_at_the_end, fails_later])
-def test_a_whole_response_is_delivered(runtime: Runtime, app: App) -> None:
-    assert runtime.run(lambda: fetch(app, raises=False)).content == b"all"
+def test_a_whole_response_is_delivered(world: World, app: App) -> None:
+    assert world.run(lambda: fetch(app, raises=False)).content == b"all"
 
 
 @pytest.mark.parametrize("raises", [True, False])
-def test_what_was_sent_is_delivered_then_the_failure(runtime: Runtime, raises: bool) -> None:
+def test_what_was_sent_is_delivered_then_the_failure(world: World, raises: bool) -> None:
     async def main() -> None:
         response = await call(fails_in_the_body, raises=raises)
         stream = aiter(response.stream())
@@ -643,20 +641,20 @@ def test_what_was_sent_is_delivered_then_the_failure(runtime: Runtime, raises: b
                 await anext(stream)
             assert isinstance(caught.value.__cause__, Broken)
 
-    runtime.run(main)
+    world.run(main)
 
 
 @pytest.mark.parametrize("raises", [True, False])
-def test_an_answer_that_just_stops_is_cut(runtime: Runtime, raises: bool) -> None:
+def test_an_answer_that_just_stops_is_cut(world: World, raises: bool) -> None:
     app = answering(OK, part(b"some"))
     with pytest.raises(RemoteProtocolError, match="cut: the application returned before its end"):
-        runtime.run(lambda: fetch(app, raises=raises))
+        world.run(lambda: fetch(app, raises=raises))
 
 
 @pytest.mark.parametrize("raises", [True, False])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_what_ends_a_program_is_never_held_back(
-    runtime: Runtime, raises: bool, error: type[BaseException]
+    world: World, raises: bool, error: type[BaseException]
 ) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         raise error
@@ -665,7 +663,7 @@ def test_what_ends_a_program_is_never_held_back(
         with pytest.raises(error):
             await call(app, raises=raises)
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_an_application_that_cancels_itself() -> None:
@@ -673,15 +671,15 @@ def test_an_application_that_cancels_itself() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(RemoteProtocolError, match="the application was cancelled"):
-        Runtime("asyncio").run(fetch, app)
+        World("asyncio").run(fetch, app)
 
 
-def test_a_wsgi_application_is_noticed(runtime: Runtime) -> None:
+def test_a_wsgi_application_is_noticed(world: World) -> None:
     def app(environ: Any, start_response: Any, third: Any) -> list[bytes]:
         return []
 
     with pytest.raises(TypeError, match="await"):
-        runtime.run(fetch, app)
+        world.run(fetch, app)
 
 
 # Messages that are none
@@ -725,20 +723,20 @@ def start(status: Any = 200, headers: Any = ()) -> Message:
         ([start(headers=[(b"content-length", b"5")]), part(b"four", more=False)], "1 bytes shorter"),
     ],
 )
-def test_answers_that_are_none(runtime: Runtime, messages: list[Message], what: str) -> None:
+def test_answers_that_are_none(world: World, messages: list[Message], what: str) -> None:
     with pytest.raises(RemoteProtocolError, match=what):
-        runtime.run(fetch, answering(*messages))
+        world.run(fetch, answering(*messages))
 
 
-def test_content_length_twice_is_fine_if_it_is_the_same(runtime: Runtime) -> None:
+def test_content_length_twice_is_fine_if_it_is_the_same(world: World) -> None:
     app = answering(start(headers=[(b"content-length", b"2")] * 2), part(b"ok", more=False))
-    assert runtime.run(fetch, app).content == b"ok"
+    assert world.run(fetch, app).content == b"ok"
 
 
-def test_missing_trailers(runtime: Runtime) -> None:
+def test_missing_trailers(world: World) -> None:
     app = answering({**OK, "trailers": True}, part(b"body", more=False))
     with pytest.raises(RemoteProtocolError, match="returned before its end"):
-        runtime.run(fetch, app)
+        world.run(fetch, app)
 
 
 # Clients that go away
@@ -783,7 +781,7 @@ async def keep_sleeping(receive: Receive, send: Send) -> None:
     ],
 )
 @pytest.mark.parametrize("begun", [True, False])
-def test_closing_early(runtime: Runtime, wait: Any, how: list[str], begun: bool) -> None:
+def test_closing_early(world: World, wait: Any, how: list[str], begun: bool) -> None:
     log: list[str] = []
 
     async def main() -> None:
@@ -795,12 +793,12 @@ def test_closing_early(runtime: Runtime, wait: Any, how: list[str], begun: bool)
         assert count_tasks() == 0
         await response.close()
 
-    runtime.run(main)
+    world.run(main)
     assert len(log) == 1
     assert log[0] in (how if begun else ["OSError"])
 
 
-def test_who_ignores_the_hint_is_cancelled(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_ignores_the_hint_is_cancelled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("http3_transport._apps.asgi_call.GRACE", 0.05)
     log: list[str] = []
 
@@ -815,7 +813,7 @@ def test_who_ignores_the_hint_is_cancelled(runtime: Runtime, monkeypatch: pytest
         await response.close()
         assert count_tasks() == 0
 
-    runtime.run(main)
+    world.run(main)
     assert log in (["Cancelled"], ["CancelledError"])
 
 
@@ -842,7 +840,7 @@ def test_closing_never_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(main())
 
 
-def test_closing_a_whole_response_leaves_the_application_alone(runtime: Runtime) -> None:
+def test_closing_a_whole_response_leaves_the_application_alone(world: World) -> None:
     log = []
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
@@ -857,10 +855,10 @@ def test_closing_a_whole_response_leaves_the_application_alone(runtime: Runtime)
         assert log == ["done"]
         assert count_tasks() == 0
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_what_it_raises_after_that_interests_nobody(runtime: Runtime) -> None:
+def test_what_it_raises_after_that_interests_nobody(world: World) -> None:
     async def wait(receive: Receive, send: Send) -> None:
         await receive()
         raise Broken
@@ -871,11 +869,11 @@ def test_what_it_raises_after_that_interests_nobody(runtime: Runtime) -> None:
         await sleep(0.01)
         await response.close()
 
-    runtime.run(main)
+    world.run(main)
     gc.collect()
 
 
-def test_a_given_up_body_is_not_whole(runtime: Runtime) -> None:
+def test_a_given_up_body_is_not_whole(world: World) -> None:
     async def main() -> None:
         dispatch = ASGIDispatch(hanging([], keep_sending))
         state = (await dispatch.request("GET", "http://h/"))._state
@@ -885,10 +883,10 @@ def test_a_given_up_body_is_not_whole(runtime: Runtime) -> None:
         with pytest.raises(ReadError, match="closed before its end"):
             await body.read_chunk()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_an_ended_body_stays_ended(runtime: Runtime) -> None:
+def test_an_ended_body_stays_ended(world: World) -> None:
     async def main() -> list[bytes]:
         body = (await call(echo, "POST", data=slow_pieces()))._state.body
         assert body is not None
@@ -897,10 +895,10 @@ def test_an_ended_body_stays_ended(runtime: Runtime) -> None:
         body.abort()
         return chunks
 
-    assert runtime.run(main) == [b"0", b"1", b"2", b"3", b"4", b"", b""]
+    assert world.run(main) == [b"0", b"1", b"2", b"3", b"4", b"", b""]
 
 
-def test_cancelling_a_close_cancels_the_application(runtime: Runtime) -> None:
+def test_cancelling_a_close_cancels_the_application(world: World) -> None:
     log: list[str] = []
 
     async def wait(receive: Receive, send: Send) -> None:
@@ -919,7 +917,7 @@ def test_cancelling_a_close_cancels_the_application(runtime: Runtime) -> None:
                 await asyncio.wait_for(response.close(), 0.02)
         return await settled()
 
-    assert runtime.run(main) == 0
+    assert world.run(main) == 0
     assert log in (["Cancelled"], ["CancelledError"])
 
 
@@ -942,7 +940,7 @@ def test_failing_while_it_is_cancelled() -> None:
     assert trio.run(main) == 0
 
 
-def test_a_lost_response_warns_and_ends_the_application(runtime: Runtime) -> None:
+def test_a_lost_response_warns_and_ends_the_application(world: World) -> None:
     log: list[str] = []
 
     async def main() -> int:
@@ -953,24 +951,24 @@ def test_a_lost_response_warns_and_ends_the_application(runtime: Runtime) -> Non
             forget(lost)
         return await settled()
 
-    assert runtime.run(main) == 0
+    assert world.run(main) == 0
     assert len(log) == 1
 
 
-def test_a_run_that_ends_takes_the_application_along(runtime: Runtime) -> None:
+def test_a_run_that_ends_takes_the_application_along(world: World) -> None:
     log: list[str] = []
     kept = []
 
     async def main() -> None:
         kept.append(await call(hanging(log, keep_sleeping)))
 
-    runtime.run(main)
+    world.run(main)
     assert log in (["Cancelled"], ["CancelledError"])
     with pytest.warns(ResourceWarning):
         forget(kept)
 
 
-def test_cancelling_the_caller_cancels_the_application(runtime: Runtime) -> None:
+def test_cancelling_the_caller_cancels_the_application(world: World) -> None:
     log: list[str] = []
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
@@ -989,7 +987,7 @@ def test_cancelling_the_caller_cancels_the_application(runtime: Runtime) -> None
                 await asyncio.wait_for(call(app), 0.02)
         return await settled()
 
-    assert runtime.run(main) == 0
+    assert world.run(main) == 0
     assert log == ["cancelled"]
 
 
@@ -1011,7 +1009,7 @@ def test_cancelling_before_the_application_began() -> None:
 # Time
 
 
-def test_read_timeout_before_the_head(runtime: Runtime) -> None:
+def test_read_timeout_before_the_head(world: World) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await forever()
 
@@ -1020,10 +1018,10 @@ def test_read_timeout_before_the_head(runtime: Runtime) -> None:
             await call(app, timeout=0.03)
         return await settled()
 
-    assert runtime.run(main) == 0
+    assert world.run(main) == 0
 
 
-def test_read_timeout_in_the_body(runtime: Runtime) -> None:
+def test_read_timeout_in_the_body(world: World) -> None:
     log: list[str] = []
 
     async def main() -> int:
@@ -1032,11 +1030,11 @@ def test_read_timeout_in_the_body(runtime: Runtime) -> None:
             await response.read()
         return await settled()
 
-    assert runtime.run(main) == 0
+    assert world.run(main) == 0
     assert log in (["Cancelled"], ["CancelledError"])
 
 
-def test_a_slow_upload_is_no_read_timeout(runtime: Runtime) -> None:
+def test_a_slow_upload_is_no_read_timeout(world: World) -> None:
     """The application waits for the client then, not the client for it."""
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -1049,10 +1047,10 @@ def test_a_slow_upload_is_no_read_timeout(runtime: Runtime) -> None:
         await send(OK)
         await send(part(body, more=False))
 
-    assert runtime.run(lambda: fetch(app, "POST", data=pieces(), timeout=0.05)).content == b"xxx"
+    assert world.run(lambda: fetch(app, "POST", data=pieces(), timeout=0.05)).content == b"xxx"
 
 
-def test_total_timeout(runtime: Runtime) -> None:
+def test_total_timeout(world: World) -> None:
     async def main() -> int:
         dispatch = ASGIDispatch(hanging([], keep_sleeping))
         state = AsyncRequest("GET", "http://localhost/")._state
@@ -1062,13 +1060,13 @@ def test_total_timeout(runtime: Runtime) -> None:
             await response.read()
         return await settled()
 
-    assert runtime.run(main) == 0
+    assert world.run(main) == 0
 
 
 # Many
 
 
-def test_a_thousand_requests_leave_nothing(runtime: Runtime) -> None:
+def test_a_thousand_requests_leave_nothing(world: World) -> None:
     async def main() -> int:
         dispatch = ASGIDispatch(echo)
         for number in range(500):
@@ -1078,7 +1076,7 @@ def test_a_thousand_requests_leave_nothing(runtime: Runtime) -> None:
             assert await response.read() == b"%d" % number
         return count_tasks()
 
-    assert runtime.run(main) == 0
+    assert world.run(main) == 0
 
 
 def test_eager_tasks() -> None:

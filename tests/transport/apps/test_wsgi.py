@@ -35,18 +35,16 @@ from http3_models.engine import Deadline, state_of, view_request, view_response
 from http3_transport import WSGIDispatch
 from http3_transport._apps.wsgi_environ import make_input
 from http3_transport.testing import DISPATCHER_CHECKS, check_dispatcher, wsgi_app
-from support.runtimes import Runtime
+from support.worlds import World
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-threaded = pytest.mark.parametrize("runtime", [Runtime("asyncio"), Runtime("trio")], ids=repr)
+threaded = pytest.mark.parametrize("world", [World("asyncio"), World("trio")], ids=repr)
 
 
-async def call(
-    runtime: Runtime, app: App, method: str = "GET", url: str = "/", **options: Any
-) -> AsyncResponse:
+async def call(world: World, app: App, method: str = "GET", url: str = "/", **options: Any) -> AsyncResponse:
     """Send as a client of this world does; the body is not read."""
     raises, timeout, total = (
         options.pop("raises", True),
@@ -56,22 +54,22 @@ async def call(
     settings = {name: options.pop(name) for name in ("script_name", "remote_addr") if name in options}
     dispatch = WSGIDispatch(app, raises, **settings)
     state = AsyncRequest(method, url if "://" in url else f"http://localhost{url}", **options)._state
-    state.asynchronous = runtime.name != "blocking"
+    state.asynchronous = world.name != "sync"
     state.timeout = None if timeout is None else TimeoutConfig(timeout)
     state.deadline = None if total is None else Deadline(total, time.monotonic)
     transport = adapt(dispatch, asynchronous=state.asynchronous)
     return view_response(AsyncResponse, await transport.exchange(state))
 
 
-async def fetch(runtime: Runtime, app: App, *args: Any, **options: Any) -> AsyncResponse:
+async def fetch(world: World, app: App, *args: Any, **options: Any) -> AsyncResponse:
     """Send, and read the whole body."""
-    response = await call(runtime, app, *args, **options)
+    response = await call(world, app, *args, **options)
     await response.read()
     return response
 
 
-def run_fetch(runtime: Runtime, app: App, *args: Any, **options: Any) -> AsyncResponse:
-    return runtime.run(lambda: fetch(runtime, app, *args, **options))
+def run_fetch(world: World, app: App, *args: Any, **options: Any) -> AsyncResponse:
+    return world.run(lambda: fetch(world, app, *args, **options))
 
 
 def threads() -> int:
@@ -144,7 +142,7 @@ def test_send_takes_a_timeout() -> None:
 # The environ
 
 
-def environ_of(runtime: Runtime, method: str, url: str, **options: Any) -> Environ:
+def environ_of(world: World, method: str, url: str, **options: Any) -> Environ:
     environs = []
 
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -152,13 +150,13 @@ def environ_of(runtime: Runtime, method: str, url: str, **options: Any) -> Envir
         start_response("200 OK", [])
         return []
 
-    run_fetch(runtime, app, method, url, **options)
+    run_fetch(world, app, method, url, **options)
     return environs[0]
 
 
-def test_environ(runtime: Runtime) -> None:
+def test_environ(world: World) -> None:
     environ = environ_of(
-        runtime,
+        world,
         "POST",
         "https://user:pass@example.com:8443/a%20b/%C3%A9?x=%20&y#fragment",
         headers=[
@@ -213,12 +211,12 @@ def test_environ(runtime: Runtime) -> None:
     ],
 )
 def test_paths(url: str, script_name: str, found: str, path_info: str) -> None:
-    environ = environ_of(Runtime("blocking"), "GET", url, script_name=script_name)
+    environ = environ_of(World("sync"), "GET", url, script_name=script_name)
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (found, path_info)
 
 
 def test_environ_says_what_it_was_told() -> None:
-    assert environ_of(Runtime("blocking"), "GET", "/", remote_addr="10.0.0.1")["REMOTE_ADDR"] == "10.0.0.1"
+    assert environ_of(World("sync"), "GET", "/", remote_addr="10.0.0.1")["REMOTE_ADDR"] == "10.0.0.1"
 
 
 def test_options_of_the_server() -> None:
@@ -236,9 +234,7 @@ def test_options_of_the_server() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
-def test_the_validator_finds_nothing(
-    runtime: Runtime, method: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_validator_finds_nothing(world: World, method: str, capsys: pytest.CaptureFixture[str]) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         stream = environ["wsgi.input"]
         body = stream.read(3) + stream.readline() + b"".join(stream.readlines(1)) + b"".join(stream)
@@ -248,7 +244,7 @@ def test_the_validator_finds_nothing(
 
     checked: App = validator(app)
     data = {"data": iter([b"one\nt", b"wo\nthree"])} if method == "POST" else {}
-    response = run_fetch(runtime, checked, method, "/a/b?c=d", **data)
+    response = run_fetch(world, checked, method, "/a/b?c=d", **data)
     assert response.content == {"GET": b"!", "POST": b"one\ntwo\nthree!", "HEAD": b""}[method]
     gc.collect()
     assert capsys.readouterr().err == "noted\n"
@@ -279,7 +275,7 @@ def test_input_is_a_file(read: Callable[[io.BufferedIOBase], object], expected: 
     assert read(stream) == expected
 
 
-def test_input_is_read_on_demand(runtime: Runtime) -> None:
+def test_input_is_read_on_demand(world: World) -> None:
     log: list[Any] = []
 
     def pieces() -> Iterator[bytes]:
@@ -294,32 +290,32 @@ def test_input_is_read_on_demand(runtime: Runtime) -> None:
             log.append(line)
         yield b"done"
 
-    assert run_fetch(runtime, app, "POST", data=pieces()).content == b"done"
+    assert run_fetch(world, app, "POST", data=pieces()).content == b"done"
     assert log == [0, b"0\n", 1, b"1\n", 2, b"2\n", "end"]
 
 
-def test_both_directions_stream(runtime: Runtime) -> None:
+def test_both_directions_stream(world: World) -> None:
     """The request is still read while its response comes."""
 
     async def main() -> list[bytes]:
-        response = await call(runtime, echo, "POST", data=iter([b"one\n", b"two\n", b"three\n"]))
+        response = await call(world, echo, "POST", data=iter([b"one\n", b"two\n", b"three\n"]))
         return [piece async for piece in response.stream()]
 
-    assert runtime.run(main) == [b"one\n", b"two\n", b"three\n"]
+    assert world.run(main) == [b"one\n", b"two\n", b"three\n"]
 
 
 @threaded
-def test_a_body_that_must_be_awaited(runtime: Runtime) -> None:
+def test_a_body_that_must_be_awaited(world: World) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for number in range(3):
             await sleep(0.01)
             yield b"%d\n" % number
 
     async def main() -> list[bytes]:
-        response = await call(runtime, echo, "POST", data=pieces())
+        response = await call(world, echo, "POST", data=pieces())
         return [piece async for piece in response.stream()]
 
-    assert runtime.run(main) == [b"0\n", b"1\n", b"2\n"]
+    assert world.run(main) == [b"0\n", b"1\n", b"2\n"]
     assert threads() == 0
 
 
@@ -344,17 +340,17 @@ def reads(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 
 @pytest.mark.parametrize("raises", [True, False])
 @pytest.mark.parametrize("app", [catches, reads, echo])
-def test_a_failing_body_is_the_callers(runtime: Runtime, app: App, raises: bool) -> None:
+def test_a_failing_body_is_the_callers(world: World, app: App, raises: bool) -> None:
     """It is raised as it is, whatever the application would answer."""
     with pytest.raises(Broken):
-        run_fetch(runtime, app, "POST", data=failing_pieces(), raises=raises)
+        run_fetch(world, app, "POST", data=failing_pieces(), raises=raises)
     assert threads() == 0
 
 
 @pytest.mark.parametrize(("length", "what"), [("4", "more than 4"), ("6", "only 5")])
-def test_a_body_keeps_to_its_content_length(runtime: Runtime, length: str, what: str) -> None:
+def test_a_body_keeps_to_its_content_length(world: World, length: str, what: str) -> None:
     with pytest.raises(LocalProtocolError, match=f"The body has {what} bytes"):
-        run_fetch(runtime, reads, "POST", data=iter([b"abc", b"de"]), headers={"Content-Length": length})
+        run_fetch(world, reads, "POST", data=iter([b"abc", b"de"]), headers={"Content-Length": length})
 
 
 # Responses
@@ -384,11 +380,11 @@ class Counted:
         return self
 
 
-def test_it_advances_as_the_response_is_read(runtime: Runtime) -> None:
+def test_it_advances_as_the_response_is_read(world: World) -> None:
     app = Counted(b"0", b"1", b"", b"2")
 
     async def main() -> None:
-        response = await call(runtime, app)
+        response = await call(world, app)
         assert app.taken == 1
         stream = aiter(response.stream())
         assert await anext(stream) == b"0"
@@ -400,56 +396,56 @@ def test_it_advances_as_the_response_is_read(runtime: Runtime) -> None:
         await response.close()
         assert app.closed == 1
 
-    runtime.run(main)
+    world.run(main)
     assert threads() == 0
 
 
-def test_closing_early(runtime: Runtime) -> None:
+def test_closing_early(world: World) -> None:
     app = Counted(b"0", b"1")
 
     async def main() -> None:
-        response = await call(runtime, app)
+        response = await call(world, app)
         await anext(aiter(response.stream()))
         await response.close()
         assert (app.taken, app.closed) == (1, 1)
 
-    runtime.run(main)
+    world.run(main)
     assert threads() == 0
 
 
-def test_giving_up_closes_as_well(runtime: Runtime) -> None:
+def test_giving_up_closes_as_well(world: World) -> None:
     app = Counted(b"0", b"1")
 
     async def main() -> None:
-        body = (await call(runtime, app))._state.body
+        body = (await call(world, app))._state.body
         assert body is not None
         body.abort()
         with pytest.raises(ReadError, match="closed before its end"):
             await body.read_chunk()
 
-    runtime.run(main)
+    world.run(main)
     assert threads() == 0
     assert app.closed == 1
 
 
-def test_a_lost_response_warns(runtime: Runtime) -> None:
+def test_a_lost_response_warns(world: World) -> None:
     app = Counted(b"0", b"1")
 
     async def main() -> None:
-        response = await call(runtime, app)
+        response = await call(world, app)
         lost = [response]
         del response
         with pytest.warns(ResourceWarning, match="the response of http://localhost/ was neither read nor"):
             forget(lost)
 
-    runtime.run(main)
+    world.run(main)
     assert threads() == 0
-    assert app.closed == (0 if runtime.name == "blocking" else 1)  # a finaliser is no place to run it
+    assert app.closed == (0 if world.name == "sync" else 1)  # a finaliser is no place to run it
 
 
-def test_response_as_from_a_network(runtime: Runtime) -> None:
+def test_response_as_from_a_network(world: World) -> None:
     headers = [("X-Two", " a "), ("X-Two", "b"), ("Content-Type", "text/plain"), ("X-Latin", "\xe9")]
-    response = run_fetch(runtime, answering(b"a", bytearray(b"b"), status="404 Nix da", headers=headers))
+    response = run_fetch(world, answering(b"a", bytearray(b"b"), status="404 Nix da", headers=headers))
     assert (response.status_code, response.reason_phrase, response.protocol) == (404, "Nix da", "HTTP/1.1")
     assert response.headers.getlist("x-two") == ["a", "b"]
     assert response.headers.raw[-1] == (b"x-latin", b"\xe9")
@@ -458,13 +454,13 @@ def test_response_as_from_a_network(runtime: Runtime) -> None:
 
 
 def test_a_status_without_a_phrase() -> None:
-    assert run_fetch(Runtime("blocking"), answering(status="299")).reason_phrase == ""
+    assert run_fetch(World("sync"), answering(status="299")).reason_phrase == ""
 
 
 @pytest.mark.parametrize(
     ("method", "status"), [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 X")]
 )
-def test_no_body_where_there_is_none(runtime: Runtime, method: str, status: str) -> None:
+def test_no_body_where_there_is_none(world: World, method: str, status: str) -> None:
     """It is closed at once, however much would come."""
     endless = iter(lambda: b"more", None)
     closed = []
@@ -481,27 +477,27 @@ def test_no_body_where_there_is_none(runtime: Runtime, method: str, status: str)
         return Body()
 
     async def main() -> AsyncResponse:
-        response = await call(runtime, app, method)
+        response = await call(world, app, method)
         assert closed == [True]
         await response.read()
         return response
 
-    response = runtime.run(main)
+    response = world.run(main)
     assert (response.status_code, response.content) == (int(status[:3]), b"")
     assert threads() == 0
 
 
-def test_start_response_may_come_late(runtime: Runtime) -> None:
+def test_start_response_may_come_late(world: World) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
         yield b""
         start_response("201 Created", [])
         yield b"a"
 
-    response = run_fetch(runtime, app)
+    response = run_fetch(world, app)
     assert (response.status_code, response.content) == (201, b"a")
 
 
-def test_write(runtime: Runtime) -> None:
+def test_write(world: World) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
         write = start_response("200 OK", [])
         write(b"a")
@@ -516,10 +512,10 @@ def test_write(runtime: Runtime) -> None:
         return rest()
 
     async def main() -> list[bytes]:
-        response = await call(runtime, app)
+        response = await call(world, app)
         return [piece async for piece in response.stream()]
 
-    assert runtime.run(main) == [b"a", b"b", b"c", b"d", b"e"]
+    assert world.run(main) == [b"a", b"b", b"c", b"d", b"e"]
 
 
 def test_any_iterable_will_do() -> None:
@@ -531,7 +527,7 @@ def test_any_iterable_will_do() -> None:
         start_response("200 OK", [])
         return Sequence()
 
-    assert run_fetch(Runtime("blocking"), app).content == b"ab"
+    assert run_fetch(World("sync"), app).content == b"ab"
 
 
 def fails_at_once(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -602,8 +598,8 @@ reporting = pytest.mark.parametrize(
 
 
 @reporting
-def test_an_error_page_in_place_of_the_head(runtime: Runtime, app: App) -> None:
-    response = run_fetch(runtime, app, raises=False)
+def test_an_error_page_in_place_of_the_head(world: World, app: App) -> None:
+    response = run_fetch(world, app, raises=False)
     assert (response.status_code, response.reason_phrase, response.content) == (500, "Oops", b"sorry")
     assert "x-first" not in response.headers
     assert threads() == 0
@@ -611,9 +607,9 @@ def test_an_error_page_in_place_of_the_head(runtime: Runtime, app: App) -> None:
 
 @reporting
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_what_exc_info_tells_of_is_raised(runtime: Runtime, app: App, method: str) -> None:
+def test_what_exc_info_tells_of_is_raised(world: World, app: App, method: str) -> None:
     with pytest.raises(Broken) as caught:
-        run_fetch(runtime, app, method)
+        run_fetch(world, app, method)
     assert caught.traceback[-1].name.startswith("reports")
     assert threads() == 0
 
@@ -639,26 +635,26 @@ def reports_late_and_goes_on(environ: Environ, start_response: StartResponse) ->
     yield b"more"
 
 
-def test_too_late_for_an_error_page(runtime: Runtime) -> None:
+def test_too_late_for_an_error_page(world: World) -> None:
     """What was sent before is delivered, also where the application holds the exception back."""
 
     async def main(app: App, raises: bool) -> list[bytes]:
         pieces = []
-        stream = aiter((await call(runtime, app, raises=raises)).stream())
+        stream = aiter((await call(world, app, raises=raises)).stream())
         with pytest.raises(Broken if raises else RemoteProtocolError) as caught:
             while True:
                 pieces.append(await anext(stream))
         assert raises or isinstance(caught.value.__cause__, Broken)
         return pieces
 
-    assert runtime.run(main, reports_late, True) == [b"some"]
-    assert runtime.run(main, reports_late, False) == [b"some"]
-    assert runtime.run(main, reports_late_and_goes_on, True) == [b"some"]
-    assert run_fetch(runtime, reports_late_and_goes_on, raises=False).content == b"somemore"
+    assert world.run(main, reports_late, True) == [b"some"]
+    assert world.run(main, reports_late, False) == [b"some"]
+    assert world.run(main, reports_late_and_goes_on, True) == [b"some"]
+    assert run_fetch(world, reports_late_and_goes_on, raises=False).content == b"somemore"
     assert threads() == 0
 
 
-def test_exc_info_of_no_exception_replaces_the_head(runtime: Runtime) -> None:
+def test_exc_info_of_no_exception_replaces_the_head(world: World) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
         start_response("200 OK", [])
         start_response("202 Accepted", [], (None, None, None))
@@ -666,16 +662,16 @@ def test_exc_info_of_no_exception_replaces_the_head(runtime: Runtime) -> None:
         start_response("500 Oops", [], (None, None, None))
 
     async def main() -> None:
-        response = await call(runtime, app)
+        response = await call(world, app)
         assert response.status_code == 202
         with pytest.raises(RemoteProtocolError, match="called start_response after its head was sent"):
             await response.read()
 
-    runtime.run(main)
+    world.run(main)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_exc_info_of_what_ends_a_program(runtime: Runtime, error: type[BaseException]) -> None:
+def test_exc_info_of_what_ends_a_program(world: World, error: type[BaseException]) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
             raise error
@@ -685,14 +681,14 @@ def test_exc_info_of_what_ends_a_program(runtime: Runtime, error: type[BaseExcep
 
     async def main() -> None:
         with pytest.raises(error):
-            await fetch(runtime, app)
+            await fetch(world, app)
 
-    runtime.run(main)
+    world.run(main)
 
 
 @pytest.mark.parametrize("raises", [True, False])
 @pytest.mark.parametrize("app", [reports, reports_late, fails_at_once, fails_in_the_body, starts_twice])
-def test_failures_leave_no_cycles(runtime: Runtime, app: App, raises: bool) -> None:
+def test_failures_leave_no_cycles(world: World, app: App, raises: bool) -> None:
     """What the application held is let go at once, without the garbage collector."""
 
     class Held:
@@ -705,20 +701,20 @@ def test_failures_leave_no_cycles(runtime: Runtime, app: App, raises: bool) -> N
 
     async def main() -> None:
         with suppress(Broken, RemoteProtocolError):
-            await fetch(runtime, holding, raises=raises)
+            await fetch(world, holding, raises=raises)
 
     alive: list[Any] = []
     gc.collect()
     gc.disable()
     try:
-        runtime.run(main)
+        world.run(main)
         assert threads() == 0
         assert alive[0]() is None
     finally:
         gc.enable()
 
 
-def test_context_variables(runtime: Runtime) -> None:
+def test_context_variables(world: World) -> None:
     """The application sees those of the caller, and its own from step to step; they stay with it."""
     variable = contextvars.ContextVar("variable", default="unset")
 
@@ -731,11 +727,11 @@ def test_context_variables(runtime: Runtime) -> None:
 
     async def main() -> bytes:
         variable.set("caller")
-        response = await fetch(runtime, app)
+        response = await fetch(world, app)
         assert variable.get() == "caller"
         return response.content
 
-    assert contextvars.copy_context().run(runtime.run, main) == b"caller,app"
+    assert contextvars.copy_context().run(world.run, main) == b"caller,app"
 
 
 # Failures
@@ -748,23 +744,23 @@ class FailsToClose(Counted):
 
 
 @pytest.mark.parametrize("app", [fails_at_once, fails_before_the_body, fails_in_the_body, FailsToClose(b"a")])
-def test_exceptions_reach_the_caller(runtime: Runtime, app: App) -> None:
+def test_exceptions_reach_the_caller(world: World, app: App) -> None:
     with pytest.raises(Broken):
-        run_fetch(runtime, app)
+        run_fetch(world, app)
     assert threads() == 0
 
 
 @pytest.mark.parametrize("app", [fails_at_once, fails_before_the_body, lambda environ, start_response: []])
-def test_exceptions_become_a_500(runtime: Runtime, app: App) -> None:
-    response = run_fetch(runtime, app, raises=False)
+def test_exceptions_become_a_500(world: World, app: App) -> None:
+    response = run_fetch(world, app, raises=False)
     assert (response.status_code, response.text) == (500, "Internal Server Error")
     assert threads() == 0
 
 
 @pytest.mark.parametrize("raises", [True, False])
-def test_what_was_sent_is_delivered_then_the_failure(runtime: Runtime, raises: bool) -> None:
+def test_what_was_sent_is_delivered_then_the_failure(world: World, raises: bool) -> None:
     async def main() -> None:
-        response = await call(runtime, fails_in_the_body, raises=raises)
+        response = await call(world, fails_in_the_body, raises=raises)
         stream = aiter(response.stream())
         assert await anext(stream) == b"some"
         if raises:
@@ -777,16 +773,16 @@ def test_what_was_sent_is_delivered_then_the_failure(runtime: Runtime, raises: b
                 await anext(stream)
             assert isinstance(caught.value.__cause__, Broken)
 
-    runtime.run(main)
+    world.run(main)
     assert threads() == 0
 
 
 @pytest.mark.parametrize("raises", [True, False])
-def test_failing_to_close(runtime: Runtime, raises: bool) -> None:
+def test_failing_to_close(world: World, raises: bool) -> None:
     app = FailsToClose(b"a", b"b")
 
     async def main() -> None:
-        response = await call(runtime, app, raises=raises)
+        response = await call(world, app, raises=raises)
         if raises:
             with pytest.raises(Broken):
                 await response.close()
@@ -794,24 +790,24 @@ def test_failing_to_close(runtime: Runtime, raises: bool) -> None:
             await response.close()
         assert app.closed == 1
 
-    runtime.run(main)
+    world.run(main)
     assert threads() == 0
 
 
-def test_a_failure_hides_that_of_closing(runtime: Runtime) -> None:
+def test_a_failure_hides_that_of_closing(world: World) -> None:
     class Body(FailsToClose):
         def __next__(self) -> bytes:
             raise KeyError("first")
 
     with pytest.raises(KeyError, match="first"):
-        run_fetch(runtime, Body())
+        run_fetch(world, Body())
 
 
 @pytest.mark.parametrize("raises", [True, False])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("late", [True, False])
 def test_what_ends_a_program_is_never_held_back(
-    runtime: Runtime, raises: bool, late: bool, error: type[BaseException]
+    world: World, raises: bool, late: bool, error: type[BaseException]
 ) -> None:
     closed = []
 
@@ -826,9 +822,9 @@ def test_what_ends_a_program_is_never_held_back(
 
     async def main() -> None:
         with pytest.raises(error):
-            await fetch(runtime, Body(b"some"), raises=raises)
+            await fetch(world, Body(b"some"), raises=raises)
 
-    runtime.run(main)
+    world.run(main)
     assert threads() == 0
     assert closed == [True]
 
@@ -848,9 +844,9 @@ def returning(result: Any) -> App:
     ("app", "kind"),
     [(asgi_by_mistake, "coroutine"), (returning(None), "NoneType"), (returning(5), "int")],
 )
-def test_it_must_return_an_iterable(runtime: Runtime, app: Any, kind: str) -> None:
+def test_it_must_return_an_iterable(world: World, app: Any, kind: str) -> None:
     with pytest.raises(TypeError, match=f"a WSGI application must return an iterable, not {kind}"):
-        run_fetch(runtime, app)
+        run_fetch(world, app)
 
 
 def reporting_as(exc_info: Any) -> App:
@@ -894,9 +890,9 @@ def writes_text(environ: Environ, start_response: StartResponse) -> Iterable[byt
         (answering(b"four", headers=[("Content-Length", "5")]), "1 bytes shorter than its Content-Length"),
     ],
 )
-def test_answers_that_are_none(runtime: Runtime, app: App, what: str) -> None:
+def test_answers_that_are_none(world: World, app: App, what: str) -> None:
     with pytest.raises(RemoteProtocolError, match=what):
-        run_fetch(runtime, app)
+        run_fetch(world, app)
     assert threads() == 0
 
 
@@ -906,14 +902,14 @@ def test_headers_must_be_a_list() -> None:
         return []
 
     with pytest.raises(RemoteProtocolError, match="headers must be a list, not dict"):
-        run_fetch(Runtime("blocking"), app)
+        run_fetch(World("sync"), app)
 
 
 # Threads
 
 
 @threaded
-def test_a_blocking_application_does_not_block_the_loop(runtime: Runtime) -> None:
+def test_a_blocking_application_does_not_block_the_loop(world: World) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
         time.sleep(0.05)
         start_response("200 OK", [])
@@ -930,22 +926,22 @@ def test_a_blocking_application_does_not_block_the_loop(runtime: Runtime) -> Non
             turns += 1
 
     async def main() -> None:
-        if runtime.name == "trio":
+        if world.name == "trio":
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(turn)
-                assert (await fetch(runtime, app)).content == b"ab"
+                assert (await fetch(world, app)).content == b"ab"
                 nursery.cancel_scope.cancel()
         else:
             task = asyncio.create_task(turn())
-            assert (await fetch(runtime, app)).content == b"ab"
+            assert (await fetch(world, app)).content == b"ab"
             task.cancel()
 
-    runtime.run(main)
+    world.run(main)
     assert turns >= 5
 
 
 @threaded
-def test_all_steps_run_in_one_thread(runtime: Runtime) -> None:
+def test_all_steps_run_in_one_thread(world: World) -> None:
     """What belongs to a thread (sqlite's connections, thread-locals) works from step to step."""
     seen = set()
 
@@ -958,11 +954,11 @@ def test_all_steps_run_in_one_thread(runtime: Runtime) -> None:
             seen.add(threading.current_thread())
 
     async def main() -> None:
-        await fetch(runtime, Body(b"a", b"b", b"c"))
-        response = await call(runtime, Body(b"a", b"b", b"c"))
+        await fetch(world, Body(b"a", b"b", b"c"))
+        response = await call(world, Body(b"a", b"b", b"c"))
         await response.close()
 
-    runtime.run(main)
+    world.run(main)
     assert len(seen) == 2  # one for each call
     assert threading.current_thread() not in seen
     assert all(thread.daemon for thread in seen)
@@ -985,7 +981,7 @@ def test_without_a_loop_it_is_the_callers_thread() -> None:
 
 
 @threaded
-def test_read_timeout(runtime: Runtime) -> None:
+def test_read_timeout(world: World) -> None:
     release = threading.Event()
     app = Counted(b"a", b"b")
 
@@ -995,9 +991,9 @@ def test_read_timeout(runtime: Runtime) -> None:
 
     async def main() -> None:
         with pytest.raises(ReadTimeout, match=r"0\.03 s \(read_timeout\)"):
-            await call(runtime, slow, timeout=0.03)
+            await call(world, slow, timeout=0.03)
 
-    runtime.run(main)
+    world.run(main)
     release.set()
     assert threads() == 0
     assert app.closed == 1
@@ -1005,7 +1001,7 @@ def test_read_timeout(runtime: Runtime) -> None:
 
 @threaded
 @pytest.mark.parametrize("limits", [{"timeout": 0.03}, {"total": 0.03}])
-def test_timeouts_in_the_body(runtime: Runtime, limits: dict[str, Any]) -> None:
+def test_timeouts_in_the_body(world: World, limits: dict[str, Any]) -> None:
     release = threading.Event()
     closed = []
 
@@ -1019,18 +1015,18 @@ def test_timeouts_in_the_body(runtime: Runtime, limits: dict[str, Any]) -> None:
             closed.append(True)
 
     async def main() -> None:
-        response = await call(runtime, app, **limits)
+        response = await call(world, app, **limits)
         with pytest.raises(ReadTimeout if "timeout" in limits else TotalTimeout):
             await response.read()
 
-    runtime.run(main)
+    world.run(main)
     release.set()
     assert threads() == 0
     assert closed == [True]
 
 
 @threaded
-def test_closing_does_not_hang(runtime: Runtime) -> None:
+def test_closing_does_not_hang(world: World) -> None:
     release = threading.Event()
 
     class Body(Counted):
@@ -1041,17 +1037,17 @@ def test_closing_does_not_hang(runtime: Runtime) -> None:
     app = Body(b"a", b"b")
 
     async def main() -> None:
-        response = await call(runtime, app, timeout=0.03)
+        response = await call(world, app, timeout=0.03)
         await response.close()
 
-    runtime.run(main)
+    world.run(main)
     release.set()
     assert threads() == 0
     assert app.closed == 1
 
 
 @threaded
-def test_a_cancelled_caller_leaves_nothing(runtime: Runtime) -> None:
+def test_a_cancelled_caller_leaves_nothing(world: World) -> None:
     """Not even where the application waits for a body that never comes."""
     errors = []
 
@@ -1070,38 +1066,38 @@ def test_a_cancelled_caller_leaves_nothing(runtime: Runtime) -> None:
         raise AssertionError("unreachable")
 
     async def main() -> None:
-        if runtime.name == "trio":
+        if world.name == "trio":
             with trio.move_on_after(0.05):
-                await call(runtime, app, "POST", data=never())
+                await call(world, app, "POST", data=never())
         else:
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(call(runtime, app, "POST", data=never()), 0.05)
+                await asyncio.wait_for(call(world, app, "POST", data=never()), 0.05)
 
-    runtime.run(main)
+    world.run(main)
     assert threads() == 0
     assert len(errors) == 1
 
 
 @threaded
-def test_a_slow_upload_is_no_read_timeout(runtime: Runtime) -> None:
+def test_a_slow_upload_is_no_read_timeout(world: World) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(3):
             await sleep(0.4)
             yield b"x\n"
 
     async def main() -> bytes:
-        return (await fetch(runtime, echo, "POST", data=pieces(), timeout=0.3)).content
+        return (await fetch(world, echo, "POST", data=pieces(), timeout=0.3)).content
 
-    assert runtime.run(main) == b"x\n" * 3
+    assert world.run(main) == b"x\n" * 3
 
 
-def test_many_requests_leave_nothing(runtime: Runtime) -> None:
+def test_many_requests_leave_nothing(world: World) -> None:
     async def main() -> None:
         for number in range(300):
-            response = await fetch(runtime, echo, "POST", data=iter([b"%d\n" % number]))
+            response = await fetch(world, echo, "POST", data=iter([b"%d\n" % number]))
             assert response.content == b"%d\n" % number
 
-    runtime.run(main)
+    world.run(main)
     assert threads() == 0
 
 
@@ -1116,13 +1112,13 @@ def test_where_there_are_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         yield b"two\n"
 
     async def main(**options: Any) -> bytes:
-        return (await fetch(Runtime("asyncio"), echo, "POST", **options)).content
+        return (await fetch(World("asyncio"), echo, "POST", **options)).content
 
     assert asyncio.run(main(data=pieces())) == b"one\ntwo\n"
     assert asyncio.run(main(data=b"whole")) == b"whole"
 
 
-def test_where_no_thread_can_be_started(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_thread_can_be_started(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sync client needs none."""
 
     def refuse(self: threading.Thread) -> None:
@@ -1131,10 +1127,10 @@ def test_where_no_thread_can_be_started(runtime: Runtime, monkeypatch: pytest.Mo
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
     async def main() -> bytes:
-        return (await fetch(runtime, echo, "POST", data=b"whole")).content
+        return (await fetch(world, echo, "POST", data=b"whole")).content
 
-    if runtime.name == "blocking":
-        assert runtime.run(main) == b"whole"
+    if world.name == "sync":
+        assert world.run(main) == b"whole"
     else:
         with pytest.raises(RuntimeError, match="no thread could be started"):
-            runtime.run(main)
+            world.run(main)

@@ -20,10 +20,10 @@ from http3_transport._backends._asyncio_stream import HIGH_WATER, SMALL_READ, As
 from http3_transport.testing import OperationTimeout, Peer, ScriptedConnection, ScriptedServer, plain_pairs
 from http3_transport.testing._conformance.streams import pattern, read_to_end
 from support.counting_loops import CountingLoop
-from support.runtimes import Runtime
 from support.servers import StartServer
 from support.stalling_peers import never_bad, serve_http2, serve_http11
 from support.stream_pairs import run_uvloop
+from support.worlds import World
 
 Run = Callable[..., Any]
 Main = Callable[[AsyncioStream, Peer], Awaitable[None]]
@@ -33,7 +33,7 @@ NEVER_DUE = 60.0
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there the loop alone reads")
 
-RUNNERS: dict[str, Run] = {"asyncio": Runtime("asyncio").run, "uvloop": run_uvloop}
+RUNNERS: dict[str, Run] = {"asyncio": World("asyncio").run, "uvloop": run_uvloop}
 
 
 @pytest.fixture(params=RUNNERS)

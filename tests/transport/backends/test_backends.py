@@ -34,8 +34,8 @@ from http3_transport._interfaces import Address, Backend, OperationTimeout, Wait
 from http3_transport.testing import Peer
 from http3_transport.testing._conformance.backends import SilentListener
 from http3_transport.testing._conformance.peers import Background, Listener
-from support.runtimes import Runtime
 from support.stream_pairs import client_context, server_context
+from support.worlds import World
 
 
 class Resolver:
@@ -66,15 +66,15 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
         time.sleep(0.01)
 
 
-def test_a_lookup_that_hangs_is_abandoned(runtime: Runtime, resolver: Resolver) -> None:
+def test_a_lookup_that_hangs_is_abandoned(world: World, resolver: Resolver) -> None:
     async def main() -> None:
         start = time.monotonic()
         with pytest.raises(OperationTimeout):
-            await runtime.backend.resolve("slow.test", 80, 0.1)
+            await world.backend.resolve("slow.test", 80, 0.1)
         assert time.monotonic() - start < 1.0
 
     start = time.monotonic()
-    runtime.run(main)
+    world.run(main)
     assert time.monotonic() - start < 2.0  # nor does the end of the run wait for it
 
 
@@ -100,31 +100,31 @@ def test_a_process_ends_while_a_lookup_hangs() -> None:
     assert done.stdout == "abandoned\n"
 
 
-def test_equal_lookups_share_a_thread(runtime: Runtime, resolver: Resolver) -> None:
+def test_equal_lookups_share_a_thread(world: World, resolver: Resolver) -> None:
     async def main() -> Sequence[Address]:
         for _ in range(3):
             with pytest.raises(OperationTimeout):
-                await runtime.backend.resolve("slow.test", 80, 0.01)
+                await world.backend.resolve("slow.test", 80, 0.01)
         assert resolver.calls == [("slow.test", 80)]
         threading.Timer(0.05, resolver.answer.set).start()
-        return await runtime.backend.resolve("slow.test", 80, 5.0)
+        return await world.backend.resolve("slow.test", 80, 5.0)
 
-    assert runtime.run(main) == [(socket.AF_INET, ("192.0.2.1", 80))]
+    assert world.run(main) == [(socket.AF_INET, ("192.0.2.1", 80))]
     assert resolver.calls == [("slow.test", 80)]
     assert not _lookup._under_way
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "Name or service not known"), UnicodeError("label")])
-def test_failed_lookups_are_oserrors(runtime: Runtime, resolver: Resolver, error: Exception) -> None:
+def test_failed_lookups_are_oserrors(world: World, resolver: Resolver, error: Exception) -> None:
     resolver.error = error
     resolver.answer.set()
 
     async def main() -> None:
         with pytest.raises(OSError, match=r"Name or service|label") as caught:
-            await runtime.backend.resolve("bad.test", 80, 5.0)
+            await world.backend.resolve("bad.test", 80, 5.0)
         assert caught.value.__cause__ is error
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_a_lookup_that_breaks_lets_nobody_hang(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,45 +184,45 @@ def impossible() -> Address:
 
 
 @pytest.mark.parametrize("bad", [unreachable(), impossible()], ids=["unreachable", "impossible"])
-def test_addresses_that_fail_at_once(runtime: Runtime, bad: Address) -> None:
+def test_addresses_that_fail_at_once(world: World, bad: Address) -> None:
     async def main() -> None:
         with pytest.raises(OSError):
-            await runtime.backend.connect_address(bad, 5.0)
+            await world.backend.connect_address(bad, 5.0)
         with Listener() as listener:
             good: Address = (listener.family, (listener.host, listener.port))
-            stream = await runtime.backend.connect_first([bad, good], 5.0, 5.0)
+            stream = await world.backend.connect_first([bad, good], 5.0, 5.0)
             stream.abort()
             listener.accept().close()
-        await runtime.backend.sleep(0.01)
+        await world.backend.sleep(0.01)
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_errors_name_the_address(runtime: Runtime) -> None:
+def test_errors_name_the_address(world: World) -> None:
     async def main(address: Address, name: str) -> None:
         with pytest.raises(ConnectionRefusedError, match=re.escape(name)):
-            await runtime.backend.connect_address(address, 5.0)
+            await world.backend.connect_address(address, 5.0)
 
     for family in (socket.AF_INET, socket.AF_INET6):
         with Listener(family) as listener:
             port = listener.port
         if family == socket.AF_INET:
-            runtime.run(main, (family, ("127.0.0.1", port)), f"refused (127.0.0.1:{port})")
+            world.run(main, (family, ("127.0.0.1", port)), f"refused (127.0.0.1:{port})")
         else:
-            runtime.run(main, (family, ("::1", port, 0, 0)), f"refused ([::1]:{port})")
+            world.run(main, (family, ("::1", port, 0, 0)), f"refused ([::1]:{port})")
 
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("library", ["asyncio", "trio"])
 def test_a_cancelled_connect_leaves_nothing_open(library: str, count: int) -> None:
-    runtime = Runtime(library)
+    world = World(library)
 
     async def connect(listener: Listener) -> None:
         address: Address = (listener.family, (listener.host, listener.port))
         if count == 1:
-            await runtime.backend.connect_address(address, 5.0)
+            await world.backend.connect_address(address, 5.0)
         else:
-            await runtime.backend.connect_first([address] * count, 5.0, 0.01)
+            await world.backend.connect_first([address] * count, 5.0, 0.01)
 
     async def on_asyncio(listener: Listener) -> None:
         task = asyncio.ensure_future(connect(listener))
@@ -238,7 +238,7 @@ def test_a_cancelled_connect_leaves_nothing_open(library: str, count: int) -> No
         assert scope.cancelled_caught
 
     with SilentListener() as listener:
-        runtime.run(on_asyncio if library == "asyncio" else on_trio, listener)
+        world.run(on_asyncio if library == "asyncio" else on_trio, listener)
     gc.collect()  # warnings are errors
 
 
@@ -265,14 +265,14 @@ def test_a_race_cancelled_at_any_turn_leaves_nothing_open(turns: int, times: int
 
 
 def test_a_waiter_set_after_its_loop_has_ended() -> None:
-    for runtime in (Runtime("asyncio"), Runtime("trio")):
+    for world in (World("asyncio"), World("trio")):
 
-        async def main(backend: Backend = runtime.backend) -> Waiter:
+        async def main(backend: Backend = world.backend) -> Waiter:
             waiter = backend.waiter()
             assert not await waiter.wait(0.01)
             return waiter
 
-        waiter = runtime.run(main)
+        waiter = world.run(main)
         setting = threading.Thread(target=waiter.set)
         setting.start()
         setting.join()
@@ -344,18 +344,18 @@ def server(work: Callable[[socket.socket], object]) -> Iterator[int]:
         serving.result()
 
 
-def documented(runtime: Runtime) -> ConcurrencyBackend:
-    assert isinstance(runtime.backend, ConcurrencyBackend)
-    return runtime.backend
+def documented(world: World) -> ConcurrencyBackend:
+    assert isinstance(world.backend, ConcurrencyBackend)
+    return world.backend
 
 
-def test_documented_connect(runtime: Runtime) -> None:
+def test_documented_connect(world: World) -> None:
     def work(sock: socket.socket) -> None:
-        assert Peer(sock, runtime.backend.sleep).receive_exactly(100) == b"pi" + bytes(98)
+        assert Peer(sock, world.backend.sleep).receive_exactly(100) == b"pi" + bytes(98)
         sock.sendall(b"pong")
 
     async def main(port: int) -> None:
-        connected = await documented(runtime).connect("localhost", port, None, TimeoutConfig(5))
+        connected = await documented(world).connect("localhost", port, None, TimeoutConfig(5))
         reader, writer, protocol = connected
         assert protocol is Protocol.HTTP_11
         writer.write_no_block(b"pi" + bytes(49))
@@ -363,35 +363,35 @@ def test_documented_connect(runtime: Runtime) -> None:
         assert await reader.read(100) == b"pong"
         assert await reader.read(100) == b""
         await writer.close()
-        await runtime.backend.sleep(0.01)
+        await world.backend.sleep(0.01)
 
     with server(work) as port:
-        runtime.run(main, port)
+        world.run(main, port)
 
 
-def test_documented_connect_with_tls(runtime: Runtime) -> None:
+def test_documented_connect_with_tls(world: World) -> None:
     def work(sock: socket.socket) -> None:
         with server_context(protocols=("h2",)).wrap_socket(sock, server_side=True) as tls:
             assert tls.recv(100) == b"ping"
 
     async def main(port: int) -> None:
         context = client_context("h2", "http/1.1")
-        _, writer, protocol = await documented(runtime).connect("localhost", port, context, TimeoutConfig(5))
+        _, writer, protocol = await documented(world).connect("localhost", port, context, TimeoutConfig(5))
         assert protocol is Protocol.HTTP_2
         await writer.write(b"ping")
         await writer.close()
-        await runtime.backend.sleep(0.01)
+        await world.backend.sleep(0.01)
 
     with server(work) as port:
-        runtime.run(main, port)
+        world.run(main, port)
 
 
-def test_documented_timeouts(runtime: Runtime) -> None:
+def test_documented_timeouts(world: World) -> None:
     answer, done = threading.Event(), threading.Event()
 
     async def main(port: int) -> None:
         timeout = TimeoutConfig(5, read_timeout=0.05, write_timeout=0.05)
-        reader, writer, _ = await documented(runtime).connect("127.0.0.1", port, None, timeout)
+        reader, writer, _ = await documented(world).connect("127.0.0.1", port, None, timeout)
         with pytest.raises(ReadTimeout, match=r"0\.05 s"):
             await reader.read(10)
         flag = TimeoutFlag()
@@ -405,7 +405,7 @@ def test_documented_timeouts(runtime: Runtime) -> None:
             await writer.write(bytes(1 << 26))
         await writer.close()
         done.set()
-        await runtime.backend.sleep(0.01)
+        await world.backend.sleep(0.01)
 
     def work(sock: socket.socket) -> None:
         answer.wait(10)
@@ -413,27 +413,27 @@ def test_documented_timeouts(runtime: Runtime) -> None:
         done.wait(10)
 
     with server(work) as port:
-        runtime.run(main, port)
+        world.run(main, port)
 
 
-def test_documented_connect_times_out(runtime: Runtime) -> None:
+def test_documented_connect_times_out(world: World) -> None:
     async def main(port: int) -> None:
         with pytest.raises(ConnectTimeout, match=r"within 0\.1 s"):
-            await documented(runtime).connect("127.0.0.1", port, None, TimeoutConfig(connect_timeout=0.1))
+            await documented(world).connect("127.0.0.1", port, None, TimeoutConfig(connect_timeout=0.1))
 
     with SilentListener() as listener:
-        runtime.run(main, listener.port)
+        world.run(main, listener.port)
 
 
-def test_documented_tls_failures_are_oserrors(runtime: Runtime) -> None:
+def test_documented_tls_failures_are_oserrors(world: World) -> None:
     def work(sock: socket.socket) -> None:
         with pytest.raises(OSError):
             server_context("other.test").wrap_socket(sock, server_side=True).recv(1)
 
     async def main(port: int) -> None:
         with pytest.raises(ssl.SSLCertVerificationError):
-            await documented(runtime).connect("localhost", port, client_context(), TimeoutConfig(5))
-        await runtime.backend.sleep(0.01)
+            await documented(world).connect("localhost", port, client_context(), TimeoutConfig(5))
+        await world.backend.sleep(0.01)
 
     with server(work) as port:
-        runtime.run(main, port)
+        world.run(main, port)

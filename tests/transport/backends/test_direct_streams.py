@@ -18,17 +18,17 @@ from http3_transport._backends import _sockets
 from http3_transport._interfaces import NO_SENDFILE, DirectStream, OperationTimeout, Stream
 from http3_transport.testing import Peer, plain_pairs
 from http3_transport.testing._conformance.streams import pattern
-from support.runtimes import Runtime
+from support.worlds import World
 
 SIZE = 3 * 1024 * 1024 + 17
 STEP = 256 * 1024
 LIMIT = 5.0
 
 
-@pytest.fixture(params=["blocking", "trio"])
-def direct(request: pytest.FixtureRequest) -> Runtime:
+@pytest.fixture(params=["sync", "trio"])
+def direct(request: pytest.FixtureRequest) -> World:
     """The worlds whose streams are direct."""
-    return Runtime(request.param)
+    return World(request.param)
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def descriptor(tmp_path: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-async def direct_pair(runtime: Runtime) -> tuple[Stream, DirectStream, Peer]:
-    stream, peer = await plain_pairs(runtime.backend)()
+async def direct_pair(world: World) -> tuple[Stream, DirectStream, Peer]:
+    stream, peer = await plain_pairs(world.backend)()
     assert isinstance(stream, DirectStream)
     return stream, stream, peer
 
@@ -53,10 +53,10 @@ def test_others_are_not_direct() -> None:
         stream.abort()
         peer.close()
 
-    Runtime("asyncio").run(main)
+    World("asyncio").run(main)
 
 
-def test_a_file_goes_out(direct: Runtime, descriptor: int) -> None:
+def test_a_file_goes_out(direct: World, descriptor: int) -> None:
     async def main() -> None:
         stream, kernel, peer = await direct_pair(direct)
         receiving = peer.in_background(peer.receive_exactly, SIZE)
@@ -75,7 +75,7 @@ def test_a_file_goes_out(direct: Runtime, descriptor: int) -> None:
     direct.run(main)
 
 
-def test_something_to_read_comes_first(direct: Runtime, descriptor: int) -> None:
+def test_something_to_read_comes_first(direct: World, descriptor: int) -> None:
     async def main() -> None:
         stream, kernel, peer = await direct_pair(direct)
         while taken := kernel.write_pieces_nowait([bytes(STEP)]):
@@ -92,7 +92,7 @@ def test_something_to_read_comes_first(direct: Runtime, descriptor: int) -> None
     direct.run(main)
 
 
-def test_a_peer_that_takes_nothing(direct: Runtime, descriptor: int) -> None:
+def test_a_peer_that_takes_nothing(direct: World, descriptor: int) -> None:
     async def main() -> None:
         stream, kernel, peer = await direct_pair(direct)
         while kernel.write_pieces_nowait([b"head", bytes(STEP)]):
@@ -109,7 +109,7 @@ def test_a_peer_that_takes_nothing(direct: Runtime, descriptor: int) -> None:
 
 def test_a_cancelled_write_has_taken_nothing(descriptor: int) -> None:
     async def main() -> None:
-        stream, kernel, peer = await direct_pair(Runtime("trio"))
+        stream, kernel, peer = await direct_pair(World("trio"))
         full = 0
         while taken := kernel.write_pieces_nowait([pattern(STEP)]):
             full += taken
@@ -129,7 +129,7 @@ def test_a_cancelled_write_has_taken_nothing(descriptor: int) -> None:
 
 def test_another_thread_aborts(descriptor: int) -> None:
     async def main() -> None:
-        stream, kernel, peer = await direct_pair(Runtime("blocking"))
+        stream, kernel, peer = await direct_pair(World("sync"))
         while kernel.write_pieces_nowait([bytes(STEP)]):
             pass
         timer = threading.Timer(0.1, stream.abort)
@@ -143,10 +143,10 @@ def test_another_thread_aborts(descriptor: int) -> None:
         timer.join()
         peer.close()
 
-    Runtime("blocking").run(main)
+    World("sync").run(main)
 
 
-def test_pieces_go_out_in_order(direct: Runtime) -> None:
+def test_pieces_go_out_in_order(direct: World) -> None:
     async def main() -> None:
         stream, kernel, peer = await direct_pair(direct)
         pieces = [b"5\r\n", b"hello", b"\r\n"]

@@ -20,7 +20,6 @@ from http3_transport import BlockingBackend
 from http3_transport._backends import _lookup
 from http3_transport._backends._lookup import WORKERS
 from http3_transport._interfaces import Address, OperationTimeout
-from support.runtimes import Runtime
 from support.servers import StartServer
 from support.stalling_peers import serve_http11
 from support.worlds import World
@@ -69,27 +68,26 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
 
 
 @pytest.fixture(params=["asyncio", "trio"])
-def loop(request: pytest.FixtureRequest) -> Runtime:
-    return Runtime(request.param)
+def loop(request: pytest.FixtureRequest) -> World:
+    return World(request.param)
 
 
-def together(runtime: Runtime, names: Sequence[str], timeout: float) -> Coroutine[Any, Any, list[Any]]:
+def together(world: World, names: Sequence[str], timeout: float) -> Coroutine[Any, Any, list[Any]]:
     """Look names up at once: addresses, or exceptions."""
 
     def one(name: str) -> Callable[[], Coroutine[Any, Any, Any]]:
         async def look_up() -> Any:
             try:
-                return await runtime.backend.resolve(name, 80, timeout)
+                return await world.backend.resolve(name, 80, timeout)
             except OperationTimeout as exc:
                 return exc
 
         return look_up
 
-    world = World("sync" if runtime.name == "blocking" else runtime.name)
     return world.together(*map(one, names))
 
 
-def test_three_thousand_names_at_once(loop: Runtime, resolver: Resolver) -> None:
+def test_three_thousand_names_at_once(loop: World, resolver: Resolver) -> None:
     names = [f"{'slow' if number < 200 else 'fast'}{number}.test" for number in range(3000)]
     threading.Timer(0.3, resolver.answer.set).start()
 
@@ -106,29 +104,29 @@ def test_three_thousand_names_at_once(loop: Runtime, resolver: Resolver) -> None
 def test_threads_share_the_workers(resolver: Resolver) -> None:
     names = [f"slow{number}.test" for number in range(2 * WORKERS)]
     threading.Timer(0.3, resolver.answer.set).start()
-    runtime = Runtime("blocking")
-    assert run_sync(together(runtime, names, 20)) == [[FOUND]] * len(names)
+    world = World("sync")
+    assert run_sync(together(world, names, 20)) == [[FOUND]] * len(names)
     assert resolver.most <= WORKERS
 
 
-def test_names_that_hang_do_not_stop_the_line(runtime: Runtime, resolver: Resolver) -> None:
+def test_names_that_hang_do_not_stop_the_line(world: World, resolver: Resolver) -> None:
     async def main() -> None:
         for number in range(2):
             hanging = [f"slow{number}-{index}.test" for index in range(10 * WORKERS)]
-            outcomes = await together(runtime, hanging, 0.2)
+            outcomes = await together(world, hanging, 0.2)
             assert {type(outcome) for outcome in outcomes} == {OperationTimeout}
             assert not _lookup._line
-            assert await runtime.backend.resolve(f"fast{number}.test", 80, 10) == [FOUND]
+            assert await world.backend.resolve(f"fast{number}.test", 80, 10) == [FOUND]
         assert len(_lookup._workers) <= 4 * WORKERS
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_names_in_line_go_on_when_those_before_are_given_up(loop: Runtime, resolver: Resolver) -> None:
+def test_names_in_line_go_on_when_those_before_are_given_up(loop: World, resolver: Resolver) -> None:
     hanging = [f"slow{number}.test" for number in range(WORKERS)]
 
     async def main() -> None:
-        outcomes = await World(loop.name).together(
+        outcomes = await loop.together(
             lambda: together(loop, hanging, 0.3), lambda: together(loop, ["fast.test"], 10)
         )
         assert outcomes[1] == [[FOUND]]
@@ -171,24 +169,24 @@ def refuse(*_: object) -> int:
 
 
 def test_without_a_thread_names_are_looked_up_in_place(
-    runtime: Runtime, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+    world: World, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def main() -> None:
         with monkeypatch.context() as patch:
             patch.setattr(_thread, "start_new_thread", refuse)
             for number in range(3):
-                assert await runtime.backend.resolve(f"{number}.test", 80, 5) == [FOUND]
+                assert await world.backend.resolve(f"{number}.test", 80, 5) == [FOUND]
             with pytest.raises(socket.gaierror):
-                await runtime.backend.resolve("unknown.test", 80, 5)
+                await world.backend.resolve("unknown.test", 80, 5)
             assert resolver.in_threads == {threading.get_ident()}
-        assert await runtime.backend.resolve("after.test", 80, 5) == [FOUND]
+        assert await world.backend.resolve("after.test", 80, 5) == [FOUND]
         assert len(resolver.in_threads) == 2
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_without_a_further_thread_names_wait_for_those_there_are(
-    loop: Runtime, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+    loop: World, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def late() -> list[Any]:
         while not resolver.calls:
@@ -198,7 +196,7 @@ def test_without_a_further_thread_names_wait_for_those_there_are(
         return await together(loop, [f"late{number}.test" for number in range(5)], 10)
 
     async def main() -> list[Any]:
-        return await World(loop.name).together(lambda: together(loop, ["slow.test"], 10), late)
+        return await loop.together(lambda: together(loop, ["slow.test"], 10), late)
 
     threading.Timer(0.3, resolver.answer.set).start()
     assert loop.run(main) == [[[FOUND]], [[FOUND]] * 5]
@@ -264,9 +262,7 @@ def test_a_host_name_at_exit(start_server: StartServer, kind: str) -> None:
 def test_a_forked_child_has_no_part_in_its_parents_line(resolver: Resolver) -> None:
     backend = BlockingBackend()
     waiting = threading.Thread(
-        target=lambda: run_sync(
-            together(Runtime("blocking"), [f"slow{n}.test" for n in range(WORKERS + 5)], 20)
-        )
+        target=lambda: run_sync(together(World("sync"), [f"slow{n}.test" for n in range(WORKERS + 5)], 20))
     )
     waiting.start()
     while len(_lookup._line) < 5:

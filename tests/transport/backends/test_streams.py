@@ -31,8 +31,8 @@ from http3_transport._interfaces import OperationTimeout, Stream
 from http3_transport.testing import Peer, plain_pairs
 from http3_transport.testing._conformance.peers import Background
 from http3_transport.testing._conformance.streams import pattern, read_exactly, read_to_end
-from support.runtimes import Runtime
 from support.stream_pairs import run_uvloop
+from support.worlds import World
 
 
 def raw_socket(stream: Stream) -> socket.socket:
@@ -40,9 +40,9 @@ def raw_socket(stream: Stream) -> socket.socket:
     return stream._socket
 
 
-def test_sockets_are_set_up(runtime: Runtime) -> None:
+def test_sockets_are_set_up(world: World) -> None:
     async def main() -> None:
-        stream, peer = await plain_pairs(runtime.backend)()
+        stream, peer = await plain_pairs(world.backend)()
         sock = raw_socket(stream)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert not sock.get_inheritable()
@@ -54,7 +54,7 @@ def test_sockets_are_set_up(runtime: Runtime) -> None:
         await peer.sleep(0.01)
         assert sock.fileno() == -1
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_unix_sockets_have_no_addresses() -> None:
@@ -315,7 +315,7 @@ def test_another_task_aborts(library: str, operation: str) -> None:
         peer.close()
 
     start = time.monotonic()
-    Runtime(library).run(on_asyncio if library == "asyncio" else on_trio)
+    World(library).run(on_asyncio if library == "asyncio" else on_trio)
     assert time.monotonic() - start < 3.0
 
 
@@ -369,13 +369,13 @@ def test_an_answer_survives_the_failure_of_the_upload(runner: str) -> None:
         stream.abort()
         await asyncio.sleep(0)
 
-    (Runtime("asyncio").run if runner == "asyncio" else run_uvloop)(main)
+    (World("asyncio").run if runner == "asyncio" else run_uvloop)(main)
 
 
 @pytest.mark.parametrize("runner", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("how", ["close", "abort"])
 def test_streams_of_a_dead_loop_are_dropped_quietly(runner: str, how: str) -> None:
-    run: Callable[..., Any] = Runtime("asyncio").run if runner == "asyncio" else run_uvloop
+    run: Callable[..., Any] = World("asyncio").run if runner == "asyncio" else run_uvloop
     backend = AsyncioBackend()
 
     async def first() -> tuple[Stream, Peer, object]:
@@ -406,15 +406,15 @@ def test_streams_of_a_dead_loop_are_dropped_quietly(runner: str, how: str) -> No
 
 
 def test_scopes_end() -> None:
-    for runtime in (Runtime("trio"), Runtime("asyncio")):
+    for world in (World("trio"), World("asyncio")):
 
-        async def main(backend: Any = runtime.backend) -> object:
+        async def main(backend: Any = world.backend) -> object:
             scope = backend.loop_token()
             assert not backend.loop_has_ended(scope)
             return scope
 
-        scope = runtime.run(main)
-        assert runtime.backend.loop_has_ended(scope)
+        scope = world.run(main)
+        assert world.backend.loop_has_ended(scope)
     with pytest.raises(RuntimeError):
         AsyncioBackend().loop_token()
     with pytest.raises(RuntimeError):

@@ -28,8 +28,8 @@ from http3_models import (
 from http3_models._request.encode import encode_request
 from http3_models.engine import BytesBody, Deadline, RequestBody, state_of
 from support.exchanges import Pieces, answering, fetch, make_pool, ok, silent
-from support.runtimes import Runtime
 from support.servers import Authority, Nginx, StartServer, read_head, read_request
+from support.worlds import World
 
 
 @pytest.fixture(params=["strict", "h11"], autouse=True)
@@ -48,22 +48,22 @@ def request_body(data: Pieces) -> RequestBody:
     return encode_request(data=data, files=None, json=None, asynchronous=False)[0]
 
 
-def test_two_requests_share_a_connection(runtime: Runtime, start_server: StartServer) -> None:
+def test_two_requests_share_a_connection(world: World, start_server: StartServer) -> None:
     server = start_server(answering(ok(b"one"), ok(b"two")))
 
     async def main() -> list[bytes]:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         bodies = [(await fetch(pool, server.url)).content for _ in range(2)]
         assert len(pool.keepalive_connections) == 1
         assert pool.active_connections == []
         await pool.close()
         return bodies
 
-    assert runtime.run(main) == [b"one", b"two"]
+    assert world.run(main) == [b"one", b"two"]
     assert server.connections == 1
 
 
-def test_the_request_goes_out_as_written(runtime: Runtime, start_server: StartServer) -> None:
+def test_the_request_goes_out_as_written(world: World, start_server: StartServer) -> None:
     heads: list[bytes] = []
 
     def script(connection: socket.socket) -> None:
@@ -73,11 +73,11 @@ def test_the_request_goes_out_as_written(runtime: Runtime, start_server: StartSe
     server = start_server(script)
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         await fetch(pool, server.url + "/a%2Fb?c=d", headers={"X-CamelCase": "Value"})
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     lines = heads[0].split(b"\r\n")
     assert lines[0] == b"GET /a%2Fb?c=d HTTP/1.1"
     assert lines[1].lower() == b"host: 127.0.0.1:%d" % server.port
@@ -109,7 +109,7 @@ def test_the_request_goes_out_as_written(runtime: Runtime, start_server: StartSe
 )
 @pytest.mark.parametrize("pieces", ["whole", "bytewise"])
 def test_every_framing_whole_and_byte_by_byte(
-    runtime: Runtime, start_server: StartServer, answer: bytes, body: bytes, pieces: str
+    world: World, start_server: StartServer, answer: bytes, body: bytes, pieces: str
 ) -> None:
     def script(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -120,12 +120,12 @@ def test_every_framing_whole_and_byte_by_byte(
     server = start_server(script)
 
     async def main() -> bytes:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         response = await fetch(pool, server.url)
         await pool.close()
         return response.content
 
-    assert runtime.run(main) == body
+    assert world.run(main) == body
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_every_framing_whole_and_byte_by_byte(
     ids=["byte beyond", "answer beyond", "close", "HTTP/1.0", "beyond chunked", "two framings"],
 )
 def test_a_connection_that_is_not_proven_idle_is_not_used_again(
-    runtime: Runtime, start_server: StartServer, answer: bytes
+    world: World, start_server: StartServer, answer: bytes
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
@@ -151,16 +151,16 @@ def test_a_connection_that_is_not_proven_idle_is_not_used_again(
     server = start_server(script, answering(ok(b"fresh")))
 
     async def main() -> list[bytes]:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         bodies = [(await fetch(pool, server.url)).content for _ in range(2)]
         await pool.close()
         return bodies
 
-    assert runtime.run(main) == [b"one", b"fresh"]
+    assert world.run(main) == [b"one", b"fresh"]
     assert server.connections == 2
 
 
-def test_bytes_that_arrive_while_idle_are_nobodys_answer(runtime: Runtime, start_server: StartServer) -> None:
+def test_bytes_that_arrive_while_idle_are_nobodys_answer(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(ok(b"one"))
@@ -170,28 +170,28 @@ def test_bytes_that_arrive_while_idle_are_nobodys_answer(runtime: Runtime, start
     server = start_server(script, answering(ok(b"fresh")))
 
     async def main() -> bytes:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         await fetch(pool, server.url)
-        await runtime.backend.sleep(0.05)
+        await world.backend.sleep(0.05)
         response = await fetch(pool, server.url)
         await pool.close()
         return response.content
 
-    assert runtime.run(main) == b"fresh"
+    assert world.run(main) == b"fresh"
 
 
-def test_a_connection_that_the_server_closed_is_replaced(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_connection_that_the_server_closed_is_replaced(world: World, start_server: StartServer) -> None:
     server = start_server(answering(ok(b"one")), answering(ok(b"two")))
 
     async def main() -> bytes:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         await fetch(pool, server.url)
-        await runtime.backend.sleep(0.05)
+        await world.backend.sleep(0.05)
         response = await fetch(pool, server.url, "POST", data=b"x")
         await pool.close()
         return response.content
 
-    assert runtime.run(main) == b"two"
+    assert world.run(main) == b"two"
 
 
 # Requests are sent again only where that is safe.
@@ -205,28 +205,28 @@ def dropping_the_second(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_an_idempotent_request_is_sent_again_when_a_reused_connection_dies(
-    runtime: Runtime, start_server: StartServer, method: str
+    world: World, start_server: StartServer, method: str
 ) -> None:
     server = start_server(dropping_the_second, answering(ok(b"again")))
 
     async def main() -> bytes:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         await fetch(pool, server.url)
         response = await fetch(pool, server.url, method, data=b"body" if method == "PUT" else None)
         await pool.close()
         return response.content
 
-    assert runtime.run(main) == b"again"
+    assert world.run(main) == b"again"
 
 
 @pytest.mark.parametrize("replay", [True, False])
 def test_a_post_that_may_have_been_processed_is_not(
-    runtime: Runtime, start_server: StartServer, replay: bool
+    world: World, start_server: StartServer, replay: bool
 ) -> None:
     server = start_server(dropping_the_second, answering(ok(b"again")))
 
     async def main() -> RequestError:
-        pool = make_pool(runtime, replay=replay)
+        pool = make_pool(world, replay=replay)
         await fetch(pool, server.url)
         with pytest.raises(RemoteProtocolError, match="without sending a response") as caught:
             await fetch(pool, server.url, "POST" if replay else "GET")
@@ -234,11 +234,11 @@ def test_a_post_that_may_have_been_processed_is_not(
         await pool.close()
         return caught.value
 
-    assert runtime.run(main).delivery is Delivery.MAYBE_PROCESSED
+    assert world.run(main).delivery is Delivery.MAYBE_PROCESSED
 
 
 def test_nothing_is_sent_again_after_the_first_byte_of_an_answer(
-    runtime: Runtime, start_server: StartServer
+    world: World, start_server: StartServer
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
@@ -249,13 +249,13 @@ def test_nothing_is_sent_again_after_the_first_byte_of_an_answer(
     server = start_server(script, answering(ok(b"again")))
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         await fetch(pool, server.url)
         with pytest.raises(RemoteProtocolError, match="in the middle of the response's head"):
             await fetch(pool, server.url)
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     assert server.connections == 1
 
 
@@ -279,12 +279,12 @@ def test_nothing_is_sent_again_after_the_first_byte_of_an_answer(
     ],
 )
 def test_a_malformed_or_cut_answer_is_an_error_and_the_next_request_works(
-    runtime: Runtime, start_server: StartServer, answer: bytes
+    world: World, start_server: StartServer, answer: bytes
 ) -> None:
     server = start_server(answering(answer), answering(ok(b"fine")))
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         with pytest.raises(RemoteProtocolError, match="http://127.0.0.1") as caught:
             await fetch(pool, server.url)
         assert caught.value.delivery is Delivery.MAYBE_PROCESSED
@@ -292,7 +292,7 @@ def test_a_malformed_or_cut_answer_is_an_error_and_the_next_request_works(
         assert (await fetch(pool, server.url)).content == b"fine"
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 JARGON = re.compile(r"_SWITCH|h11|bytearray|Informational|Sentinel|state|request line")
@@ -301,13 +301,13 @@ JARGON = re.compile(r"_SWITCH|h11|bytearray|Informational|Sentinel|state|request
 
 @pytest.mark.parametrize("fields", [{}, {"Upgrade": "x", "Connection": "Upgrade"}, {"Upgrade": "h2c"}])
 def test_a_switch_of_protocols_is_refused_and_told_what_is_supported(
-    runtime: Runtime, start_server: StartServer, fields: dict[str, str]
+    world: World, start_server: StartServer, fields: dict[str, str]
 ) -> None:
     answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nx"
     server = start_server(answering(answer))
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         with pytest.raises(RemoteProtocolError, match=r"101 Switching Protocols.*not supported") as caught:
             await fetch(pool, server.url, headers=fields)
         assert "HTTP/1.1, or HTTP/2" in str(caught.value)
@@ -319,7 +319,7 @@ def test_a_switch_of_protocols_is_refused_and_told_what_is_supported(
         assert pool.active_connections == pool.keepalive_connections == []
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_a_switch_of_protocols_is_refused_and_told_what_is_supported(
 def test_what_is_wrong_with_a_head_is_told_in_words_of_http(
     start_server: StartServer, answer: bytes, text: str
 ) -> None:
-    runtime = Runtime("blocking")
+    world = World("sync")
 
     def script(connection: socket.socket) -> None:
         read_request(connection)
@@ -356,17 +356,17 @@ def test_what_is_wrong_with_a_head_is_told_in_words_of_http(
     server = start_server(script)
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         with pytest.raises(RemoteProtocolError, match=text) as caught:
             await fetch(pool, server.url)
         assert not JARGON.search(str(caught.value))
         assert "hunter2" not in "".join(traceback.format_exception(caught.value))
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_a_reset_is_a_read_error(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_reset_is_a_read_error(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
@@ -375,15 +375,15 @@ def test_a_reset_is_a_read_error(runtime: Runtime, start_server: StartServer) ->
     server = start_server(script)
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         response = await pool.send(AsyncRequest("GET", server.url))
-        await runtime.backend.sleep(0.05)
+        await world.backend.sleep(0.05)
         with pytest.raises(ReadError):
             await response.read()
         assert pool.active_connections == []
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 @pytest.mark.parametrize(
@@ -402,20 +402,20 @@ def test_a_reset_is_a_read_error(runtime: Runtime, start_server: StartServer) ->
     ids=["head", "fields", "trailers"],
 )
 def test_what_the_server_can_grow_is_bounded(
-    runtime: Runtime, start_server: StartServer, answer: bytes, limits: Limits
+    world: World, start_server: StartServer, answer: bytes, limits: Limits
 ) -> None:
     server = start_server(answering(answer))
 
     async def main() -> None:
-        pool = make_pool(runtime, limits=limits)
+        pool = make_pool(world, limits=limits)
         with pytest.raises(ResponseTooLarge):
             await fetch(pool, server.url)
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_endless_informational_responses_are_refused(runtime: Runtime, start_server: StartServer) -> None:
+def test_endless_informational_responses_are_refused(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         while True:
@@ -424,28 +424,28 @@ def test_endless_informational_responses_are_refused(runtime: Runtime, start_ser
     server = start_server(script)
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         with pytest.raises(RemoteProtocolError, match="max_informational"):
             await fetch(pool, server.url)
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_trailers_are_kept(runtime: Runtime, start_server: StartServer) -> None:
+def test_trailers_are_kept(world: World, start_server: StartServer) -> None:
     server = start_server(
         answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 1\r\n\r\n")
     )
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         response = await pool.send(AsyncRequest("GET", server.url))
         assert not response.trailers
         await response.read()
         assert response.trailers == {"x-sum": "1"}
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 # Uploads.
@@ -453,9 +453,7 @@ def test_trailers_are_kept(runtime: Runtime, start_server: StartServer) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 3_000_000])
 @pytest.mark.parametrize("kind", ["bytes", "iterator"])
-def test_bodies_of_all_sizes_arrive(
-    runtime: Runtime, start_server: StartServer, size: int, kind: str
-) -> None:
+def test_bodies_of_all_sizes_arrive(world: World, start_server: StartServer, size: int, kind: str) -> None:
     received: list[tuple[bytes, dict[str, str]]] = []
 
     def script(connection: socket.socket) -> None:
@@ -467,13 +465,13 @@ def test_bodies_of_all_sizes_arrive(
     body = bytes(size)
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         data = body if kind == "bytes" else Pieces(*(body[at : at + 9999] for at in range(0, size, 9999)))
         await fetch(pool, server.url, "POST", data=data)
         assert len(pool.keepalive_connections) == 1
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     assert received[0][0] == body
     if kind == "iterator":
         assert received[0][1]["transfer-encoding"] == "chunked"
@@ -483,7 +481,7 @@ def test_bodies_of_all_sizes_arrive(
 
 @pytest.mark.parametrize("data", [b"", b"four", bytes(100_000)], ids=len)
 def test_a_body_in_memory_is_chunked_if_the_caller_says_so(
-    runtime: Runtime, start_server: StartServer, data: bytes
+    world: World, start_server: StartServer, data: bytes
 ) -> None:
     received: list[bytes] = []
 
@@ -495,19 +493,19 @@ def test_a_body_in_memory_is_chunked_if_the_caller_says_so(
     server = start_server(script)
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         for _ in range(2):
             await fetch(pool, server.url, "POST", data=data, headers={"Transfer-Encoding": "chunked"})
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     assert received == [data, data]
     assert server.connections == 1
 
 
 @pytest.mark.parametrize("kind", ["bytes", "iterator"])
 def test_an_early_answer_stops_the_upload_and_is_delivered(
-    runtime: Runtime, start_server: StartServer, kind: str
+    world: World, start_server: StartServer, kind: str
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
@@ -517,7 +515,7 @@ def test_an_early_answer_stops_the_upload_and_is_delivered(
     server = start_server(script, answering(ok(b"next")))
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         data = bytes(50_000_000) if kind == "bytes" else Pieces(*[bytes(100_000)] * 500)
         response = await fetch(pool, server.url, "POST", data=data)
         assert response.status_code == 413
@@ -526,12 +524,10 @@ def test_an_early_answer_stops_the_upload_and_is_delivered(
         assert (await fetch(pool, server.url)).content == b"next"
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_a_100_continue_during_the_upload_does_not_stop_it(
-    runtime: Runtime, start_server: StartServer
-) -> None:
+def test_a_100_continue_during_the_upload_does_not_stop_it(world: World, start_server: StartServer) -> None:
     sizes: list[int] = []
 
     def script(connection: socket.socket) -> None:
@@ -547,19 +543,19 @@ def test_a_100_continue_during_the_upload_does_not_stop_it(
     server = start_server(script)
 
     async def main() -> bytes:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         response = await fetch(pool, server.url, "POST", data=bytes(20_000_000))
         assert len(pool.keepalive_connections) == 1
         await pool.close()
         return response.content
 
-    assert runtime.run(main) == b"done"
+    assert world.run(main) == b"done"
     assert sizes == [20_000_000]
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 100 Continue\r\n\r\n", b""], ids=["told", "silence"])
 def test_expect_100_continue_sends_the_body_when_told_or_after_a_while(
-    runtime: Runtime, start_server: StartServer, answer: bytes, monkeypatch: pytest.MonkeyPatch
+    world: World, start_server: StartServer, answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("http3_transport._http1.upload.CONTINUE_WAIT", 0.5)
 
@@ -576,16 +572,16 @@ def test_expect_100_continue_sends_the_body_when_told_or_after_a_while(
     server = start_server(script)
 
     async def main() -> bytes:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         response = await fetch(pool, server.url, "POST", data=b"body", headers={"Expect": "100-continue"})
         await pool.close()
         return response.content
 
-    assert runtime.run(main) == b"done"
+    assert world.run(main) == b"done"
 
 
 def test_expect_100_continue_with_a_final_answer_sends_no_body(
-    runtime: Runtime, start_server: StartServer
+    world: World, start_server: StartServer
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
@@ -595,28 +591,28 @@ def test_expect_100_continue_with_a_final_answer_sends_no_body(
     server = start_server(script)
 
     async def main() -> int:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         response = await fetch(pool, server.url, "POST", data=b"body", headers={"Expect": "100-continue"})
         await pool.close()
         return response.status_code
 
-    assert runtime.run(main) == 417
+    assert world.run(main) == 417
 
 
 @pytest.mark.parametrize(("declared", "sent"), [("5", b"four"), ("3", b"four")])
 def test_a_body_that_differs_from_its_content_length_is_our_own_fault(
-    runtime: Runtime, start_server: StartServer, declared: str, sent: bytes
+    world: World, start_server: StartServer, declared: str, sent: bytes
 ) -> None:
     server = start_server(silent)
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         with pytest.raises(LocalProtocolError, match="Content-Length says"):
             await fetch(pool, server.url, "POST", data=Pieces(sent), headers={"Content-Length": declared})
         assert pool.active_connections == pool.keepalive_connections == []
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 @pytest.mark.parametrize(
@@ -649,12 +645,12 @@ def test_a_body_that_differs_from_its_content_length_is_our_own_fault(
     ],
 )
 def test_a_request_that_is_no_valid_http_is_refused_before_a_byte_is_sent(
-    runtime: Runtime, start_server: StartServer, spoil: Callable[[AsyncRequest], object]
+    world: World, start_server: StartServer, spoil: Callable[[AsyncRequest], object]
 ) -> None:
     server = start_server(answering(ok(b"one"), ok(b"two")))
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         await fetch(pool, server.url)
         request = AsyncRequest("GET", server.url + "/spoiled")  # URLs are shared: not the others' one
         spoil(request)
@@ -664,18 +660,18 @@ def test_a_request_that_is_no_valid_http_is_refused_before_a_byte_is_sent(
         assert (await fetch(pool, server.url)).content == b"two"
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     assert server.connections == 1
 
 
 # Limits of time.
 
 
-def test_a_silent_server_is_a_read_timeout_that_says_so(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_silent_server_is_a_read_timeout_that_says_so(world: World, start_server: StartServer) -> None:
     server = start_server(silent)
 
     async def main() -> None:
-        pool = make_pool(runtime, timeout=TimeoutConfig(read_timeout=0.05))
+        pool = make_pool(world, timeout=TimeoutConfig(read_timeout=0.05))
         with pytest.raises(ReadTimeout, match=r"0\.05 s \(read_timeout\)") as caught:
             await fetch(pool, server.url + "/path")
         assert f"GET {server.url}/path" in str(caught.value)
@@ -684,10 +680,10 @@ def test_a_silent_server_is_a_read_timeout_that_says_so(runtime: Runtime, start_
         assert pool.active_connections == []
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_a_body_that_stalls_is_a_read_timeout(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_body_that_stalls_is_a_read_timeout(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
@@ -696,16 +692,16 @@ def test_a_body_that_stalls_is_a_read_timeout(runtime: Runtime, start_server: St
     server = start_server(script)
 
     async def main() -> None:
-        pool = make_pool(runtime, timeout=TimeoutConfig(read_timeout=0.05))
+        pool = make_pool(world, timeout=TimeoutConfig(read_timeout=0.05))
         response = await pool.send(AsyncRequest("GET", server.url))
         with pytest.raises(ReadTimeout):
             await response.read()
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_a_server_that_does_not_read_is_a_write_timeout(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_server_that_does_not_read_is_a_write_timeout(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
         done.wait(5)
@@ -714,18 +710,18 @@ def test_a_server_that_does_not_read_is_a_write_timeout(runtime: Runtime, start_
     server = start_server(script)
 
     async def main() -> None:
-        pool = make_pool(runtime, timeout=TimeoutConfig(write_timeout=0.1))
+        pool = make_pool(world, timeout=TimeoutConfig(write_timeout=0.1))
         with pytest.raises(WriteTimeout, match="write_timeout"):
             await fetch(pool, server.url, "POST", data=bytes(100_000_000))
         await pool.close()
 
     try:
-        runtime.run(main)
+        world.run(main)
     finally:
         done.set()
 
 
-def test_a_drip_does_not_outlast_the_total_limit(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_drip_does_not_outlast_the_total_limit(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
@@ -741,7 +737,7 @@ def test_a_drip_does_not_outlast_the_total_limit(runtime: Runtime, start_server:
     server = start_server(script)
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         request = AsyncRequest("GET", server.url)
         state_of(request).deadline = Deadline(0.2, pool.now)
         response = await pool.send(request)
@@ -749,13 +745,13 @@ def test_a_drip_does_not_outlast_the_total_limit(runtime: Runtime, start_server:
             await response.read()
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 # Giving up.
 
 
-def test_closing_an_unread_response_gives_the_slot_back(runtime: Runtime, start_server: StartServer) -> None:
+def test_closing_an_unread_response_gives_the_slot_back(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
@@ -764,7 +760,7 @@ def test_closing_an_unread_response_gives_the_slot_back(runtime: Runtime, start_
     server = start_server(script, answering(ok(b"next")))
 
     async def main() -> bytes:
-        pool = make_pool(runtime, pool_limits=PoolLimits(hard_limit=1))
+        pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1))
         response = await pool.send(AsyncRequest("GET", server.url))
         await response.close()
         assert pool.active_connections == []
@@ -772,12 +768,10 @@ def test_closing_an_unread_response_gives_the_slot_back(runtime: Runtime, start_
         await pool.close()
         return content
 
-    assert runtime.run(main) == b"next"
+    assert world.run(main) == b"next"
 
 
-def test_a_forgotten_response_gives_the_slot_back_and_warns(
-    runtime: Runtime, start_server: StartServer
-) -> None:
+def test_a_forgotten_response_gives_the_slot_back_and_warns(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
@@ -786,7 +780,7 @@ def test_a_forgotten_response_gives_the_slot_back_and_warns(
     server = start_server(script, answering(ok(b"next")))
 
     async def main() -> bytes:
-        pool = make_pool(runtime, pool_limits=PoolLimits(hard_limit=1))
+        pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1))
         response = await pool.send(AsyncRequest("GET", server.url))
         with pytest.warns(ResourceWarning, match="neither read nor closed"):
             del response
@@ -794,11 +788,11 @@ def test_a_forgotten_response_gives_the_slot_back_and_warns(
         await pool.close()
         return content
 
-    assert runtime.run(main) == b"next"
+    assert world.run(main) == b"next"
 
 
 def test_a_body_error_is_raised_as_it_is_and_breaks_the_connection(
-    runtime: Runtime, start_server: StartServer
+    world: World, start_server: StartServer
 ) -> None:
     class Broken:
         def __iter__(self) -> Iterator[bytes]:
@@ -808,22 +802,22 @@ def test_a_body_error_is_raised_as_it_is_and_breaks_the_connection(
     server = start_server(silent, answering(ok(b"next")))
 
     async def main() -> bytes:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         with pytest.raises(RuntimeError, match="the body's own"):
             await fetch(pool, server.url, "POST", data=Broken())
         content = (await fetch(pool, server.url)).content
         await pool.close()
         return content
 
-    assert runtime.run(main) == b"next"
+    assert world.run(main) == b"next"
 
 
 # Against nginx.
 
 
-def test_nginx_plain_and_tls(runtime: Runtime, nginx: Nginx, authority: Authority) -> None:
+def test_nginx_plain_and_tls(world: World, nginx: Nginx, authority: Authority) -> None:
     async def main() -> None:
-        pool = make_pool(runtime, verify=authority.ca_file, http_versions=("HTTP/1.1",))
+        pool = make_pool(world, verify=authority.ca_file, http_versions=("HTTP/1.1",))
         for base in (nginx.plain, nginx.tls, nginx.tls_h2):
             for _ in range(3):
                 response = await fetch(pool, base + "/small")
@@ -837,4 +831,4 @@ def test_nginx_plain_and_tls(runtime: Runtime, nginx: Nginx, authority: Authorit
         assert len(pool.keepalive_connections) == 3
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)

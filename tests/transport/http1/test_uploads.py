@@ -39,8 +39,8 @@ from http3_transport._http1.upload import LOOK_SECONDS, LOOK_SIZE, SMALL_FILE
 from http3_transport._interfaces import DirectStream
 from support import http11_oracle as oracle
 from support.exchanges import Pieces, answering, fetch, make_pool, ok
-from support.runtimes import Runtime
 from support.servers import Authority, Hypercorn, Nginx, StartServer, Uvicorn, read_head, read_request
+from support.worlds import World
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -94,10 +94,10 @@ def sendfile(monkeypatch: pytest.MonkeyPatch) -> Counted:
     return counted
 
 
-@pytest.fixture(params=["blocking", "trio"])
-def direct(request: pytest.FixtureRequest) -> Runtime:
+@pytest.fixture(params=["sync", "trio"])
+def direct(request: pytest.FixtureRequest) -> World:
     """The worlds whose streams send files."""
-    return Runtime(request.param)
+    return World(request.param)
 
 
 class Received:
@@ -112,17 +112,17 @@ class Received:
             connection.sendall(ok())
 
 
-def put(runtime: Runtime, url: str, data: Any, **options: Any) -> None:
+def put(world: World, url: str, data: Any, **options: Any) -> None:
     """One upload that is to succeed and to leave its connection usable."""
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         response = await fetch(pool, url, "PUT", data=data, **options)
         assert response.status_code == 200
         assert len(pool.keepalive_connections) == 1
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 def descriptors() -> set[str]:
@@ -139,7 +139,7 @@ def descriptors() -> set[str]:
     [0, 1, SMALL_FILE, SMALL_FILE + 1, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, 3 * MIB + 17],
 )
 def test_a_file_arrives(
-    runtime: Runtime, start_server: StartServer, path: Path, sendfile: Counted, size: int, start: int
+    world: World, start_server: StartServer, path: Path, sendfile: Counted, size: int, start: int
 ) -> None:
     received = Received()
     server = start_server(received)
@@ -147,17 +147,17 @@ def test_a_file_arrives(
     path.write_bytes(content)
     with path.open("rb") as file:
         file.read(start)  # the buffer is ahead of that
-        put(runtime, server.url, file)
+        put(world, server.url, file)
         assert file.tell() == start + size
         assert file.read() == b""
     assert received.bodies == [content[start:]]
-    is_sent = runtime.name != "asyncio" and size > SMALL_FILE
+    is_sent = world.name != "asyncio" and size > SMALL_FILE
     assert sendfile.sent == (size if is_sent else 0)
     assert all(count <= LOOK_SIZE for count in sendfile.asked)
 
 
 def test_a_file_takes_few_system_calls(
-    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted
+    direct: World, start_server: StartServer, path: Path, sendfile: Counted
 ) -> None:
     path.write_bytes(bytes(MIB))
     with path.open("rb") as file:
@@ -206,7 +206,7 @@ KINDS: dict[str, tuple[Callable[[Path], Any], bool]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_sent_is_what_the_file_reads(
-    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted, kind: str
+    direct: World, start_server: StartServer, path: Path, sendfile: Counted, kind: str
 ) -> None:
     received = Received()
     path.write_bytes(pattern(300_000))
@@ -219,7 +219,7 @@ def test_what_is_sent_is_what_the_file_reads(
 
 
 def test_what_was_just_written_is_sent(
-    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted
+    direct: World, start_server: StartServer, path: Path, sendfile: Counted
 ) -> None:
     received = Received()
     server = start_server(received)
@@ -238,7 +238,7 @@ def test_what_was_just_written_is_sent(
     assert sendfile.sent == 300_000
 
 
-def test_a_file_that_grows_is_sent_as_it_was(runtime: Runtime, start_server: StartServer, path: Path) -> None:
+def test_a_file_that_grows_is_sent_as_it_was(world: World, start_server: StartServer, path: Path) -> None:
     bodies: list[bytes] = []
 
     def script(connection: socket.socket) -> None:
@@ -259,13 +259,13 @@ def test_a_file_that_grows_is_sent_as_it_was(runtime: Runtime, start_server: Sta
 
     path.write_bytes(pattern(MIB))
     with path.open("rb") as file:
-        put(runtime, start_server(script).url, file)
+        put(world, start_server(script).url, file)
         assert file.tell() == MIB
     assert b"".join(bodies) == pattern(MIB)
 
 
 def test_a_file_that_gets_shorter(
-    runtime: Runtime, start_server: StartServer, huge: Any, path: Path, sendfile: Counted
+    world: World, start_server: StartServer, huge: Any, path: Path, sendfile: Counted
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
@@ -276,7 +276,7 @@ def test_a_file_that_gets_shorter(
     server = start_server(script, answering(ok(b"next")))
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         with pytest.raises(LocalProtocolError, match=rf"got shorter.* of {HUGE} bytes") as caught:
             await fetch(pool, server.url, "PUT", data=huge)
         assert caught.value.delivery is Delivery.MAYBE_PROCESSED
@@ -284,9 +284,9 @@ def test_a_file_that_gets_shorter(
         assert (await fetch(pool, server.url)).content == b"next"
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     assert MIB <= huge.tell() < HUGE
-    assert (sendfile.sent > 0) == (runtime.name != "asyncio")
+    assert (sendfile.sent > 0) == (world.name != "asyncio")
 
 
 REFUSALS = [errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.ENOTSOCK, errno.EOPNOTSUPP, errno.EIO]
@@ -295,7 +295,7 @@ REFUSALS = [errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.ENOTSOCK, errno.EOPNO
 @pytest.mark.parametrize("refusal", REFUSALS, ids=errno.errorcode.get)
 @pytest.mark.parametrize("after", [0, 1, 400_000])
 def test_a_refusal_loses_and_repeats_nothing(
-    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted, refusal: int, after: int
+    direct: World, start_server: StartServer, path: Path, sendfile: Counted, refusal: int, after: int
 ) -> None:
     received = Received()
     sendfile.refusal, sendfile.refuse_after = refusal, after
@@ -309,7 +309,7 @@ def test_a_refusal_loses_and_repeats_nothing(
 
 
 def test_a_system_without_sendfile(
-    direct: Runtime, start_server: StartServer, path: Path, monkeypatch: pytest.MonkeyPatch
+    direct: World, start_server: StartServer, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr("os.sendfile")
     received = Received()
@@ -320,7 +320,7 @@ def test_a_system_without_sendfile(
 
 
 def test_a_kernel_that_takes_little(
-    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted
+    direct: World, start_server: StartServer, path: Path, sendfile: Counted
 ) -> None:
     received = Received()
     sendfile.at_most = 7_777
@@ -330,7 +330,7 @@ def test_a_kernel_that_takes_little(
     assert received.bodies == [pattern(MIB)]
 
 
-def test_a_slow_reader_gets_it_all(runtime: Runtime, start_server: StartServer, path: Path) -> None:
+def test_a_slow_reader_gets_it_all(world: World, start_server: StartServer, path: Path) -> None:
     digest = hashlib.sha256()
     size = 24 * MIB + 5
 
@@ -348,14 +348,12 @@ def test_a_slow_reader_gets_it_all(runtime: Runtime, start_server: StartServer, 
 
     path.write_bytes(pattern(size))
     with path.open("rb") as file:
-        put(runtime, start_server(script).url, file)
+        put(world, start_server(script).url, file)
     assert digest.digest() == hashlib.sha256(pattern(size)).digest()
 
 
 @pytest.mark.parametrize("limit", ["write", "total"])
-def test_a_server_that_takes_nothing(
-    runtime: Runtime, start_server: StartServer, huge: Any, limit: str
-) -> None:
+def test_a_server_that_takes_nothing(world: World, start_server: StartServer, huge: Any, limit: str) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
         done.wait(5)
@@ -365,7 +363,7 @@ def test_a_server_that_takes_nothing(
     before = descriptors()
 
     async def main() -> None:
-        pool = make_pool(runtime, timeout=TimeoutConfig(write_timeout=0.1 if limit == "write" else None))
+        pool = make_pool(world, timeout=TimeoutConfig(write_timeout=0.1 if limit == "write" else None))
         request = AsyncRequest("PUT", server.url, data=huge)
         if limit == "total":
             state_of(request).deadline = Deadline(0.2, pool.now)
@@ -375,7 +373,7 @@ def test_a_server_that_takes_nothing(
         await pool.close()
 
     try:
-        runtime.run(main)
+        world.run(main)
     finally:
         done.set()
     server.close()
@@ -386,7 +384,7 @@ def test_a_server_that_takes_nothing(
 @pytest.mark.parametrize("then", ["wait", "close"])
 @pytest.mark.parametrize("read_before", [0, MIB])
 def test_an_early_answer_stops_a_file(
-    runtime: Runtime, start_server: StartServer, huge: Any, sendfile: Counted, read_before: int, then: str
+    world: World, start_server: StartServer, huge: Any, sendfile: Counted, read_before: int, then: str
 ) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
@@ -401,7 +399,7 @@ def test_an_early_answer_stops_a_file(
     server = start_server(script, answering(ok(b"next")))
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         response = await fetch(pool, server.url, "PUT", data=huge)
         assert (response.status_code, response.content) == (413, b"big")
         assert pool.active_connections == pool.keepalive_connections == []
@@ -409,15 +407,15 @@ def test_an_early_answer_stops_a_file(
         await pool.close()
 
     try:
-        runtime.run(main)
+        world.run(main)
     finally:
         over.set()
     assert huge.tell() < HUGE
-    assert (sendfile.sent > 0) == (runtime.name != "asyncio" and huge.tell() > 0)
+    assert (sendfile.sent > 0) == (world.name != "asyncio" and huge.tell() > 0)
 
 
 def test_a_100_continue_does_not_stop_a_file(
-    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted
+    direct: World, start_server: StartServer, path: Path, sendfile: Counted
 ) -> None:
     received: list[bytes] = []
 
@@ -445,11 +443,11 @@ def test_a_cancelled_upload_on_trio(start_server: StartServer, huge: Any, sendfi
 
     done = threading.Event()
     server = start_server(script, answering(ok(b"next")))
-    runtime = Runtime("trio")
+    world = World("trio")
     before = descriptors()
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         with trio.move_on_after(0.2) as scope:
             await fetch(pool, server.url, "PUT", data=huge)
         assert scope.cancelled_caught
@@ -460,7 +458,7 @@ def test_a_cancelled_upload_on_trio(start_server: StartServer, huge: Any, sendfi
         await pool.close()
 
     try:
-        runtime.run(main)
+        world.run(main)
     finally:
         done.set()
     server.close()
@@ -481,7 +479,7 @@ def test_a_redirect_sends_the_file_again(uvicorn: Uvicorn, path: Path, sendfile:
 
 
 def test_a_file_in_a_multipart_body(
-    runtime: Runtime, start_server: StartServer, path: Path, sendfile: Counted
+    world: World, start_server: StartServer, path: Path, sendfile: Counted
 ) -> None:
     received = Received()
     server = start_server(received)
@@ -489,17 +487,17 @@ def test_a_file_in_a_multipart_body(
     with path.open("rb") as one, path.open("rb") as two:
         files = [("a", ("a", one)), ("b", ("b", b"bytes")), ("c", ("c", two)), ("d", io.BytesIO(b"memory"))]
         two.seek(100_000)
-        put(runtime, server.url, None, files=files)
+        put(world, server.url, None, files=files)
         assert (one.tell(), two.tell()) == (500_000, 500_000)
     boundary = received.bodies[0].split(b"\r\n")[0]
     parts = [part.partition(b"\r\n\r\n")[2][:-2] for part in received.bodies[0].split(boundary)[1:-1]]
     assert parts == [pattern(500_000), b"bytes", pattern(500_000)[100_000:], b"memory"]
     assert received.bodies[0].endswith(boundary + b"--\r\n")
-    assert sendfile.sent == (0 if runtime.name == "asyncio" else 900_000)
+    assert sendfile.sent == (0 if world.name == "asyncio" else 900_000)
 
 
 def test_a_file_that_is_to_be_chunked_is_read(
-    direct: Runtime, start_server: StartServer, path: Path, sendfile: Counted
+    direct: World, start_server: StartServer, path: Path, sendfile: Counted
 ) -> None:
     received = Received()
     path.write_bytes(pattern(300_000))
@@ -514,14 +512,14 @@ def test_a_file_that_is_to_be_chunked_is_read(
 
 @pytest.mark.parametrize("size", [0, 1, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, 3 * MIB + 17])
 def test_python_servers(
-    runtime: Runtime, uvicorn: Uvicorn, hypercorn: Hypercorn, authority: Authority, path: Path, size: int
+    world: World, uvicorn: Uvicorn, hypercorn: Hypercorn, authority: Authority, path: Path, size: int
 ) -> None:
     content = pattern(size)
     path.write_bytes(content)
 
     async def main() -> None:
         for versions in (("HTTP/1.1",), ("HTTP/2",)):
-            pool = make_pool(runtime, verify=authority.ca_file, http_versions=versions)
+            pool = make_pool(world, verify=authority.ca_file, http_versions=versions)
             urls = [hypercorn.tls, *([uvicorn.url, hypercorn.url] if versions[0] == "HTTP/1.1" else [])]
             for url in urls:
                 with path.open("rb") as file:
@@ -530,17 +528,17 @@ def test_python_servers(
                 assert (got["size"], got["sha256"]) == (size, hashlib.sha256(content).hexdigest())
             await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_nginx_stores_a_file_and_refuses_one(
-    runtime: Runtime, nginx: Nginx, path: Path, sendfile: Counted
+    world: World, nginx: Nginx, path: Path, sendfile: Counted
 ) -> None:
     content = pattern(3 * MIB + 17)
     path.write_bytes(content)
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         with path.open("rb") as file:
             for _ in range(3):
                 file.seek(0)
@@ -551,12 +549,12 @@ def test_nginx_stores_a_file_and_refuses_one(
             assert stored.status_code in (201, 204)
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     assert (nginx.files / "sent.bin").read_bytes() == content[1:]
 
 
 def test_tls_reads_the_file(
-    direct: Runtime, nginx: Nginx, authority: Authority, path: Path, sendfile: Counted
+    direct: World, nginx: Nginx, authority: Authority, path: Path, sendfile: Counted
 ) -> None:
     path.write_bytes(pattern(MIB))
 
@@ -656,7 +654,7 @@ def test_an_endless_body_ends_with_its_time() -> None:
     assert clock.now < 1.1
 
 
-def test_a_full_kernel_is_waited_for(direct: Runtime, start_server: StartServer) -> None:
+def test_a_full_kernel_is_waited_for(direct: World, start_server: StartServer) -> None:
     """A slow reader of chunks gets each byte, in order."""
     received = Received()
 
@@ -673,7 +671,7 @@ def test_a_full_kernel_is_waited_for(direct: Runtime, start_server: StartServer)
 
 @pytest.mark.parametrize("chunked", [True, False])
 def test_an_oserror_of_the_body_is_raised_as_it_is(
-    runtime: Runtime, start_server: StartServer, chunked: bool
+    world: World, start_server: StartServer, chunked: bool
 ) -> None:
     class Broken(io.RawIOBase):
         def readable(self) -> bool:
@@ -689,7 +687,7 @@ def test_an_oserror_of_the_body_is_raised_as_it_is(
     server = start_server(silent, answering(ok(b"next")))
 
     async def main() -> bytes:
-        pool = make_pool(runtime, timeout=TimeoutConfig(write_timeout=60))
+        pool = make_pool(world, timeout=TimeoutConfig(write_timeout=60))
         fields = {} if chunked else {"Content-Length": "5"}
         with pytest.raises(FileNotFoundError, match="the body's own"):  # without waiting for an answer
             await fetch(pool, server.url, "POST", data=Broken(), headers=fields)
@@ -698,12 +696,10 @@ def test_an_oserror_of_the_body_is_raised_as_it_is(
         await pool.close()
         return content
 
-    assert runtime.run(main) == b"next"
+    assert world.run(main) == b"next"
 
 
-def test_a_connection_that_breaks_under_a_file(
-    runtime: Runtime, start_server: StartServer, huge: Any
-) -> None:
+def test_a_connection_that_breaks_under_a_file(world: World, start_server: StartServer, huge: Any) -> None:
     def script(connection: socket.socket) -> None:
         read_head(connection)
 
@@ -711,13 +707,13 @@ def test_a_connection_that_breaks_under_a_file(
     before = descriptors()
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         with pytest.raises((WriteError, RemoteProtocolError), match=r"closed|reset|[Bb]roken") as caught:
             await fetch(pool, server.url, "POST", data=huge)
         assert caught.value.delivery is Delivery.MAYBE_PROCESSED
         assert (await fetch(pool, server.url)).content == b"next"
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     server.close()
     assert descriptors() <= before

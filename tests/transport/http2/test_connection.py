@@ -35,14 +35,14 @@ from support.http2_client import (
     together,
 )
 from support.http2_peer import Peer
-from support.runtimes import Runtime
 from support.servers import StartServer
+from support.worlds import World
 
 # The connection's own life.
 
 
 def test_goaway_refuses_what_came_after_it_and_lets_the_rest_end(
-    runtime: Runtime, start_server: StartServer
+    world: World, start_server: StartServer
 ) -> None:
     def act(peer: Peer) -> None:
         peer.until(lambda: len(peer.requests) == 4)
@@ -52,7 +52,7 @@ def test_goaway_refuses_what_came_after_it_and_lets_the_rest_end(
         peer.respond(3, b"second")
 
     async def main(engine: HTTP2Connection) -> None:
-        results = await together(runtime, *[lambda: fetch(engine, make_request())] * 4)
+        results = await together(world, *[lambda: fetch(engine, make_request())] * 4)
         bodies = [result.content for result in results if isinstance(result, Answer)]
         assert sorted(bodies) == [b"first", b"second"]
         for result in results:
@@ -67,12 +67,12 @@ def test_goaway_refuses_what_came_after_it_and_lets_the_rest_end(
         assert "said goodbye" in str(caught.value)
         assert not engine.check()
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
 @pytest.mark.parametrize("how", ["fin", "reset"])
 def test_a_connection_that_breaks_fails_every_request(
-    runtime: Runtime, start_server: StartServer, how: str
+    world: World, start_server: StartServer, how: str
 ) -> None:
     def script(sock: socket.socket) -> None:
         peer = Peer(sock)
@@ -87,16 +87,16 @@ def test_a_connection_that_breaks_fails_every_request(
         peer.until_closed()
 
     async def main(engine: HTTP2Connection) -> None:
-        results = await together(runtime, *[lambda: fetch(engine, make_request())] * 3)
+        results = await together(world, *[lambda: fetch(engine, make_request())] * 3)
         for result in results:
             assert type(result) is (RemoteProtocolError if how == "fin" else ReadError)
             assert result.delivery is Delivery.MAYBE_PROCESSED
         assert engine.is_closed
 
-    talk(runtime, start_server(script), main)
+    talk(world, start_server(script), main)
 
 
-def test_check_answers_ping_and_settings(runtime: Runtime, start_server: StartServer) -> None:
+def test_check_answers_ping_and_settings(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.respond(peer.request().stream_id)
         peer.socket.sendall(b"\0\0\1\xbb\0\0\0\0\0?")  # a frame of no known type
@@ -109,16 +109,16 @@ def test_check_answers_ping_and_settings(runtime: Runtime, start_server: StartSe
         await fetch(engine, make_request())
         give_up = time.monotonic() + 5
         while engine.check() and time.monotonic() < give_up:
-            await runtime.backend.sleep(0.01)
+            await world.backend.sleep(0.01)
         assert engine._state._remote_limit == 7
         assert engine.is_closed
         assert not engine.check()
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
 @pytest.mark.parametrize("how", ["fin", "reset", "garbage"])
-def test_check_notices_a_dead_connection(runtime: Runtime, start_server: StartServer, how: str) -> None:
+def test_check_notices_a_dead_connection(world: World, start_server: StartServer, how: str) -> None:
     def script(sock: socket.socket) -> None:
         peer = Peer(sock)
         peer.respond(peer.request().stream_id)
@@ -136,16 +136,16 @@ def test_check_notices_a_dead_connection(runtime: Runtime, start_server: StartSe
         await fetch(engine, make_request())
         give_up = time.monotonic() + 5
         while engine.check() and time.monotonic() < give_up:
-            await runtime.backend.sleep(0.01)
+            await world.backend.sleep(0.01)
         assert engine.is_closed
         with pytest.raises(NotConnected) as caught:
             await fetch(engine, make_request())
         assert caught.value.delivery is Delivery.NOT_SENT
 
-    talk(runtime, start_server(script), main)
+    talk(world, start_server(script), main)
 
 
-def test_close_says_goodbye(runtime: Runtime, start_server: StartServer) -> None:
+def test_close_says_goodbye(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.respond(peer.request().stream_id)
         peer.until(lambda: peer.goaway is not None)
@@ -156,25 +156,25 @@ def test_close_says_goodbye(runtime: Runtime, start_server: StartServer) -> None
         engine.close()
         assert engine.is_closed
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_abort_fails_what_is_under_way(runtime: Runtime, start_server: StartServer) -> None:
+def test_abort_fails_what_is_under_way(world: World, start_server: StartServer) -> None:
     async def main(engine: HTTP2Connection) -> None:
         async def abort() -> None:
-            await runtime.backend.sleep(0.2)
+            await world.backend.sleep(0.2)
             engine.abort()
 
         calls = [lambda: fetch(engine, make_request())] * 3
-        results = await together(runtime, *calls, abort)
+        results = await together(world, *calls, abort)
         for result in results[:3]:
             assert isinstance(result, ReadError)
             assert "aborted" in str(result)
 
-    talk(runtime, start_server(scripted(lambda peer: None)), main)
+    talk(world, start_server(scripted(lambda peer: None)), main)
 
 
-def test_the_server_lowers_and_raises_its_stream_limit(runtime: Runtime, start_server: StartServer) -> None:
+def test_the_server_lowers_and_raises_its_stream_limit(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.until(lambda: len(peer.requests) == 3)
         peer.frame(SettingsFrame(0, settings={SettingsFrame.MAX_CONCURRENT_STREAMS: 1}))
@@ -188,17 +188,17 @@ def test_the_server_lowers_and_raises_its_stream_limit(runtime: Runtime, start_s
         assert engine.stream_limit == 1, "until the server has said how many it takes"
         while engine.stream_limit == 1:
             engine.look()
-            await runtime.backend.sleep(0.01)
+            await world.backend.sleep(0.01)
         assert engine.stream_limit == 100
         results = await together(
-            runtime, *[lambda: engine.exchange(make_request(), CountingLease())] * 3, later_one(engine)
+            world, *[lambda: engine.exchange(make_request(), CountingLease())] * 3, later_one(engine)
         )
         assert not [result for result in results if isinstance(result, BaseException)], results
 
     def later_one(engine: HTTP2Connection) -> Callable[[], Awaitable[object]]:
         async def later() -> None:
             while engine.stream_limit != 1:
-                await runtime.backend.sleep(0.01)
+                await world.backend.sleep(0.01)
             with pytest.raises(NotConnected, match="no further stream") as caught:
                 await fetch(engine, make_request())
             assert caught.value.delivery is Delivery.NOT_SENT
@@ -209,10 +209,10 @@ def test_the_server_lowers_and_raises_its_stream_limit(runtime: Runtime, start_s
 
         return later
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_window_games(runtime: Runtime, start_server: StartServer) -> None:
+def test_window_games(world: World, start_server: StartServer) -> None:
     """The initial window shrinks below what is in flight, then comes back byte by byte."""
 
     def act(peer: Peer) -> None:
@@ -233,10 +233,10 @@ def test_window_games(runtime: Runtime, start_server: StartServer) -> None:
         answer = await fetch(engine, make_request("POST", body=bytes(200_000)))
         assert answer.content == b"200000"
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_larger_frames_and_a_smaller_table(runtime: Runtime, start_server: StartServer) -> None:
+def test_larger_frames_and_a_smaller_table(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.respond(peer.request().stream_id)
         peer.h2.update_settings({SettingsFrame.MAX_FRAME_SIZE: 100_000, SettingsFrame.HEADER_TABLE_SIZE: 0})
@@ -252,16 +252,16 @@ def test_larger_frames_and_a_smaller_table(runtime: Runtime, start_server: Start
         await fetch(engine, make_request())
         while engine._state._h2.max_outbound_frame_size != 100_000:
             assert engine.check()
-            await runtime.backend.sleep(0.01)
+            await world.backend.sleep(0.01)
         fields = [("x-long", "y" * 100_000)]  # takes CONTINUATION frames
         assert (
             await fetch(engine, make_request("POST", body=bytes(60_000), fields=fields))
         ).content == b"second"
 
-    talk(runtime, start_server(scripted(act, max_header_list_size=10**6)), main)
+    talk(world, start_server(scripted(act, max_header_list_size=10**6)), main)
 
 
-def test_a_flood_of_pings_beside_a_download(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_flood_of_pings_beside_a_download(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         stream_id = peer.request().stream_id
         peer.head(stream_id)
@@ -273,10 +273,10 @@ def test_a_flood_of_pings_beside_a_download(runtime: Runtime, start_server: Star
     async def main(engine: HTTP2Connection) -> None:
         assert len((await fetch(engine, make_request())).content) == 50 * 16384
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_a_flood_that_is_never_read_ends(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_flood_that_is_never_read_ends(world: World, start_server: StartServer) -> None:
     """PING without end from a server that does not read: our answers must not fill memory."""
 
     def script(sock: socket.socket) -> None:
@@ -293,10 +293,10 @@ def test_a_flood_that_is_never_read_ends(runtime: Runtime, start_server: StartSe
         with pytest.raises(RequestError, match="flood"):
             await fetch(engine, make_request(timeout=20.0))
 
-    talk(runtime, start_server(script), main)
+    talk(world, start_server(script), main)
 
 
-def test_stream_ids_run_out(runtime: Runtime, start_server: StartServer) -> None:
+def test_stream_ids_run_out(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.until(lambda: bool(peer.requests))
         peer.respond(2**31 - 1, b"last")
@@ -308,4 +308,4 @@ def test_stream_ids_run_out(runtime: Runtime, start_server: StartServer) -> None
             await fetch(engine, make_request())
         assert engine.is_closed
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)

@@ -37,13 +37,13 @@ from support.http2_client import (
     together,
 )
 from support.http2_peer import Peer
-from support.runtimes import Runtime
 from support.servers import StartServer
+from support.worlds import World
 
 # One exchange.
 
 
-def test_a_response_has_head_body_and_trailers(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_response_has_head_body_and_trailers(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         request = peer.request()
         peer.head(
@@ -74,10 +74,10 @@ def test_a_response_has_head_body_and_trailers(runtime: Runtime, start_server: S
         assert engine.check()
 
     server = start_server(scripted(act))
-    talk(runtime, server, main)
+    talk(world, server, main)
 
 
-def test_the_first_request_leaves_with_the_preface(runtime: Runtime, start_server: StartServer) -> None:
+def test_the_first_request_leaves_with_the_preface(world: World, start_server: StartServer) -> None:
     first: list[bytes] = []
 
     def script(sock: socket.socket) -> None:
@@ -87,14 +87,14 @@ def test_the_first_request_leaves_with_the_preface(runtime: Runtime, start_serve
     async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
 
-    talk(runtime, start_server(script), main)
+    talk(world, start_server(script), main)
     assert first[0].startswith(b"PRI * HTTP/2.0")
     assert (
         bytes([0x1, 0x5]) + bytes([0, 0, 0, 1]) in first[0]
     )  # HEADERS, END_STREAM and END_HEADERS, stream 1
 
 
-def test_request_fields_on_the_wire(runtime: Runtime, start_server: StartServer) -> None:
+def test_request_fields_on_the_wire(world: World, start_server: StartServer) -> None:
     seen: list[list[tuple[bytes, bytes]]] = []
 
     def act(peer: Peer) -> None:
@@ -111,7 +111,7 @@ def test_request_fields_on_the_wire(runtime: Runtime, start_server: StartServer)
         ]
         await fetch(engine, make_request(path="/a?b=c", fields=fields))
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
     assert seen[0] == [
         (b":method", b"GET"),
         (b":scheme", b"http"),
@@ -133,7 +133,7 @@ def test_request_fields_on_the_wire(runtime: Runtime, start_server: StartServer)
 )
 @pytest.mark.parametrize("separate_end", [False, True])
 def test_responses_without_body(
-    runtime: Runtime,
+    world: World,
     start_server: StartServer,
     method: str,
     status: int,
@@ -151,10 +151,10 @@ def test_responses_without_body(
         assert (answer.status_code, answer.content) == (status, b"")
         assert engine.check()
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_informational_responses_are_passed_over(runtime: Runtime, start_server: StartServer) -> None:
+def test_informational_responses_are_passed_over(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         stream_id = peer.request().stream_id
         for _ in range(3):
@@ -164,7 +164,7 @@ def test_informational_responses_are_passed_over(runtime: Runtime, start_server:
     async def main(engine: HTTP2Connection) -> None:
         assert (await fetch(engine, make_request())).content == b"ok"
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
 # What the server may do wrong: the fault of one stream.
@@ -227,7 +227,7 @@ def fails(
     ],
 )
 def test_a_malformed_response_fails_its_own_stream(
-    runtime: Runtime, start_server: StartServer, answer: Callable[[Peer, int], object], match: str
+    world: World, start_server: StartServer, answer: Callable[[Peer, int], object], match: str
 ) -> None:
     def act(peer: Peer) -> None:
         answer(peer, peer.request().stream_id)
@@ -235,7 +235,7 @@ def test_a_malformed_response_fails_its_own_stream(
         peer.until_closed()
         assert peer.resets in ({}, {1: 1})  # PROTOCOL_ERROR, where the stream was not over already
 
-    talk(runtime, start_server(scripted(act)), fails(RemoteProtocolError, match))
+    talk(world, start_server(scripted(act)), fails(RemoteProtocolError, match))
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_malformed_response_fails_its_own_stream(
     ],
 )
 def test_heads_and_trailers_are_bounded(
-    runtime: Runtime,
+    world: World,
     start_server: StartServer,
     limits: Limits,
     answer: Callable[[Peer, int], object],
@@ -273,7 +273,7 @@ def test_heads_and_trailers_are_bounded(
         answer(peer, peer.request().stream_id)
         peer.respond(peer.request(1).stream_id, b"second")
 
-    talk(runtime, start_server(scripted(act)), fails(ResponseTooLarge, match), limits=limits)
+    talk(world, start_server(scripted(act)), fails(ResponseTooLarge, match), limits=limits)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_heads_and_trailers_are_bounded(
     ],
 )
 def test_a_reset_stream_is_never_the_end_of_a_body(
-    runtime: Runtime, start_server: StartServer, code: int, delivery: Delivery
+    world: World, start_server: StartServer, code: int, delivery: Delivery
 ) -> None:
     def act(peer: Peer) -> None:
         stream_id = peer.request().stream_id
@@ -297,10 +297,10 @@ def test_a_reset_stream_is_never_the_end_of_a_body(
         peer.flush()
         peer.respond(peer.request(1).stream_id, b"second")
 
-    talk(runtime, start_server(scripted(act)), fails(RemoteProtocolError, "reset the stream", delivery))
+    talk(world, start_server(scripted(act)), fails(RemoteProtocolError, "reset the stream", delivery))
 
 
-def test_what_came_before_a_reset_is_delivered(runtime: Runtime, start_server: StartServer) -> None:
+def test_what_came_before_a_reset_is_delivered(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         stream_id = peer.request().stream_id
         peer.head(stream_id)
@@ -318,7 +318,7 @@ def test_what_came_before_a_reset_is_delivered(runtime: Runtime, start_server: S
                 await response.body.read_chunk()
         assert lease.released == 1
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
 # The fault of the connection.
@@ -340,7 +340,7 @@ JARGON = re.compile(r"Inputs|States?\.|state |stream_id|Error|Frame\b")
     ],
 )
 def test_broken_framing_ends_the_connection(
-    runtime: Runtime, start_server: StartServer, frames: list[Frame], match: str
+    world: World, start_server: StartServer, frames: list[Frame], match: str
 ) -> None:
     def act(peer: Peer) -> None:
         peer.request()
@@ -348,10 +348,10 @@ def test_broken_framing_ends_the_connection(
         peer.frame(*frames)
         peer.until_closed()
         # Of two threads one may close while the other is about to send it.
-        assert peer.goaway is not None or runtime.name == "blocking"
+        assert peer.goaway is not None or world.name == "sync"
 
     async def main(engine: HTTP2Connection) -> None:
-        results = await together(runtime, *[lambda: fetch(engine, make_request())] * 2)
+        results = await together(world, *[lambda: fetch(engine, make_request())] * 2)
         for result in results:
             assert type(result) is RemoteProtocolError
             assert match in str(result)
@@ -363,10 +363,10 @@ def test_broken_framing_ends_the_connection(
             await fetch(engine, make_request())
         assert caught.value.delivery is Delivery.NOT_SENT
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_a_server_that_speaks_http_1(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_server_that_speaks_http_1(world: World, start_server: StartServer) -> None:
     def script(sock: socket.socket) -> None:
         sock.recv(65536)
         sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -376,4 +376,4 @@ def test_a_server_that_speaks_http_1(runtime: Runtime, start_server: StartServer
         with pytest.raises(RemoteProtocolError, match="does not speak HTTP/2"):
             await fetch(engine, make_request())
 
-    talk(runtime, start_server(script), main)
+    talk(world, start_server(script), main)

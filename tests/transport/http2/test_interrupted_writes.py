@@ -22,8 +22,8 @@ from support.http2_client import (
     together,
 )
 from support.http2_peer import Incoming, Peer
-from support.runtimes import Runtime
 from support.servers import Authority, StartServer
+from support.worlds import World
 
 pytestmark = pytest.mark.thorough
 
@@ -45,20 +45,20 @@ def serve(start_server: StartServer, secure: Authority | None) -> Serve:
 
 
 @pytest.fixture(params=["write_timeout", "total_timeout", "cancelled"])
-def how(request: pytest.FixtureRequest, runtime: Runtime) -> str:
+def how(request: pytest.FixtureRequest, world: World) -> str:
     """How the upload is given up."""
-    if request.param == "cancelled" and runtime.name == "blocking":
+    if request.param == "cancelled" and world.name == "sync":
         pytest.skip("a thread can't be cancelled")
     value: str = request.param
     return value
 
 
-async def give_up(runtime: Runtime, engine: HTTP2Connection, how: str) -> None:
+async def give_up(world: World, engine: HTTP2Connection, how: str) -> None:
     """Begin an upload that is more than the kernel takes, and give it up."""
     path, body = "/given-up", bytes(20 * MIB)
     if how == "cancelled":
         await cancelled_after(
-            runtime, 0.25, lambda: fetch(engine, make_request("POST", path, body=body, timeout=None))
+            world, 0.25, lambda: fetch(engine, make_request("POST", path, body=body, timeout=None))
         )
     elif how == "write_timeout":
         with pytest.raises(WriteTimeout):
@@ -93,7 +93,7 @@ def answer_whole_requests(peer: Peer, count: int) -> None:
             peer.respond(request.stream_id, bytes(request.body) or request.field(b":path") or b"")
 
 
-def test_siblings_go_on(runtime: Runtime, serve: Serve, secure: Authority | None, how: str) -> None:
+def test_siblings_go_on(world: World, serve: Serve, secure: Authority | None, how: str) -> None:
     """One that was sent before, and two that wait for the kernel, with a head and with a body."""
 
     async def main(engine: HTTP2Connection) -> None:
@@ -101,16 +101,16 @@ def test_siblings_go_on(runtime: Runtime, serve: Serve, secure: Authority | None
         narrow(engine)
 
         async def later(seconds: float, method: str, path: str, body: bytes) -> bytes:
-            await runtime.backend.sleep(seconds)
+            await world.backend.sleep(seconds)
             return (await fetch(engine, make_request(method, path, body=body))).content
 
         async def gives_up() -> bytes:
-            await runtime.backend.sleep(0.05)
-            await give_up(runtime, engine, how)
+            await world.backend.sleep(0.05)
+            await give_up(world, engine, how)
             return b""
 
         results = await together(
-            runtime,
+            world,
             partial(later, 0, "GET", "/before", b""),
             gives_up,
             partial(later, 0.1, "GET", "/behind", b""),
@@ -119,40 +119,40 @@ def test_siblings_go_on(runtime: Runtime, serve: Serve, secure: Authority | None
         assert results == [b"/before", b"", b"/behind", BODY]
 
     server = serve(lambda peer: answer_whole_requests(peer, 5))
-    talk(runtime, server, main, authority=secure)
+    talk(world, server, main, authority=secure)
     assert server.connections == 1
 
 
 def test_the_next_request_goes_over_the_same_connection(
-    runtime: Runtime, serve: Serve, secure: Authority | None, how: str
+    world: World, serve: Serve, secure: Authority | None, how: str
 ) -> None:
     async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
-        await give_up(runtime, engine, how)
+        await give_up(world, engine, how)
         answer = await fetch(engine, make_request("POST", "/next", body=BODY))
         assert answer.content == BODY
 
-    talk(runtime, serve(lambda peer: answer_whole_requests(peer, 3)), main, authority=secure)
+    talk(world, serve(lambda peer: answer_whole_requests(peer, 3)), main, authority=secure)
 
 
 def test_a_connection_on_which_a_write_was_given_up_can_be_closed(
-    runtime: Runtime, serve: Serve, secure: Authority | None
+    world: World, serve: Serve, secure: Authority | None
 ) -> None:
     """What is left of it does not matter then."""
 
     async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
-        await give_up(runtime, engine, "write_timeout")
+        await give_up(world, engine, "write_timeout")
         assert engine.check()
         engine.close()
 
-    talk(runtime, serve(lambda peer: None), main, authority=secure)
+    talk(world, serve(lambda peer: None), main, authority=secure)
 
 
 def test_the_rest_is_sent_while_somebody_waits_for_an_answer(
-    runtime: Runtime, serve: Serve, secure: Authority | None, how: str
+    world: World, serve: Serve, secure: Authority | None, how: str
 ) -> None:
     """Nobody else wants to write: who reads sends what the other has left behind."""
 
@@ -165,10 +165,10 @@ def test_the_rest_is_sent_while_somebody_waits_for_an_answer(
         narrow(engine)
 
         async def gives_up() -> None:
-            await runtime.backend.sleep(0.05)
-            await give_up(runtime, engine, how)
+            await world.backend.sleep(0.05)
+            await give_up(world, engine, how)
 
-        results = await together(runtime, lambda: fetch(engine, make_request(path="/before")), gives_up)
+        results = await together(world, lambda: fetch(engine, make_request(path="/before")), gives_up)
         assert isinstance(results[0], Answer), results
 
-    talk(runtime, serve(act), main, authority=secure)
+    talk(world, serve(act), main, authority=secure)

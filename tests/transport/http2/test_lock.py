@@ -11,12 +11,12 @@ import trio
 
 from http3_transport._http2.lock import FIFOLock
 from support.http2_client import cancelled_after, together
-from support.runtimes import Runtime
+from support.worlds import World
 
 
-def test_it_is_free_or_held(runtime: Runtime) -> None:
+def test_it_is_free_or_held(world: World) -> None:
     async def main() -> None:
-        lock = FIFOLock(runtime.backend)
+        lock = FIFOLock(world.backend)
         assert "free" in repr(lock)
         assert await lock.acquire(1)
         assert lock.is_held
@@ -28,37 +28,37 @@ def test_it_is_free_or_held(runtime: Runtime) -> None:
         with pytest.raises(RuntimeError):
             lock.release()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_first_come_first_served(runtime: Runtime) -> None:
+def test_first_come_first_served(world: World) -> None:
     async def main() -> list[int]:
-        lock = FIFOLock(runtime.backend)
+        lock = FIFOLock(world.backend)
         assert lock.try_acquire()
         order: list[int] = []
 
         async def take(index: int) -> None:
-            await runtime.backend.sleep(0.05 * index)
+            await world.backend.sleep(0.05 * index)
             assert await lock.acquire(5)
             order.append(index)
             lock.release()
 
         async def let_go() -> None:
-            await runtime.backend.sleep(0.4)
+            await world.backend.sleep(0.4)
             assert "4 waiting" in repr(lock)
             lock.release()
 
         calls = [lambda index=index: take(index) for index in range(4)]
-        assert await together(runtime, *calls, let_go) == [None] * 5
+        assert await together(world, *calls, let_go) == [None] * 5
         assert not lock.is_held
         return order
 
-    assert runtime.run(main) == [0, 1, 2, 3]
+    assert world.run(main) == [0, 1, 2, 3]
 
 
-def test_giving_up_after_the_deadline(runtime: Runtime) -> None:
+def test_giving_up_after_the_deadline(world: World) -> None:
     async def main() -> None:
-        lock = FIFOLock(runtime.backend)
+        lock = FIFOLock(world.backend)
         assert lock.try_acquire()
         started = time.monotonic()
         assert not await lock.acquire(0.1)
@@ -67,28 +67,28 @@ def test_giving_up_after_the_deadline(runtime: Runtime) -> None:
         lock.release()
         assert await lock.acquire(None)
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_cancelling_one_in_line(runtime: Runtime) -> None:
-    if runtime.name == "blocking":
+def test_cancelling_one_in_line(world: World) -> None:
+    if world.name == "sync":
         pytest.skip("a thread can't be cancelled")
 
     async def main() -> None:
-        lock = FIFOLock(runtime.backend)
+        lock = FIFOLock(world.backend)
         assert lock.try_acquire()
-        await cancelled_after(runtime, 0.05, lambda: lock.acquire(5))
+        await cancelled_after(world, 0.05, lambda: lock.acquire(5))
         lock.release()
         assert not lock.is_held
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_a_chosen_one_that_is_cancelled_passes_it_on() -> None:
     """The lock is bytes_written over and the task cancelled in the same turn of the loop."""
 
     async def with_asyncio() -> None:
-        lock = FIFOLock(Runtime("asyncio").backend)
+        lock = FIFOLock(World("asyncio").backend)
         assert lock.try_acquire()
         chosen = asyncio.ensure_future(lock.acquire(5))
         following = asyncio.ensure_future(lock.acquire(5))
@@ -101,7 +101,7 @@ def test_a_chosen_one_that_is_cancelled_passes_it_on() -> None:
         assert not lock.is_held
 
     async def with_trio() -> None:
-        lock = FIFOLock(Runtime("trio").backend)
+        lock = FIFOLock(World("trio").backend)
         assert lock.try_acquire()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lock.acquire, 5)
@@ -118,8 +118,8 @@ def test_a_chosen_one_that_is_cancelled_passes_it_on() -> None:
 
 
 def test_many_threads_share_it() -> None:
-    runtime = Runtime("blocking")
-    lock = FIFOLock(runtime.backend)
+    world = World("sync")
+    lock = FIFOLock(world.backend)
     inside = 0
     most = 0
 
@@ -133,7 +133,7 @@ def test_many_threads_share_it() -> None:
                 inside -= 1
                 lock.release()
 
-        runtime.run(main)
+        world.run(main)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -144,9 +144,9 @@ def test_many_threads_share_it() -> None:
     assert not lock.is_held
 
 
-def test_once_open_it_keeps_nobody(runtime: Runtime) -> None:
+def test_once_open_it_keeps_nobody(world: World) -> None:
     async def main() -> None:
-        lock = FIFOLock(runtime.backend)
+        lock = FIFOLock(world.backend)
         assert lock.try_acquire()
         got: list[bool] = []
 
@@ -155,15 +155,15 @@ def test_once_open_it_keeps_nobody(runtime: Runtime) -> None:
             lock.release()
 
         async def open_it() -> None:
-            await runtime.backend.sleep(0.1)
+            await world.backend.sleep(0.1)
             lock.open()
 
         began = time.monotonic()
-        assert await together(runtime, take, take, open_it) == [None] * 3
+        assert await together(world, take, take, open_it) == [None] * 3
         assert got == [True, True]
         assert time.monotonic() - began < 10
         assert await lock.acquire(0.1)
         assert lock.try_acquire()
         lock.release()
 
-    runtime.run(main)
+    world.run(main)

@@ -15,14 +15,14 @@ from support.http2_client import (
     MIB,
     together,
 )
-from support.runtimes import Runtime
 from support.servers import Authority, Hypercorn, Nginx
+from support.worlds import World
 
 # Servers of others, through the pool.
 
 
-def make_pool(runtime: Runtime, **options: object) -> ConnectionPool:
-    return ConnectionPool(backend=runtime.backend, **options)  # type: ignore[arg-type]
+def make_pool(world: World, **options: object) -> ConnectionPool:
+    return ConnectionPool(backend=world.backend, **options)  # type: ignore[arg-type]
 
 
 async def pooled(pool: ConnectionPool, method: str, url: str, **options: object) -> AsyncResponse:
@@ -32,23 +32,23 @@ async def pooled(pool: ConnectionPool, method: str, url: str, **options: object)
     return response
 
 
-def test_a_burst_with_nginx(runtime: Runtime, nginx: Nginx, authority: Authority) -> None:
+def test_a_burst_with_nginx(world: World, nginx: Nginx, authority: Authority) -> None:
     async def main() -> None:
-        pool = make_pool(runtime, verify=authority.ca_file)
+        pool = make_pool(world, verify=authority.ca_file)
         calls = [lambda: pooled(pool, "GET", f"{nginx.tls_h2}/small")] * 60
-        for answer in await together(runtime, *calls):
+        for answer in await together(world, *calls):
             assert isinstance(answer, AsyncResponse), answer
             assert answer.content == b"hello\n"
         assert len(pool.keepalive_connections) == 1
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 @pytest.mark.parametrize("secure", [True, False])
-def test_large_bodies_with_nginx(runtime: Runtime, nginx: Nginx, authority: Authority, secure: bool) -> None:
+def test_large_bodies_with_nginx(world: World, nginx: Nginx, authority: Authority, secure: bool) -> None:
     async def main() -> None:
-        pool = make_pool(runtime, verify=authority.ca_file, http_versions=("HTTP/2",))
+        pool = make_pool(world, verify=authority.ca_file, http_versions=("HTTP/2",))
         url = nginx.tls_h2 if secure else nginx.h2c
         answer = await pooled(pool, "GET", f"{url}/big")
         assert len(answer.content) == int(answer.headers["content-length"])
@@ -60,16 +60,16 @@ def test_large_bodies_with_nginx(runtime: Runtime, nginx: Nginx, authority: Auth
         assert answer.content == b"hello\n"
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_uploads_and_downloads_with_hypercorn(
-    runtime: Runtime, hypercorn: Hypercorn, authority: Authority
+    world: World, hypercorn: Hypercorn, authority: Authority
 ) -> None:
     body = bytes(range(256)) * 20_000  # 5 MiB, many windows
 
     async def main() -> None:
-        pool = make_pool(runtime, verify=authority.ca_file)
+        pool = make_pool(world, verify=authority.ca_file)
         answer = await pooled(pool, "POST", f"{hypercorn.tls}/upload", data=iter([body[:1000], body[1000:]]))
         facts = await answer.json()
         assert (facts["size"], facts["sha256"]) == (len(body), hashlib.sha256(body).hexdigest())
@@ -79,4 +79,4 @@ def test_uploads_and_downloads_with_hypercorn(
         assert answer.status_code == 200
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)

@@ -41,57 +41,57 @@ from support.http2_client import (
     together,
 )
 from support.http2_peer import Peer
-from support.runtimes import Runtime
 from support.servers import StartServer
+from support.worlds import World
 
 pytestmark = pytest.mark.thorough
 
 # Many at once.
 
 
-def test_a_hundred_requests_at_once(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_hundred_requests_at_once(world: World, start_server: StartServer) -> None:
     async def main(engine: HTTP2Connection) -> None:
         calls = [
             lambda index=index: fetch(engine, make_request(path=f"/{index * 1000}")) for index in range(100)
         ]
-        answers = await together(runtime, *calls)
+        answers = await together(world, *calls)
         for index, answer in enumerate(answers):
             assert isinstance(answer, Answer), answer
             assert answer.headers["x-path"] == f"/{index * 1000}"
             assert len(answer.content) == index * 1000
 
     server = start_server(echo(max_concurrent_streams=200))
-    talk(runtime, server, main)
+    talk(world, server, main)
     assert server.connections == 1
 
 
-def test_uploads_and_downloads_at_once(runtime: Runtime, start_server: StartServer) -> None:
+def test_uploads_and_downloads_at_once(world: World, start_server: StartServer) -> None:
     bodies = [bytes([index]) * (index * 100_000 + 1) for index in range(12)]
 
     async def main(engine: HTTP2Connection) -> None:
         uploads = [partial(fetch, engine, make_request("POST", body=body)) for body in bodies]
         downloads = [partial(fetch, engine, make_request(path="/1000000")) for _ in range(6)]
-        answers = await together(runtime, *uploads, *downloads)
+        answers = await together(world, *uploads, *downloads)
         for answer, body in zip(answers, [*bodies, *[bytes(1_000_000)] * 6], strict=True):
             assert isinstance(answer, Answer), answer
             assert answer.content == body
 
-    talk(runtime, start_server(echo(max_concurrent_streams=100)), main)
+    talk(world, start_server(echo(max_concurrent_streams=100)), main)
 
 
 @pytest.mark.parametrize("size", [20 * MIB])
-def test_large_bodies(runtime: Runtime, start_server: StartServer, size: int) -> None:
+def test_large_bodies(world: World, start_server: StartServer, size: int) -> None:
     async def main(engine: HTTP2Connection) -> None:
         download = await fetch(engine, make_request(path=f"/{size}"))
         assert len(download.content) == size
         upload = await fetch(engine, make_request("PUT", path="/3", body=bytes(size)))
         assert upload.content == bytes(3)
 
-    talk(runtime, start_server(echo()), main)
+    talk(world, start_server(echo()), main)
 
 
 def test_thousands_of_requests_leave_nothing_behind(start_server: StartServer) -> None:
-    runtime = Runtime("blocking")
+    world = World("sync")
 
     async def main(engine: HTTP2Connection) -> None:
         for _ in range(4500):
@@ -102,13 +102,13 @@ def test_thousands_of_requests_leave_nothing_behind(start_server: StartServer) -
         assert not engine._state.streams
         assert engine._state.growth_left == 12 * MIB
 
-    talk(runtime, start_server(echo(initial_window_size=1000)), main)
+    talk(world, start_server(echo(initial_window_size=1000)), main)
 
 
 # Limits of time.
 
 
-def test_a_leader_that_times_out_fails_alone(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_leader_that_times_out_fails_alone(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.until(lambda: len(peer.requests) == 3)
         time.sleep(0.4)
@@ -118,7 +118,7 @@ def test_a_leader_that_times_out_fails_alone(runtime: Runtime, start_server: Sta
 
     async def main(engine: HTTP2Connection) -> None:
         results = await together(
-            runtime,
+            world,
             lambda: fetch(engine, make_request(path="/slow", timeout=TimeoutConfig(5, read_timeout=0.2))),
             lambda: fetch(engine, make_request()),
             lambda: fetch(engine, make_request()),
@@ -128,10 +128,10 @@ def test_a_leader_that_times_out_fails_alone(runtime: Runtime, start_server: Sta
         assert [answer.content for answer in results[1:] if isinstance(answer, Answer)] == [b"late", b"late"]
         assert engine.check()
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_progress_of_others_is_not_ours(runtime: Runtime, start_server: StartServer) -> None:
+def test_progress_of_others_is_not_ours(world: World, start_server: StartServer) -> None:
     """PING, SETTINGS and a busy stream beside it do not keep a silent response alive."""
 
     def act(peer: Peer) -> None:
@@ -156,17 +156,17 @@ def test_progress_of_others_is_not_ours(runtime: Runtime, start_server: StartSer
                 elapsed.append(time.monotonic() - started)
 
         results = await together(
-            runtime, silent, lambda: fetch(engine, make_request(path="/busy", timeout=timeout))
+            world, silent, lambda: fetch(engine, make_request(path="/busy", timeout=timeout))
         )
         assert isinstance(results[0], ReadTimeout)
         assert 0.25 < elapsed[0] < 0.55
         assert isinstance(results[1], Answer)
         assert results[1].content == b"x" * 1200
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_a_limit_above_the_slice_of_a_read(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_limit_above_the_slice_of_a_read(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         stream_id = peer.request().stream_id
         time.sleep(1.3)
@@ -179,10 +179,10 @@ def test_a_limit_above_the_slice_of_a_read(runtime: Runtime, start_server: Start
             await fetch(engine, make_request(timeout=TimeoutConfig(5, read_timeout=1.5)))
         assert 1.4 < time.monotonic() - started < 2
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_a_body_that_stops_times_out(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_body_that_stops_times_out(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         stream_id = peer.request().stream_id
         peer.head(stream_id)
@@ -199,10 +199,10 @@ def test_a_body_that_stops_times_out(runtime: Runtime, start_server: StartServer
             await read(response)
         assert lease.released == 1
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_a_total_timeout_outlasts_a_drip(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_total_timeout_outlasts_a_drip(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         stream_id = peer.request().stream_id
         peer.head(stream_id)
@@ -216,10 +216,10 @@ def test_a_total_timeout_outlasts_a_drip(runtime: Runtime, start_server: StartSe
         with pytest.raises(TotalTimeout):
             await fetch(engine, make_request(total=0.3))
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_no_credit_is_a_write_timeout(runtime: Runtime, start_server: StartServer) -> None:
+def test_no_credit_is_a_write_timeout(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.respond(peer.request().stream_id)
         peer.credit = False
@@ -235,14 +235,14 @@ def test_no_credit_is_a_write_timeout(runtime: Runtime, start_server: StartServe
         assert caught.value.delivery is Delivery.MAYBE_PROCESSED
         assert (await fetch(engine, make_request())).content == b"third"
 
-    talk(runtime, start_server(scripted(act, initial_window_size=1000)), main)
+    talk(world, start_server(scripted(act, initial_window_size=1000)), main)
 
 
 # Giving up.
 
 
-def test_cancelling_leaves_the_connection_usable(runtime: Runtime, start_server: StartServer) -> None:
-    if runtime.name == "blocking":
+def test_cancelling_leaves_the_connection_usable(world: World, start_server: StartServer) -> None:
+    if world.name == "sync":
         pytest.skip("a thread can't be cancelled")
 
     def act(peer: Peer) -> None:
@@ -261,22 +261,22 @@ def test_cancelling_leaves_the_connection_usable(runtime: Runtime, start_server:
             late.append(await fetch(engine, make_request(path="/kept")))
 
         async def first() -> None:
-            await cancelled_after(runtime, 0.1, lambda: engine.exchange(make_request(path="/first"), lease))
+            await cancelled_after(world, 0.1, lambda: engine.exchange(make_request(path="/first"), lease))
 
         async def second() -> None:
-            await cancelled_after(runtime, 0.2, lambda: fetch(engine, make_request(path="/second")))
+            await cancelled_after(world, 0.2, lambda: fetch(engine, make_request(path="/second")))
             assert (await fetch(engine, make_request(path="/last"))).content == b"last"
 
         # One of them leads when it is cancelled, the others follow; whoever is left leads on.
-        assert await together(runtime, first, kept, second) == [None, None, None]
+        assert await together(world, first, kept, second) == [None, None, None]
         assert late[0].content == b"kept"
         assert lease.released == 1
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_cancelling_an_upload_without_credit(runtime: Runtime, start_server: StartServer) -> None:
-    if runtime.name == "blocking":
+def test_cancelling_an_upload_without_credit(world: World, start_server: StartServer) -> None:
+    if world.name == "sync":
         pytest.skip("a thread can't be cancelled")
 
     def act(peer: Peer) -> None:
@@ -288,13 +288,13 @@ def test_cancelling_an_upload_without_credit(runtime: Runtime, start_server: Sta
         peer.respond(request.stream_id, bytes(request.body))
 
     async def main(engine: HTTP2Connection) -> None:
-        await cancelled_after(runtime, 0.2, lambda: fetch(engine, make_request("POST", body=bytes(MIB))))
+        await cancelled_after(world, 0.2, lambda: fetch(engine, make_request("POST", body=bytes(MIB))))
         assert (await fetch(engine, make_request("POST", body=b"second"))).content == b"second"
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_giving_up_at_any_moment(runtime: Runtime, start_server: StartServer) -> None:
+def test_giving_up_at_any_moment(world: World, start_server: StartServer) -> None:
     """Many at once, each given up at a moment of its own: nobody else is hurt, nothing is left behind."""
     chance = random.Random(1)
 
@@ -305,14 +305,14 @@ def test_giving_up_at_any_moment(runtime: Runtime, start_server: StartServer) ->
             assert len(answer.content) == size + 1
 
         async def given_up(size: int, seconds: float) -> None:
-            if runtime.name == "blocking":
+            if world.name == "sync":
                 timeout = TimeoutConfig(5, read_timeout=seconds)
                 with suppress(ReadTimeout):
                     await fetch(engine, make_request("POST", body=bytes(size), timeout=timeout))
                 return
             with suppress(AssertionError):  # done before it could be cancelled
                 await cancelled_after(
-                    runtime, seconds, lambda: fetch(engine, make_request("POST", body=bytes(size)))
+                    world, seconds, lambda: fetch(engine, make_request("POST", body=bytes(size)))
                 )
 
         calls = [partial(whole, chance.randrange(200_000)) for _ in range(20)]
@@ -320,16 +320,16 @@ def test_giving_up_at_any_moment(runtime: Runtime, start_server: StartServer) ->
             partial(given_up, chance.randrange(1, 400_000), chance.random() / 10 + 0.001) for _ in range(40)
         ]
         chance.shuffle(calls)
-        results = await together(runtime, *calls)
+        results = await together(world, *calls)
         assert results == [None] * len(calls)
         assert engine._state.growth_left == 12 * MIB
 
-    talk(runtime, start_server(echo()), main)
+    talk(world, start_server(echo()), main)
 
 
 @pytest.mark.parametrize("how", ["close", "abort"])
 def test_closing_a_body_early_gives_everything_back(
-    runtime: Runtime, start_server: StartServer, how: str
+    world: World, start_server: StartServer, how: str
 ) -> None:
     async def main(engine: HTTP2Connection) -> None:
         for _ in range(300):  # 128 KiB each, 37 MiB in all: more than the connection's window
@@ -346,10 +346,10 @@ def test_closing_a_body_early_gives_everything_back(
                 await response.body.read_chunk()
         assert len((await fetch(engine, make_request(path=f"/{MIB}"))).content) == MIB
 
-    talk(runtime, start_server(echo()), main)
+    talk(world, start_server(echo()), main)
 
 
-def test_an_unread_response_never_stalls_another(runtime: Runtime, start_server: StartServer) -> None:
+def test_an_unread_response_never_stalls_another(world: World, start_server: StartServer) -> None:
     async def main(engine: HTTP2Connection) -> None:
         unread = [await engine.exchange(make_request(path=f"/{MIB}"), CountingLease()) for _ in range(50)]
         assert len((await fetch(engine, make_request(path=f"/{30 * MIB}"))).content) == 30 * MIB
@@ -358,10 +358,10 @@ def test_an_unread_response_never_stalls_another(runtime: Runtime, start_server:
         for response in unread:
             assert len(await read(response)) == MIB
 
-    talk(runtime, start_server(echo()), main)
+    talk(world, start_server(echo()), main)
 
 
-def test_windows_grow_within_their_bound(runtime: Runtime, start_server: StartServer) -> None:
+def test_windows_grow_within_their_bound(world: World, start_server: StartServer) -> None:
     async def main(engine: HTTP2Connection) -> None:
         response = await engine.exchange(make_request(path=f"/{20 * MIB}"), CountingLease())
         other = await engine.exchange(make_request(path=f"/{20 * MIB}"), CountingLease())
@@ -378,7 +378,7 @@ def test_windows_grow_within_their_bound(runtime: Runtime, start_server: StartSe
         other.body.abort()
         assert engine._state.growth_left == 12 * MIB
 
-    talk(runtime, start_server(echo()), main)
+    talk(world, start_server(echo()), main)
 
 
 def forget(response: ResponseState) -> None:
@@ -388,7 +388,7 @@ def forget(response: ResponseState) -> None:
 
 
 def test_a_forgotten_response_is_cancelled_by_the_next_operation(
-    runtime: Runtime, start_server: StartServer
+    world: World, start_server: StartServer
 ) -> None:
     def act(peer: Peer) -> None:
         peer.head(peer.request().stream_id)
@@ -407,7 +407,7 @@ def test_a_forgotten_response_is_cancelled_by_the_next_operation(
         assert (await fetch(engine, make_request())).content == b"second"
         assert engine.is_idle
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
 # Interruptions: a signal handler may raise at any point of the blocking engine's work.
@@ -436,7 +436,7 @@ def test_an_interrupted_exchange_takes_its_siblings_along_at_once(
         return result
 
     monkeypatch.setattr(HTTP2State, where, striking)
-    runtime = Runtime("blocking")
+    world = World("sync")
     act = answers_the_first_of_two if where == "receive" else Peer.flush
     server = start_server(scripted(act, max_concurrent_streams=10))
     leases = {name: CountingLease() for name in order}
@@ -449,7 +449,7 @@ def test_an_interrupted_exchange_takes_its_siblings_along_at_once(
         except BaseException as exc:  # noqa: BLE001 - looked at below
             outcomes[name] = exc
 
-    engine = run_sync(establish(runtime, server))
+    engine = run_sync(establish(world, server))
     threads = [threading.Thread(target=work, args=(engine, name), name=name) for name in order]
     try:
         for thread in threads:

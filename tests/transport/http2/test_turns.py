@@ -29,8 +29,8 @@ from support.http2_client import (
     together,
 )
 from support.http2_peer import Peer
-from support.runtimes import Runtime
 from support.servers import StartServer
+from support.worlds import World
 
 # The line.
 
@@ -293,7 +293,7 @@ def sink(peer: Peer) -> None:
                 peer.respond(request.stream_id, b"%d" % len(request.body))
 
 
-def test_thirty_uploads_share_the_windows(runtime: Runtime, start_server: StartServer) -> None:
+def test_thirty_uploads_share_the_windows(world: World, start_server: StartServer) -> None:
     progress: list[Counter[int]] = []
 
     def act(peer: Peer) -> None:
@@ -311,11 +311,11 @@ def test_thirty_uploads_share_the_windows(runtime: Runtime, start_server: StartS
     async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         calls = [lambda: fetch(engine, make_request("POST", body=bytes(400_000)))] * 30
-        for answer in await together(runtime, *calls):
+        for answer in await together(world, *calls):
             assert isinstance(answer, Answer), answer
             assert answer.content == b"400000"
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
     half_way = next(moment for moment in progress if moment.total() > 30 * 200_000)
     del half_way[1]
     assert len(half_way) == 30  # each has had a turn
@@ -323,7 +323,7 @@ def test_thirty_uploads_share_the_windows(runtime: Runtime, start_server: StartS
     assert sent[3] > 50_000, sent  # a thread or two may have been kept from running by the system
 
 
-def test_uploads_share_the_kernels_buffer(runtime: Runtime, start_server: StartServer) -> None:
+def test_uploads_share_the_kernels_buffer(world: World, start_server: StartServer) -> None:
     """The windows are wide open, and the server reads slowly: no upload keeps the others from writing."""
 
     def act(peer: Peer) -> None:
@@ -346,17 +346,17 @@ def test_uploads_share_the_kernels_buffer(runtime: Runtime, start_server: StartS
         calls = [
             lambda: fetch(engine, make_request("POST", body=bytes(600_000), timeout=limit)) for _ in range(30)
         ]
-        for answer in await together(runtime, *calls):
+        for answer in await together(world, *calls):
             assert isinstance(answer, Answer), answer
 
-    talk(runtime, start_server(scripted(act, initial_window_size=2**30)), main)
+    talk(world, start_server(scripted(act, initial_window_size=2**30)), main)
 
 
 def test_uploads_that_are_given_up_leave_their_turn_to_others(
-    runtime: Runtime, start_server: StartServer
+    world: World, start_server: StartServer
 ) -> None:
     """In line, or with a turn."""
-    if runtime.name == "blocking":
+    if world.name == "sync":
         pytest.skip("a thread can't be cancelled")
 
     async def main(engine: HTTP2Connection) -> None:
@@ -368,7 +368,7 @@ def test_uploads_that_are_given_up_leave_their_turn_to_others(
         async def given_up(seconds: float) -> bytes:
             try:
                 await cancelled_after(
-                    runtime, seconds, lambda: fetch(engine, make_request("POST", body=bytes(3_000_000)))
+                    world, seconds, lambda: fetch(engine, make_request("POST", body=bytes(3_000_000)))
                 )
             except AssertionError:  # done before
                 return b""
@@ -377,6 +377,6 @@ def test_uploads_that_are_given_up_leave_their_turn_to_others(
         calls: list[Any] = []
         for number in range(20):
             calls += [whole, lambda number=number: given_up(0.01 * number)]
-        assert (await together(runtime, *calls))[::2] == [b"300000"] * 20
+        assert (await together(world, *calls))[::2] == [b"300000"] * 20
 
-    talk(runtime, start_server(scripted(sink)), main)
+    talk(world, start_server(scripted(sink)), main)

@@ -35,8 +35,8 @@ from support.http2_client import (
     together,
 )
 from support.http2_peer import Peer
-from support.runtimes import Runtime
 from support.servers import Authority, StartServer
+from support.worlds import World
 
 # Uploads, and answers that come before their end.
 
@@ -44,7 +44,7 @@ from support.servers import Authority, StartServer
 @pytest.mark.parametrize("reset", [True, False])
 @pytest.mark.parametrize("streamed", [True, False])
 def test_an_early_413_stops_the_upload(
-    runtime: Runtime, start_server: StartServer, streamed: bool, reset: bool
+    world: World, start_server: StartServer, streamed: bool, reset: bool
 ) -> None:
     asked: list[int] = []
 
@@ -69,10 +69,10 @@ def test_an_early_413_stops_the_upload(
         assert len(asked) < 500
         assert (await fetch(engine, make_request())).content == b"second"
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_a_413_that_is_not_whole_yet_stops_the_upload(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_413_that_is_not_whole_yet_stops_the_upload(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.credit = False
         stream_id = peer.request(whole=False).stream_id
@@ -86,10 +86,10 @@ def test_a_413_that_is_not_whole_yet_stops_the_upload(runtime: Runtime, start_se
         answer = await fetch(engine, make_request("POST", body=bytes(MIB)))
         assert (answer.status_code, answer.content) == (413, b"too large")
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_an_answer_in_step_with_the_upload(runtime: Runtime, start_server: StartServer) -> None:
+def test_an_answer_in_step_with_the_upload(world: World, start_server: StartServer) -> None:
     """A server that gives credit for the request only as its answer is read: the body's reader uploads on."""
 
     def act(peer: Peer) -> None:
@@ -108,10 +108,10 @@ def test_an_answer_in_step_with_the_upload(runtime: Runtime, start_server: Start
         answer = await fetch(engine, make_request("POST", body=[body[:500_000], body[500_000:]]))
         assert answer.content == body
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_the_end_of_an_upload_takes_no_credit(runtime: Runtime, start_server: StartServer) -> None:
+def test_the_end_of_an_upload_takes_no_credit(world: World, start_server: StartServer) -> None:
     def chunks() -> Iterator[bytes]:
         yield bytes(65535)
         time.sleep(0.2)  # the head arrives before the body's end is known
@@ -127,19 +127,19 @@ def test_the_end_of_an_upload_takes_no_credit(runtime: Runtime, start_server: St
     async def main(engine: HTTP2Connection) -> None:
         assert (await fetch(engine, make_request("POST", body=chunks()))).content == b"all"
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
-def test_a_streamed_upload_ends(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_streamed_upload_ends(world: World, start_server: StartServer) -> None:
     async def main(engine: HTTP2Connection) -> None:
         for body in ([b"a", b"bc"], [], [b"x" * 200_000]):
             answer = await fetch(engine, make_request("POST", body=iter(body)))
             assert answer.content == b"".join(body)
 
-    talk(runtime, start_server(echo()), main)
+    talk(world, start_server(echo()), main)
 
 
-def test_what_the_body_raises_reaches_the_caller(runtime: Runtime, start_server: StartServer) -> None:
+def test_what_the_body_raises_reaches_the_caller(world: World, start_server: StartServer) -> None:
     def broken() -> Iterator[bytes]:
         yield b"some"
         raise OSError("the file is gone")
@@ -154,7 +154,7 @@ def test_what_the_body_raises_reaches_the_caller(runtime: Runtime, start_server:
         assert type(caught.value) is OSError
         assert (await fetch(engine, make_request())).content == b"second"
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_what_the_body_raises_reaches_the_caller(runtime: Runtime, start_server:
     ],
 )
 def test_a_body_that_differs_from_its_length(
-    runtime: Runtime, start_server: StartServer, body: bytes, length: str, sent: bool
+    world: World, start_server: StartServer, body: bytes, length: str, sent: bool
 ) -> None:
     def act(peer: Peer) -> None:
         peer.respond(peer.request(1 if sent else 0).stream_id, b"second")
@@ -179,7 +179,7 @@ def test_a_body_that_differs_from_its_length(
         assert caught.value.delivery is (Delivery.MAYBE_PROCESSED if sent else Delivery.NOT_SENT)
         assert (await fetch(engine, make_request())).content == b"second"
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_body_that_differs_from_its_length(
     ],
 )
 def test_requests_that_can_not_be_sent(
-    runtime: Runtime, start_server: StartServer, method: str, fields: list[tuple[str, str]], match: str
+    world: World, start_server: StartServer, method: str, fields: list[tuple[str, str]], match: str
 ) -> None:
     async def main(engine: HTTP2Connection) -> None:
         with pytest.raises(LocalProtocolError, match=match) as caught:
@@ -201,13 +201,13 @@ def test_requests_that_can_not_be_sent(
         assert caught.value.delivery is Delivery.NOT_SENT
         assert engine._state.bytes_written == 0
 
-    talk(runtime, start_server(lambda sock: None), main)
+    talk(world, start_server(lambda sock: None), main)
 
 
 # A kernel buffer that is full.
 
 
-def test_requests_go_on_when_the_server_reads_late(runtime: Runtime, start_server: StartServer) -> None:
+def test_requests_go_on_when_the_server_reads_late(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.until(
             lambda: len(peer.requests) == 4 and all(request.ended for request in peer.requests.values())
@@ -220,7 +220,7 @@ def test_requests_go_on_when_the_server_reads_late(runtime: Runtime, start_serve
         narrow(engine)
         # One waits for its response and reads for all while the others have to wait with their uploads.
         results = await together(
-            runtime,
+            world,
             lambda: fetch(engine, make_request()),
             lambda: fetch(engine, make_request("POST", body=bytes(500_000))),
             lambda: fetch(engine, make_request("POST", body=iter([bytes(300_000)] * 2))),
@@ -228,12 +228,10 @@ def test_requests_go_on_when_the_server_reads_late(runtime: Runtime, start_serve
         contents = [result.content for result in results if isinstance(result, Answer)]
         assert contents == [b"0", b"500000", b"600000"], results
 
-    talk(runtime, start_server(late_reader(act)), main)
+    talk(world, start_server(late_reader(act)), main)
 
 
-def test_a_single_upload_goes_on_when_the_server_reads_late(
-    runtime: Runtime, start_server: StartServer
-) -> None:
+def test_a_single_upload_goes_on_when_the_server_reads_late(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         request = peer.request(1)
         peer.respond(request.stream_id, b"%d" % len(request.body))
@@ -244,10 +242,10 @@ def test_a_single_upload_goes_on_when_the_server_reads_late(
         answer = await fetch(engine, make_request("POST", body=bytes(2 * MIB)))
         assert answer.content == b"%d" % (2 * MIB)
 
-    talk(runtime, start_server(late_reader(act)), main)
+    talk(world, start_server(late_reader(act)), main)
 
 
-def test_an_early_answer_while_nothing_can_be_sent(runtime: Runtime, start_server: StartServer) -> None:
+def test_an_early_answer_while_nothing_can_be_sent(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.frame(
             HeadersFrame(3, peer.h2.encoder.encode([(":status", "413")]), flags=["END_HEADERS", "END_STREAM"])
@@ -261,20 +259,20 @@ def test_an_early_answer_while_nothing_can_be_sent(runtime: Runtime, start_serve
         assert answer.status_code == 413
         assert engine._state.bytes_written < 20 * MIB
 
-    talk(runtime, start_server(late_reader(act)), main)
+    talk(world, start_server(late_reader(act)), main)
 
 
-def test_a_server_that_never_reads_is_a_write_timeout(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_server_that_never_reads_is_a_write_timeout(world: World, start_server: StartServer) -> None:
     async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
 
         async def upload() -> Answer:
-            await runtime.backend.sleep(0.1)
+            await world.backend.sleep(0.1)
             timeout = TimeoutConfig(5, write_timeout=0.3)
             return await fetch(engine, make_request("POST", body=bytes(8 * MIB), timeout=timeout))
 
-        results = await together(runtime, upload, lambda: fetch(engine, make_request()))
+        results = await together(world, upload, lambda: fetch(engine, make_request()))
         assert isinstance(results[0], WriteTimeout)
         assert results[0].delivery is Delivery.MAYBE_PROCESSED
         assert isinstance(results[1], Answer), results  # the other was sent before, and is not hurt
@@ -283,20 +281,20 @@ def test_a_server_that_never_reads_is_a_write_timeout(runtime: Runtime, start_se
     def act(peer: Peer) -> None:
         peer.respond(peer.request(1).stream_id, b"second")
 
-    talk(runtime, start_server(late_reader(act, seconds=1)), main)
+    talk(world, start_server(late_reader(act, seconds=1)), main)
 
 
-def test_waiting_in_line_for_a_writer_is_limited_too(runtime: Runtime, start_server: StartServer) -> None:
+def test_waiting_in_line_for_a_writer_is_limited_too(world: World, start_server: StartServer) -> None:
     async def main(engine: HTTP2Connection) -> None:
         await fetch(engine, make_request())
         narrow(engine)
 
         async def second() -> Answer:
-            await runtime.backend.sleep(0.1)
+            await world.backend.sleep(0.1)
             return await fetch(engine, make_request("PUT", timeout=TimeoutConfig(5, write_timeout=0.2)))
 
         results = await together(
-            runtime,
+            world,
             lambda: fetch(
                 engine, make_request("POST", body=bytes(8 * MIB), timeout=TimeoutConfig(5, write_timeout=0.8))
             ),
@@ -305,10 +303,10 @@ def test_waiting_in_line_for_a_writer_is_limited_too(runtime: Runtime, start_ser
         assert isinstance(results[0], WriteTimeout)
         assert isinstance(results[1], WriteTimeout)
 
-    talk(runtime, start_server(late_reader(lambda peer: None, seconds=1.5)), main)
+    talk(world, start_server(late_reader(lambda peer: None, seconds=1.5)), main)
 
 
-def test_a_connection_that_breaks_while_sending(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_connection_that_breaks_while_sending(world: World, start_server: StartServer) -> None:
     def script(sock: socket.socket) -> None:
         peer = Peer(sock)
         peer.respond(peer.request().stream_id)
@@ -328,17 +326,17 @@ def test_a_connection_that_breaks_while_sending(runtime: Runtime, start_server: 
         assert caught.value.delivery is Delivery.MAYBE_PROCESSED
         assert engine.is_closed
 
-    talk(runtime, start_server(script), main)
+    talk(world, start_server(script), main)
 
 
 # Over TLS.
 
 
-def test_exchanges_over_tls(runtime: Runtime, start_server: StartServer, authority: Authority) -> None:
+def test_exchanges_over_tls(world: World, start_server: StartServer, authority: Authority) -> None:
     server = start_server(echo(), tls=authority.server_context("h2"))
 
     async def main() -> None:
-        engine = await establish(runtime, server, authority=authority)
+        engine = await establish(world, server, authority=authority)
         calls = [
             lambda size=size: fetch(engine, make_request(path=f"/{size * 20_000}")) for size in range(20)
         ]
@@ -346,17 +344,17 @@ def test_exchanges_over_tls(runtime: Runtime, start_server: StartServer, authori
             lambda size=size: fetch(engine, make_request("POST", body=bytes(size * 20_000 + 1)))
             for size in range(20)
         ]
-        for index, answer in enumerate(await together(runtime, *calls)):
+        for index, answer in enumerate(await together(world, *calls)):
             assert isinstance(answer, Answer), answer
             assert len(answer.content) == index % 20 * 20_000 + index // 20
         assert engine.check()
         engine.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_the_end_of_an_upload_leaves_a_full_kernel_buffer(
-    runtime: Runtime, start_server: StartServer, authority: Authority
+    world: World, start_server: StartServer, authority: Authority
 ) -> None:
     """A server that begins to read late: what TLS has encrypted must leave while we wait for the answer."""
 
@@ -367,7 +365,7 @@ def test_the_end_of_an_upload_leaves_a_full_kernel_buffer(
     server = start_server(late_reader(act), tls=authority.server_context("h2"))
 
     async def main() -> None:
-        engine = await establish(runtime, server, authority=authority)
+        engine = await establish(world, server, authority=authority)
         await fetch(engine, make_request())
         narrow(engine)
         for size in (200_000,):  # one step, and more than the buffers hold
@@ -375,7 +373,7 @@ def test_the_end_of_an_upload_leaves_a_full_kernel_buffer(
             assert answer.content == b"%d" % size
         engine.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 # Expect: 100-continue (RFC 9110 section 10.1.1).
@@ -383,7 +381,7 @@ def test_the_end_of_an_upload_leaves_a_full_kernel_buffer(
 
 @pytest.mark.parametrize("informed", [True, False])
 def test_expect_100_continue_sends_the_body_when_told_or_after_a_while(
-    runtime: Runtime, start_server: StartServer, informed: bool, monkeypatch: pytest.MonkeyPatch
+    world: World, start_server: StartServer, informed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("http3_transport._http2.exchange.CONTINUE_WAIT", 0.5)
     early: list[bytes] = []
@@ -403,12 +401,12 @@ def test_expect_100_continue_sends_the_body_when_told_or_after_a_while(
         request = make_request("POST", body=b"body", fields=[("Expect", "100-continue")])
         assert (await fetch(engine, request)).content == b"body"
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)
     assert early == [b""]
 
 
 def test_expect_100_continue_with_a_final_answer_sends_no_body(
-    runtime: Runtime, start_server: StartServer
+    world: World, start_server: StartServer
 ) -> None:
     def act(peer: Peer) -> None:
         request = peer.request(whole=False)
@@ -420,4 +418,4 @@ def test_expect_100_continue_with_a_final_answer_sends_no_body(
         request = make_request("POST", body=b"body", fields=[("Expect", "100-continue")])
         assert (await fetch(engine, request)).status_code == 417
 
-    talk(runtime, start_server(scripted(act)), main)
+    talk(world, start_server(scripted(act)), main)

@@ -30,8 +30,8 @@ from support.exchanges import fetch, keeping, ok, silent
 from support.forks import in_a_child
 from support.http2_client import echo
 from support.interruption import AtLine
-from support.runtimes import Runtime
 from support.servers import StartServer, read_request
+from support.worlds import World
 
 
 async def get(connection: HTTPConnection, url: str) -> AsyncResponse:
@@ -104,8 +104,8 @@ def test_what_could_not_be_opened_may_be_opened_in_another_loop() -> None:
         asyncio.run(main())
 
 
-def alone(runtime: Runtime, url: str, **options: Any) -> HTTPConnection:
-    backend: Any = runtime.backend
+def alone(world: World, url: str, **options: Any) -> HTTPConnection:
+    backend: Any = world.backend
     return HTTPConnection(url, backend=backend, **options)
 
 
@@ -115,13 +115,13 @@ def test_what_is_no_origin(origin: Any, kind: type[Exception]) -> None:
         HTTPConnection(origin)
 
 
-def test_two_requests_race_to_open_a_connection(runtime: Runtime, start_server: StartServer) -> None:
-    if runtime.name == "blocking":
+def test_two_requests_race_to_open_a_connection(world: World, start_server: StartServer) -> None:
+    if world.name == "sync":
         pytest.skip("see the test with threads")
     server = start_server(echo(max_concurrent_streams=8))
 
     async def main() -> None:
-        connection = alone(runtime, server.url, http_versions=("HTTP/2",))
+        connection = alone(world, server.url, http_versions=("HTTP/2",))
         served = []
 
         async def one() -> None:
@@ -129,7 +129,7 @@ def test_two_requests_race_to_open_a_connection(runtime: Runtime, start_server: 
             await response.read()
             served.append(response.status_code)
 
-        if runtime.name == "asyncio":
+        if world.name == "asyncio":
             await asyncio.gather(*[one() for _ in range(8)])
         else:
             async with trio.open_nursery() as nursery:
@@ -138,7 +138,7 @@ def test_two_requests_race_to_open_a_connection(runtime: Runtime, start_server: 
         assert served == [200] * 8
         await connection.close()
 
-    runtime.run(main)
+    world.run(main)
     assert server.connections == 1
 
 
@@ -175,7 +175,7 @@ def test_threads_do_not_meet_on_one_http1_connection(start_server: StartServer) 
     assert server.connections == 1
 
 
-def test_an_answer_before_its_request_is_no_answer(runtime: Runtime, start_server: StartServer) -> None:
+def test_an_answer_before_its_request_is_no_answer(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(ok(b"first"))
@@ -188,7 +188,7 @@ def test_an_answer_before_its_request_is_no_answer(runtime: Runtime, start_serve
     server = start_server(script)
 
     async def main() -> None:
-        connection = alone(runtime, server.url)
+        connection = alone(world, server.url)
         response = await connection.send(AsyncRequest("GET", server.url))
         await response.read()
         ready.set()
@@ -196,23 +196,23 @@ def test_an_answer_before_its_request_is_no_answer(runtime: Runtime, start_serve
         with pytest.raises(NotConnected):
             await connection.send(AsyncRequest("GET", server.url))
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_a_connection_whose_opening_failed_may_be_opened_again(
-    runtime: Runtime, start_server: StartServer
+    world: World, start_server: StartServer
 ) -> None:
     server = start_server(silent, lambda connection: None)
 
     async def main() -> None:
-        connection = alone(runtime, server.url.replace("http:", "https:"), verify=False)
+        connection = alone(world, server.url.replace("http:", "https:"), verify=False)
         with pytest.raises(ConnectTimeout):
             await connection.request("GET", server.url.replace("http:", "https:"), timeout=0.1)
         assert not connection.is_closed
         with pytest.raises(ConnectError):
             await connection.request("GET", server.url.replace("http:", "https:"))
 
-    runtime.run(main)
+    world.run(main)
     assert server.connections == 2
 
 
@@ -250,17 +250,17 @@ def test_a_connection_closed_while_it_is_opened(start_server: StartServer) -> No
     asyncio.run(main())
 
 
-def test_a_forgotten_response_of_a_connection_alone(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_forgotten_response_of_a_connection_alone(world: World, start_server: StartServer) -> None:
     server = start_server(keeping(b"x" * 300_000))
 
     async def main() -> None:
-        connection = alone(runtime, server.url)
+        connection = alone(world, server.url)
         with pytest.warns(ResourceWarning):
             await connection.send(AsyncRequest("GET", server.url))
         with pytest.raises(NotConnected):
             await connection.send(AsyncRequest("GET", server.url))
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_a_connection_belongs_to_its_loop(start_server: StartServer) -> None:
@@ -294,11 +294,11 @@ def test_a_connection_alone_is_the_parents(start_server: StartServer) -> None:
     run_sync(connection.close())
 
 
-def test_a_connection_alone_is_a_dispatcher(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_connection_alone_is_a_dispatcher(world: World, start_server: StartServer) -> None:
     server = start_server(keeping())
 
     async def main() -> None:
-        backend = {"blocking": BlockingBackend, "asyncio": AsyncioBackend}.get(runtime.name)
+        backend = {"sync": BlockingBackend, "asyncio": AsyncioBackend}.get(world.name)
         connection = HTTPConnection(server.url, backend=backend() if backend else None)
         assert "not open" in repr(connection)
         for _ in range(2):
@@ -314,15 +314,15 @@ def test_a_connection_alone_is_a_dispatcher(runtime: Runtime, start_server: Star
         with pytest.raises(NotConnected):
             await connection.send(AsyncRequest("GET", server.url))
 
-    runtime.run(main)
+    world.run(main)
     assert server.connections == 1
 
 
-def test_a_connection_alone_takes_one_request_at_a_time(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_connection_alone_takes_one_request_at_a_time(world: World, start_server: StartServer) -> None:
     server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
-        backend = {"blocking": BlockingBackend, "asyncio": AsyncioBackend}.get(runtime.name)
+        backend = {"sync": BlockingBackend, "asyncio": AsyncioBackend}.get(world.name)
         connection = HTTPConnection(server.url, backend=backend() if backend else None)
         response = await connection.send(AsyncRequest("GET", server.url))
         with pytest.raises(LocalProtocolError, match="as many requests as it can"):
@@ -331,7 +331,7 @@ def test_a_connection_alone_takes_one_request_at_a_time(runtime: Runtime, start_
         assert len(await response.read()) == 100_000
         assert connection.is_closed
 
-    runtime.run(main)
+    world.run(main)
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])

@@ -36,8 +36,8 @@ from support.exchanges import answering, check_idle, fetch, keeping, make_pool, 
 from support.forks import in_a_child
 from support.http2_client import echo, scripted
 from support.http2_peer import Peer
-from support.runtimes import Runtime
 from support.servers import Authority, Nginx, StartServer, read_request
+from support.worlds import World
 
 # Storms.
 
@@ -71,19 +71,19 @@ def test_a_hundred_refused_at_once_share_one_new_connection(
     assert server.connections == 2
 
 
-def test_a_burst_waits_for_what_the_server_says_it_takes(runtime: Runtime, start_server: StartServer) -> None:
-    if runtime.name == "blocking":
+def test_a_burst_waits_for_what_the_server_says_it_takes(world: World, start_server: StartServer) -> None:
+    if world.name == "sync":
         pytest.skip("see the test with threads")
     server = start_server(echo(max_concurrent_streams=10))
 
     async def main() -> None:
-        pool = make_pool(runtime, http_versions=("HTTP/2",))
+        pool = make_pool(world, http_versions=("HTTP/2",))
         served: list[bytes] = []
 
         async def one(number: int) -> None:
             served.append((await fetch(pool, server.url, "POST", data=b"%d" % number)).content)
 
-        if runtime.name == "asyncio":
+        if world.name == "asyncio":
             await asyncio.gather(*[one(number) for number in range(60)])
         else:
             async with trio.open_nursery() as nursery:
@@ -93,7 +93,7 @@ def test_a_burst_waits_for_what_the_server_says_it_takes(runtime: Runtime, start
         check_idle(pool)
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     assert server.connections <= 6
 
 
@@ -191,16 +191,16 @@ def test_a_closed_pool_sends_nothing_again(start_server: StartServer) -> None:
     assert server.connections == 1
 
 
-def test_equal_tls_settings_share_connections(runtime: Runtime, nginx: Nginx, authority: Authority) -> None:
+def test_equal_tls_settings_share_connections(world: World, nginx: Nginx, authority: Authority) -> None:
     async def main() -> None:
-        pool = make_pool(runtime, verify=authority.ca_file)
+        pool = make_pool(world, verify=authority.ca_file)
         await fetch(pool, nginx.tls + "/small")
         response = await pool.send(AsyncRequest("GET", nginx.tls + "/small"), verify=authority.ca_file)
         await response.read()
         assert len(pool.keepalive_connections) == 1
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_contexts_of_single_requests_are_not_kept(nginx: Nginx, authority: Authority) -> None:
@@ -234,14 +234,14 @@ def test_two_pools_may_want_different_versions_of_one_context(nginx: Nginx, auth
 
 
 def test_the_second_failure_keeps_its_cause_and_mentions_the_first(
-    runtime: Runtime, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+    world: World, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = start_server(answering(ok()))
     # As if it died right after the look.
     monkeypatch.setattr(HTTP11Connection, "check", lambda engine: True)
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         await fetch(pool, server.url)
         server.close()
         with pytest.raises(ConnectError, match="refused") as caught:
@@ -252,7 +252,7 @@ def test_the_second_failure_keeps_its_cause_and_mentions_the_first(
         check_idle(pool)
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 @pytest.mark.parametrize("left", [0.001, -1.0])
@@ -262,11 +262,11 @@ def test_a_timer_that_fires_a_little_early_is_no_other_limit(left: float) -> Non
     assert isinstance(timeout_error(request, "connect"), TotalTimeout)
 
 
-def test_the_total_limit_names_the_phase(runtime: Runtime, start_server: StartServer) -> None:
+def test_the_total_limit_names_the_phase(world: World, start_server: StartServer) -> None:
     server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
-        pool = make_pool(runtime, pool_limits=PoolLimits(hard_limit=1))
+        pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1))
         holder = await pool.send(AsyncRequest("GET", server.url))
         with pytest.raises(TotalTimeout, match=r"0\.05 s in the pool phase") as caught:
             await pool.send(AsyncRequest("GET", server.url), timeout=TimeoutConfig(total_timeout=0.05))
@@ -281,23 +281,23 @@ def test_the_total_limit_names_the_phase(runtime: Runtime, start_server: StartSe
         check_idle(pool)
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_no_scheme_of_ours_says_that_nothing_was_sent(runtime: Runtime) -> None:
+def test_no_scheme_of_ours_says_that_nothing_was_sent(world: World) -> None:
     async def main() -> None:
         with pytest.raises(UnsupportedProtocol) as caught:
-            await fetch(make_pool(runtime), "ftp://example.org/")
+            await fetch(make_pool(world), "ftp://example.org/")
         assert caught.value.delivery is Delivery.NOT_SENT
 
-    runtime.run(main)
+    world.run(main)
 
 
 # The pool by itself, without a client.
 
 
 def test_a_request_may_be_sent_again_with_other_limits(
-    runtime: Runtime, start_server: StartServer, tmp_path: Path
+    world: World, start_server: StartServer, tmp_path: Path
 ) -> None:
     bodies = []
 
@@ -310,7 +310,7 @@ def test_a_request_may_be_sent_again_with_other_limits(
     (tmp_path / "file").write_bytes(b"content")
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         with (tmp_path / "file").open("rb") as file:
             request = AsyncRequest("POST", server.url, data=file)
             for limit in (3.0, None):
@@ -320,18 +320,18 @@ def test_a_request_may_be_sent_again_with_other_limits(
         assert state_of(request).timeout is None
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     assert bodies == [b"content"] * 2
 
 
-def test_a_failure_belongs_to_its_request(runtime: Runtime) -> None:
+def test_a_failure_belongs_to_its_request(world: World) -> None:
     async def main() -> None:
         request = AsyncRequest("GET", "http://127.0.0.1:1/")
         with pytest.raises(ConnectError) as caught:
-            await make_pool(runtime).send(request)
+            await make_pool(world).send(request)
         assert caught.value.request is request
 
-    runtime.run(main)
+    world.run(main)
 
 
 WRONG = {
@@ -358,9 +358,9 @@ def test_wrong_arguments_are_named(name: str) -> None:
             HTTPConnection("http://example.org", **wrong)
 
 
-def test_wrong_arguments_of_one_request_are_named(runtime: Runtime) -> None:
+def test_wrong_arguments_of_one_request_are_named(world: World) -> None:
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         wrong: Any = 42
         request = AsyncRequest("GET", "http://127.0.0.1:1/")
         with pytest.raises(TypeError, match="request"):
@@ -370,7 +370,7 @@ def test_wrong_arguments_of_one_request_are_named(runtime: Runtime) -> None:
         with pytest.raises(TypeError, match="timeout"):
             await pool.send(request, timeout="soon")  # type: ignore[arg-type]
 
-    runtime.run(main)
+    world.run(main)
 
 
 # Forks.

@@ -13,8 +13,8 @@ from http3_transport import ConnectionPool
 from support.exchanges import fetch, make_pool
 from support.http2_client import scripted, together
 from support.http2_peer import Peer
-from support.runtimes import Runtime
 from support.servers import StartServer
+from support.worlds import World
 
 LIMITS = PoolLimits(hard_limit=1, pool_timeout=5)
 
@@ -37,12 +37,12 @@ def answer_all(peer: Peer, count: int, *, but: bytes = b"") -> None:
             return
 
 
-async def waiting_for(runtime: Runtime, condition: Callable[[], bool]) -> None:
+async def waiting_for(world: World, condition: Callable[[], bool]) -> None:
     """Let others run until something is the case."""
     for _ in range(1000):
         if condition():
             return
-        await runtime.backend.sleep(0.005)
+        await world.backend.sleep(0.005)
     raise AssertionError("it did not come to that")
 
 
@@ -51,7 +51,7 @@ def in_line(pool: ConnectionPool) -> int:
 
 
 def test_who_waits_is_served_at_once_when_the_server_allows_more(
-    runtime: Runtime, start_server: StartServer
+    world: World, start_server: StartServer
 ) -> None:
     """While a request without an answer keeps its stream."""
     raised: list[float] = []
@@ -67,29 +67,29 @@ def test_who_waits_is_served_at_once_when_the_server_allows_more(
     server = start_server(scripted(act, max_concurrent_streams=1))
 
     async def main() -> None:
-        pool = make_pool(runtime, http_versions=("HTTP/2",), pool_limits=LIMITS)
+        pool = make_pool(world, http_versions=("HTTP/2",), pool_limits=LIMITS)
         served: list[float] = []
 
         async def held() -> bytes:
             return (await fetch(pool, server.url + "/held")).content
 
         async def waits(number: int) -> bytes:
-            await waiting_for(runtime, lambda: bool(pool.active_connections))
+            await waiting_for(world, lambda: bool(pool.active_connections))
             content = (await fetch(pool, f"{server.url}/{number}")).content
             served.append(time.monotonic())
             return content
 
-        results = await together(runtime, held, *[lambda n=n: waits(n) for n in range(3)])
+        results = await together(world, held, *[lambda n=n: waits(n) for n in range(3)])
         assert results == [b"/held", b"/0", b"/1", b"/2"]
         assert max(served) - raised[0] < 1.5
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     assert server.connections == 1
 
 
 def test_a_waiting_request_is_served_while_no_response_is_read(
-    runtime: Runtime, start_server: StartServer
+    world: World, start_server: StartServer
 ) -> None:
     """The response that has the only stream is open, and is not asked for more."""
 
@@ -105,20 +105,18 @@ def test_a_waiting_request_is_served_while_no_response_is_read(
     server = start_server(scripted(act, max_concurrent_streams=1))
 
     async def main() -> None:
-        pool = make_pool(runtime, http_versions=("HTTP/2",), pool_limits=LIMITS)
+        pool = make_pool(world, http_versions=("HTTP/2",), pool_limits=LIMITS)
         response = await pool.send(AsyncRequest("GET", server.url))
         assert (await fetch(pool, server.url)).content == b"second"
         assert await response.read() == b"some more"
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     assert server.connections == 1
 
 
 @pytest.mark.parametrize("hard_limit", [1, 100])
-def test_a_server_that_allows_one_at_first(
-    runtime: Runtime, start_server: StartServer, hard_limit: int
-) -> None:
+def test_a_server_that_allows_one_at_first(world: World, start_server: StartServer, hard_limit: int) -> None:
     """Others open connections of their own where they may; else they wait."""
 
     def act(peer: Peer) -> None:
@@ -130,11 +128,11 @@ def test_a_server_that_allows_one_at_first(
 
     async def main() -> None:
         limits = PoolLimits(hard_limit=hard_limit)
-        pool = make_pool(runtime, http_versions=("HTTP/2",), pool_limits=limits)
+        pool = make_pool(world, http_versions=("HTTP/2",), pool_limits=limits)
         calls = [lambda n=n: fetch(pool, f"{server.url}/{n}") for n in range(20)]
-        for number, answer in enumerate(await together(runtime, *calls)):
+        for number, answer in enumerate(await together(world, *calls)):
             assert answer.content == b"/%d" % number  # type: ignore[union-attr]
         assert in_line(pool) == 0
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)

@@ -38,19 +38,19 @@ from http3_transport._interfaces import Backend
 from http3_transport._pool import pool as pool_pool
 from support.exchanges import fetch, keeping, make_pool, ok, silent
 from support.forks import in_a_child
-from support.runtimes import Runtime
 from support.servers import Authority, Nginx, StartServer, Uvicorn, read_request
+from support.worlds import World
 
 # Waiting.
 
 
 def test_the_pool_timeout_says_so_and_the_holder_is_not_harmed(
-    runtime: Runtime, start_server: StartServer
+    world: World, start_server: StartServer
 ) -> None:
     server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
-        pool = make_pool(runtime, pool_limits=PoolLimits(hard_limit=1, pool_timeout=0.05))
+        pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1, pool_timeout=0.05))
         holder = await pool.send(AsyncRequest("GET", server.url))
         with pytest.raises(PoolTimeout, match=r"0\.05 s \(pool_timeout\)") as caught:
             await pool.send(AsyncRequest("POST", server.url))
@@ -61,15 +61,15 @@ def test_the_pool_timeout_says_so_and_the_holder_is_not_harmed(
         assert (await fetch(pool, server.url)).status_code == 200
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     assert server.connections == 1
 
 
-def test_the_total_limit_holds_for_waiting_requests(runtime: Runtime, start_server: StartServer) -> None:
+def test_the_total_limit_holds_for_waiting_requests(world: World, start_server: StartServer) -> None:
     server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
-        pool = make_pool(runtime, pool_limits=PoolLimits(hard_limit=1))
+        pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1))
         holder = await pool.send(AsyncRequest("GET", server.url))
         request = AsyncRequest("GET", server.url)
         state_of(request).deadline = Deadline(0.05, pool.now)
@@ -78,7 +78,7 @@ def test_the_total_limit_holds_for_waiting_requests(runtime: Runtime, start_serv
         await holder.close()
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_many_tasks_over_few_connections_are_all_served(start_server: StartServer) -> None:
@@ -147,21 +147,21 @@ def test_a_cancelled_wait_on_trio_passes_its_turn_on(start_server: StartServer) 
     trio.run(main)
 
 
-def test_a_forgotten_response_serves_who_waits(runtime: Runtime, start_server: StartServer) -> None:
-    if runtime.name == "blocking":
+def test_a_forgotten_response_serves_who_waits(world: World, start_server: StartServer) -> None:
+    if world.name == "sync":
         pytest.skip("a request can't wait in the same thread; see the test with threads")
     server = start_server(keeping(b"x" * 100_000))
 
     async def main() -> None:
-        pool = make_pool(runtime, pool_limits=PoolLimits(hard_limit=1))
+        pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1))
         held: list[AsyncResponse] = [await pool.send(AsyncRequest("GET", server.url))]
 
         async def forget() -> None:
-            await runtime.backend.sleep(0.05)
+            await world.backend.sleep(0.05)
             held.clear()
 
         async def both() -> None:
-            if runtime.name == "asyncio":
+            if world.name == "asyncio":
                 await asyncio.gather(fetch(pool, server.url), forget())
                 return
             async with trio.open_nursery() as nursery:
@@ -172,31 +172,31 @@ def test_a_forgotten_response_serves_who_waits(runtime: Runtime, start_server: S
             await both()
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 # Keeping connections.
 
 
-def test_an_expired_connection_is_not_reused(runtime: Runtime, start_server: StartServer) -> None:
+def test_an_expired_connection_is_not_reused(world: World, start_server: StartServer) -> None:
     server = start_server(keeping())
 
     async def main() -> None:
-        pool = make_pool(runtime, pool_limits=PoolLimits(keepalive_expiry=0.02))
+        pool = make_pool(world, pool_limits=PoolLimits(keepalive_expiry=0.02))
         await fetch(pool, server.url)
-        await runtime.backend.sleep(0.05)
+        await world.backend.sleep(0.05)
         await fetch(pool, server.url)
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
     assert server.connections == 2
 
 
 def test_connections_are_only_reused_under_the_tls_settings_they_were_opened_with(
-    runtime: Runtime, nginx: Nginx, authority: Authority
+    world: World, nginx: Nginx, authority: Authority
 ) -> None:
     async def main() -> None:
-        pool = make_pool(runtime, verify=authority.ca_file, http_versions=("HTTP/1.1",))
+        pool = make_pool(world, verify=authority.ca_file, http_versions=("HTTP/1.1",))
         first = await pool.send(AsyncRequest("GET", nginx.tls + "/echo"))
         await first.read()
         loose = await pool.send(AsyncRequest("GET", nginx.tls + "/echo"), verify=False)
@@ -206,12 +206,12 @@ def test_connections_are_only_reused_under_the_tls_settings_they_were_opened_wit
         assert serials[0] == serials[2] != serials[1]
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_client_certificates_of_one_request(runtime: Runtime, nginx: Nginx, authority: Authority) -> None:
+def test_client_certificates_of_one_request(world: World, nginx: Nginx, authority: Authority) -> None:
     async def main() -> None:
-        pool = make_pool(runtime, verify=authority.ca_file)
+        pool = make_pool(world, verify=authority.ca_file)
         without = await fetch(pool, nginx.mutual_tls + "/echo")
         assert without.status_code == 400
         cert = (authority.client_cert, authority.client_key)
@@ -219,19 +219,19 @@ def test_client_certificates_of_one_request(runtime: Runtime, nginx: Nginx, auth
         assert (await response.json())["client"] == "SUCCESS"
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 # What fails while connecting.
 
 
-def test_a_refused_connection_names_the_address(runtime: Runtime) -> None:
+def test_a_refused_connection_names_the_address(world: World) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
 
         async def main() -> None:
-            pool = make_pool(runtime)
+            pool = make_pool(world)
             with pytest.raises(ConnectError, match=f"127.0.0.1 port {port}.*refused") as caught:
                 await fetch(pool, f"http://127.0.0.1:{port}/")
             assert caught.value.delivery is Delivery.NOT_SENT
@@ -239,88 +239,88 @@ def test_a_refused_connection_names_the_address(runtime: Runtime) -> None:
             assert pool.active_connections == []
             await pool.close()
 
-        runtime.run(main)
+        world.run(main)
 
 
-def test_a_name_that_does_not_resolve_is_a_connect_error(runtime: Runtime) -> None:
+def test_a_name_that_does_not_resolve_is_a_connect_error(world: World) -> None:
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         with pytest.raises(ConnectError, match=r"nowhere\.invalid"):
             await fetch(pool, "http://nowhere.invalid/")
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_an_untrusted_certificate_and_a_wrong_name_are_tls_errors(
-    runtime: Runtime, nginx: Nginx, authority: Authority
+    world: World, nginx: Nginx, authority: Authority
 ) -> None:
     async def main() -> None:
-        pool = make_pool(runtime, verify=authority.stranger_ca_file)
+        pool = make_pool(world, verify=authority.stranger_ca_file)
         with pytest.raises(TLSError, match="certificate not accepted"):
             await fetch(pool, nginx.tls + "/small")
-        own = make_pool(runtime, verify=authority.ca_file)
+        own = make_pool(world, verify=authority.ca_file)
         with pytest.raises(TLSError, match="certificate not accepted"):
             await fetch(own, nginx.wrong_name + "/small")
         assert (await fetch(own, nginx.tls + "/small")).status_code == 200
         await pool.close()
         await own.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_a_missing_ca_file_is_an_error_that_names_it(runtime: Runtime, nginx: Nginx) -> None:
+def test_a_missing_ca_file_is_an_error_that_names_it(world: World, nginx: Nginx) -> None:
     async def main() -> None:
-        pool = make_pool(runtime, verify="/no/such/ca.pem")
+        pool = make_pool(world, verify="/no/such/ca.pem")
         with pytest.raises(FileNotFoundError, match=r"/no/such/ca\.pem"):
             await fetch(pool, nginx.tls + "/small")
         assert (await fetch(pool, nginx.plain + "/small")).status_code == 200
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_a_server_without_tls_is_a_tls_error(runtime: Runtime, nginx: Nginx) -> None:
+def test_a_server_without_tls_is_a_tls_error(world: World, nginx: Nginx) -> None:
     async def main() -> None:
-        pool = make_pool(runtime, verify=False)
+        pool = make_pool(world, verify=False)
         with pytest.raises(TLSError):
             await fetch(pool, nginx.plain.replace("http:", "https:") + "/small")
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
-def test_a_handshake_that_stalls_is_a_connect_timeout(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_handshake_that_stalls_is_a_connect_timeout(world: World, start_server: StartServer) -> None:
     server = start_server(silent)
 
     async def main() -> None:
-        pool = make_pool(runtime, verify=False, timeout=TimeoutConfig(connect_timeout=0.1))
+        pool = make_pool(world, verify=False, timeout=TimeoutConfig(connect_timeout=0.1))
         started = time.monotonic()
         with pytest.raises(ConnectTimeout, match=r"0\.1 s \(connect_timeout\)"):
             await fetch(pool, server.url.replace("http:", "https:"))
         assert time.monotonic() - started < 2
         await pool.close()
 
-    runtime.run(main)
+    world.run(main)
 
 
 @pytest.mark.parametrize("url", ["ftp://example.org/", "ws://example.org/"])
-def test_other_schemes_are_refused(runtime: Runtime, url: str) -> None:
+def test_other_schemes_are_refused(world: World, url: str) -> None:
     async def main() -> None:
         with pytest.raises(UnsupportedProtocol, match="http or https"):
-            await fetch(make_pool(runtime), url)
+            await fetch(make_pool(world), url)
 
-    runtime.run(main)
+    world.run(main)
 
 
 # Closing.
 
 
-def test_a_streamed_response_outlives_its_pool(runtime: Runtime, start_server: StartServer) -> None:
+def test_a_streamed_response_outlives_its_pool(world: World, start_server: StartServer) -> None:
     server = start_server(keeping(b"x" * 300_000))
 
     async def main() -> None:
-        pool = make_pool(runtime)
+        pool = make_pool(world)
         response = await pool.send(AsyncRequest("GET", server.url))
         await pool.close()
         await pool.close()
@@ -330,7 +330,7 @@ def test_a_streamed_response_outlives_its_pool(runtime: Runtime, start_server: S
             await fetch(pool, server.url)
         assert repr(pool) == "<ConnectionPool closed>"
 
-    runtime.run(main)
+    world.run(main)
 
 
 def test_requests_in_the_queue_fail_when_the_client_is_closed(start_server: StartServer) -> None:

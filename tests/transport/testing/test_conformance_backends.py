@@ -10,25 +10,25 @@ import pytest
 from http3_transport import BlockingBackend
 from http3_transport._interfaces import Address, Stream, Waiter
 from http3_transport.testing import BACKEND_CHECKS, check_backend
-from support.runtimes import Runtime
 from support.stream_pairs import run_uvloop
+from support.worlds import World
 
 
 @pytest.mark.parametrize("name", BACKEND_CHECKS)
-def test_backends_conform(runtime: Runtime, name: str) -> None:
-    check_backend(runtime.run, runtime.backend, [name])
+def test_backends_conform(world: World, name: str) -> None:
+    check_backend(world.run, world.backend, [name])
 
 
 @pytest.mark.parametrize("name", BACKEND_CHECKS)
 def test_asyncio_backend_conforms_on_uvloop(name: str) -> None:
-    check_backend(run_uvloop, Runtime("asyncio").backend, [name])
+    check_backend(run_uvloop, World("asyncio").backend, [name])
 
 
 @pytest.mark.parametrize("name", BACKEND_CHECKS)
 def test_blocking_backend_conforms_without_poll(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(select, "poll")
-    runtime = Runtime("blocking")
-    check_backend(runtime.run, runtime.backend, [name])
+    world = World("sync")
+    check_backend(world.run, world.backend, [name])
 
 
 class ForgetsTheOthers(BlockingBackend):
@@ -61,4 +61,4 @@ class LooksUpNothing(BlockingBackend):
 )
 def test_broken_backends_are_found(broken: type[BlockingBackend], name: str) -> None:
     with pytest.raises(AssertionError, match=f"^{name}: ."):
-        check_backend(Runtime("blocking").run, broken(), [name])
+        check_backend(World("sync").run, broken(), [name])

@@ -10,31 +10,29 @@ import pytest
 import http3_transport
 from http3_models import ConcurrencyBackend, Dispatcher, MockDispatcher, Request, Response
 from http3_transport.testing import DISPATCHER_CHECKS, answer, asgi_app, check_dispatcher, wsgi_app
-from support.runtimes import Runtime
+from support.worlds import World
 
 URL = "http://localhost"
 
 
 @pytest.mark.parametrize("name", DISPATCHER_CHECKS)
-def test_pool_conforms(runtime: Runtime, name: str) -> None:
-    assert isinstance(runtime.backend, ConcurrencyBackend)
-    backend: ConcurrencyBackend = runtime.backend
-    check_dispatcher(lambda: http3_transport.ConnectionPool(backend=backend), runtime.run, names=[name])
+def test_pool_conforms(world: World, name: str) -> None:
+    assert isinstance(world.backend, ConcurrencyBackend)
+    backend: ConcurrencyBackend = world.backend
+    check_dispatcher(lambda: http3_transport.ConnectionPool(backend=backend), world.run, names=[name])
 
 
 @pytest.mark.parametrize("name", DISPATCHER_CHECKS)
 @pytest.mark.parametrize("library", ["asyncio", "trio"])
 def test_asgi_dispatch_conforms(library: str, name: str) -> None:
     check_dispatcher(
-        lambda: http3_transport.ASGIDispatch(asgi_app), Runtime(library).run, url=URL, names=[name]
+        lambda: http3_transport.ASGIDispatch(asgi_app), World(library).run, url=URL, names=[name]
     )
 
 
 @pytest.mark.parametrize("name", DISPATCHER_CHECKS)
 def test_wsgi_dispatch_conforms(name: str) -> None:
-    check_dispatcher(
-        lambda: http3_transport.WSGIDispatch(wsgi_app), Runtime("blocking").run, url=URL, names=[name]
-    )
+    check_dispatcher(lambda: http3_transport.WSGIDispatch(wsgi_app), World("sync").run, url=URL, names=[name])
 
 
 def handler(request: Request) -> Response:

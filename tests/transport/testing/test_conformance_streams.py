@@ -8,27 +8,27 @@ import pytest
 
 from http3_transport._interfaces import OperationTimeout, Stream
 from http3_transport.testing import STREAM_CHECKS, Peer, check_stream, plain_pairs
-from support.runtimes import Runtime
 from support.stream_pairs import make_pairs, run_uvloop
+from support.worlds import World
 
 
 @pytest.mark.parametrize("kind", ["plain", "tls", "tls12"])
 @pytest.mark.parametrize("name", STREAM_CHECKS)
-def test_streams_conform(runtime: Runtime, kind: str, name: str) -> None:
-    check_stream(runtime.run, make_pairs(runtime.backend, kind), [name])
+def test_streams_conform(world: World, kind: str, name: str) -> None:
+    check_stream(world.run, make_pairs(world.backend, kind), [name])
 
 
 @pytest.mark.parametrize("kind", ["plain", "tls"])
 @pytest.mark.parametrize("name", STREAM_CHECKS)
 def test_streams_on_uvloop_conform(kind: str, name: str) -> None:
-    check_stream(run_uvloop, make_pairs(Runtime("asyncio").backend, kind), [name])
+    check_stream(run_uvloop, make_pairs(World("asyncio").backend, kind), [name])
 
 
 @pytest.mark.parametrize("name", STREAM_CHECKS)
 def test_streams_conform_without_poll(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(select, "poll")
-    runtime = Runtime("blocking")
-    check_stream(runtime.run, make_pairs(runtime.backend, "plain"), [name])
+    world = World("sync")
+    check_stream(world.run, make_pairs(world.backend, "plain"), [name])
 
 
 class Wrapper:
@@ -102,8 +102,8 @@ class IsBlind(Wrapper):
 def test_broken_streams_are_found(broken: type[Wrapper], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # A failure need not take its time.
     monkeypatch.setattr("http3_transport.testing._conformance.peers.LIMIT", 1.0)
-    runtime = Runtime("blocking")
-    make = plain_pairs(runtime.backend)
+    world = World("sync")
+    make = plain_pairs(world.backend)
 
     async def make_pair() -> tuple[Stream, Peer]:
         stream, peer = await make()
@@ -111,4 +111,4 @@ def test_broken_streams_are_found(broken: type[Wrapper], name: str, monkeypatch:
         return wrapped, peer
 
     with pytest.raises(AssertionError, match=f"^{name}: ."):
-        check_stream(runtime.run, make_pair, [name])
+        check_stream(world.run, make_pair, [name])

@@ -26,8 +26,8 @@ from http3_transport._tls.stream import TLSStream, make_state, start_tls
 from http3_transport.testing import Peer, tls_pairs
 from http3_transport.testing._conformance.peers import Background, Listener
 from http3_transport.testing._conformance.streams import pattern, read_exactly, read_to_end
-from support.runtimes import Runtime
 from support.stream_pairs import authority, client_context, server_context
+from support.worlds import World
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 LIMIT = 10.0
 
 
-async def connect(runtime: Runtime, port: int) -> Stream:
-    return await runtime.backend.connect_address((socket.AF_INET, ("127.0.0.1", port)), LIMIT)
+async def connect(world: World, port: int) -> Stream:
+    return await world.backend.connect_address((socket.AF_INET, ("127.0.0.1", port)), LIMIT)
 
 
 @contextmanager
@@ -54,19 +54,17 @@ def tcp_server(work: Callable[[socket.socket], None]) -> Iterator[int]:
         serving.result()
 
 
-def handshake(
-    runtime: Runtime, port: int, context: ssl.SSLContext, host: str, timeout: float = LIMIT
-) -> None:
+def handshake(world: World, port: int, context: ssl.SSLContext, host: str, timeout: float = LIMIT) -> None:
     async def main() -> None:
-        stream = await connect(runtime, port)
+        stream = await connect(world, port)
         try:
             secured = await start_tls(stream, context, host, timeout)
         finally:
-            await runtime.backend.sleep(0.01)
+            await world.backend.sleep(0.01)
         secured.abort()
-        await runtime.backend.sleep(0.01)
+        await world.backend.sleep(0.01)
 
-    runtime.run(main)
+    world.run(main)
 
 
 def serve_tls(context: ssl.SSLContext) -> Callable[[socket.socket], None]:
@@ -84,24 +82,24 @@ def serve_tls(context: ssl.SSLContext) -> Callable[[socket.socket], None]:
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost.", "127.0.0.1", "::1", "[::1]", "LOCALHOST"])
-def test_names_and_addresses_are_checked(runtime: Runtime, host: str) -> None:
+def test_names_and_addresses_are_checked(world: World, host: str) -> None:
     with tcp_server(serve_tls(server_context())) as port:
-        handshake(runtime, port, client_context(), host)
+        handshake(world, port, client_context(), host)
 
 
 @pytest.mark.parametrize(
     ("host", "message"),
     [("other.test", "Hostname mismatch"), ("127.0.0.2", "IP address mismatch")],
 )
-def test_another_name_is_refused(runtime: Runtime, host: str, message: str) -> None:
+def test_another_name_is_refused(world: World, host: str, message: str) -> None:
     with (
         tcp_server(serve_tls(server_context())) as port,
         pytest.raises(ssl.SSLCertVerificationError, match=message),
     ):
-        handshake(runtime, port, client_context(), host)
+        handshake(world, port, client_context(), host)
 
 
-def test_an_unknown_authority_is_refused_and_the_server_told(runtime: Runtime) -> None:
+def test_an_unknown_authority_is_refused_and_the_server_told(world: World) -> None:
     seen: list[str] = []
 
     def work(sock: socket.socket) -> None:
@@ -111,29 +109,29 @@ def test_an_unknown_authority_is_refused_and_the_server_told(runtime: Runtime) -
             seen.append(exc.reason)
 
     with tcp_server(work) as port, pytest.raises(ssl.SSLCertVerificationError) as caught:
-        handshake(runtime, port, ssl.create_default_context(), "localhost")
+        handshake(world, port, ssl.create_default_context(), "localhost")
     assert "verify failed" in str(caught.value)
     assert caught.value.verify_message
     assert seen == ["TLSV1_ALERT_UNKNOWN_CA"]
 
 
-def test_a_host_that_can_be_no_name(runtime: Runtime) -> None:
+def test_a_host_that_can_be_no_name(world: World) -> None:
     with (
         tcp_server(serve_tls(server_context())) as port,
         pytest.raises(OSError, match="can't be started") as caught,
     ):
-        handshake(runtime, port, client_context(), ".starts.with.a.dot")
+        handshake(world, port, client_context(), ".starts.with.a.dot")
     assert caught.value.errno == errno.EINVAL
 
 
-def test_a_silent_server_times_out(runtime: Runtime) -> None:
+def test_a_silent_server_times_out(world: World) -> None:
     def work(sock: socket.socket) -> None:
         while sock.recv(65536):
             pass
 
     start = time.monotonic()
     with tcp_server(work) as port, pytest.raises(OperationTimeout):
-        handshake(runtime, port, client_context(), "localhost", timeout=0.2)
+        handshake(world, port, client_context(), "localhost", timeout=0.2)
     assert time.monotonic() - start < 2
 
 
@@ -147,25 +145,25 @@ def test_a_dripping_server_times_out() -> None:
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
-def test_what_is_no_tls(runtime: Runtime, said: bytes) -> None:
+def test_what_is_no_tls(world: World, said: bytes) -> None:
     def work(sock: socket.socket) -> None:
         sock.recv(65536)
         sock.sendall(said)
 
     expected: type[OSError] = ssl.SSLError if said else ConnectionResetError
     with tcp_server(work) as port, pytest.raises(expected) as caught:
-        handshake(runtime, port, client_context(), "localhost")
+        handshake(world, port, client_context(), "localhost")
     if not said:
         assert "during the TLS handshake" in str(caught.value)
         assert not isinstance(caught.value, ssl.SSLError)
 
 
 @pytest.mark.parametrize("protocol", ["h2", "http/1.1", None])
-def test_alpn_and_facts(runtime: Runtime, protocol: str | None) -> None:
+def test_alpn_and_facts(world: World, protocol: str | None) -> None:
     async def main() -> None:
         server = server_context(protocols=() if protocol is None else (protocol,))
         client = client_context("h2", "http/1.1")
-        stream, peer = await tls_pairs(runtime.backend, server, client, "localhost")()
+        stream, peer = await tls_pairs(world.backend, server, client, "localhost")()
         assert stream.alpn_protocol == protocol
         assert stream.info.tls_version == "TLSv1.3"
         assert stream.info.peer_address is not None
@@ -176,7 +174,7 @@ def test_alpn_and_facts(runtime: Runtime, protocol: str | None) -> None:
         peer.close()
         await peer.sleep(0.01)
 
-    runtime.run(main)
+    world.run(main)
 
 
 # Over memory: a server without a socket, so that its bytes come as a test likes.
@@ -704,5 +702,5 @@ def test_one_thread_reads_while_another_writes_tls() -> None:
 
 
 async def connect_tls(port: int) -> TLSStream:
-    stream = await connect(Runtime("blocking"), port)
+    stream = await connect(World("sync"), port)
     return await start_tls(stream, client_context(), "localhost", LIMIT)
