@@ -62,7 +62,7 @@ REFUSED = [
     ("::ffff:127.0.0.1", "loopback"),
     ("::ffff:169.254.169.254", "link-local, cloud metadata"),
     ("64:ff9b::a00:1", "private"),
-    ("64:ff9b:1::a00:1", "not global"),  # RFC 8215: somebody's own translation
+    ("64:ff9b:1::a00:1", "not global"),  # RFC 8215: a translation of a network's own
     ("100::1", "not global"),
     ("2001::1", "protocol assignments, Teredo"),
     ("2001:10::1", "protocol assignments, Teredo"),

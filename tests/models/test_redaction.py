@@ -13,7 +13,7 @@ from http3_models.engine import forget_locals
 
 Wait = Callable[[], Awaitable[object]]
 
-OURS = """
+SOURCE = """
 async def catches(error, wait):
     secret = "hush"
     try:
@@ -58,10 +58,10 @@ async def yields_later(error, wait):
         await wait()
         yield secret
 """
-"""Functions of http3, as far as `forget_locals` can tell."""
+"""Functions that `forget_locals` takes for those of http3."""
 
 
-class Ours:
+class Functions:
     catches: Callable[[Exception, Wait], Coroutine[Any, Any, str]]
     lets_through: Callable[[Exception, Wait], Coroutine[Any, Any, None]]
     waits: Callable[[Exception, Wait], Coroutine[Any, Any, None]]
@@ -71,10 +71,12 @@ class Ours:
 
 
 @pytest.fixture
-def ours() -> Any:
-    namespace: dict[str, Any] = {"__name__": "http3_transport._ours"}
-    exec(OURS, namespace)
-    return type("Ours", (Ours,), {name: staticmethod(namespace[name]) for name in Ours.__annotations__})
+def functions() -> Any:
+    namespace: dict[str, Any] = {"__name__": "http3_transport._functions"}
+    exec(SOURCE, namespace)
+    return type(
+        "Functions", (Functions,), {name: staticmethod(namespace[name]) for name in Functions.__annotations__}
+    )
 
 
 def secrets(error: BaseException) -> list[str]:
@@ -89,19 +91,19 @@ def secrets(error: BaseException) -> list[str]:
 
 
 @pytest.mark.parametrize("link", ["same", "cause", "context"])
-def test_a_coroutine_that_awaits_where_it_caught_the_exception_goes_on(ours: Any, link: str) -> None:
+def test_a_coroutine_that_awaits_where_it_caught_the_exception_goes_on(functions: Any, link: str) -> None:
     """Another task meets the same exception, or one that came of it."""
 
     async def main() -> None:
         error, met = ValueError("shared"), asyncio.Event()
-        catching = asyncio.create_task(ours.catches(error, met.wait))
+        catching = asyncio.create_task(functions.catches(error, met.wait))
         await asyncio.sleep(0)
         later: Exception = error
         if link != "same":
             later = RuntimeError("later")
             setattr(later, f"__{link}__", error)
         with pytest.raises(type(later)) as caught:
-            await ours.lets_through(later, lambda: asyncio.sleep(0))
+            await functions.lets_through(later, lambda: asyncio.sleep(0))
         forget_locals(caught.value)
         assert "lets_through" not in secrets(caught.value)
         met.set()
@@ -112,9 +114,9 @@ def test_a_coroutine_that_awaits_where_it_caught_the_exception_goes_on(ours: Any
     asyncio.run(main())
 
 
-def test_a_generator_that_yields_where_it_caught_the_exception_goes_on(ours: Any) -> None:
+def test_a_generator_that_yields_where_it_caught_the_exception_goes_on(functions: Any) -> None:
     error = ValueError("shared")
-    generator = ours.yields(error)
+    generator = functions.yields(error)
     assert next(generator) == "hush"
     forget_locals(error)
     assert list(generator) == ["hush"]
@@ -122,11 +124,11 @@ def test_a_generator_that_yields_where_it_caught_the_exception_goes_on(ours: Any
     assert not secrets(error)
 
 
-def test_an_async_generator_goes_on(ours: Any) -> None:
+def test_an_async_generator_goes_on(functions: Any) -> None:
     async def main() -> list[str]:
         error = ValueError("shared")
         found = []
-        async for text in ours.yields_later(error, lambda: asyncio.sleep(0)):
+        async for text in functions.yields_later(error, lambda: asyncio.sleep(0)):
             found.append(text)
             forget_locals(error)
         return found
@@ -134,18 +136,18 @@ def test_an_async_generator_goes_on(ours: Any) -> None:
     assert asyncio.run(main()) == ["hush", "hush"]
 
 
-def test_what_has_come_to_its_end_forgets(ours: Any) -> None:
+def test_what_has_come_to_its_end_is_cleared(functions: Any) -> None:
     error = ValueError("once")
     with pytest.raises(ValueError, match="once"):
-        list(ours.ends(error))
+        list(functions.ends(error))
     assert secrets(error) == ["ends"]
     forget_locals(error)
     assert not secrets(error)
 
 
-def test_a_coroutine_that_was_cancelled_forgets(ours: Any) -> None:
+def test_a_coroutine_that_was_cancelled_is_cleared(functions: Any) -> None:
     async def main() -> BaseException:
-        task = asyncio.create_task(ours.waits(ValueError(), asyncio.Event().wait))
+        task = asyncio.create_task(functions.waits(ValueError(), asyncio.Event().wait))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:

@@ -67,16 +67,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, host: str = "example.org") -> ssl.SSLObject:
     """A handshake in memory; returns the server's end. Raises SSLError where the client refuses."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ours = client.wrap_bio(to_client, to_server, server_hostname=host)
-    theirs = server.wrap_bio(to_server, to_client, server_side=True)
+    near = client.wrap_bio(to_client, to_server, server_hostname=host)
+    far = server.wrap_bio(to_server, to_client, server_side=True)
     for _ in range(5):
-        for end in (ours, theirs):
+        for end in (near, far):
             try:
                 end.do_handshake()
             except ssl.SSLWantReadError:
                 pass
-    theirs.do_handshake()
-    return theirs
+    far.do_handshake()
+    return far
 
 
 class TestVerification:

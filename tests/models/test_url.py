@@ -1,4 +1,4 @@
-"""URL and Origin: what is sent and shown, what is refused and how that is told, equality, joining."""
+"""URL and Origin: normalising, what is refused with which message, equality, joining."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ class TestExpiry:
         assert store.find("a", None, None, NOW + life - 0.5)
         assert not store.find("a", None, None, NOW + life)
         assert sent(store, "https://example.org/", now=NOW + life) == ""
-        assert not store  # and is let go when it is met
+        assert not store  # and is removed when it is found
 
     @pytest.mark.parametrize(
         "attributes",
@@ -391,7 +391,7 @@ class TestChanges:
         def drop(self, cookie: Cookie) -> None:
             self.lines.append(f"-{cookie.pair}")
 
-    def test_a_mirror_hears_of_each(self, store: CookieStore) -> None:
+    def test_a_mirror_is_called_for_each(self, store: CookieStore) -> None:
         log = store.mirror = self.Log()
         receive(store, "https://example.org/", "a=1; Max-Age=5", "a=2; Max-Age=5", "b=3", "b=; Max-Age=0")
         sent(store, "https://example.org/", now=NOW + 6)
@@ -440,7 +440,7 @@ def test_no_cookie_reaches_where_it_must_not(
     path: str,
     is_secure: bool,
 ) -> None:
-    """Every cookie sent is checked against the words of the RFC, written anew; its value tells which."""
+    """Every cookie sent is checked against the words of the RFC, written anew; its value names it."""
     store = CookieStore()
     for number, (at, under, over_tls, name, domain, cookie_path, secure, age) in enumerate(received):
         text = f"{name}=v{number}"

@@ -433,7 +433,7 @@ def test_a_file_is_sent_from_where_it_stands(file: Any) -> None:
     body, content_type = encode_request(data=file)
     assert isinstance(body, FileBody)
     assert (body.length, body.data, content_type, body.file, body.offset) == (6, None, None, file, 4)
-    file.seek(9)  # moved by somebody before it is sent
+    file.seek(9)  # moved before it is sent
     for _ in range(2):
         assert body.can_send_again
         body.rewind()
@@ -528,7 +528,7 @@ def test_a_file_that_says_it_ends_at_once() -> None:
 
 def test_a_file_without_seekable() -> None:
     class Old:
-        """seek and tell only, as files were once."""
+        """Without `seekable`, as files of old versions of Python."""
 
         def __init__(self, file: io.BytesIO) -> None:
             self.read, self.seek, self.tell = file.read, file.seek, file.tell

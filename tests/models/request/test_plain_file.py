@@ -151,7 +151,7 @@ def read_closed(body: FileBody) -> bool:
 def test_what_the_kernel_did_not_send_is_read(file: Any, sent: int) -> None:
     file.read(5)
     body = FileBody(file)
-    file.seek(9)  # moved by somebody before it is sent
+    file.seek(9)  # moved before it is sent
     for _ in range(2):
         extent = body.borrow()
         assert extent is not None

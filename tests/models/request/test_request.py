@@ -39,7 +39,7 @@ async def agenerate(*chunks: bytes) -> AsyncIterator[bytes]:
 
 
 def test_headers_stay_as_they_are_given() -> None:
-    """A server that shows requests as ours gets no defaults of a client."""
+    """A server that makes a `Request` of what it received adds no defaults of a client."""
     incoming = [("host", "example.org"), ("x-a", "1"), ("accept", "text/html"), ("X-A", "2")]
     for kind in (Request, AsyncRequest):
         assert kind("GET", URL_TEXT, headers=incoming).headers.wire == [

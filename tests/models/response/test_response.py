@@ -1,4 +1,4 @@
-"""What a response shows, and responses made by hand."""
+"""What a response shows, and the constructors of responses."""
 
 from __future__ import annotations
 

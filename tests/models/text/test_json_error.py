@@ -1,4 +1,4 @@
-"""``response.json()`` where the body is no JSON: one exception, which tells what came instead."""
+"""``response.json()`` where the body is no JSON: one exception, which shows what the body is."""
 
 from __future__ import annotations
 

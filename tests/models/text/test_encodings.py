@@ -90,8 +90,8 @@ def test_names_are_bounded() -> None:
     assert find_text_encoding("utf-8" + " " * 36) is None
 
 
-def test_strangers_names_leave_nothing_behind() -> None:
-    """Neither in Python's cache of codecs nor in ours; nor does a known name in a thousand spellings."""
+def test_unknown_names_are_not_kept() -> None:
+    """Neither in Python's cache of codecs nor in http3's; nor does a known name in a thousand spellings."""
     for name in CODECS:
         codecs.lookup(name)
     before = len(known_caches)

@@ -353,7 +353,7 @@ def test_from_raw_takes_the_list_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("X-A", "a\r\nX-B: c", "Header 'X-A' has a carriage return"),
         ("X-A", "a\nb", "Header 'X-A' has a line feed"),
@@ -368,14 +368,14 @@ def test_from_raw_takes_the_list_over() -> None:
         (b"X-\xff", "a", "is not a token"),
     ],
 )
-def test_check_refuses(name: Any, value: Any, told: str) -> None:
+def test_check_refuses(name: Any, value: Any, message: str) -> None:
     headers = Headers({"Host": "h"})
     headers.check()
     headers.add(name, value)
     for _ in range(2):
         with pytest.raises(LocalProtocolError) as caught:
             headers.check()
-        assert told in str(caught.value)
+        assert message in str(caught.value)
         assert "X-B" not in str(caught.value)
 
 
