@@ -118,9 +118,8 @@ def test_something_behind_the_end_is_told_as_that(
     name = coding.lower().removeprefix("x-")
     assert f"has data after the end of the {name} stream" in str(caught.value)
     assert "cut" not in str(caught.value)
-    assert ("broken" in str(caught.value)) == (
-        name == "br" and step is None
-    )  # whose library raises the same error for both
+    # brotli raises the same error for both.
+    assert ("broken" in str(caught.value)) == (name == "br" and step is None)
 
 
 @encodings

@@ -567,7 +567,7 @@ def test_draining_gives_up() -> None:
 
 
 def test_no_cycle_holds_a_body() -> None:
-    """A response that is dropped half-way aborts its connection at once, not at the next garbage collection."""
+    """A response that is dropped half-way aborts its connection at once, without a garbage collection."""
     import gc
     import weakref
 
