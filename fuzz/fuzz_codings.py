@@ -56,8 +56,9 @@ def decode(coding: str, parts: list[bytes], limits: Limits = LIMITS) -> bytes | 
     try:
         for part in parts:
             guard.received(len(part))
-            for piece in decoder.decode(part):
-                assert 0 < len(piece) <= PIECE_SIZE
+            decoder.feed(part)
+            while (piece := decoder.step()) is not None:
+                assert len(piece) <= PIECE_SIZE
                 guard.decoded(len(piece))
                 got.append(piece)
         decoder.finish()

@@ -15,18 +15,17 @@ with instrumented("http3_models"):
     from http3_models import URL, CookieConflict, Cookies, Headers
     from http3_models._cookies import store
     from http3_models._cookies.cookie import Cookie
-    from http3_models._cookies.set_cookie import to_bytes
 
     load("http3_models._cookies.date", "http3_models._cookies.jar")
 
 NOW = 1_900_000_000.0
 LONGEST = 400 * 86400
 PER_DOMAIN, IN_ALL = 6, 16  # a short input must be able to reach them
-for bound, small in (("MAX_PER_DOMAIN", PER_DOMAIN), ("MAX_COOKIES", IN_ALL), ("_ROOM", 3)):
+for bound, small in (("MAX_PER_DOMAIN", PER_DOMAIN), ("MAX_COOKIES", IN_ALL), ("_EXTRA_ROOM", 3)):
     assert hasattr(store, bound)
     setattr(store, bound, small)
 
-# By who runs the host: what one of them sets is none of the others' business.
+# By owner of the hosts: a cookie that one of them sets must not be sent to another.
 SITES = {
     b"A": ["https://www.shop.example.org/basket/items", "http://www.shop.example.org/basket/items",
            "https://example.org/", "https://shop.example.org/basketball", "http://example.org/a/b"],
@@ -57,11 +56,11 @@ def by_the_rules(cookie: Cookie, url: URL) -> bool:
 def header_by_the_rules(stored: list[Cookie], url: URL) -> bytes | None:
     found = [cookie for cookie in stored if by_the_rules(cookie, url)]
     found.sort(key=lambda cookie: -len(cookie.path))
-    return to_bytes("; ".join([cookie.pair for cookie in found])) or None
+    return b"; ".join([cookie.octets for cookie in found]) or None
 
 
 class Watcher:
-    """Hears of every cookie that is stored."""
+    """Checks each cookie that is stored."""
 
     url = URLS[0][1]
 
@@ -102,7 +101,7 @@ def check_new(cookie: Cookie, url: URL) -> None:
 
 def check_jar(jar: Cookies, is_marked: bool) -> None:
     stored = list(jar._store)
-    assert len(stored) == jar._store._size <= IN_ALL
+    assert len(stored) == jar._store._received <= IN_ALL
     for domain in {cookie.domain for cookie in stored}:
         assert sum(cookie.domain == domain for cookie in stored) <= PER_DOMAIN
     twin = TWINS[len(stored) % 3](jar)
