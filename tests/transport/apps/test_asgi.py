@@ -395,7 +395,7 @@ def test_a_body_keeps_to_its_content_length(world: World, length: str, what: str
 # Responses
 
 
-def test_head_comes_with_the_first_part(world: World) -> None:
+async def test_head_comes_with_the_first_part(world: World) -> None:
     sent: list[Any] = []
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
@@ -406,20 +406,17 @@ def test_head_comes_with_the_first_part(world: World) -> None:
         await send(END)
         sent.append("end")
 
-    async def main() -> None:
-        response = await call(app)
-        stream = aiter(response.stream())
-        await sleep(0.02)
-        assert sent == [0]
-        assert await anext(stream) == b"0"
-        await sleep(0.02)
-        assert sent == [0, 1]
-        assert await anext(stream) == b"1"
-        assert [piece async for piece in stream] == [b"2"]
-        assert sent == [0, 1, 2, "end"]
-        assert count_tasks() == 0
-
-    world.run(main)
+    response = await call(app)
+    stream = aiter(response.stream())
+    await sleep(0.02)
+    assert sent == [0]
+    assert await anext(stream) == b"0"
+    await sleep(0.02)
+    assert sent == [0, 1]
+    assert await anext(stream) == b"1"
+    assert [piece async for piece in stream] == [b"2"]
+    assert sent == [0, 1, 2, "end"]
+    assert count_tasks() == 0
 
 
 def test_an_empty_part_sends_the_head(world: World) -> None:
@@ -439,18 +436,15 @@ def test_an_empty_part_sends_the_head(world: World) -> None:
     assert world.run(main) == b"late"
 
 
-def test_an_application_that_sends_nothing_lets_others_run(world: World) -> None:
+async def test_an_application_that_sends_nothing_lets_others_run(world: World) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await send(OK)
         while True:
             await send(part(b""))
 
-    async def main() -> None:
-        response = await call(app, timeout=0.05)
-        with pytest.raises(ReadTimeout):
-            await response.read()
-
-    world.run(main)
+    response = await call(app, timeout=0.05)
+    with pytest.raises(ReadTimeout):
+        await response.read()
 
 
 def test_response_as_from_a_network(world: World) -> None:
@@ -506,7 +500,7 @@ def test_trailers(world: World) -> None:
     assert dict(response.trailers) == {"x-a": "1", "x-b": "2"}
 
 
-def test_the_end_waits_for_background_work(world: World) -> None:
+async def test_the_end_waits_for_background_work(world: World) -> None:
     log = []
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
@@ -515,15 +509,14 @@ def test_the_end_waits_for_background_work(world: World) -> None:
         await sleep(0.03)
         log.append("done")
 
-    async def main() -> None:
-        assert (await fetch(app)).content == b"answer"
-        assert log == ["done"]
-        assert count_tasks() == 0
-
-    world.run(main)
+    assert (await fetch(app)).content == b"answer"
+    assert log == ["done"]
+    assert count_tasks() == 0
 
 
-def test_long_background_work_is_left_to_itself(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_long_background_work_is_left_to_itself(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The response is whole, so no timeout; what fails later is printed, as a server would."""
     log = []
 
@@ -534,13 +527,10 @@ def test_long_background_work_is_left_to_itself(world: World, capsys: pytest.Cap
         log.append("done")
         raise Broken("in the background")
 
-    async def main() -> None:
-        assert (await fetch(app, timeout=0.02)).content == b"answer"
-        assert log == []
-        await sleep(0.15)
-        assert log == ["done"]
-
-    world.run(main)
+    assert (await fetch(app, timeout=0.02)).content == b"answer"
+    assert log == []
+    await sleep(0.15)
+    assert log == ["done"]
     assert "Broken: in the background" in capsys.readouterr().err
 
 
@@ -626,22 +616,17 @@ def test_a_whole_response_is_delivered(world: World, app: App) -> None:
 
 
 @pytest.mark.parametrize("raises", [True, False])
-def test_what_was_sent_is_delivered_then_the_failure(world: World, raises: bool) -> None:
-    async def main() -> None:
-        response = await call(fails_in_the_body, raises=raises)
-        stream = aiter(response.stream())
-        assert await anext(stream) == b"some"
-        if raises:
-            with pytest.raises(Broken):
-                await anext(stream)
-        else:
-            with pytest.raises(
-                RemoteProtocolError, match="The body was cut: the application failed"
-            ) as caught:
-                await anext(stream)
-            assert isinstance(caught.value.__cause__, Broken)
-
-    world.run(main)
+async def test_what_was_sent_is_delivered_then_the_failure(world: World, raises: bool) -> None:
+    response = await call(fails_in_the_body, raises=raises)
+    stream = aiter(response.stream())
+    assert await anext(stream) == b"some"
+    if raises:
+        with pytest.raises(Broken):
+            await anext(stream)
+    else:
+        with pytest.raises(RemoteProtocolError, match="The body was cut: the application failed") as caught:
+            await anext(stream)
+        assert isinstance(caught.value.__cause__, Broken)
 
 
 @pytest.mark.parametrize("raises", [True, False])
@@ -653,17 +638,14 @@ def test_an_answer_that_just_stops_is_cut(world: World, raises: bool) -> None:
 
 @pytest.mark.parametrize("raises", [True, False])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_what_ends_a_program_is_never_held_back(
+async def test_what_ends_a_program_is_never_held_back(
     world: World, raises: bool, error: type[BaseException]
 ) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         raise error
 
-    async def main() -> None:
-        with pytest.raises(error):
-            await call(app, raises=raises)
-
-    world.run(main)
+    with pytest.raises(error):
+        await call(app, raises=raises)
 
 
 def test_an_application_that_cancels_itself() -> None:
@@ -781,24 +763,20 @@ async def keep_sleeping(receive: Receive, send: Send) -> None:
     ],
 )
 @pytest.mark.parametrize("begun", [True, False])
-def test_closing_early(world: World, wait: Any, how: list[str], begun: bool) -> None:
+async def test_closing_early(world: World, wait: Any, how: list[str], begun: bool) -> None:
     log: list[str] = []
-
-    async def main() -> None:
-        response = await call(hanging(log, wait))
-        if begun:
-            await anext(aiter(response.stream()))
-            await sleep(0.01)
-        await response.close()
-        assert count_tasks() == 0
-        await response.close()
-
-    world.run(main)
+    response = await call(hanging(log, wait))
+    if begun:
+        await anext(aiter(response.stream()))
+        await sleep(0.01)
+    await response.close()
+    assert count_tasks() == 0
+    await response.close()
     assert len(log) == 1
     assert log[0] in (how if begun else ["OSError"])
 
 
-def test_who_ignores_the_hint_is_cancelled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_ignores_the_hint_is_cancelled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("http3_transport._apps.asgi_call.GRACE", 0.05)
     log: list[str] = []
 
@@ -806,14 +784,11 @@ def test_who_ignores_the_hint_is_cancelled(world: World, monkeypatch: pytest.Mon
         await receive()
         await forever()
 
-    async def main() -> None:
-        response = await call(hanging(log, wait))
-        await anext(aiter(response.stream()))
-        await sleep(0.01)
-        await response.close()
-        assert count_tasks() == 0
-
-    world.run(main)
+    response = await call(hanging(log, wait))
+    await anext(aiter(response.stream()))
+    await sleep(0.01)
+    await response.close()
+    assert count_tasks() == 0
     assert log in (["Cancelled"], ["CancelledError"])
 
 
@@ -840,7 +815,7 @@ def test_closing_never_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(main())
 
 
-def test_closing_a_whole_response_leaves_the_application_alone(world: World) -> None:
+async def test_closing_a_whole_response_leaves_the_application_alone(world: World) -> None:
     log = []
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
@@ -849,13 +824,10 @@ def test_closing_a_whole_response_leaves_the_application_alone(world: World) -> 
         await sleep(0.03)
         log.append("done")
 
-    async def main() -> None:
-        response = await call(app)
-        await response.close()
-        assert log == ["done"]
-        assert count_tasks() == 0
-
-    world.run(main)
+    response = await call(app)
+    await response.close()
+    assert log == ["done"]
+    assert count_tasks() == 0
 
 
 def test_what_it_raises_after_that_interests_nobody(world: World) -> None:
@@ -873,17 +845,14 @@ def test_what_it_raises_after_that_interests_nobody(world: World) -> None:
     gc.collect()
 
 
-def test_a_given_up_body_is_not_whole(world: World) -> None:
-    async def main() -> None:
-        dispatch = ASGIDispatch(hanging([], keep_sending))
-        state = (await dispatch.request("GET", "http://h/"))._state
-        body = state.body
-        assert body is not None
-        await body.close()
-        with pytest.raises(ReadError, match="closed before its end"):
-            await body.read_chunk()
-
-    world.run(main)
+async def test_a_given_up_body_is_not_whole(world: World) -> None:
+    dispatch = ASGIDispatch(hanging([], keep_sending))
+    state = (await dispatch.request("GET", "http://h/"))._state
+    body = state.body
+    assert body is not None
+    await body.close()
+    with pytest.raises(ReadError, match="closed before its end"):
+        await body.read_chunk()
 
 
 def test_an_ended_body_stays_ended(world: World) -> None:

@@ -380,65 +380,49 @@ class Counted:
         return self
 
 
-def test_it_advances_as_the_response_is_read(world: World) -> None:
+async def test_it_advances_as_the_response_is_read(world: World) -> None:
     app = Counted(b"0", b"1", b"", b"2")
-
-    async def main() -> None:
-        response = await call(world, app)
-        assert app.taken == 1
-        stream = aiter(response.stream())
-        assert await anext(stream) == b"0"
-        assert app.taken == 1
-        assert await anext(stream) == b"1"
-        assert (app.taken, app.closed) == (2, 0)
-        assert [piece async for piece in stream] == [b"2"]
-        assert (app.taken, app.closed) == (4, 1)
-        await response.close()
-        assert app.closed == 1
-
-    world.run(main)
+    response = await call(world, app)
+    assert app.taken == 1
+    stream = aiter(response.stream())
+    assert await anext(stream) == b"0"
+    assert app.taken == 1
+    assert await anext(stream) == b"1"
+    assert (app.taken, app.closed) == (2, 0)
+    assert [piece async for piece in stream] == [b"2"]
+    assert (app.taken, app.closed) == (4, 1)
+    await response.close()
+    assert app.closed == 1
     assert threads() == 0
 
 
-def test_closing_early(world: World) -> None:
+async def test_closing_early(world: World) -> None:
     app = Counted(b"0", b"1")
-
-    async def main() -> None:
-        response = await call(world, app)
-        await anext(aiter(response.stream()))
-        await response.close()
-        assert (app.taken, app.closed) == (1, 1)
-
-    world.run(main)
+    response = await call(world, app)
+    await anext(aiter(response.stream()))
+    await response.close()
+    assert (app.taken, app.closed) == (1, 1)
     assert threads() == 0
 
 
-def test_giving_up_closes_as_well(world: World) -> None:
+async def test_giving_up_closes_as_well(world: World) -> None:
     app = Counted(b"0", b"1")
-
-    async def main() -> None:
-        body = (await call(world, app))._state.body
-        assert body is not None
-        body.abort()
-        with pytest.raises(ReadError, match="closed before its end"):
-            await body.read_chunk()
-
-    world.run(main)
+    body = (await call(world, app))._state.body
+    assert body is not None
+    body.abort()
+    with pytest.raises(ReadError, match="closed before its end"):
+        await body.read_chunk()
     assert threads() == 0
     assert app.closed == 1
 
 
-def test_a_lost_response_warns(world: World) -> None:
+async def test_a_lost_response_warns(world: World) -> None:
     app = Counted(b"0", b"1")
-
-    async def main() -> None:
-        response = await call(world, app)
-        lost = [response]
-        del response
-        with pytest.warns(ResourceWarning, match="the response of http://localhost/ was neither read nor"):
-            forget(lost)
-
-    world.run(main)
+    response = await call(world, app)
+    lost = [response]
+    del response
+    with pytest.warns(ResourceWarning, match="the response of http://localhost/ was neither read nor"):
+        forget(lost)
     assert threads() == 0
     assert app.closed == (0 if world.name == "sync" else 1)  # a finaliser is no place to run it
 
@@ -654,24 +638,21 @@ def test_too_late_for_an_error_page(world: World) -> None:
     assert threads() == 0
 
 
-def test_exc_info_of_no_exception_replaces_the_head(world: World) -> None:
+async def test_exc_info_of_no_exception_replaces_the_head(world: World) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
         start_response("200 OK", [])
         start_response("202 Accepted", [], (None, None, None))
         yield b"a"
         start_response("500 Oops", [], (None, None, None))
 
-    async def main() -> None:
-        response = await call(world, app)
-        assert response.status_code == 202
-        with pytest.raises(RemoteProtocolError, match="called start_response after its head was sent"):
-            await response.read()
-
-    world.run(main)
+    response = await call(world, app)
+    assert response.status_code == 202
+    with pytest.raises(RemoteProtocolError, match="called start_response after its head was sent"):
+        await response.read()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_exc_info_of_what_ends_a_program(world: World, error: type[BaseException]) -> None:
+async def test_exc_info_of_what_ends_a_program(world: World, error: type[BaseException]) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
             raise error
@@ -679,11 +660,8 @@ def test_exc_info_of_what_ends_a_program(world: World, error: type[BaseException
             start_response("500 Oops", [], sys.exc_info())
         return []
 
-    async def main() -> None:
-        with pytest.raises(error):
-            await fetch(world, app)
-
-    world.run(main)
+    with pytest.raises(error):
+        await fetch(world, app)
 
 
 @pytest.mark.parametrize("raises", [True, False])
@@ -758,39 +736,30 @@ def test_exceptions_become_a_500(world: World, app: App) -> None:
 
 
 @pytest.mark.parametrize("raises", [True, False])
-def test_what_was_sent_is_delivered_then_the_failure(world: World, raises: bool) -> None:
-    async def main() -> None:
-        response = await call(world, fails_in_the_body, raises=raises)
-        stream = aiter(response.stream())
-        assert await anext(stream) == b"some"
-        if raises:
-            with pytest.raises(Broken):
-                await anext(stream)
-        else:
-            with pytest.raises(
-                RemoteProtocolError, match="The body was cut: the application failed"
-            ) as caught:
-                await anext(stream)
-            assert isinstance(caught.value.__cause__, Broken)
-
-    world.run(main)
+async def test_what_was_sent_is_delivered_then_the_failure(world: World, raises: bool) -> None:
+    response = await call(world, fails_in_the_body, raises=raises)
+    stream = aiter(response.stream())
+    assert await anext(stream) == b"some"
+    if raises:
+        with pytest.raises(Broken):
+            await anext(stream)
+    else:
+        with pytest.raises(RemoteProtocolError, match="The body was cut: the application failed") as caught:
+            await anext(stream)
+        assert isinstance(caught.value.__cause__, Broken)
     assert threads() == 0
 
 
 @pytest.mark.parametrize("raises", [True, False])
-def test_failing_to_close(world: World, raises: bool) -> None:
+async def test_failing_to_close(world: World, raises: bool) -> None:
     app = FailsToClose(b"a", b"b")
-
-    async def main() -> None:
-        response = await call(world, app, raises=raises)
-        if raises:
-            with pytest.raises(Broken):
-                await response.close()
-        else:
+    response = await call(world, app, raises=raises)
+    if raises:
+        with pytest.raises(Broken):
             await response.close()
-        assert app.closed == 1
-
-    world.run(main)
+    else:
+        await response.close()
+    assert app.closed == 1
     assert threads() == 0
 
 
@@ -806,7 +775,7 @@ def test_a_failure_hides_that_of_closing(world: World) -> None:
 @pytest.mark.parametrize("raises", [True, False])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("late", [True, False])
-def test_what_ends_a_program_is_never_held_back(
+async def test_what_ends_a_program_is_never_held_back(
     world: World, raises: bool, late: bool, error: type[BaseException]
 ) -> None:
     closed = []
@@ -820,11 +789,8 @@ def test_what_ends_a_program_is_never_held_back(
         def close(self) -> None:
             closed.append(True)
 
-    async def main() -> None:
-        with pytest.raises(error):
-            await fetch(world, Body(b"some"), raises=raises)
-
-    world.run(main)
+    with pytest.raises(error):
+        await fetch(world, Body(b"some"), raises=raises)
     assert threads() == 0
     assert closed == [True]
 
@@ -909,7 +875,7 @@ def test_headers_must_be_a_list() -> None:
 
 
 @threaded
-def test_a_blocking_application_does_not_block_the_loop(world: World) -> None:
+async def test_a_blocking_application_does_not_block_the_loop(world: World) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
         time.sleep(0.05)
         start_response("200 OK", [])
@@ -925,18 +891,15 @@ def test_a_blocking_application_does_not_block_the_loop(world: World) -> None:
             await sleep(0.002)
             turns += 1
 
-    async def main() -> None:
-        if world.name == "trio":
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(turn)
-                assert (await fetch(world, app)).content == b"ab"
-                nursery.cancel_scope.cancel()
-        else:
-            task = asyncio.create_task(turn())
+    if world.name == "trio":
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(turn)
             assert (await fetch(world, app)).content == b"ab"
-            task.cancel()
-
-    world.run(main)
+            nursery.cancel_scope.cancel()
+    else:
+        task = asyncio.create_task(turn())
+        assert (await fetch(world, app)).content == b"ab"
+        task.cancel()
     assert turns >= 5
 
 
@@ -1047,7 +1010,7 @@ def test_closing_does_not_hang(world: World) -> None:
 
 
 @threaded
-def test_a_cancelled_caller_leaves_nothing(world: World) -> None:
+async def test_a_cancelled_caller_leaves_nothing(world: World) -> None:
     """Not even where the application waits for a body that never comes."""
     errors = []
 
@@ -1065,15 +1028,12 @@ def test_a_cancelled_caller_leaves_nothing(world: World) -> None:
             raise
         raise AssertionError("unreachable")
 
-    async def main() -> None:
-        if world.name == "trio":
-            with trio.move_on_after(0.05):
-                await call(world, app, "POST", data=never())
-        else:
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(call(world, app, "POST", data=never()), 0.05)
-
-    world.run(main)
+    if world.name == "trio":
+        with trio.move_on_after(0.05):
+            await call(world, app, "POST", data=never())
+    else:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(call(world, app, "POST", data=never()), 0.05)
     assert threads() == 0
     assert len(errors) == 1
 
@@ -1091,13 +1051,10 @@ def test_a_slow_upload_is_no_read_timeout(world: World) -> None:
     assert world.run(main) == b"x\n" * 3
 
 
-def test_many_requests_leave_nothing(world: World) -> None:
-    async def main() -> None:
-        for number in range(300):
-            response = await fetch(world, echo, "POST", data=iter([b"%d\n" % number]))
-            assert response.content == b"%d\n" % number
-
-    world.run(main)
+async def test_many_requests_leave_nothing(world: World) -> None:
+    for number in range(300):
+        response = await fetch(world, echo, "POST", data=iter([b"%d\n" % number]))
+        assert response.content == b"%d\n" % number
     assert threads() == 0
 
 

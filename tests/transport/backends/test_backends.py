@@ -115,16 +115,12 @@ def test_equal_lookups_share_a_thread(world: World, resolver: Resolver) -> None:
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "Name or service not known"), UnicodeError("label")])
-def test_failed_lookups_are_oserrors(world: World, resolver: Resolver, error: Exception) -> None:
+async def test_failed_lookups_are_oserrors(world: World, resolver: Resolver, error: Exception) -> None:
     resolver.error = error
     resolver.answer.set()
-
-    async def main() -> None:
-        with pytest.raises(OSError, match=r"Name or service|label") as caught:
-            await world.backend.resolve("bad.test", 80, 5.0)
-        assert caught.value.__cause__ is error
-
-    world.run(main)
+    with pytest.raises(OSError, match=r"Name or service|label") as caught:
+        await world.backend.resolve("bad.test", 80, 5.0)
+    assert caught.value.__cause__ is error
 
 
 def test_a_lookup_that_breaks_lets_nobody_hang(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,18 +180,15 @@ def impossible() -> Address:
 
 
 @pytest.mark.parametrize("bad", [unreachable(), impossible()], ids=["unreachable", "impossible"])
-def test_addresses_that_fail_at_once(world: World, bad: Address) -> None:
-    async def main() -> None:
-        with pytest.raises(OSError):
-            await world.backend.connect_address(bad, 5.0)
-        with Listener() as listener:
-            good: Address = (listener.family, (listener.host, listener.port))
-            stream = await world.backend.connect_first([bad, good], 5.0, 5.0)
-            stream.abort()
-            listener.accept().close()
-        await world.backend.sleep(0.01)
-
-    world.run(main)
+async def test_addresses_that_fail_at_once(world: World, bad: Address) -> None:
+    with pytest.raises(OSError):
+        await world.backend.connect_address(bad, 5.0)
+    with Listener() as listener:
+        good: Address = (listener.family, (listener.host, listener.port))
+        stream = await world.backend.connect_first([bad, good], 5.0, 5.0)
+        stream.abort()
+        listener.accept().close()
+    await world.backend.sleep(0.01)
 
 
 def test_errors_name_the_address(world: World) -> None:

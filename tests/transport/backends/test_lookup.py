@@ -109,17 +109,14 @@ def test_threads_share_the_workers(resolver: Resolver) -> None:
     assert resolver.most <= WORKERS
 
 
-def test_names_that_hang_do_not_stop_the_line(world: World, resolver: Resolver) -> None:
-    async def main() -> None:
-        for number in range(2):
-            hanging = [f"slow{number}-{index}.test" for index in range(10 * WORKERS)]
-            outcomes = await together(world, hanging, 0.2)
-            assert {type(outcome) for outcome in outcomes} == {OperationTimeout}
-            assert not _lookup._line
-            assert await world.backend.resolve(f"fast{number}.test", 80, 10) == [FOUND]
-        assert len(_lookup._workers) <= 4 * WORKERS
-
-    world.run(main)
+async def test_names_that_hang_do_not_stop_the_line(world: World, resolver: Resolver) -> None:
+    for number in range(2):
+        hanging = [f"slow{number}-{index}.test" for index in range(10 * WORKERS)]
+        outcomes = await together(world, hanging, 0.2)
+        assert {type(outcome) for outcome in outcomes} == {OperationTimeout}
+        assert not _lookup._line
+        assert await world.backend.resolve(f"fast{number}.test", 80, 10) == [FOUND]
+    assert len(_lookup._workers) <= 4 * WORKERS
 
 
 def test_names_in_line_go_on_when_those_before_are_given_up(loop: World, resolver: Resolver) -> None:
@@ -168,21 +165,18 @@ def refuse(*_: object) -> int:
     raise RuntimeError("can't start new thread")
 
 
-def test_without_a_thread_names_are_looked_up_in_place(
+async def test_without_a_thread_names_are_looked_up_in_place(
     world: World, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr(_thread, "start_new_thread", refuse)
-            for number in range(3):
-                assert await world.backend.resolve(f"{number}.test", 80, 5) == [FOUND]
-            with pytest.raises(socket.gaierror):
-                await world.backend.resolve("unknown.test", 80, 5)
-            assert resolver.in_threads == {threading.get_ident()}
-        assert await world.backend.resolve("after.test", 80, 5) == [FOUND]
-        assert len(resolver.in_threads) == 2
-
-    world.run(main)
+    with monkeypatch.context() as patch:
+        patch.setattr(_thread, "start_new_thread", refuse)
+        for number in range(3):
+            assert await world.backend.resolve(f"{number}.test", 80, 5) == [FOUND]
+        with pytest.raises(socket.gaierror):
+            await world.backend.resolve("unknown.test", 80, 5)
+        assert resolver.in_threads == {threading.get_ident()}
+    assert await world.backend.resolve("after.test", 80, 5) == [FOUND]
+    assert len(resolver.in_threads) == 2
 
 
 def test_without_a_further_thread_names_wait_for_those_there_are(

@@ -40,21 +40,18 @@ def raw_socket(stream: Stream) -> socket.socket:
     return stream._socket
 
 
-def test_sockets_are_set_up(world: World) -> None:
-    async def main() -> None:
-        stream, peer = await plain_pairs(world.backend)()
-        sock = raw_socket(stream)
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        assert not sock.get_inheritable()
-        assert not sock.getblocking()
-        assert "127.0.0.1" in repr(stream)
-        stream.abort()
-        assert "closed" in repr(stream)
-        peer.close()
-        await peer.sleep(0.01)
-        assert sock.fileno() == -1
-
-    world.run(main)
+async def test_sockets_are_set_up(world: World) -> None:
+    stream, peer = await plain_pairs(world.backend)()
+    sock = raw_socket(stream)
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert not sock.get_inheritable()
+    assert not sock.getblocking()
+    assert "127.0.0.1" in repr(stream)
+    stream.abort()
+    assert "closed" in repr(stream)
+    peer.close()
+    await peer.sleep(0.01)
+    assert sock.fileno() == -1
 
 
 def test_unix_sockets_have_no_addresses() -> None:

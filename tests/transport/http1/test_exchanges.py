@@ -237,7 +237,7 @@ def test_a_post_that_may_have_been_processed_is_not(
     assert world.run(main).delivery is Delivery.MAYBE_PROCESSED
 
 
-def test_nothing_is_sent_again_after_the_first_byte_of_an_answer(
+async def test_nothing_is_sent_again_after_the_first_byte_of_an_answer(
     world: World, start_server: StartServer
 ) -> None:
     def script(connection: socket.socket) -> None:
@@ -247,15 +247,11 @@ def test_nothing_is_sent_again_after_the_first_byte_of_an_answer(
         connection.sendall(b"H")
 
     server = start_server(script, answering(ok(b"again")))
-
-    async def main() -> None:
-        pool = make_pool(world)
+    pool = make_pool(world)
+    await fetch(pool, server.url)
+    with pytest.raises(RemoteProtocolError, match="in the middle of the response's head"):
         await fetch(pool, server.url)
-        with pytest.raises(RemoteProtocolError, match="in the middle of the response's head"):
-            await fetch(pool, server.url)
-        await pool.close()
-
-    world.run(main)
+    await pool.close()
     assert server.connections == 1
 
 
@@ -278,21 +274,17 @@ def test_nothing_is_sent_again_after_the_first_byte_of_an_answer(
         b"",
     ],
 )
-def test_a_malformed_or_cut_answer_is_an_error_and_the_next_request_works(
+async def test_a_malformed_or_cut_answer_is_an_error_and_the_next_request_works(
     world: World, start_server: StartServer, answer: bytes
 ) -> None:
     server = start_server(answering(answer), answering(ok(b"fine")))
-
-    async def main() -> None:
-        pool = make_pool(world)
-        with pytest.raises(RemoteProtocolError, match="http://127.0.0.1") as caught:
-            await fetch(pool, server.url)
-        assert caught.value.delivery is Delivery.MAYBE_PROCESSED
-        assert pool.active_connections == pool.keepalive_connections == []
-        assert (await fetch(pool, server.url)).content == b"fine"
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world)
+    with pytest.raises(RemoteProtocolError, match="http://127.0.0.1") as caught:
+        await fetch(pool, server.url)
+    assert caught.value.delivery is Delivery.MAYBE_PROCESSED
+    assert pool.active_connections == pool.keepalive_connections == []
+    assert (await fetch(pool, server.url)).content == b"fine"
+    await pool.close()
 
 
 JARGON = re.compile(r"_SWITCH|h11|bytearray|Informational|Sentinel|state|request line")
@@ -300,26 +292,22 @@ JARGON = re.compile(r"_SWITCH|h11|bytearray|Informational|Sentinel|state|request
 
 
 @pytest.mark.parametrize("fields", [{}, {"Upgrade": "x", "Connection": "Upgrade"}, {"Upgrade": "h2c"}])
-def test_a_switch_of_protocols_is_refused_and_told_what_is_supported(
+async def test_a_switch_of_protocols_is_refused_and_told_what_is_supported(
     world: World, start_server: StartServer, fields: dict[str, str]
 ) -> None:
     answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nx"
     server = start_server(answering(answer))
-
-    async def main() -> None:
-        pool = make_pool(world)
-        with pytest.raises(RemoteProtocolError, match=r"101 Switching Protocols.*not supported") as caught:
-            await fetch(pool, server.url, headers=fields)
-        assert "HTTP/1.1, or HTTP/2" in str(caught.value)
-        shown = "".join(traceback.format_exception_only(caught.value))
-        for cause in (caught.value.__cause__, caught.value.__cause__ and caught.value.__cause__.__cause__):
-            shown += str(cause)
-        assert not JARGON.search(shown)
-        assert "not asked for" not in shown
-        assert pool.active_connections == pool.keepalive_connections == []
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world)
+    with pytest.raises(RemoteProtocolError, match=r"101 Switching Protocols.*not supported") as caught:
+        await fetch(pool, server.url, headers=fields)
+    assert "HTTP/1.1, or HTTP/2" in str(caught.value)
+    shown = "".join(traceback.format_exception_only(caught.value))
+    for cause in (caught.value.__cause__, caught.value.__cause__ and caught.value.__cause__.__cause__):
+        shown += str(cause)
+    assert not JARGON.search(shown)
+    assert "not asked for" not in shown
+    assert pool.active_connections == pool.keepalive_connections == []
+    await pool.close()
 
 
 @pytest.mark.parametrize(
@@ -366,24 +354,20 @@ def test_what_is_wrong_with_a_head_is_told_in_words_of_http(
     world.run(main)
 
 
-def test_a_reset_is_a_read_error(world: World, start_server: StartServer) -> None:
+async def test_a_reset_is_a_read_error(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
     server = start_server(script)
-
-    async def main() -> None:
-        pool = make_pool(world)
-        response = await pool.send(AsyncRequest("GET", server.url))
-        await world.backend.sleep(0.05)
-        with pytest.raises(ReadError):
-            await response.read()
-        assert pool.active_connections == []
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world)
+    response = await pool.send(AsyncRequest("GET", server.url))
+    await world.backend.sleep(0.05)
+    with pytest.raises(ReadError):
+        await response.read()
+    assert pool.active_connections == []
+    await pool.close()
 
 
 @pytest.mark.parametrize(
@@ -401,51 +385,39 @@ def test_a_reset_is_a_read_error(world: World, start_server: StartServer) -> Non
     ],
     ids=["head", "fields", "trailers"],
 )
-def test_what_the_server_can_grow_is_bounded(
+async def test_what_the_server_can_grow_is_bounded(
     world: World, start_server: StartServer, answer: bytes, limits: Limits
 ) -> None:
     server = start_server(answering(answer))
-
-    async def main() -> None:
-        pool = make_pool(world, limits=limits)
-        with pytest.raises(ResponseTooLarge):
-            await fetch(pool, server.url)
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world, limits=limits)
+    with pytest.raises(ResponseTooLarge):
+        await fetch(pool, server.url)
+    await pool.close()
 
 
-def test_endless_informational_responses_are_refused(world: World, start_server: StartServer) -> None:
+async def test_endless_informational_responses_are_refused(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         while True:
             connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
 
     server = start_server(script)
-
-    async def main() -> None:
-        pool = make_pool(world)
-        with pytest.raises(RemoteProtocolError, match="max_informational"):
-            await fetch(pool, server.url)
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world)
+    with pytest.raises(RemoteProtocolError, match="max_informational"):
+        await fetch(pool, server.url)
+    await pool.close()
 
 
-def test_trailers_are_kept(world: World, start_server: StartServer) -> None:
+async def test_trailers_are_kept(world: World, start_server: StartServer) -> None:
     server = start_server(
         answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 1\r\n\r\n")
     )
-
-    async def main() -> None:
-        pool = make_pool(world)
-        response = await pool.send(AsyncRequest("GET", server.url))
-        assert not response.trailers
-        await response.read()
-        assert response.trailers == {"x-sum": "1"}
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world)
+    response = await pool.send(AsyncRequest("GET", server.url))
+    assert not response.trailers
+    await response.read()
+    assert response.trailers == {"x-sum": "1"}
+    await pool.close()
 
 
 # Uploads.
@@ -480,7 +452,7 @@ def test_bodies_of_all_sizes_arrive(world: World, start_server: StartServer, siz
 
 
 @pytest.mark.parametrize("data", [b"", b"four", bytes(100_000)], ids=len)
-def test_a_body_in_memory_is_chunked_if_the_caller_says_so(
+async def test_a_body_in_memory_is_chunked_if_the_caller_says_so(
     world: World, start_server: StartServer, data: bytes
 ) -> None:
     received: list[bytes] = []
@@ -491,20 +463,16 @@ def test_a_body_in_memory_is_chunked_if_the_caller_says_so(
             connection.sendall(ok())
 
     server = start_server(script)
-
-    async def main() -> None:
-        pool = make_pool(world)
-        for _ in range(2):
-            await fetch(pool, server.url, "POST", data=data, headers={"Transfer-Encoding": "chunked"})
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world)
+    for _ in range(2):
+        await fetch(pool, server.url, "POST", data=data, headers={"Transfer-Encoding": "chunked"})
+    await pool.close()
     assert received == [data, data]
     assert server.connections == 1
 
 
 @pytest.mark.parametrize("kind", ["bytes", "iterator"])
-def test_an_early_answer_stops_the_upload_and_is_delivered(
+async def test_an_early_answer_stops_the_upload_and_is_delivered(
     world: World, start_server: StartServer, kind: str
 ) -> None:
     def script(connection: socket.socket) -> None:
@@ -513,18 +481,14 @@ def test_an_early_answer_stops_the_upload_and_is_delivered(
         connection.recv(1)
 
     server = start_server(script, answering(ok(b"next")))
-
-    async def main() -> None:
-        pool = make_pool(world)
-        data = bytes(50_000_000) if kind == "bytes" else Pieces(*[bytes(100_000)] * 500)
-        response = await fetch(pool, server.url, "POST", data=data)
-        assert response.status_code == 413
-        assert response.content == b"big"
-        assert pool.keepalive_connections == []
-        assert (await fetch(pool, server.url)).content == b"next"
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world)
+    data = bytes(50_000_000) if kind == "bytes" else Pieces(*[bytes(100_000)] * 500)
+    response = await fetch(pool, server.url, "POST", data=data)
+    assert response.status_code == 413
+    assert response.content == b"big"
+    assert pool.keepalive_connections == []
+    assert (await fetch(pool, server.url)).content == b"next"
+    await pool.close()
 
 
 def test_a_100_continue_during_the_upload_does_not_stop_it(world: World, start_server: StartServer) -> None:
@@ -600,19 +564,15 @@ def test_expect_100_continue_with_a_final_answer_sends_no_body(
 
 
 @pytest.mark.parametrize(("declared", "sent"), [("5", b"four"), ("3", b"four")])
-def test_a_body_that_differs_from_its_content_length_is_our_own_fault(
+async def test_a_body_that_differs_from_its_content_length_is_our_own_fault(
     world: World, start_server: StartServer, declared: str, sent: bytes
 ) -> None:
     server = start_server(silent)
-
-    async def main() -> None:
-        pool = make_pool(world)
-        with pytest.raises(LocalProtocolError, match="Content-Length says"):
-            await fetch(pool, server.url, "POST", data=Pieces(sent), headers={"Content-Length": declared})
-        assert pool.active_connections == pool.keepalive_connections == []
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world)
+    with pytest.raises(LocalProtocolError, match="Content-Length says"):
+        await fetch(pool, server.url, "POST", data=Pieces(sent), headers={"Content-Length": declared})
+    assert pool.active_connections == pool.keepalive_connections == []
+    await pool.close()
 
 
 @pytest.mark.parametrize(
@@ -644,61 +604,51 @@ def test_a_body_that_differs_from_its_content_length_is_our_own_fault(
         "stream",
     ],
 )
-def test_a_request_that_is_no_valid_http_is_refused_before_a_byte_is_sent(
+async def test_a_request_that_is_no_valid_http_is_refused_before_a_byte_is_sent(
     world: World, start_server: StartServer, spoil: Callable[[AsyncRequest], object]
 ) -> None:
     server = start_server(answering(ok(b"one"), ok(b"two")))
-
-    async def main() -> None:
-        pool = make_pool(world)
-        await fetch(pool, server.url)
-        request = AsyncRequest("GET", server.url + "/spoiled")  # URLs are shared: not the others' one
-        spoil(request)
-        with pytest.raises(LocalProtocolError, match="http://127.0.0.1") as caught:
-            await pool.send(request)
-        assert caught.value.delivery is Delivery.NOT_SENT
-        assert (await fetch(pool, server.url)).content == b"two"
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world)
+    await fetch(pool, server.url)
+    request = AsyncRequest("GET", server.url + "/spoiled")  # URLs are shared: not the others' one
+    spoil(request)
+    with pytest.raises(LocalProtocolError, match="http://127.0.0.1") as caught:
+        await pool.send(request)
+    assert caught.value.delivery is Delivery.NOT_SENT
+    assert (await fetch(pool, server.url)).content == b"two"
+    await pool.close()
     assert server.connections == 1
 
 
 # Limits of time.
 
 
-def test_a_silent_server_is_a_read_timeout_that_says_so(world: World, start_server: StartServer) -> None:
+async def test_a_silent_server_is_a_read_timeout_that_says_so(
+    world: World, start_server: StartServer
+) -> None:
     server = start_server(silent)
-
-    async def main() -> None:
-        pool = make_pool(world, timeout=TimeoutConfig(read_timeout=0.05))
-        with pytest.raises(ReadTimeout, match=r"0\.05 s \(read_timeout\)") as caught:
-            await fetch(pool, server.url + "/path")
-        assert f"GET {server.url}/path" in str(caught.value)
-        assert caught.value.timings is not None
-        assert caught.value.timings.connect is not None
-        assert pool.active_connections == []
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world, timeout=TimeoutConfig(read_timeout=0.05))
+    with pytest.raises(ReadTimeout, match=r"0\.05 s \(read_timeout\)") as caught:
+        await fetch(pool, server.url + "/path")
+    assert f"GET {server.url}/path" in str(caught.value)
+    assert caught.value.timings is not None
+    assert caught.value.timings.connect is not None
+    assert pool.active_connections == []
+    await pool.close()
 
 
-def test_a_body_that_stalls_is_a_read_timeout(world: World, start_server: StartServer) -> None:
+async def test_a_body_that_stalls_is_a_read_timeout(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
         silent(connection)
 
     server = start_server(script)
-
-    async def main() -> None:
-        pool = make_pool(world, timeout=TimeoutConfig(read_timeout=0.05))
-        response = await pool.send(AsyncRequest("GET", server.url))
-        with pytest.raises(ReadTimeout):
-            await response.read()
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world, timeout=TimeoutConfig(read_timeout=0.05))
+    response = await pool.send(AsyncRequest("GET", server.url))
+    with pytest.raises(ReadTimeout):
+        await response.read()
+    await pool.close()
 
 
 def test_a_server_that_does_not_read_is_a_write_timeout(world: World, start_server: StartServer) -> None:
@@ -721,7 +671,7 @@ def test_a_server_that_does_not_read_is_a_write_timeout(world: World, start_serv
         done.set()
 
 
-def test_a_drip_does_not_outlast_the_total_limit(world: World, start_server: StartServer) -> None:
+async def test_a_drip_does_not_outlast_the_total_limit(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
@@ -735,17 +685,13 @@ def test_a_drip_does_not_outlast_the_total_limit(world: World, start_server: Sta
                 pass
 
     server = start_server(script)
-
-    async def main() -> None:
-        pool = make_pool(world)
-        request = AsyncRequest("GET", server.url)
-        state_of(request).deadline = Deadline(0.2, pool.now)
-        response = await pool.send(request)
-        with pytest.raises(TotalTimeout, match="total_timeout"):
-            await response.read()
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world)
+    request = AsyncRequest("GET", server.url)
+    state_of(request).deadline = Deadline(0.2, pool.now)
+    response = await pool.send(request)
+    with pytest.raises(TotalTimeout, match="total_timeout"):
+        await response.read()
+    await pool.close()
 
 
 # Giving up.
@@ -815,20 +761,17 @@ def test_a_body_error_is_raised_as_it_is_and_breaks_the_connection(
 # Against nginx.
 
 
-def test_nginx_plain_and_tls(world: World, nginx: Nginx, authority: Authority) -> None:
-    async def main() -> None:
-        pool = make_pool(world, verify=authority.ca_file, http_versions=("HTTP/1.1",))
-        for base in (nginx.plain, nginx.tls, nginx.tls_h2):
-            for _ in range(3):
-                response = await fetch(pool, base + "/small")
-                assert (response.content, response.protocol) == (b"hello\n", "HTTP/1.1")
-            big = await fetch(pool, base + "/big")
-            assert big.content == nginx.big_file.read_bytes()
-            put = await fetch(pool, base + "/files/put.bin", "PUT", data=big.content)
-            assert put.status_code in (201, 204)
-            assert (nginx.files / "put.bin").read_bytes() == big.content
-            assert len(pool.active_connections) == 0
-        assert len(pool.keepalive_connections) == 3
-        await pool.close()
-
-    world.run(main)
+async def test_nginx_plain_and_tls(world: World, nginx: Nginx, authority: Authority) -> None:
+    pool = make_pool(world, verify=authority.ca_file, http_versions=("HTTP/1.1",))
+    for base in (nginx.plain, nginx.tls, nginx.tls_h2):
+        for _ in range(3):
+            response = await fetch(pool, base + "/small")
+            assert (response.content, response.protocol) == (b"hello\n", "HTTP/1.1")
+        big = await fetch(pool, base + "/big")
+        assert big.content == nginx.big_file.read_bytes()
+        put = await fetch(pool, base + "/files/put.bin", "PUT", data=big.content)
+        assert put.status_code in (201, 204)
+        assert (nginx.files / "put.bin").read_bytes() == big.content
+        assert len(pool.active_connections) == 0
+    assert len(pool.keepalive_connections) == 3
+    await pool.close()

@@ -14,21 +14,18 @@ from support.http2_client import cancelled_after, together
 from support.worlds import World
 
 
-def test_it_is_free_or_held(world: World) -> None:
-    async def main() -> None:
-        lock = FIFOLock(world.backend)
-        assert "free" in repr(lock)
-        assert await lock.acquire(1)
-        assert lock.is_held
-        assert not lock.try_acquire()
-        assert "held" in repr(lock)
+async def test_it_is_free_or_held(world: World) -> None:
+    lock = FIFOLock(world.backend)
+    assert "free" in repr(lock)
+    assert await lock.acquire(1)
+    assert lock.is_held
+    assert not lock.try_acquire()
+    assert "held" in repr(lock)
+    lock.release()
+    assert lock.try_acquire()
+    lock.release()
+    with pytest.raises(RuntimeError):
         lock.release()
-        assert lock.try_acquire()
-        lock.release()
-        with pytest.raises(RuntimeError):
-            lock.release()
-
-    world.run(main)
 
 
 def test_first_come_first_served(world: World) -> None:
@@ -56,32 +53,25 @@ def test_first_come_first_served(world: World) -> None:
     assert world.run(main) == [0, 1, 2, 3]
 
 
-def test_giving_up_after_the_deadline(world: World) -> None:
-    async def main() -> None:
-        lock = FIFOLock(world.backend)
-        assert lock.try_acquire()
-        started = time.monotonic()
-        assert not await lock.acquire(0.1)
-        assert 0.05 < time.monotonic() - started < 1
-        assert "0 waiting" in repr(lock)
-        lock.release()
-        assert await lock.acquire(None)
-
-    world.run(main)
+async def test_giving_up_after_the_deadline(world: World) -> None:
+    lock = FIFOLock(world.backend)
+    assert lock.try_acquire()
+    started = time.monotonic()
+    assert not await lock.acquire(0.1)
+    assert 0.05 < time.monotonic() - started < 1
+    assert "0 waiting" in repr(lock)
+    lock.release()
+    assert await lock.acquire(None)
 
 
-def test_cancelling_one_in_line(world: World) -> None:
+async def test_cancelling_one_in_line(world: World) -> None:
     if world.name == "sync":
         pytest.skip("a thread can't be cancelled")
-
-    async def main() -> None:
-        lock = FIFOLock(world.backend)
-        assert lock.try_acquire()
-        await cancelled_after(world, 0.05, lambda: lock.acquire(5))
-        lock.release()
-        assert not lock.is_held
-
-    world.run(main)
+    lock = FIFOLock(world.backend)
+    assert lock.try_acquire()
+    await cancelled_after(world, 0.05, lambda: lock.acquire(5))
+    lock.release()
+    assert not lock.is_held
 
 
 def test_a_chosen_one_that_is_cancelled_passes_it_on() -> None:
@@ -144,26 +134,23 @@ def test_many_threads_share_it() -> None:
     assert not lock.is_held
 
 
-def test_once_open_it_keeps_nobody(world: World) -> None:
-    async def main() -> None:
-        lock = FIFOLock(world.backend)
-        assert lock.try_acquire()
-        got: list[bool] = []
+async def test_once_open_it_keeps_nobody(world: World) -> None:
+    lock = FIFOLock(world.backend)
+    assert lock.try_acquire()
+    got: list[bool] = []
 
-        async def take() -> None:
-            got.append(await lock.acquire(20))
-            lock.release()
-
-        async def open_it() -> None:
-            await world.backend.sleep(0.1)
-            lock.open()
-
-        began = time.monotonic()
-        assert await together(world, take, take, open_it) == [None] * 3
-        assert got == [True, True]
-        assert time.monotonic() - began < 10
-        assert await lock.acquire(0.1)
-        assert lock.try_acquire()
+    async def take() -> None:
+        got.append(await lock.acquire(20))
         lock.release()
 
-    world.run(main)
+    async def open_it() -> None:
+        await world.backend.sleep(0.1)
+        lock.open()
+
+    began = time.monotonic()
+    assert await together(world, take, take, open_it) == [None] * 3
+    assert got == [True, True]
+    assert time.monotonic() - began < 10
+    assert await lock.acquire(0.1)
+    assert lock.try_acquire()
+    lock.release()

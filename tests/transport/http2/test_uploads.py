@@ -332,28 +332,22 @@ def test_a_connection_that_breaks_while_sending(world: World, start_server: Star
 # Over TLS.
 
 
-def test_exchanges_over_tls(world: World, start_server: StartServer, authority: Authority) -> None:
+async def test_exchanges_over_tls(world: World, start_server: StartServer, authority: Authority) -> None:
     server = start_server(echo(), tls=authority.server_context("h2"))
-
-    async def main() -> None:
-        engine = await establish(world, server, authority=authority)
-        calls = [
-            lambda size=size: fetch(engine, make_request(path=f"/{size * 20_000}")) for size in range(20)
-        ]
-        calls += [
-            lambda size=size: fetch(engine, make_request("POST", body=bytes(size * 20_000 + 1)))
-            for size in range(20)
-        ]
-        for index, answer in enumerate(await together(world, *calls)):
-            assert isinstance(answer, Answer), answer
-            assert len(answer.content) == index % 20 * 20_000 + index // 20
-        assert engine.check()
-        engine.close()
-
-    world.run(main)
+    engine = await establish(world, server, authority=authority)
+    calls = [lambda size=size: fetch(engine, make_request(path=f"/{size * 20_000}")) for size in range(20)]
+    calls += [
+        lambda size=size: fetch(engine, make_request("POST", body=bytes(size * 20_000 + 1)))
+        for size in range(20)
+    ]
+    for index, answer in enumerate(await together(world, *calls)):
+        assert isinstance(answer, Answer), answer
+        assert len(answer.content) == index % 20 * 20_000 + index // 20
+    assert engine.check()
+    engine.close()
 
 
-def test_the_end_of_an_upload_leaves_a_full_kernel_buffer(
+async def test_the_end_of_an_upload_leaves_a_full_kernel_buffer(
     world: World, start_server: StartServer, authority: Authority
 ) -> None:
     """A server that begins to read late: what TLS has encrypted must leave while we wait for the answer."""
@@ -363,17 +357,13 @@ def test_the_end_of_an_upload_leaves_a_full_kernel_buffer(
         peer.respond(request.stream_id, b"%d" % len(request.body))
 
     server = start_server(late_reader(act), tls=authority.server_context("h2"))
-
-    async def main() -> None:
-        engine = await establish(world, server, authority=authority)
-        await fetch(engine, make_request())
-        narrow(engine)
-        for size in (200_000,):  # one step, and more than the buffers hold
-            answer = await fetch(engine, make_request("POST", body=bytes(size), timeout=TimeoutConfig(8)))
-            assert answer.content == b"%d" % size
-        engine.close()
-
-    world.run(main)
+    engine = await establish(world, server, authority=authority)
+    await fetch(engine, make_request())
+    narrow(engine)
+    for size in (200_000,):  # one step, and more than the buffers hold
+        answer = await fetch(engine, make_request("POST", body=bytes(size), timeout=TimeoutConfig(8)))
+        assert answer.content == b"%d" % size
+    engine.close()
 
 
 # Expect: 100-continue (RFC 9110 section 10.1.1).

@@ -115,30 +115,26 @@ def test_what_is_no_origin(origin: Any, kind: type[Exception]) -> None:
         HTTPConnection(origin)
 
 
-def test_two_requests_race_to_open_a_connection(world: World, start_server: StartServer) -> None:
+async def test_two_requests_race_to_open_a_connection(world: World, start_server: StartServer) -> None:
     if world.name == "sync":
         pytest.skip("see the test with threads")
     server = start_server(echo(max_concurrent_streams=8))
+    connection = alone(world, server.url, http_versions=("HTTP/2",))
+    served = []
 
-    async def main() -> None:
-        connection = alone(world, server.url, http_versions=("HTTP/2",))
-        served = []
+    async def one() -> None:
+        response = await connection.send(AsyncRequest("GET", server.url))
+        await response.read()
+        served.append(response.status_code)
 
-        async def one() -> None:
-            response = await connection.send(AsyncRequest("GET", server.url))
-            await response.read()
-            served.append(response.status_code)
-
-        if world.name == "asyncio":
-            await asyncio.gather(*[one() for _ in range(8)])
-        else:
-            async with trio.open_nursery() as nursery:
-                for _ in range(8):
-                    nursery.start_soon(one)
-        assert served == [200] * 8
-        await connection.close()
-
-    world.run(main)
+    if world.name == "asyncio":
+        await asyncio.gather(*[one() for _ in range(8)])
+    else:
+        async with trio.open_nursery() as nursery:
+            for _ in range(8):
+                nursery.start_soon(one)
+    assert served == [200] * 8
+    await connection.close()
     assert server.connections == 1
 
 
@@ -175,7 +171,7 @@ def test_threads_do_not_meet_on_one_http1_connection(start_server: StartServer) 
     assert server.connections == 1
 
 
-def test_an_answer_before_its_request_is_no_answer(world: World, start_server: StartServer) -> None:
+async def test_an_answer_before_its_request_is_no_answer(world: World, start_server: StartServer) -> None:
     def script(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(ok(b"first"))
@@ -186,33 +182,25 @@ def test_an_answer_before_its_request_is_no_answer(world: World, start_server: S
 
     ready, sent = threading.Event(), threading.Event()
     server = start_server(script)
-
-    async def main() -> None:
-        connection = alone(world, server.url)
-        response = await connection.send(AsyncRequest("GET", server.url))
-        await response.read()
-        ready.set()
-        assert sent.wait(5)
-        with pytest.raises(NotConnected):
-            await connection.send(AsyncRequest("GET", server.url))
-
-    world.run(main)
+    connection = alone(world, server.url)
+    response = await connection.send(AsyncRequest("GET", server.url))
+    await response.read()
+    ready.set()
+    assert sent.wait(5)
+    with pytest.raises(NotConnected):
+        await connection.send(AsyncRequest("GET", server.url))
 
 
-def test_a_connection_whose_opening_failed_may_be_opened_again(
+async def test_a_connection_whose_opening_failed_may_be_opened_again(
     world: World, start_server: StartServer
 ) -> None:
     server = start_server(silent, lambda connection: None)
-
-    async def main() -> None:
-        connection = alone(world, server.url.replace("http:", "https:"), verify=False)
-        with pytest.raises(ConnectTimeout):
-            await connection.request("GET", server.url.replace("http:", "https:"), timeout=0.1)
-        assert not connection.is_closed
-        with pytest.raises(ConnectError):
-            await connection.request("GET", server.url.replace("http:", "https:"))
-
-    world.run(main)
+    connection = alone(world, server.url.replace("http:", "https:"), verify=False)
+    with pytest.raises(ConnectTimeout):
+        await connection.request("GET", server.url.replace("http:", "https:"), timeout=0.1)
+    assert not connection.is_closed
+    with pytest.raises(ConnectError):
+        await connection.request("GET", server.url.replace("http:", "https:"))
     assert server.connections == 2
 
 
@@ -250,17 +238,13 @@ def test_a_connection_closed_while_it_is_opened(start_server: StartServer) -> No
     asyncio.run(main())
 
 
-def test_a_forgotten_response_of_a_connection_alone(world: World, start_server: StartServer) -> None:
+async def test_a_forgotten_response_of_a_connection_alone(world: World, start_server: StartServer) -> None:
     server = start_server(keeping(b"x" * 300_000))
-
-    async def main() -> None:
-        connection = alone(world, server.url)
-        with pytest.warns(ResourceWarning):
-            await connection.send(AsyncRequest("GET", server.url))
-        with pytest.raises(NotConnected):
-            await connection.send(AsyncRequest("GET", server.url))
-
-    world.run(main)
+    connection = alone(world, server.url)
+    with pytest.warns(ResourceWarning):
+        await connection.send(AsyncRequest("GET", server.url))
+    with pytest.raises(NotConnected):
+        await connection.send(AsyncRequest("GET", server.url))
 
 
 def test_a_connection_belongs_to_its_loop(start_server: StartServer) -> None:
@@ -294,44 +278,38 @@ def test_a_connection_alone_is_the_parents(start_server: StartServer) -> None:
     run_sync(connection.close())
 
 
-def test_a_connection_alone_is_a_dispatcher(world: World, start_server: StartServer) -> None:
+async def test_a_connection_alone_is_a_dispatcher(world: World, start_server: StartServer) -> None:
     server = start_server(keeping())
-
-    async def main() -> None:
-        backend = {"sync": BlockingBackend, "asyncio": AsyncioBackend}.get(world.name)
-        connection = HTTPConnection(server.url, backend=backend() if backend else None)
-        assert "not open" in repr(connection)
-        for _ in range(2):
-            response = await connection.send(AsyncRequest("GET", server.url))
-            assert await response.read() == b"ok"
-        assert not connection.is_http2
-        with pytest.raises(LocalProtocolError, match="another origin"):
-            await connection.send(AsyncRequest("GET", "http://elsewhere.example/"))
-        with pytest.raises(TypeError, match="verify and cert"):
-            await connection.send(AsyncRequest("GET", server.url), verify=False)
-        await connection.close()
-        assert connection.is_closed
-        with pytest.raises(NotConnected):
-            await connection.send(AsyncRequest("GET", server.url))
-
-    world.run(main)
+    backend = {"sync": BlockingBackend, "asyncio": AsyncioBackend}.get(world.name)
+    connection = HTTPConnection(server.url, backend=backend() if backend else None)
+    assert "not open" in repr(connection)
+    for _ in range(2):
+        response = await connection.send(AsyncRequest("GET", server.url))
+        assert await response.read() == b"ok"
+    assert not connection.is_http2
+    with pytest.raises(LocalProtocolError, match="another origin"):
+        await connection.send(AsyncRequest("GET", "http://elsewhere.example/"))
+    with pytest.raises(TypeError, match="verify and cert"):
+        await connection.send(AsyncRequest("GET", server.url), verify=False)
+    await connection.close()
+    assert connection.is_closed
+    with pytest.raises(NotConnected):
+        await connection.send(AsyncRequest("GET", server.url))
     assert server.connections == 1
 
 
-def test_a_connection_alone_takes_one_request_at_a_time(world: World, start_server: StartServer) -> None:
+async def test_a_connection_alone_takes_one_request_at_a_time(
+    world: World, start_server: StartServer
+) -> None:
     server = start_server(keeping(b"x" * 100_000))
-
-    async def main() -> None:
-        backend = {"sync": BlockingBackend, "asyncio": AsyncioBackend}.get(world.name)
-        connection = HTTPConnection(server.url, backend=backend() if backend else None)
-        response = await connection.send(AsyncRequest("GET", server.url))
-        with pytest.raises(LocalProtocolError, match="as many requests as it can"):
-            await connection.send(AsyncRequest("GET", server.url))
-        await connection.close()
-        assert len(await response.read()) == 100_000
-        assert connection.is_closed
-
-    world.run(main)
+    backend = {"sync": BlockingBackend, "asyncio": AsyncioBackend}.get(world.name)
+    connection = HTTPConnection(server.url, backend=backend() if backend else None)
+    response = await connection.send(AsyncRequest("GET", server.url))
+    with pytest.raises(LocalProtocolError, match="as many requests as it can"):
+        await connection.send(AsyncRequest("GET", server.url))
+    await connection.close()
+    assert len(await response.read()) == 100_000
+    assert connection.is_closed
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])

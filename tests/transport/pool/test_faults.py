@@ -71,29 +71,27 @@ def test_a_hundred_refused_at_once_share_one_new_connection(
     assert server.connections == 2
 
 
-def test_a_burst_waits_for_what_the_server_says_it_takes(world: World, start_server: StartServer) -> None:
+async def test_a_burst_waits_for_what_the_server_says_it_takes(
+    world: World, start_server: StartServer
+) -> None:
     if world.name == "sync":
         pytest.skip("see the test with threads")
     server = start_server(echo(max_concurrent_streams=10))
+    pool = make_pool(world, http_versions=("HTTP/2",))
+    served: list[bytes] = []
 
-    async def main() -> None:
-        pool = make_pool(world, http_versions=("HTTP/2",))
-        served: list[bytes] = []
+    async def one(number: int) -> None:
+        served.append((await fetch(pool, server.url, "POST", data=b"%d" % number)).content)
 
-        async def one(number: int) -> None:
-            served.append((await fetch(pool, server.url, "POST", data=b"%d" % number)).content)
-
-        if world.name == "asyncio":
-            await asyncio.gather(*[one(number) for number in range(60)])
-        else:
-            async with trio.open_nursery() as nursery:
-                for number in range(60):
-                    nursery.start_soon(one, number)
-        assert sorted(map(int, served)) == list(range(60))
-        check_idle(pool)
-        await pool.close()
-
-    world.run(main)
+    if world.name == "asyncio":
+        await asyncio.gather(*[one(number) for number in range(60)])
+    else:
+        async with trio.open_nursery() as nursery:
+            for number in range(60):
+                nursery.start_soon(one, number)
+    assert sorted(map(int, served)) == list(range(60))
+    check_idle(pool)
+    await pool.close()
     assert server.connections <= 6
 
 
@@ -191,16 +189,13 @@ def test_a_closed_pool_sends_nothing_again(start_server: StartServer) -> None:
     assert server.connections == 1
 
 
-def test_equal_tls_settings_share_connections(world: World, nginx: Nginx, authority: Authority) -> None:
-    async def main() -> None:
-        pool = make_pool(world, verify=authority.ca_file)
-        await fetch(pool, nginx.tls + "/small")
-        response = await pool.send(AsyncRequest("GET", nginx.tls + "/small"), verify=authority.ca_file)
-        await response.read()
-        assert len(pool.keepalive_connections) == 1
-        await pool.close()
-
-    world.run(main)
+async def test_equal_tls_settings_share_connections(world: World, nginx: Nginx, authority: Authority) -> None:
+    pool = make_pool(world, verify=authority.ca_file)
+    await fetch(pool, nginx.tls + "/small")
+    response = await pool.send(AsyncRequest("GET", nginx.tls + "/small"), verify=authority.ca_file)
+    await response.read()
+    assert len(pool.keepalive_connections) == 1
+    await pool.close()
 
 
 def test_contexts_of_single_requests_are_not_kept(nginx: Nginx, authority: Authority) -> None:
@@ -233,26 +228,22 @@ def test_two_pools_may_want_different_versions_of_one_context(nginx: Nginx, auth
 # What failures say.
 
 
-def test_the_second_failure_keeps_its_cause_and_mentions_the_first(
+async def test_the_second_failure_keeps_its_cause_and_mentions_the_first(
     world: World, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = start_server(answering(ok()))
     # As if it died right after the look.
     monkeypatch.setattr(HTTP11Connection, "check", lambda engine: True)
-
-    async def main() -> None:
-        pool = make_pool(world)
+    pool = make_pool(world)
+    await fetch(pool, server.url)
+    server.close()
+    with pytest.raises(ConnectError, match="refused") as caught:
         await fetch(pool, server.url)
-        server.close()
-        with pytest.raises(ConnectError, match="refused") as caught:
-            await fetch(pool, server.url)
-        assert isinstance(caught.value.__cause__, OSError)
-        assert "The first one failed" in caught.value.__notes__[0]
-        assert caught.value.delivery is Delivery.MAYBE_PROCESSED
-        check_idle(pool)
-        await pool.close()
-
-    world.run(main)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert "The first one failed" in caught.value.__notes__[0]
+    assert caught.value.delivery is Delivery.MAYBE_PROCESSED
+    check_idle(pool)
+    await pool.close()
 
 
 @pytest.mark.parametrize("left", [0.001, -1.0])
@@ -262,41 +253,34 @@ def test_a_timer_that_fires_a_little_early_is_no_other_limit(left: float) -> Non
     assert isinstance(timeout_error(request, "connect"), TotalTimeout)
 
 
-def test_the_total_limit_names_the_phase(world: World, start_server: StartServer) -> None:
+async def test_the_total_limit_names_the_phase(world: World, start_server: StartServer) -> None:
     server = start_server(keeping(b"x" * 100_000))
-
-    async def main() -> None:
-        pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1))
-        holder = await pool.send(AsyncRequest("GET", server.url))
-        with pytest.raises(TotalTimeout, match=r"0\.05 s in the pool phase") as caught:
-            await pool.send(AsyncRequest("GET", server.url), timeout=TimeoutConfig(total_timeout=0.05))
-        assert caught.value.delivery is Delivery.NOT_SENT
-        assert caught.value.timings is not None
-        assert caught.value.timings.pool == pytest.approx(0.05, abs=0.2)
-        request = AsyncRequest("GET", server.url)
-        state_of(request).deadline = Deadline(-1, pool.now)
-        await holder.close()
-        with pytest.raises(TotalTimeout, match="in the connect phase"):
-            await pool.send(request)
-        check_idle(pool)
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1))
+    holder = await pool.send(AsyncRequest("GET", server.url))
+    with pytest.raises(TotalTimeout, match=r"0\.05 s in the pool phase") as caught:
+        await pool.send(AsyncRequest("GET", server.url), timeout=TimeoutConfig(total_timeout=0.05))
+    assert caught.value.delivery is Delivery.NOT_SENT
+    assert caught.value.timings is not None
+    assert caught.value.timings.pool == pytest.approx(0.05, abs=0.2)
+    request = AsyncRequest("GET", server.url)
+    state_of(request).deadline = Deadline(-1, pool.now)
+    await holder.close()
+    with pytest.raises(TotalTimeout, match="in the connect phase"):
+        await pool.send(request)
+    check_idle(pool)
+    await pool.close()
 
 
-def test_no_scheme_of_ours_says_that_nothing_was_sent(world: World) -> None:
-    async def main() -> None:
-        with pytest.raises(UnsupportedProtocol) as caught:
-            await fetch(make_pool(world), "ftp://example.org/")
-        assert caught.value.delivery is Delivery.NOT_SENT
-
-    world.run(main)
+async def test_no_scheme_of_ours_says_that_nothing_was_sent(world: World) -> None:
+    with pytest.raises(UnsupportedProtocol) as caught:
+        await fetch(make_pool(world), "ftp://example.org/")
+    assert caught.value.delivery is Delivery.NOT_SENT
 
 
 # The pool by itself, without a client.
 
 
-def test_a_request_may_be_sent_again_with_other_limits(
+async def test_a_request_may_be_sent_again_with_other_limits(
     world: World, start_server: StartServer, tmp_path: Path
 ) -> None:
     bodies = []
@@ -308,30 +292,23 @@ def test_a_request_may_be_sent_again_with_other_limits(
 
     server = start_server(script)
     (tmp_path / "file").write_bytes(b"content")
-
-    async def main() -> None:
-        pool = make_pool(world)
-        with (tmp_path / "file").open("rb") as file:
-            request = AsyncRequest("POST", server.url, data=file)
-            for limit in (3.0, None):
-                response = await pool.send(request, timeout=limit)
-                await response.read()
-                assert response.elapsed is not None
-        assert state_of(request).timeout is None
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world)
+    with (tmp_path / "file").open("rb") as file:
+        request = AsyncRequest("POST", server.url, data=file)
+        for limit in (3.0, None):
+            response = await pool.send(request, timeout=limit)
+            await response.read()
+            assert response.elapsed is not None
+    assert state_of(request).timeout is None
+    await pool.close()
     assert bodies == [b"content"] * 2
 
 
-def test_a_failure_belongs_to_its_request(world: World) -> None:
-    async def main() -> None:
-        request = AsyncRequest("GET", "http://127.0.0.1:1/")
-        with pytest.raises(ConnectError) as caught:
-            await make_pool(world).send(request)
-        assert caught.value.request is request
-
-    world.run(main)
+async def test_a_failure_belongs_to_its_request(world: World) -> None:
+    request = AsyncRequest("GET", "http://127.0.0.1:1/")
+    with pytest.raises(ConnectError) as caught:
+        await make_pool(world).send(request)
+    assert caught.value.request is request
 
 
 WRONG = {
@@ -358,19 +335,16 @@ def test_wrong_arguments_are_named(name: str) -> None:
             HTTPConnection("http://example.org", **wrong)
 
 
-def test_wrong_arguments_of_one_request_are_named(world: World) -> None:
-    async def main() -> None:
-        pool = make_pool(world)
-        wrong: Any = 42
-        request = AsyncRequest("GET", "http://127.0.0.1:1/")
-        with pytest.raises(TypeError, match="request"):
-            await pool.send(wrong)
-        with pytest.raises(TypeError, match="verify"):
-            await pool.send(request, verify=wrong)
-        with pytest.raises(TypeError, match="timeout"):
-            await pool.send(request, timeout="soon")  # type: ignore[arg-type]
-
-    world.run(main)
+async def test_wrong_arguments_of_one_request_are_named(world: World) -> None:
+    pool = make_pool(world)
+    wrong: Any = 42
+    request = AsyncRequest("GET", "http://127.0.0.1:1/")
+    with pytest.raises(TypeError, match="request"):
+        await pool.send(wrong)
+    with pytest.raises(TypeError, match="verify"):
+        await pool.send(request, verify=wrong)
+    with pytest.raises(TypeError, match="timeout"):
+        await pool.send(request, timeout="soon")  # type: ignore[arg-type]
 
 
 # Forks.

@@ -50,7 +50,7 @@ def in_line(pool: ConnectionPool) -> int:
     return 0 if pool._scope is None else len(pool._scope.state.waiting())
 
 
-def test_who_waits_is_served_at_once_when_the_server_allows_more(
+async def test_who_waits_is_served_at_once_when_the_server_allows_more(
     world: World, start_server: StartServer
 ) -> None:
     """While a request without an answer keeps its stream."""
@@ -65,30 +65,26 @@ def test_who_waits_is_served_at_once_when_the_server_allows_more(
         peer.respond(held.stream_id, b"/held")
 
     server = start_server(scripted(act, max_concurrent_streams=1))
+    pool = make_pool(world, http_versions=("HTTP/2",), pool_limits=LIMITS)
+    served: list[float] = []
 
-    async def main() -> None:
-        pool = make_pool(world, http_versions=("HTTP/2",), pool_limits=LIMITS)
-        served: list[float] = []
+    async def held() -> bytes:
+        return (await fetch(pool, server.url + "/held")).content
 
-        async def held() -> bytes:
-            return (await fetch(pool, server.url + "/held")).content
+    async def waits(number: int) -> bytes:
+        await waiting_for(world, lambda: bool(pool.active_connections))
+        content = (await fetch(pool, f"{server.url}/{number}")).content
+        served.append(time.monotonic())
+        return content
 
-        async def waits(number: int) -> bytes:
-            await waiting_for(world, lambda: bool(pool.active_connections))
-            content = (await fetch(pool, f"{server.url}/{number}")).content
-            served.append(time.monotonic())
-            return content
-
-        results = await together(world, held, *[lambda n=n: waits(n) for n in range(3)])
-        assert results == [b"/held", b"/0", b"/1", b"/2"]
-        assert max(served) - raised[0] < 1.5
-        await pool.close()
-
-    world.run(main)
+    results = await together(world, held, *[lambda n=n: waits(n) for n in range(3)])
+    assert results == [b"/held", b"/0", b"/1", b"/2"]
+    assert max(served) - raised[0] < 1.5
+    await pool.close()
     assert server.connections == 1
 
 
-def test_a_waiting_request_is_served_while_no_response_is_read(
+async def test_a_waiting_request_is_served_while_no_response_is_read(
     world: World, start_server: StartServer
 ) -> None:
     """The response that has the only stream is open, and is not asked for more."""
@@ -103,20 +99,18 @@ def test_a_waiting_request_is_served_while_no_response_is_read(
         peer.data(held.stream_id, b" more", end=True)
 
     server = start_server(scripted(act, max_concurrent_streams=1))
-
-    async def main() -> None:
-        pool = make_pool(world, http_versions=("HTTP/2",), pool_limits=LIMITS)
-        response = await pool.send(AsyncRequest("GET", server.url))
-        assert (await fetch(pool, server.url)).content == b"second"
-        assert await response.read() == b"some more"
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world, http_versions=("HTTP/2",), pool_limits=LIMITS)
+    response = await pool.send(AsyncRequest("GET", server.url))
+    assert (await fetch(pool, server.url)).content == b"second"
+    assert await response.read() == b"some more"
+    await pool.close()
     assert server.connections == 1
 
 
 @pytest.mark.parametrize("hard_limit", [1, 100])
-def test_a_server_that_allows_one_at_first(world: World, start_server: StartServer, hard_limit: int) -> None:
+async def test_a_server_that_allows_one_at_first(
+    world: World, start_server: StartServer, hard_limit: int
+) -> None:
     """Others open connections of their own where they may; else they wait."""
 
     def act(peer: Peer) -> None:
@@ -125,14 +119,10 @@ def test_a_server_that_allows_one_at_first(world: World, start_server: StartServ
         answer_all(peer, 20)
 
     server = start_server(scripted(act, max_concurrent_streams=1))
-
-    async def main() -> None:
-        limits = PoolLimits(hard_limit=hard_limit)
-        pool = make_pool(world, http_versions=("HTTP/2",), pool_limits=limits)
-        calls = [lambda n=n: fetch(pool, f"{server.url}/{n}") for n in range(20)]
-        for number, answer in enumerate(await together(world, *calls)):
-            assert answer.content == b"/%d" % number  # type: ignore[union-attr]
-        assert in_line(pool) == 0
-        await pool.close()
-
-    world.run(main)
+    limits = PoolLimits(hard_limit=hard_limit)
+    pool = make_pool(world, http_versions=("HTTP/2",), pool_limits=limits)
+    calls = [lambda n=n: fetch(pool, f"{server.url}/{n}") for n in range(20)]
+    for number, answer in enumerate(await together(world, *calls)):
+        assert answer.content == b"/%d" % number  # type: ignore[union-attr]
+    assert in_line(pool) == 0
+    await pool.close()

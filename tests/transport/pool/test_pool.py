@@ -44,41 +44,33 @@ from support.worlds import World
 # Waiting.
 
 
-def test_the_pool_timeout_says_so_and_the_holder_is_not_harmed(
+async def test_the_pool_timeout_says_so_and_the_holder_is_not_harmed(
     world: World, start_server: StartServer
 ) -> None:
     server = start_server(keeping(b"x" * 100_000))
-
-    async def main() -> None:
-        pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1, pool_timeout=0.05))
-        holder = await pool.send(AsyncRequest("GET", server.url))
-        with pytest.raises(PoolTimeout, match=r"0\.05 s \(pool_timeout\)") as caught:
-            await pool.send(AsyncRequest("POST", server.url))
-        assert caught.value.delivery is Delivery.NOT_SENT
-        assert caught.value.timings is not None
-        assert caught.value.timings.pool is not None
-        await holder.read()
-        assert (await fetch(pool, server.url)).status_code == 200
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1, pool_timeout=0.05))
+    holder = await pool.send(AsyncRequest("GET", server.url))
+    with pytest.raises(PoolTimeout, match=r"0\.05 s \(pool_timeout\)") as caught:
+        await pool.send(AsyncRequest("POST", server.url))
+    assert caught.value.delivery is Delivery.NOT_SENT
+    assert caught.value.timings is not None
+    assert caught.value.timings.pool is not None
+    await holder.read()
+    assert (await fetch(pool, server.url)).status_code == 200
+    await pool.close()
     assert server.connections == 1
 
 
-def test_the_total_limit_holds_for_waiting_requests(world: World, start_server: StartServer) -> None:
+async def test_the_total_limit_holds_for_waiting_requests(world: World, start_server: StartServer) -> None:
     server = start_server(keeping(b"x" * 100_000))
-
-    async def main() -> None:
-        pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1))
-        holder = await pool.send(AsyncRequest("GET", server.url))
-        request = AsyncRequest("GET", server.url)
-        state_of(request).deadline = Deadline(0.05, pool.now)
-        with pytest.raises(TotalTimeout, match="total_timeout"):
-            await pool.send(request)
-        await holder.close()
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1))
+    holder = await pool.send(AsyncRequest("GET", server.url))
+    request = AsyncRequest("GET", server.url)
+    state_of(request).deadline = Deadline(0.05, pool.now)
+    with pytest.raises(TotalTimeout, match="total_timeout"):
+        await pool.send(request)
+    await holder.close()
+    await pool.close()
 
 
 def test_many_tasks_over_few_connections_are_all_served(start_server: StartServer) -> None:
@@ -147,79 +139,65 @@ def test_a_cancelled_wait_on_trio_passes_its_turn_on(start_server: StartServer) 
     trio.run(main)
 
 
-def test_a_forgotten_response_serves_who_waits(world: World, start_server: StartServer) -> None:
+async def test_a_forgotten_response_serves_who_waits(world: World, start_server: StartServer) -> None:
     if world.name == "sync":
         pytest.skip("a request can't wait in the same thread; see the test with threads")
     server = start_server(keeping(b"x" * 100_000))
+    pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1))
+    held: list[AsyncResponse] = [await pool.send(AsyncRequest("GET", server.url))]
 
-    async def main() -> None:
-        pool = make_pool(world, pool_limits=PoolLimits(hard_limit=1))
-        held: list[AsyncResponse] = [await pool.send(AsyncRequest("GET", server.url))]
+    async def forget() -> None:
+        await world.backend.sleep(0.05)
+        held.clear()
 
-        async def forget() -> None:
-            await world.backend.sleep(0.05)
-            held.clear()
+    async def both() -> None:
+        if world.name == "asyncio":
+            await asyncio.gather(fetch(pool, server.url), forget())
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(forget)
+            nursery.start_soon(fetch, pool, server.url)
 
-        async def both() -> None:
-            if world.name == "asyncio":
-                await asyncio.gather(fetch(pool, server.url), forget())
-                return
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(forget)
-                nursery.start_soon(fetch, pool, server.url)
-
-        with pytest.warns(ResourceWarning):
-            await both()
-        await pool.close()
-
-    world.run(main)
+    with pytest.warns(ResourceWarning):
+        await both()
+    await pool.close()
 
 
 # Keeping connections.
 
 
-def test_an_expired_connection_is_not_reused(world: World, start_server: StartServer) -> None:
+async def test_an_expired_connection_is_not_reused(world: World, start_server: StartServer) -> None:
     server = start_server(keeping())
-
-    async def main() -> None:
-        pool = make_pool(world, pool_limits=PoolLimits(keepalive_expiry=0.02))
-        await fetch(pool, server.url)
-        await world.backend.sleep(0.05)
-        await fetch(pool, server.url)
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world, pool_limits=PoolLimits(keepalive_expiry=0.02))
+    await fetch(pool, server.url)
+    await world.backend.sleep(0.05)
+    await fetch(pool, server.url)
+    await pool.close()
     assert server.connections == 2
 
 
-def test_connections_are_only_reused_under_the_tls_settings_they_were_opened_with(
+async def test_connections_are_only_reused_under_the_tls_settings_they_were_opened_with(
     world: World, nginx: Nginx, authority: Authority
 ) -> None:
-    async def main() -> None:
-        pool = make_pool(world, verify=authority.ca_file, http_versions=("HTTP/1.1",))
-        first = await pool.send(AsyncRequest("GET", nginx.tls + "/echo"))
-        await first.read()
-        loose = await pool.send(AsyncRequest("GET", nginx.tls + "/echo"), verify=False)
-        await loose.read()
-        again = await pool.send(AsyncRequest("GET", nginx.tls + "/echo"))
-        serials = [(await response.json())["connection"] for response in (first, loose, again)]
-        assert serials[0] == serials[2] != serials[1]
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world, verify=authority.ca_file, http_versions=("HTTP/1.1",))
+    first = await pool.send(AsyncRequest("GET", nginx.tls + "/echo"))
+    await first.read()
+    loose = await pool.send(AsyncRequest("GET", nginx.tls + "/echo"), verify=False)
+    await loose.read()
+    again = await pool.send(AsyncRequest("GET", nginx.tls + "/echo"))
+    serials = [(await response.json())["connection"] for response in (first, loose, again)]
+    assert serials[0] == serials[2] != serials[1]
+    await pool.close()
 
 
-def test_client_certificates_of_one_request(world: World, nginx: Nginx, authority: Authority) -> None:
-    async def main() -> None:
-        pool = make_pool(world, verify=authority.ca_file)
-        without = await fetch(pool, nginx.mutual_tls + "/echo")
-        assert without.status_code == 400
-        cert = (authority.client_cert, authority.client_key)
-        response = await pool.send(AsyncRequest("GET", nginx.mutual_tls + "/echo"), cert=cert)
-        assert (await response.json())["client"] == "SUCCESS"
-        await pool.close()
-
-    world.run(main)
+async def test_client_certificates_of_one_request(world: World, nginx: Nginx, authority: Authority) -> None:
+    pool = make_pool(world, verify=authority.ca_file)
+    without = await fetch(pool, nginx.mutual_tls + "/echo")
+    assert without.status_code == 400
+    cert = (authority.client_cert, authority.client_key)
+    response = await pool.send(AsyncRequest("GET", nginx.mutual_tls + "/echo"), cert=cert)
+    assert (await response.json())["client"] == "SUCCESS"
+    await pool.close()
 
 
 # What fails while connecting.
@@ -242,95 +220,72 @@ def test_a_refused_connection_names_the_address(world: World) -> None:
         world.run(main)
 
 
-def test_a_name_that_does_not_resolve_is_a_connect_error(world: World) -> None:
-    async def main() -> None:
-        pool = make_pool(world)
-        with pytest.raises(ConnectError, match=r"nowhere\.invalid"):
-            await fetch(pool, "http://nowhere.invalid/")
-        await pool.close()
-
-    world.run(main)
+async def test_a_name_that_does_not_resolve_is_a_connect_error(world: World) -> None:
+    pool = make_pool(world)
+    with pytest.raises(ConnectError, match=r"nowhere\.invalid"):
+        await fetch(pool, "http://nowhere.invalid/")
+    await pool.close()
 
 
-def test_an_untrusted_certificate_and_a_wrong_name_are_tls_errors(
+async def test_an_untrusted_certificate_and_a_wrong_name_are_tls_errors(
     world: World, nginx: Nginx, authority: Authority
 ) -> None:
-    async def main() -> None:
-        pool = make_pool(world, verify=authority.stranger_ca_file)
-        with pytest.raises(TLSError, match="certificate not accepted"):
-            await fetch(pool, nginx.tls + "/small")
-        own = make_pool(world, verify=authority.ca_file)
-        with pytest.raises(TLSError, match="certificate not accepted"):
-            await fetch(own, nginx.wrong_name + "/small")
-        assert (await fetch(own, nginx.tls + "/small")).status_code == 200
-        await pool.close()
-        await own.close()
-
-    world.run(main)
+    pool = make_pool(world, verify=authority.stranger_ca_file)
+    with pytest.raises(TLSError, match="certificate not accepted"):
+        await fetch(pool, nginx.tls + "/small")
+    own = make_pool(world, verify=authority.ca_file)
+    with pytest.raises(TLSError, match="certificate not accepted"):
+        await fetch(own, nginx.wrong_name + "/small")
+    assert (await fetch(own, nginx.tls + "/small")).status_code == 200
+    await pool.close()
+    await own.close()
 
 
-def test_a_missing_ca_file_is_an_error_that_names_it(world: World, nginx: Nginx) -> None:
-    async def main() -> None:
-        pool = make_pool(world, verify="/no/such/ca.pem")
-        with pytest.raises(FileNotFoundError, match=r"/no/such/ca\.pem"):
-            await fetch(pool, nginx.tls + "/small")
-        assert (await fetch(pool, nginx.plain + "/small")).status_code == 200
-        await pool.close()
-
-    world.run(main)
+async def test_a_missing_ca_file_is_an_error_that_names_it(world: World, nginx: Nginx) -> None:
+    pool = make_pool(world, verify="/no/such/ca.pem")
+    with pytest.raises(FileNotFoundError, match=r"/no/such/ca\.pem"):
+        await fetch(pool, nginx.tls + "/small")
+    assert (await fetch(pool, nginx.plain + "/small")).status_code == 200
+    await pool.close()
 
 
-def test_a_server_without_tls_is_a_tls_error(world: World, nginx: Nginx) -> None:
-    async def main() -> None:
-        pool = make_pool(world, verify=False)
-        with pytest.raises(TLSError):
-            await fetch(pool, nginx.plain.replace("http:", "https:") + "/small")
-        await pool.close()
-
-    world.run(main)
+async def test_a_server_without_tls_is_a_tls_error(world: World, nginx: Nginx) -> None:
+    pool = make_pool(world, verify=False)
+    with pytest.raises(TLSError):
+        await fetch(pool, nginx.plain.replace("http:", "https:") + "/small")
+    await pool.close()
 
 
-def test_a_handshake_that_stalls_is_a_connect_timeout(world: World, start_server: StartServer) -> None:
+async def test_a_handshake_that_stalls_is_a_connect_timeout(world: World, start_server: StartServer) -> None:
     server = start_server(silent)
-
-    async def main() -> None:
-        pool = make_pool(world, verify=False, timeout=TimeoutConfig(connect_timeout=0.1))
-        started = time.monotonic()
-        with pytest.raises(ConnectTimeout, match=r"0\.1 s \(connect_timeout\)"):
-            await fetch(pool, server.url.replace("http:", "https:"))
-        assert time.monotonic() - started < 2
-        await pool.close()
-
-    world.run(main)
+    pool = make_pool(world, verify=False, timeout=TimeoutConfig(connect_timeout=0.1))
+    started = time.monotonic()
+    with pytest.raises(ConnectTimeout, match=r"0\.1 s \(connect_timeout\)"):
+        await fetch(pool, server.url.replace("http:", "https:"))
+    assert time.monotonic() - started < 2
+    await pool.close()
 
 
 @pytest.mark.parametrize("url", ["ftp://example.org/", "ws://example.org/"])
-def test_other_schemes_are_refused(world: World, url: str) -> None:
-    async def main() -> None:
-        with pytest.raises(UnsupportedProtocol, match="http or https"):
-            await fetch(make_pool(world), url)
-
-    world.run(main)
+async def test_other_schemes_are_refused(world: World, url: str) -> None:
+    with pytest.raises(UnsupportedProtocol, match="http or https"):
+        await fetch(make_pool(world), url)
 
 
 # Closing.
 
 
-def test_a_streamed_response_outlives_its_pool(world: World, start_server: StartServer) -> None:
+async def test_a_streamed_response_outlives_its_pool(world: World, start_server: StartServer) -> None:
     server = start_server(keeping(b"x" * 300_000))
-
-    async def main() -> None:
-        pool = make_pool(world)
-        response = await pool.send(AsyncRequest("GET", server.url))
-        await pool.close()
-        await pool.close()
-        assert len(await response.read()) == 300_000
-        assert pool.active_connections == pool.keepalive_connections == []
-        with pytest.raises(ClientClosed):
-            await fetch(pool, server.url)
-        assert repr(pool) == "<ConnectionPool closed>"
-
-    world.run(main)
+    pool = make_pool(world)
+    response = await pool.send(AsyncRequest("GET", server.url))
+    await pool.close()
+    await pool.close()
+    assert len(await response.read()) == 300_000
+    assert pool.active_connections == pool.keepalive_connections == []
+    with pytest.raises(ClientClosed):
+        await fetch(pool, server.url)
+    assert repr(pool) == "<ConnectionPool closed>"
 
 
 def test_requests_in_the_queue_fail_when_the_client_is_closed(start_server: StartServer) -> None:

@@ -159,22 +159,19 @@ def test_what_is_no_tls(world: World, said: bytes) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["h2", "http/1.1", None])
-def test_alpn_and_facts(world: World, protocol: str | None) -> None:
-    async def main() -> None:
-        server = server_context(protocols=() if protocol is None else (protocol,))
-        client = client_context("h2", "http/1.1")
-        stream, peer = await tls_pairs(world.backend, server, client, "localhost")()
-        assert stream.alpn_protocol == protocol
-        assert stream.info.tls_version == "TLSv1.3"
-        assert stream.info.peer_address is not None
-        assert ssl.DER_cert_to_PEM_cert(stream.info.peer_certificate or b"").startswith("-----BEGIN")
-        assert "open over" in repr(stream)
-        stream.abort()
-        assert "closed" in repr(stream)
-        peer.close()
-        await peer.sleep(0.01)
-
-    world.run(main)
+async def test_alpn_and_facts(world: World, protocol: str | None) -> None:
+    server = server_context(protocols=() if protocol is None else (protocol,))
+    client = client_context("h2", "http/1.1")
+    stream, peer = await tls_pairs(world.backend, server, client, "localhost")()
+    assert stream.alpn_protocol == protocol
+    assert stream.info.tls_version == "TLSv1.3"
+    assert stream.info.peer_address is not None
+    assert ssl.DER_cert_to_PEM_cert(stream.info.peer_certificate or b"").startswith("-----BEGIN")
+    assert "open over" in repr(stream)
+    stream.abort()
+    assert "closed" in repr(stream)
+    peer.close()
+    await peer.sleep(0.01)
 
 
 # Over memory: a server without a socket, so that its bytes come as a test likes.
