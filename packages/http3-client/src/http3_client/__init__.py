@@ -1,7 +1,7 @@
 """http3-client: a sync and an async HTTP client over any transport.
 
-Redirects, cookies, authentication, hooks and defaults. Connections are the business of http3-transport,
-which is loaded when a request needs it; with ``dispatch=`` none of it is.
+Redirects, cookies, authentication, hooks and defaults. Connections are in http3-transport, which is loaded
+when a request needs it, and not needed with ``dispatch=``.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ __all__ = [
     "request",
 ]
 
-# A class says that it lives where people import it from, so that tracebacks and pickles survive when it
-# moves between our modules.
+# The ``__module__`` of a class is the package that users import it from, so that pickles can be loaded when
+# the class has moved to another module.
 for _value in (globals().get(_name) for _name in __all__):
     if isinstance(_value, type):
         _value.__module__ = __name__
 
 
-if not TYPE_CHECKING:  # a checker would take every misspelled name for one of these
+if not TYPE_CHECKING:  # or type checkers would accept every misspelled name
 
     def __getattr__(name: str) -> object:
-        if name == "DigestAuth":  # seldom used; its patterns take as long as all the rest of the import
+        if name == "DigestAuth":  # seldom used, and its patterns take as long as the rest of the import
             from ._digest import DigestAuth
 
             return DigestAuth

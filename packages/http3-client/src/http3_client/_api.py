@@ -1,6 +1,6 @@
-"""The request functions: one request each, over a client that lives as long as its response.
+"""The request functions `get`, `post` and so on: each makes a client for one request.
 
-They let go of what they were passed before they fail, as the methods of `Client` do.
+They delete their arguments before they raise, for the reason that `_client` gives.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def request(
     verify: VerifyTypes | None = None,
     timeout: TimeoutTypes | None = None,
 ) -> Response:
-    """Send one request and return its response, after redirects. See `Client.request` for the arguments.
+    """Send one request and return its response, after redirects. The arguments are those of `Client.request`.
 
-    No connection and no cookie is kept for another call: for several requests use a `Client`. With
-    ``stream=True`` the connection is open until the response was read or closed.
+    Connections and cookies are not kept for the next call: for several requests use a `Client`. With
+    ``stream=True`` the connection is open until the response is read or closed.
     """
     try:
         with Client() as client:
@@ -71,23 +71,23 @@ def request(
                 verify=verify,
                 timeout=timeout,
             )
-        return _kept_going(client, response)
+        return _with_next(client, response)
     finally:
         del url, data, files, json, params, headers, cookies, auth, cert
 
 
-def _kept_going(client: Client, response: Response) -> Response:
-    """``response.next()`` works although the client is closed: it is opened once more for that step."""
+def _with_next(client: Client, response: Response) -> Response:
+    """Have ``response.next()`` open the closed client for one more request."""
     send_next = response.next
     if send_next is not None:
-        set_next(response, partial(_step, client, send_next))
+        set_next(response, partial(_send_next, client, send_next))
     return response
 
 
-def _step(client: Client, send_next: Callable[[], Response]) -> Response:
+def _send_next(client: Client, send_next: Callable[[], Response]) -> Response:
     client._engine.reopen()
     with client:
-        return _kept_going(client, send_next())
+        return _with_next(client, send_next())
 
 
 @hide_arguments
@@ -107,7 +107,7 @@ def options(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
 @hide_arguments
 @with_signature_of(request, allow_redirects=False)
 def head(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
-    """Send a HEAD request; as `request`, but redirects are followed only if asked for."""
+    """Send a HEAD request; as `request`, but ``allow_redirects`` is False by default."""
     options.setdefault("allow_redirects", False)
     return request("HEAD", url, **options)
 

@@ -1,9 +1,9 @@
-"""Telling WSGI from ASGI: by how an application can be called.
+"""Whether an application is WSGI or ASGI, by its signature.
 
-A WSGI application takes two arguments, ``(environ, start_response)``, and returns; an ASGI application
-takes three, ``(scope, receive, send)``, and is awaited. Functions, methods, partials, classes and
-instances alike are judged by that. Who can be called either way (``*args``) is not guessed at, and a class
-whose instances are applications is not one itself.
+A WSGI application takes two arguments, ``(environ, start_response)``, and returns; an ASGI application takes
+three, ``(scope, receive, send)``, and is awaited. That holds for functions, methods, partials, classes and
+instances. An application that can be called both ways (``*args``) is refused, and so is a class whose
+instances are applications.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HINT = "pass it as dispatch=ASGIDispatch(app) or dispatch=WSGIDispatch(app)"
 
 
 def app_kind(app: Callable[..., Any]) -> Kind:
-    """Which of the two ``app`` is. Raises TypeError where it is neither, or may be both."""
+    """Whether ``app`` is ASGI or WSGI. Raises TypeError if it is neither, or could be both."""
     import inspect
 
     if not callable(app):
@@ -29,11 +29,11 @@ def app_kind(app: Callable[..., Any]) -> Kind:
     try:
         signature = inspect.signature(app)
         awaited = _is_awaited(app)
-    except Exception as exc:  # an object may answer questions about itself with anything
-        raise TypeError(f"app={short_repr(app)} doesn't show how it is called: {_HINT}") from exc
+    except Exception as exc:  # attributes of an object may raise anything
+        raise TypeError(f"app={short_repr(app)} has no signature: {_HINT}") from exc
     two, three = _takes(signature, 2), _takes(signature, 3)
     if two and three and _needs(signature) == 2:
-        three = False  # a third argument with a default is the application's own affair
+        three = False  # a third argument with a default is the application's own
     if three and (awaited or not two):
         return "asgi"
     if two and not three and not awaited:
@@ -42,13 +42,13 @@ def app_kind(app: Callable[..., Any]) -> Kind:
         raise _is_only_a_class(app)
     shown = short_repr(signature).removeprefix("<Signature ").removesuffix(">")
     raise TypeError(
-        f"app={short_repr(app)} can't be told to be WSGI or ASGI by its signature {shown}: {_HINT}"
+        f"app={short_repr(app)} could be WSGI or ASGI by its signature {shown}, or neither: {_HINT}"
     )
 
 
 def _makes_applications(app: type) -> bool:
-    """Whether its instances can be called, and are no answer to a call of the class: neither an iterable, as
-    PEP 3333 wants, nor an awaitable."""
+    """Whether the class has callable instances that are no result of an application: neither iterable
+    (PEP 3333) nor awaitable."""
     names = {name for cls in app.__mro__ for name in cls.__dict__}
     return "__call__" in names and not names & {"__iter__", "__getitem__", "__await__"}
 
@@ -56,8 +56,8 @@ def _makes_applications(app: type) -> bool:
 def _is_only_a_class(app: type) -> TypeError:
     name = short_text(app.__name__)
     return TypeError(
-        f"app={name} is a class; pass an instance of it, app={name}(...). Where a call of the class itself "
-        f"answers a request, {_HINT}"
+        f"app={name} is a class; pass an instance of it, app={name}(...). If the class itself is the "
+        f"application, {_HINT}"
     )
 
 
@@ -81,7 +81,7 @@ def _takes(signature: Any, count: int) -> bool:
 
 
 def _needs(signature: Any) -> int:
-    """How many positional arguments have no default."""
+    """The number of positional arguments without default."""
     positional = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")
     return sum(
         parameter.kind.name in positional and parameter.default is parameter.empty

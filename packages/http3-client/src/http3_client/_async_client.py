@@ -1,6 +1,6 @@
-"""`AsyncClient`: the asynchronous face of the engine. It builds, awaits and shows.
+"""`AsyncClient`: the async class over `Engine`, which has the logic of both clients.
 
-Functions delete what they were passed before they fail, as in `_client`.
+Functions delete their arguments before they raise, for the reason that `_client` gives.
 """
 
 from __future__ import annotations
@@ -60,39 +60,45 @@ if TYPE_CHECKING:
 
 
 class AsyncClient(HasSettings):
-    """An asynchronous HTTP client: connections, cookies and defaults that its requests share.
+    """An async HTTP client for asyncio and trio. Its requests share connections, cookies and defaults.
 
-    It serves one event loop of asyncio or trio at a time; tasks of it may share it. Nothing is opened before
-    the first request; close it, or use it with ``async with``.
+    The tasks of one event loop may share a client. Nothing is opened before the first request. Close it after
+    use, or use it in an ``async with`` statement.
 
-    - ``auth``: (user, password), a callable ``request -> request``, or an `Auth`.
-    - ``cookies``: a dict, `Cookies` or CookieJar to begin with. What servers set is kept and sent again.
-    - ``verify``: True (certifi), False, a CA file or folder, or an ``ssl.SSLContext``.
+    - ``auth``: (user, password), a callable ``request -> request``, or an `Auth`. Default: none.
+    - ``cookies``: a dict, `Cookies` or CookieJar to start with. Cookies that servers set are added.
+    - ``verify``: True (the CA certificates of certifi), False (no verification), a CA file or folder, or an
+      ``ssl.SSLContext``. Default: True.
     - ``cert``: a client certificate: path, (certificate, key) or (certificate, key, password).
-    - ``timeout``: seconds, (connect, read), (connect, read, write), or a `TimeoutConfig`; default 5 s a
-      phase, None: no limit, not in line for a connection either.
-    - ``pool_limits``: `PoolLimits`, connections per host: 10 kept idle, 100 in all, 5 s in line by default.
-    - ``max_redirects``: followed in one chain, 20 by default; then TooManyRedirects.
-    - ``base_url``: what relative URLs are joined to; its path is a prefix: ``/v1`` + ``/users``.
-    - ``dispatch``: a `Dispatcher`, `AsyncDispatcher` or ``Transport`` that sends the requests in place of the
-      client's own connections. It is closed with the client.
-    - ``app``: a WSGI or ASGI application that answers the requests; relative URLs are on
-    ``http://localhost``.
-    - ``raise_app_exceptions``: False turns an exception of ``app`` into its error page, or status 500.
-    - ``backend``: a ``Backend`` or `ConcurrencyBackend`; by default that of the async library that runs.
-    - ``headers``, ``params``: sent with every request; a request's own replace them by name.
-    - ``http_versions``: what may be negotiated; ``("HTTP/2",)`` on http:// is HTTP/2 with prior knowledge.
-    - ``trust_env``: heed SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE.
+    - ``timeout``: seconds for each phase, (connect, read), (connect, read, write), or a `TimeoutConfig`.
+      Default: 5 s. None: no limit, not even for the wait for a connection.
+    - ``pool_limits``: a `PoolLimits`. Default: per host 100 connections, of which 10 are kept idle; a request
+      waits 5 s for a connection.
+    - ``max_redirects``: redirects that one request may follow; one more raises TooManyRedirects. Default: 20.
+    - ``base_url``: relative URLs are joined to it; its path is a prefix: ``/v1`` + ``/users``.
+    - ``dispatch``: a `Dispatcher`, `AsyncDispatcher` or ``Transport`` that sends the requests, in place of a
+      connection pool. It is closed with the client.
+    - ``app``: a WSGI or ASGI application that gets the requests, in place of a server. Relative URLs are
+      joined to ``http://localhost``.
+    - ``raise_app_exceptions``: False: an exception of ``app`` is not raised; the response is the error page
+      of the application, or has status 500. Default: True.
+    - ``backend``: a ``Backend`` or `ConcurrencyBackend` for the connections. Default: that of the running
+      async library.
+    - ``headers``, ``params``: sent with every request; those of a request replace them by name.
+    - ``http_versions``: a tuple of "HTTP/1.1" and "HTTP/2". ``("HTTP/2",)`` alone uses HTTP/2 with prior
+      knowledge on http://. Default: both.
+    - ``trust_env``: use SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE. Default: True.
     - ``default_encoding``: of text without charset: a name, a callable ``bytes -> name``, or "auto".
-    - ``hooks``: ``{"request": [f], "response": [f]}``, called for every exchange of a
-      chain; they may be async.
-    - ``replay``: send a request once more where a broken connection proves that it is safe.
-    - ``secret_headers``: names of headers, beside the usual ones, that never cross to another origin.
-    - ``limits``: `Limits`, bounds on what a server may send.
-    - ``egress``: `EgressPolicy`, addresses that are never connected to; for URLs that strangers chose.
+    - ``hooks``: ``{"request": [f], "response": [f]}``, called with each request and response, also those of
+      redirects and auth. They may be async.
+    - ``replay``: send a request once more if its connection broke and that is safe. Default: True.
+    - ``secret_headers``: names of headers that are not sent to another origin by a redirect, beside
+      Authorization, Cookie and the like.
+    - ``limits``: a `Limits`: how much a server may send.
+    - ``egress``: an `EgressPolicy`: addresses that are never connected to, for URLs of untrusted origin.
 
     Raises TypeError and ValueError that name the argument, InvalidURL for ``base_url``, and ImportError if
-    http3-transport is needed and not installed.
+    http3-transport is needed and is not installed.
     """
 
     __slots__ = ("__weakref__", "_engine")
@@ -157,7 +163,7 @@ class AsyncClient(HasSettings):
         return f"<AsyncClient{base} {'closed' if self.is_closed else 'open'}>"
 
     def __reduce__(self) -> str:
-        raise TypeError("a AsyncClient can't be pickled or copied, since it holds connections; make another")
+        raise TypeError("an AsyncClient can't be pickled or copied, since it holds connections; make another")
 
     @property
     def is_closed(self) -> bool:
@@ -184,11 +190,18 @@ class AsyncClient(HasSettings):
     ) -> AsyncResponse:
         """Send a request and return its response, after redirects.
 
-        The body is ``data`` (dict for a form, str, bytes, binary file, iterator of bytes, async or sync),
-        ``files`` (multipart, beside a dict as ``data``) or ``json``. ``params`` are appended to the query,
-        ``headers`` win over the client's (None removes one), ``cookies`` are for this request and its
-        redirects on the same origin. ``stream=True`` returns after the head. ``auth``, ``cert``, ``verify``
-        and ``timeout`` (seconds) stand in for the client's, which None means.
+        - ``data``: the body: a dict (sent as a form), str, bytes, a binary file, or a sync or async iterator
+        of
+          bytes.
+        - ``files``: a multipart form, together with a dict as ``data``: name -> file, bytes or
+          (filename, file[, type[, headers]]).
+        - ``json``: an object that is sent as JSON.
+        - ``params``: added to the query of the URL.
+        - ``headers``: added to the client's; a name replaces, a value of None removes a header.
+        - ``cookies``: for this request and its redirects on the same origin.
+        - ``stream``: True returns after the response's head; the body is then read on demand. Default: False.
+        - ``allow_redirects``: follow redirects. Default: True.
+        - ``auth``, ``cert``, ``verify``, ``timeout`` (seconds): in place of the client's. None: the client's.
 
         Raises RequestError subclasses (Timeout, NetworkError, ProtocolError, DecodingError, RedirectError),
         InvalidURL, ClientClosed; TypeError and ValueError that name the argument.
@@ -231,7 +244,7 @@ class AsyncClient(HasSettings):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
     ) -> AsyncRequest:
-        """The request that `request` would send, for `send`, which adds auth and renews the cookies."""
+        """A request as `request` would send it, without auth. `send` adds auth and updates the cookies."""
         try:
             return view_request(
                 AsyncRequest,
@@ -260,9 +273,9 @@ class AsyncClient(HasSettings):
         cert: CertTypes | None = None,
         timeout: TimeoutTypes | None = None,
     ) -> AsyncResponse:
-        """Send an `AsyncRequest` made by hand or by `build_request`. It stays as it is.
+        """Send an `AsyncRequest`, of `build_request` or made without the client. It is not changed.
 
-        The client's cookies and auth are added, its headers and params are not. Raises as `request`.
+        The client's cookies and auth are added, its headers and params are not. Raises what `request` raises.
         """
         if not isinstance(request, AsyncRequest):
             raise TypeError(f"request must be an AsyncRequest, not {type(request).__name__}")
@@ -298,7 +311,7 @@ class AsyncClient(HasSettings):
 
     @with_signature_of(request, allow_redirects=False)
     async def head(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
-        """Send a HEAD request; as `request`, but redirects are followed only if asked for."""
+        """Send a HEAD request; as `request`, but ``allow_redirects`` is False by default."""
         options.setdefault("allow_redirects", False)
         try:
             return await self.request("HEAD", url, **options)
@@ -338,10 +351,10 @@ class AsyncClient(HasSettings):
             del url, options
 
     async def close(self) -> None:
-        """Close idle connections now, busy ones when their response ends. Idempotent.
+        """Close idle connections now, and others when their response ends. Idempotent.
 
-        If it can't run (no event loop, no thread) or is cancelled, the client is still open, and `close` may
-        be called again.
+        If it could not run (no event loop, no thread) or was cancelled, the client is still open, and `close`
+        may be called again.
         """
         await self._engine.close()
 

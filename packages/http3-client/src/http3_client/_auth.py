@@ -1,7 +1,7 @@
-"""Authentication: what is put into a request, and what is answered to a challenge.
+"""Authentication: it changes a request, and may send another one when it gets a challenge.
 
-An `Auth` is a class with one plain generator, ``auth_flow``: it yields a request, is given the response,
-and may yield another. No I/O happens in it, so the same class serves both clients:
+An `Auth` has one generator, ``auth_flow``: it yields a request, receives the response, and may yield another
+request. It does no I/O, so both clients can use the same class:
 
     class TokenAuth(Auth):
         def auth_flow(self, request):
@@ -12,8 +12,8 @@ and may yield another. No I/O happens in it, so the same class serves both clien
                 request.headers["X-Token"] = self.token
                 yield request
 
-Tuples and callables are wrapped here, once, by `as_auth`. The flow runs on each hop of a redirect chain
-that stays on the first request's origin; `_engine` sees to that. `DigestAuth` lives in `_digest`.
+`as_auth` makes an `Auth` of a tuple or a callable. `_call` runs the flow for the request and for its
+redirects, as long as they stay on the first origin. `DigestAuth` is in `_digest`.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ if TYPE_CHECKING:
 
 
 class Auth:
-    """Base class of authentication; itself it adds nothing, so ``auth=Auth()`` switches the client's off.
+    """Base class of authentication. ``auth=Auth()`` sends a request without the client's authentication.
 
-    ``requires_request_body``: True has the request's body in memory (``request.content``) before the flow
-    starts. ``requires_response_body``: True has each response read before the flow is given it; else its
-    ``content`` raises ResponseNotRead.
+    ``requires_request_body``: True: the request's body is read into memory (``request.content``) before the
+    flow starts. ``requires_response_body``: True: each response is read before the flow receives it. Default:
+    False; the ``content`` of a response then raises ResponseNotRead.
     """
 
     requires_request_body: bool = False
     requires_response_body: bool = False
 
     def auth_flow(self, request: AnyRequest) -> Flow:
-        """Yield the request to send, be given its response, yield again or return.
+        """Yield the request to send, receive its response, and yield again or return.
 
-        In both clients the flow is given a `Request`, and a `Response` for each request that it yields.
-        The last response is the caller's; the bodies of earlier ones are read to their end, within bounds,
-        so that their connection can be used again.
+        In both clients ``request`` is a `Request`, and the flow receives a `Response` for each request that
+        it yields. The last response is returned to the caller; earlier ones are read, if they are short, so
+        that their connection can be used again.
         """
         yield request
 
 
 class BasicAuth(Auth):
-    """User name and password in each request (RFC 7617), as UTF-8.
+    """Basic authentication (RFC 7617): user name and password in each request, encoded as UTF-8.
 
-    Raises ValueError for a colon in the user name, which the scheme can't express.
+    Raises ValueError for a colon in the user name, which RFC 7617 does not allow.
     """
 
     @hide_arguments
@@ -73,9 +73,9 @@ class BasicAuth(Auth):
 
 
 class BearerAuth(Auth):
-    """A token in each request (RFC 6750).
+    """A bearer token in each request (RFC 6750).
 
-    Raises ValueError for a token with characters that a header can't carry.
+    Raises ValueError for a token that is not printable ASCII without spaces.
     """
 
     @hide_arguments
@@ -83,7 +83,7 @@ class BearerAuth(Auth):
         if not isinstance(token, str):
             raise TypeError(f"token must be a str, not {type(token).__name__}")
         if not token or not token.isascii() or not token.isprintable() or " " in token:
-            raise ValueError("token must be of printable ASCII characters without spaces")
+            raise ValueError("token must consist of printable ASCII characters without spaces")
         self._header = f"Bearer {token}"
 
     def __repr__(self) -> str:
@@ -96,10 +96,10 @@ class BearerAuth(Auth):
 
 
 class AuthBase(Auth):
-    """Base class of callable authentication, as in http3 0.6.7: a subclass defines ``__call__(request)``."""
+    """Base class of callable authentication (the API of http3 0.6.7): define ``__call__(request)``."""
 
     def __call__(self, request: AnyRequest) -> AnyRequest:
-        """Change the request, or make another, and return it."""
+        """Return the request to send: ``request``, changed, or another."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__()")
 
     def auth_flow(self, request: AnyRequest) -> Flow:
@@ -107,15 +107,8 @@ class AuthBase(Auth):
         yield self(request)
 
 
-class HTTPBasicAuth(AuthBase):
-    """`BasicAuth` under its name of 0.6.7, and callable."""
-
-    @hide_arguments
-    def __init__(self, username: str | bytes, password: str | bytes) -> None:
-        self._header = basic_credentials(username, password)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}([secure])"
+class HTTPBasicAuth(AuthBase, BasicAuth):
+    """`BasicAuth`, callable, as in http3 0.6.7."""
 
     def __call__(self, request: AnyRequest) -> AnyRequest:
         """Add the Authorization header."""
@@ -124,7 +117,7 @@ class HTTPBasicAuth(AuthBase):
 
 
 class CallableAuth(Auth):
-    """Wraps a callable ``request -> request``."""
+    """An `Auth` that calls a function ``request -> request``."""
 
     def __init__(self, function: Callable[[AnyRequest], AnyRequest]) -> None:
         self._function = function
@@ -138,7 +131,7 @@ class CallableAuth(Auth):
 
 
 class FlowAuth(Auth):
-    """Wraps what has ``auth_flow`` without being an `Auth`."""
+    """An `Auth` of an object that has ``auth_flow`` and is not an `Auth`."""
 
     def __init__(self, wrapped: AuthFlow) -> None:
         self._wrapped = wrapped
@@ -149,21 +142,22 @@ class FlowAuth(Auth):
         return f"{type(self).__name__}({self._wrapped!r})"
 
     def auth_flow(self, request: AnyRequest) -> Flow:
-        """The flow of what is wrapped."""
+        """The flow of the object."""
         return self._wrapped.auth_flow(request)
 
 
 def basic_credentials(username: str | bytes, password: str | bytes) -> str:
-    """The value of an Authorization header, RFC 7617."""
-    user, secret = _utf8("username", username), _utf8("password", password)
+    """The value of an Authorization header (RFC 7617)."""
+    user, secret = as_utf8("username", username), as_utf8("password", password)
     if b":" in user:
-        raise ValueError("username must not hold a colon: Basic authentication can't express it")
+        raise ValueError("username must not contain a colon: Basic authentication does not allow it")
     from base64 import b64encode
 
     return "Basic " + b64encode(user + b":" + secret).decode("ascii")
 
 
-def _utf8(name: str, value: str | bytes) -> bytes:
+def as_utf8(name: str, value: str | bytes) -> bytes:
+    """The bytes of a user name or password. Raises TypeError, and ValueError for a lone surrogate."""
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
@@ -176,7 +170,7 @@ def _utf8(name: str, value: str | bytes) -> bytes:
 
 
 def as_auth(auth: object) -> Auth | None:
-    """Whatever ``auth=`` was given, as an `Auth`; None stays None. Raises TypeError for what it can't be."""
+    """The value of ``auth=`` as an `Auth`, or None. Raises TypeError for other types."""
     if auth is None or isinstance(auth, Auth):
         return auth
     if callable(getattr(auth, "auth_flow", None)):

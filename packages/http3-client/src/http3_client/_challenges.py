@@ -1,17 +1,16 @@
-"""The challenges of WWW-Authenticate, as servers write them (RFC 9110 section 11.6). Pure.
+"""The parser of WWW-Authenticate, as servers write it (RFC 9110 section 11.6). Pure.
 
-A field is a list of challenges: a scheme, and parameters or one token68. Both lists are separated by commas,
-so a word that no "=" follows is a scheme, and a parameter belongs to the last scheme before it. Servers are
-not strict about the rest, and requests, httpx, aiohttp and curl authenticate all the same; so do we:
+A field is a list of challenges: a scheme, and parameters or one token68. Commas separate challenges and also
+parameters: a word without "=" after it is a scheme, and a parameter belongs to the last scheme before it.
+Many servers break the grammar, and requests, httpx, aiohttp and curl accept it. So does this parser:
 
-    nonce=abc==, domain=/     values without quotes go on to the comma, whatever they hold
-    realm=                    may be empty
+    nonce=abc==, domain=/     a value without quotes ends at the comma, and may have any characters
+    realm=                    a value may be empty
     realm="a" nonce="b"       commas may be missing, or be semicolons
-    opaque="abc               a quote that is missing at the end of the field
-    flag, x, =3               what is no parameter is passed over
+    opaque="abc               the last quote may be missing
+    flag, x, =3               words that are no parameters are ignored
 
-Each character is looked at a bounded number of times: the quantifiers are possessive where they
-could overlap.
+It takes linear time: quantifiers that could overlap are possessive.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ import re
 
 from http3_models.engine import TOKEN_CHARACTERS
 
-_MOST_WORDS = 256
-"""Schemes and parameters of a field that are looked at: servers send a dozen, a head has room for 100,000."""
+_MAX_WORDS = 256
+"""Schemes and parameters of a field that are read. Servers send a dozen; a head has room for 100,000."""
 
 Parameters = dict[str, str]
-"""By name, in lower case; of one name the last counts."""
+"""By name, in lower case. Of two parameters of one name the last is used."""
 
 _NAME = r'[^\s,;="]++'
 _WORD = re.compile(rf"[\s,;]*+({_NAME})(\s*+)(=?)")
@@ -41,16 +40,16 @@ def parse_challenges(field: str) -> list[tuple[str, Parameters]]:
 
 
 def parse_parameters(field: str) -> Parameters:
-    """The parameters of a field that names no scheme, as Authentication-Info (RFC 7615) is."""
+    """The parameters of a field without scheme, as Authentication-Info (RFC 7615) is."""
     return _read(field)[0][1]
 
 
 def _read(field: str) -> list[tuple[str, Parameters]]:
-    """What stands before the first scheme, under "", and the challenges."""
+    """The parameters before the first scheme, under "", and the challenges."""
     current: Parameters = {}
     found = [("", current)]
     position = 0
-    for _ in range(_MOST_WORDS):
+    for _ in range(_MAX_WORDS):
         if position >= len(field):
             break
         word = _WORD.match(field, position)
@@ -60,18 +59,18 @@ def _read(field: str) -> list[tuple[str, Parameters]]:
             current[word[1].lower()], position = _value(field, word.end())
         else:
             scheme, position = word[1].lower(), word.end(1)
-            begun: Parameters = {}
-            found.append((scheme, begun))
-            # A word with nothing behind it may also be an odd parameter: those that follow are still of the
-            # scheme that has some.
+            parameters: Parameters = {}
+            found.append((scheme, parameters))
+            # A word without parameters right after it may be a malformed parameter. Those that follow then
+            # belong to the scheme before.
             has_own = word[2] and _PARAMETER.match(field, word.end(2)) is not None
             if has_own or len(found) == 2 or scheme == "digest":
-                current = begun
+                current = parameters
     return found
 
 
 def _value(field: str, position: int) -> tuple[str, int]:
-    """The value of a parameter, and where it ends."""
+    """The value of a parameter, and its end."""
     quoted = _QUOTED.match(field, position)
     if quoted is not None:
         return _ESCAPE.sub(r"\1", quoted[1]), quoted.end()
@@ -81,7 +80,7 @@ def _value(field: str, position: int) -> tuple[str, int]:
 
 
 def _after_comma(field: str, position: int) -> int:
-    """Past what begins with neither a word nor a separator."""
+    """The position after the next comma: what is there is neither word nor separator."""
     separators = _SEPARATORS.match(field, position)
     assert separators is not None  # it may be empty
     comma = field.find(",", separators.end())

@@ -1,7 +1,7 @@
-"""`Client`: the synchronous face of the engine. It builds, drives and shows; the rest is in `_engine`.
+"""`Client`: the sync class over `Engine`, which has the logic of both clients.
 
-Functions delete what they were passed before they fail: URLs, headers, auth and bodies hold secrets, and
-tracebacks may be shown with their variables (`http3_models._redaction`).
+Functions delete their arguments before they raise: URLs, headers, auth and bodies hold secrets, and tools
+show tracebacks with the local variables (`http3_models.engine.hide_arguments`).
 """
 
 from __future__ import annotations
@@ -64,41 +64,46 @@ if TYPE_CHECKING:
 
 
 class Client(HasSettings):
-    """An HTTP client that blocks: connections, cookies and defaults that its requests share.
+    """A blocking HTTP client. Its requests share connections, cookies and defaults.
 
-    Threads may share it, and it works inside a running event loop too. Nothing is opened before the first
-    request; close it, or use it with ``with``.
+    Threads may share a client, and it can be used inside a running event loop. Nothing is opened before the
+    first request. Close it after use, or use it in a ``with`` statement.
 
-    - ``auth``: (user, password), a callable ``request -> request``, or an `Auth`.
-    - ``cookies``: a dict, `Cookies` or CookieJar to begin with. What servers set is kept and sent again.
-    - ``verify``: True (certifi), False, a CA file or folder, or an ``ssl.SSLContext``.
+    - ``auth``: (user, password), a callable ``request -> request``, or an `Auth`. Default: none.
+    - ``cookies``: a dict, `Cookies` or CookieJar to start with. Cookies that servers set are added.
+    - ``verify``: True (the CA certificates of certifi), False (no verification), a CA file or folder, or an
+      ``ssl.SSLContext``. Default: True.
     - ``cert``: a client certificate: path, (certificate, key) or (certificate, key, password).
-    - ``timeout``: seconds, (connect, read), (connect, read, write), or a `TimeoutConfig`; default 5 s a
-      phase, None: no limit, not in line for a connection either.
-    - ``pool_limits``: `PoolLimits`, connections per host: 10 kept idle, 100 in all, 5 s in line by default.
-    - ``max_redirects``: followed in one chain, 20 by default; then TooManyRedirects.
-    - ``base_url``: what relative URLs are joined to; its path is a prefix: ``/v1`` + ``/users``.
-    - ``dispatch``: a `Dispatcher`, `AsyncDispatcher` or ``Transport`` that sends the requests in place of the
-      client's own connections. It is closed with the client.
-    - ``app``: a WSGI or ASGI application that answers the requests; relative URLs are on
-    ``http://localhost``.
-    - ``raise_app_exceptions``: False turns an exception of ``app`` into its error page, or status 500.
-    - ``backend``: a ``Backend`` or `ConcurrencyBackend`; blocking sockets by default.
-    - ``headers``, ``params``: sent with every request; a request's own replace them by name.
-    - ``http_versions``: what may be negotiated; ``("HTTP/2",)`` on http:// is HTTP/2 with prior knowledge.
-    - ``trust_env``: heed SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE.
+    - ``timeout``: seconds for each phase, (connect, read), (connect, read, write), or a `TimeoutConfig`.
+      Default: 5 s. None: no limit, not even for the wait for a connection.
+    - ``pool_limits``: a `PoolLimits`. Default: per host 100 connections, of which 10 are kept idle; a request
+      waits 5 s for a connection.
+    - ``max_redirects``: redirects that one request may follow; one more raises TooManyRedirects. Default: 20.
+    - ``base_url``: relative URLs are joined to it; its path is a prefix: ``/v1`` + ``/users``.
+    - ``dispatch``: a `Dispatcher`, `AsyncDispatcher` or ``Transport`` that sends the requests, in place of a
+      connection pool. It is closed with the client.
+    - ``app``: a WSGI or ASGI application that gets the requests, in place of a server. Relative URLs are
+      joined to ``http://localhost``.
+    - ``raise_app_exceptions``: False: an exception of ``app`` is not raised; the response is the error page
+      of the application, or has status 500. Default: True.
+    - ``backend``: a ``Backend`` or `ConcurrencyBackend` for the connections. Default: blocking sockets.
+    - ``headers``, ``params``: sent with every request; those of a request replace them by name.
+    - ``http_versions``: a tuple of "HTTP/1.1" and "HTTP/2". ``("HTTP/2",)`` alone uses HTTP/2 with prior
+      knowledge on http://. Default: both.
+    - ``trust_env``: use SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE. Default: True.
     - ``default_encoding``: of text without charset: a name, a callable ``bytes -> name``, or "auto".
-    - ``hooks``: ``{"request": [f], "response": [f]}``, called for every exchange of a
-      chain.
-    - ``replay``: send a request once more where a broken connection proves that it is safe.
-    - ``secret_headers``: names of headers, beside the usual ones, that never cross to another origin.
-    - ``runner``: what drives the engine and all that suspends in it (ASGI applications, asynchronous
-      dispatchers, backends), an object with ``run(coroutine)``. Hooks and auth flows run inside it as well.
-    - ``limits``: `Limits`, bounds on what a server may send.
-    - ``egress``: `EgressPolicy`, addresses that are never connected to; for URLs that strangers chose.
+    - ``hooks``: ``{"request": [f], "response": [f]}``, called with each request and response, also those of
+      redirects and auth.
+    - ``replay``: send a request once more if its connection broke and that is safe. Default: True.
+    - ``secret_headers``: names of headers that are not sent to another origin by a redirect, beside
+      Authorization, Cookie and the like.
+    - ``runner``: an object with a method ``run(coroutine)`` that runs each call, and everything in it that
+      suspends (ASGI applications, async dispatchers and backends). Hooks and auth flows run inside it too.
+    - ``limits``: a `Limits`: how much a server may send.
+    - ``egress``: an `EgressPolicy`: addresses that are never connected to, for URLs of untrusted origin.
 
     Raises TypeError and ValueError that name the argument, InvalidURL for ``base_url``, and ImportError if
-    http3-transport is needed and not installed.
+    http3-transport is needed and is not installed.
     """
 
     __slots__ = ("__weakref__", "_engine", "_run")
@@ -195,11 +200,16 @@ class Client(HasSettings):
     ) -> Response:
         """Send a request and return its response, after redirects.
 
-        The body is ``data`` (dict for a form, str, bytes, binary file, iterator of bytes),
-        ``files`` (multipart, beside a dict as ``data``) or ``json``. ``params`` are appended to the query,
-        ``headers`` win over the client's (None removes one), ``cookies`` are for this request and its
-        redirects on the same origin. ``stream=True`` returns after the head. ``auth``, ``cert``, ``verify``
-        and ``timeout`` (seconds) stand in for the client's, which None means.
+        - ``data``: the body: a dict (sent as a form), str, bytes, a binary file, or an iterator of bytes.
+        - ``files``: a multipart form, together with a dict as ``data``: name -> file, bytes or
+          (filename, file[, type[, headers]]).
+        - ``json``: an object that is sent as JSON.
+        - ``params``: added to the query of the URL.
+        - ``headers``: added to the client's; a name replaces, a value of None removes a header.
+        - ``cookies``: for this request and its redirects on the same origin.
+        - ``stream``: True returns after the response's head; the body is then read on demand. Default: False.
+        - ``allow_redirects``: follow redirects. Default: True.
+        - ``auth``, ``cert``, ``verify``, ``timeout`` (seconds): in place of the client's. None: the client's.
 
         Raises RequestError subclasses (Timeout, NetworkError, ProtocolError, DecodingError, RedirectError),
         InvalidURL, ClientClosed; TypeError and ValueError that name the argument.
@@ -244,7 +254,7 @@ class Client(HasSettings):
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
     ) -> Request:
-        """The request that `request` would send, for `send`, which adds auth and renews the cookies."""
+        """A request as `request` would send it, without auth. `send` adds auth and updates the cookies."""
         try:
             return view_request(
                 Request,
@@ -273,9 +283,9 @@ class Client(HasSettings):
         cert: CertTypes | None = None,
         timeout: TimeoutTypes | None = None,
     ) -> Response:
-        """Send a `Request` made by hand or by `build_request`. It stays as it is.
+        """Send a `Request`, of `build_request` or made without the client. It is not changed.
 
-        The client's cookies and auth are added, its headers and params are not. Raises as `request`.
+        The client's cookies and auth are added, its headers and params are not. Raises what `request` raises.
         """
         if not isinstance(request, Request):
             raise TypeError(f"request must be a Request, not {type(request).__name__}")
@@ -313,7 +323,7 @@ class Client(HasSettings):
 
     @with_signature_of(request, allow_redirects=False)
     def head(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
-        """Send a HEAD request; as `request`, but redirects are followed only if asked for."""
+        """Send a HEAD request; as `request`, but ``allow_redirects`` is False by default."""
         options.setdefault("allow_redirects", False)
         try:
             return self.request("HEAD", url, **options)
@@ -353,10 +363,10 @@ class Client(HasSettings):
             del url, options
 
     def close(self) -> None:
-        """Close idle connections now, busy ones when their response ends. Idempotent.
+        """Close idle connections now, and others when their response ends. Idempotent.
 
-        If it fails because nothing could run it (no event loop, no thread, a runner that raises), the client
-        is still open, and `close` may be called again.
+        If it could not run (no event loop, no thread, the runner raised), the client is still open, and
+        `close` may be called again.
         """
         self._run(self._engine.close())
 
@@ -383,7 +393,10 @@ class Client(HasSettings):
 
 
 def _run_function(runner: Runner | None) -> SyncRunner:
-    """How to drive the engine: by default nothing in it suspends, see `_adapters.LoopThreadAdapter`."""
+    """The function that runs the engine's coroutines.
+
+    By default nothing in them suspends: a transport that does is put into a `_adapters.LoopThreadAdapter`.
+    """
     if runner is None:
         return run_sync
     check_instance("runner", runner, "run")

@@ -36,12 +36,9 @@ if TYPE_CHECKING:
         CertTypes,
         ConcurrencyBackend,
         CookieTypes,
-        EgressPolicy,
         HeaderTypes,
         Limits,
-        PoolLimits,
         QueryParamTypes,
-        TimeoutConfig,
         TimeoutTypes,
         URLTypes,
         VerifyTypes,
@@ -98,18 +95,19 @@ def make_engine(
     settings.hooks = as_hooks(hooks)
     settings.secret_headers = as_secret_headers(secret_headers)
     settings.limits = as_limits(limits)
-    pool = PoolOptions(
-        verify=verify,
-        cert=cert,
-        timeout=settings.timeout,
-        pool_limits=pool_limits,
-        backend=backend,
-        http_versions=http_versions,
-        trust_env=as_flag("trust_env", trust_env),
-        replay=as_flag("replay", replay),
-        limits=settings.limits,
-        egress=egress,
-    )
+    pool: dict[str, Any] = {
+        "verify": verify,
+        "cert": cert,
+        "timeout": settings.timeout,
+        "pool_limits": pool_limits,
+        "backend": backend,
+        "http_versions": http_versions,
+        "trust_env": as_flag("trust_env", trust_env),
+        "replay": as_flag("replay", replay),
+        "limits": settings.limits,
+        "egress": egress,
+    }
+    _check_pool_arguments(pool)
     if egress is not None and (dispatch is not None or app is not None):
         raise ValueError("egress is for the client's own connections; with dispatch= or app= there are none")
     return Engine(
@@ -135,56 +133,28 @@ _CONNECT_METHODS = ("connect", "connect_address")
 """Of a `ConcurrencyBackend` and a `Backend`. http3-transport checks the rest."""
 
 
-class PoolOptions:
-    """The arguments of the client's own `ConnectionPool`, checked."""
-
-    __slots__ = ("arguments", "backend")
-
-    def __init__(
-        self,
-        *,
-        verify: VerifyTypes,
-        cert: CertTypes | None,
-        timeout: TimeoutConfig,
-        pool_limits: PoolLimits,
-        backend: Any,
-        http_versions: tuple[str, ...],
-        trust_env: bool,
-        replay: bool,
-        limits: Limits,
-        egress: EgressPolicy | None,
-    ) -> None:
-        if not (verify is True and cert is None and trust_env):
-            cert = SSLConfig(verify=verify, cert=cert, trust_env=trust_env).cert
-        if not isinstance(pool_limits, PoolLimits):
-            raise TypeError(f"pool_limits must be a PoolLimits, not {type(pool_limits).__name__}")
-        check_instance("backend", backend, "connect")
-        connects = any(callable(getattr(backend, name, None)) for name in _CONNECT_METHODS)
-        if backend is not None and not connects:
-            raise TypeError(
-                f"backend must be a Backend or a ConcurrencyBackend, not {type(backend).__name__}"
-            )
-        if egress is not None and not isinstance(egress, EgressPolicy):
-            raise TypeError(f"egress must be an EgressPolicy, not {type(egress).__name__}")
-        self.backend = backend
-        self.arguments: dict[str, Any] = {
-            "verify": verify,
-            "cert": cert,
-            "timeout": timeout,
-            "pool_limits": pool_limits,
-            "http_versions": check_http_versions(http_versions),
-            "trust_env": trust_env,
-            "replay": replay,
-            "limits": limits,
-            "egress": egress,
-        }
+def _check_pool_arguments(arguments: dict[str, Any]) -> None:
+    """Check and convert what `http3_transport.ConnectionPool` will be made with."""
+    verify, cert, trust_env = arguments["verify"], arguments["cert"], arguments["trust_env"]
+    if not (verify is True and cert is None and trust_env):
+        arguments["cert"] = SSLConfig(verify=verify, cert=cert, trust_env=trust_env).cert
+    pool_limits, backend, egress = arguments["pool_limits"], arguments["backend"], arguments["egress"]
+    if not isinstance(pool_limits, PoolLimits):
+        raise TypeError(f"pool_limits must be a PoolLimits, not {type(pool_limits).__name__}")
+    check_instance("backend", backend, "connect")
+    connects = any(callable(getattr(backend, name, None)) for name in _CONNECT_METHODS)
+    if backend is not None and not connects:
+        raise TypeError(f"backend must be a Backend or a ConcurrencyBackend, not {type(backend).__name__}")
+    if egress is not None and not isinstance(egress, EgressPolicy):
+        raise TypeError(f"egress must be an EgressPolicy, not {type(egress).__name__}")
+    arguments["http_versions"] = check_http_versions(arguments["http_versions"])
 
 
 def transport_opener(
     dispatch: object,
     app: Any,
     raise_app_exceptions: bool,
-    pool: PoolOptions,
+    pool_arguments: dict[str, Any],
     *,
     asynchronous: bool,
     has_runner: bool,
@@ -204,7 +174,7 @@ def transport_opener(
     _require_transport()
     if app is not None:
         return _app_opener(app, raise_app_exceptions, asynchronous=asynchronous, has_runner=has_runner)
-    return lambda: _open_pool(pool, asynchronous=asynchronous, has_runner=has_runner)
+    return lambda: _open_pool(pool_arguments, asynchronous=asynchronous, has_runner=has_runner)
 
 
 def _require_transport() -> None:
@@ -234,14 +204,13 @@ def _app_opener(
     return open_app
 
 
-def _open_pool(pool: PoolOptions, *, asynchronous: bool, has_runner: bool) -> Transport:
+def _open_pool(arguments: dict[str, Any], *, asynchronous: bool, has_runner: bool) -> Transport:
     import http3_transport
 
-    backend = pool.backend
-    if backend is None and not asynchronous:
-        backend = http3_transport.BlockingBackend()
-    made = http3_transport.ConnectionPool(backend=backend, **pool.arguments)
-    return adapt(made, asynchronous=asynchronous, has_runner=has_runner)
+    if arguments["backend"] is None and not asynchronous:
+        arguments = {**arguments, "backend": http3_transport.BlockingBackend()}
+    pool = http3_transport.ConnectionPool(**arguments)
+    return adapt(pool, asynchronous=asynchronous, has_runner=has_runner)
 
 
 def check_instance(name: str, value: object, method: str) -> None:

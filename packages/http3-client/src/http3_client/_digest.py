@@ -1,11 +1,12 @@
-"""Digest access authentication, RFC 7616.
+"""Digest access authentication (RFC 7616).
 
-The first request goes out without credentials, unless a challenge of its origin is known. A 401 with a
-Digest challenge is answered once; a second one only if the server says that merely the nonce was stale.
-The nonce is then kept, and its count goes up with each request, so later requests need no challenge.
+The first request is sent without credentials, unless a challenge of its origin is stored. After a 401 with a
+Digest challenge the request is sent again with credentials; after a second one only if the server says that
+the nonce was stale. The challenge is stored, and its nonce count goes up with each request, so that later
+requests need no 401.
 
-Challenges are parsed (in `_challenges`) and values computed by pure functions; what is kept is one small
-record per origin, replaced whole, so threads may share a `DigestAuth`.
+Pure functions parse challenges (in `_challenges`) and compute values. A `DigestAuth` stores one `Challenge`
+per origin and replaces it as a whole, so threads may share it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from http3_models import LocalProtocolError
 from http3_models.engine import hide_arguments, state_of
 
-from ._auth import Auth, _utf8
+from ._auth import Auth, as_utf8
 from ._challenges import parse_challenges, parse_parameters
 
 if TYPE_CHECKING:
@@ -26,17 +27,17 @@ if TYPE_CHECKING:
 
     from ._auth import AnyRequest, Flow
 
-# RFC 7616 section 3.3; strongest first, which is the order they are chosen in.
+# RFC 7616 section 3.3; the first one that a server offers is used.
 _HASHES = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}
 
-_KEPT_ORIGINS = 64
-"""Challenges kept per `DigestAuth`; of more origins the one that was first is forgotten."""
+_MAX_ORIGINS = 64
+"""Challenges that a `DigestAuth` stores; the oldest is dropped."""
 
 
 class Challenge:
-    """One Digest challenge of a server, and how often its nonce was used."""
+    """A Digest challenge of a server, and how often its nonce was used."""
 
-    __slots__ = ("_count", "_session", "algorithm", "nonce", "opaque", "qop", "realm", "userhash", "utf8")
+    __slots__ = ("_cnonce", "_count", "algorithm", "nonce", "opaque", "qop", "realm", "userhash", "utf8")
 
     def __init__(self, fields: dict[str, str], algorithm: str, qop: str | None) -> None:
         self.realm = fields["realm"]
@@ -47,7 +48,7 @@ class Challenge:
         self.userhash = fields.get("userhash", "").lower() == "true"
         self.utf8 = fields.get("charset", "").upper() == "UTF-8"
         self._count = itertools.count(1)  # atomic: two threads never get the same count
-        self._session = os.urandom(16).hex()
+        self._cnonce = os.urandom(16).hex()
 
     def __repr__(self) -> str:
         return f"<Challenge {self.algorithm} qop={self.qop} realm={self.realm!r}>"
@@ -58,16 +59,17 @@ class Challenge:
         return self.algorithm.removesuffix("-sess")
 
     @property
-    def session(self) -> str | None:
-        """The cnonce that all requests share under -sess, so that A1 stays what it was (3.4.2); else None."""
-        return self._session if self.algorithm.endswith("-sess") else None
+    def session_cnonce(self) -> str | None:
+        """With -sess: the cnonce of all requests, since A1 has that of the first (section 3.4.2). Else
+        None."""
+        return self._cnonce if self.algorithm.endswith("-sess") else None
 
     def next_count(self) -> int:
-        """How often the nonce was used, this time included."""
+        """The nonce count (``nc``) of the next request; 1 for the first."""
         return next(self._count)
 
-    def renewed(self, nonce: str) -> Challenge:
-        """The same with another nonce (``nextnonce``)."""
+    def with_nonce(self, nonce: str) -> Challenge:
+        """The same challenge with another nonce (``nextnonce``)."""
         fields = {"realm": self.realm, "nonce": nonce, "userhash": str(self.userhash)}
         fields.update({"opaque": self.opaque} if self.opaque is not None else {})
         fields.update({"charset": "UTF-8"} if self.utf8 else {})
@@ -75,56 +77,56 @@ class Challenge:
 
 
 class DigestAuth(Auth):
-    """User name and password proven by a hash (RFC 7616): MD5, SHA-256, -sess, auth and auth-int.
+    """Digest authentication (RFC 7616): MD5, SHA-256, SHA-512-256, each with -sess; qop auth and auth-int.
 
-    One object may serve many requests, clients and threads, and should: it keeps the server's nonce. Where
-    a server insists on auth-int, the request's body must be in memory (LocalProtocolError otherwise); a
-    subclass with ``requires_request_body = True`` has it read.
+    Use one object for many requests, clients and threads: it stores the server's nonce, so that later
+    requests need no 401. If a server offers auth-int only, the request's body must be in memory (else
+    LocalProtocolError); in a subclass ``requires_request_body = True`` has it read.
     """
 
     __module__ = "http3_client"
 
     @hide_arguments
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
-        self._username = _utf8("username", username)
-        self._password = _utf8("password", password)
+        self._username = as_utf8("username", username)
+        self._password = as_utf8("password", password)
         self._challenges: dict[Origin, Challenge] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}([secure])"
 
     def auth_flow(self, request: AnyRequest) -> Flow:
-        """Send with what is known, answer a challenge, and once more if only the nonce was stale."""
+        """Send the request; again after a challenge, and once more if the nonce was stale."""
         origin = request.url.origin
         challenge = self._challenges.get(origin)
         if challenge is not None:
             self._authorize(request, challenge)
-        for answers in range(3):  # none yet, the challenge, a stale nonce
+        for attempt in range(3):
             response = yield request
             if response.status_code != 401:
-                self._keep_next_nonce(origin, response.headers)
+                self._store_next_nonce(origin, response.headers)
                 return
             found = find_challenge(response.headers)
             if found is None:
                 return
             challenge, stale = found
-            self._keep(origin, challenge)
-            if answers == 2 or (answers == 1 and not stale):
-                return  # the credentials were refused
+            self._store(origin, challenge)
+            if attempt == 2 or (attempt == 1 and not stale):
+                return  # the server refused the credentials
             self._authorize(request, challenge)
 
-    def _keep(self, origin: Origin, challenge: Challenge) -> None:
-        while len(self._challenges) >= _KEPT_ORIGINS and origin not in self._challenges:
+    def _store(self, origin: Origin, challenge: Challenge) -> None:
+        while len(self._challenges) >= _MAX_ORIGINS and origin not in self._challenges:
             self._challenges.pop(next(iter(list(self._challenges))), None)
         self._challenges[origin] = challenge
 
-    def _keep_next_nonce(self, origin: Origin, headers: Headers) -> None:
-        """Authentication-Info may name the nonce to go on with (3.5)."""
+    def _store_next_nonce(self, origin: Origin, headers: Headers) -> None:
+        """Authentication-Info may have the nonce of the next request (section 3.5)."""
         challenge, info = self._challenges.get(origin), headers.get("Authentication-Info")
         if challenge is not None and info is not None:
             nonce = parse_parameters(info).get("nextnonce")
             if nonce:
-                self._keep(origin, challenge.renewed(nonce))
+                self._store(origin, challenge.with_nonce(nonce))
 
     def _authorize(self, request: AnyRequest, challenge: Challenge) -> None:
         body = None
@@ -132,8 +134,8 @@ class DigestAuth(Auth):
             body = state_of(request).body.data
             if body is None:
                 raise LocalProtocolError(
-                    "The server asks for Digest authentication with qop=auth-int, which hashes the body; "
-                    "that must be in memory for it (bytes, str, form or JSON)",
+                    "The server requires Digest authentication with qop=auth-int, which hashes the body: "
+                    "send it as bytes, str, form or JSON",
                     request=request,
                 )
         value = authorization(
@@ -143,7 +145,7 @@ class DigestAuth(Auth):
             request.method,
             request.url.full_path,
             body=body,
-            cnonce=challenge.session or self._new_cnonce(),
+            cnonce=challenge.session_cnonce or self._new_cnonce(),
         )
         request.headers["Authorization"] = value.encode("utf-8", "surrogateescape")
 
@@ -161,14 +163,14 @@ def authorization(
     body: bytes | None,
     cnonce: str,
 ) -> str:
-    """The value of the Authorization header that answers a challenge, RFC 7616 section 3.4."""
+    """The value of the Authorization header for a challenge (RFC 7616 section 3.4)."""
     digest = _hasher(challenge.hash_name)
     realm = challenge.realm.encode("utf-8")
     count = f"{challenge.next_count():08x}"
-    first = digest(username + b":" + realm + b":" + password)
-    if challenge.session is not None:
-        first = digest(f"{first}:{challenge.nonce}:{cnonce}".encode())
-    second = f"{method}:{uri}" + (f":{digest(body or b'')}" if challenge.qop == "auth-int" else "")
+    a1 = digest(username + b":" + realm + b":" + password)
+    if challenge.session_cnonce is not None:
+        a1 = digest(f"{a1}:{challenge.nonce}:{cnonce}".encode())
+    a2 = f"{method}:{uri}" + (f":{digest(body or b'')}" if challenge.qop == "auth-int" else "")
     middle = f"{challenge.nonce}:{count}:{cnonce}:{challenge.qop}" if challenge.qop else challenge.nonce
     fields = [
         _user_field(challenge, username, digest),
@@ -176,7 +178,7 @@ def authorization(
         f"nonce={_quoted(challenge.nonce)}",
         f"uri={_quoted(uri)}",
         f"algorithm={challenge.algorithm}",
-        f'response="{digest(f"{first}:{middle}:{digest(second.encode())}".encode())}"',
+        f'response="{digest(f"{a1}:{middle}:{digest(a2.encode())}".encode())}"',
     ]
     if challenge.opaque is not None:
         fields.append(f"opaque={_quoted(challenge.opaque)}")
@@ -192,11 +194,13 @@ def _user_field(challenge: Challenge, username: bytes, digest: Callable[[bytes],
         return f'username="{digest(username + b":" + challenge.realm.encode("utf-8"))}"'
     if username.isascii() or not challenge.utf8:
         return f"username={_quoted(username.decode('utf-8', 'surrogateescape'))}"
-    # RFC 8187: percent-encoded, without quotes, only where the server said that it reads UTF-8.
-    return "username*=UTF-8''" + "".join(chr(byte) if _plain(byte) else f"%{byte:02X}" for byte in username)
+    # RFC 8187: percent-encoded, without quotes, and only if the server said that it reads UTF-8.
+    return "username*=UTF-8''" + "".join(
+        chr(byte) if _is_attr_char(byte) else f"%{byte:02X}" for byte in username
+    )
 
 
-def _plain(byte: int) -> bool:
+def _is_attr_char(byte: int) -> bool:
     return byte < 128 and (chr(byte).isalnum() or chr(byte) in "!#$&+-.^_`|~")
 
 
@@ -216,7 +220,7 @@ def _hasher(name: str) -> Callable[[bytes], str]:
 
 
 def find_challenge(headers: Headers) -> tuple[Challenge, bool] | None:
-    """The strongest Digest challenge in WWW-Authenticate that we can answer, and whether it says stale."""
+    """The strongest supported Digest challenge in WWW-Authenticate, and whether it says stale."""
     best: tuple[int, Challenge, bool] | None = None
     for value in headers.getlist("WWW-Authenticate"):
         for scheme, fields in parse_challenges(value):
@@ -243,7 +247,7 @@ def _known_algorithm(name: str) -> str | None:
 
 
 def _chosen_qop(offer: str | None) -> str | None:
-    """auth where offered, since auth-int needs the body; None: no offer (RFC 2069); "": none we know."""
+    """auth before auth-int, which needs the body. None: nothing is offered (RFC 2069); "": nothing known."""
     offered = (offer or "").replace(",", " ").lower().split()
     if not offered:
         return None

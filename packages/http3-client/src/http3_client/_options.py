@@ -1,9 +1,8 @@
-"""The options of a request, spelled out for type checkers, for people and for `inspect`.
+"""The options of `get`, `post` and so on, for type checkers and for `inspect`.
 
-`Client.request` has the one full signature. The verbs take ``**options: Unpack[RequestOptions]`` and
-hand them to it by name, so a checker and the running program both refuse what is misspelled. Python
-alone would show the verbs as ``(url, **options)``; `with_signature_of` gives them their full signature
-back, when somebody looks.
+`Client.request` has the full signature. The other methods take ``**options: Unpack[RequestOptions]`` and pass
+them on by name, so type checkers and the running program refuse a misspelled name. Python alone would show
+them as ``(url, **options)``; with `with_signature_of` `inspect` and `help` show the full signature.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Function(Protocol):
-    """A function as `def` makes it."""
+    """A function that a ``def`` statement makes."""
 
     __code__: CodeType
     __kwdefaults__: dict[str, Any] | None
@@ -42,31 +41,31 @@ F = TypeVar("F", bound=Function)
 
 
 class CommonOptions(TypedDict, total=False):
-    """What every verb takes beside the URL, in both clients and in the functions; all but ``data``."""
+    """The options of a request in both clients and in the request functions, without ``data``."""
 
     files: RequestFiles | None
-    """multipart/form-data: name -> file, bytes or (filename, file[, type[, headers]]). Default: none."""
+    """multipart/form-data: name -> file, bytes or (filename, file[, type[, headers]]). Default: None."""
 
     json: object
-    """Anything that JSON can express, sent as the body. Default: None, no body."""
+    """The body: an object that is sent as JSON. Default: None, no body."""
 
     params: QueryParamTypes | None
-    """Appended to the URL's query; a key replaces the client's parameter of that name. Default: none."""
+    """Added to the URL's query; a name replaces the client's parameter of that name. Default: None."""
 
     headers: HeaderTypes | None
-    """Added to the client's; a name replaces, a value of None removes a header. Default: none."""
+    """Added to the client's; a name replaces, a value of None removes a header. Default: None."""
 
     cookies: CookieTypes | None
-    """For this request and its redirects on the same origin. Default: none."""
+    """For this request and its redirects on the same origin. Default: None."""
 
     stream: bool
-    """True: return after the head and read the body on demand. Default: False, the body is read whole."""
+    """True: return after the response's head, and read the body on demand. Default: False."""
 
     auth: AuthTypes | None
     """(user, password), a callable ``request -> request``, or an `Auth`. Default: None, the client's."""
 
     allow_redirects: bool
-    """Follow redirects. Default: True, but for HEAD."""
+    """Follow redirects. Default: True, and False for HEAD."""
 
     cert: CertTypes | None
     """Client certificate: path, (certificate, key) or (certificate, key, password). Default: the client's."""
@@ -79,31 +78,31 @@ class CommonOptions(TypedDict, total=False):
 
 
 class RequestOptions(CommonOptions, total=False):
-    """What every verb takes beside the URL, in `Client` and in the request functions."""
+    """The options of a request in `Client` and in the request functions."""
 
     data: RequestData | None
-    """The body: a dict (form), str, bytes, a binary file, or an iterator of bytes. Default: none."""
+    """The body: a dict (form), str, bytes, a binary file, or an iterator of bytes. Default: None."""
 
 
 class AsyncRequestOptions(CommonOptions, total=False):
-    """What every verb takes beside the URL, in `AsyncClient`."""
+    """The options of a request in `AsyncClient`."""
 
     data: AsyncRequestData | None
-    """The body: as in `RequestOptions`, or an async iterator of bytes. Default: none."""
+    """The body: as in `RequestOptions`, or an async iterator of bytes. Default: None."""
 
 
 def with_signature_of(request: Function, **changed: object) -> Callable[[F], F]:
-    """A decorator that shows a verb with the signature of ``request``, without ``method``.
+    """A decorator that gives a function the signature of ``request``, without ``method``, for `inspect`.
 
-    ``changed`` are defaults that differ. The verb itself stays as it is: `inspect.signature` and `help`
-    follow ``__wrapped__``, so that gets a stub which has the signature and is never called. (A ready
-    ``__signature__`` would need `inspect`, which takes longer to import than a request to send.)
+    ``changed`` are defaults that differ. `inspect.signature` and `help` follow ``__wrapped__``: it is a stub
+    that has the signature and is never called. (``__signature__`` would need `inspect`, whose import takes
+    longer than a request.)
     """
     names = tuple(name for name in _argument_names(request) if name != "method")
     defaults = {**(request.__kwdefaults__ or {}), **changed}
 
-    def decorate(verb: F) -> F:
-        code = verb.__code__
+    def decorate(function: F) -> F:
+        code = function.__code__
         stub = FunctionType(
             _nothing.__code__.replace(
                 co_argcount=len(names) - len(defaults),
@@ -120,8 +119,8 @@ def with_signature_of(request: Function, **changed: object) -> Callable[[F], F]:
         stub.__annotations__ = {
             name: kind for name, kind in request.__annotations__.items() if name != "method"
         }
-        setattr(verb, "__wrapped__", stub)  # noqa: B010 (not an attribute that checkers know)
-        return verb
+        setattr(function, "__wrapped__", stub)  # noqa: B010 (not an attribute that checkers know)
+        return function
 
     return decorate
 
