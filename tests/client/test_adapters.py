@@ -842,9 +842,10 @@ class TestEmscripten:
         return module
 
     def test_it_suspends_the_stack(self, pyodide: Any) -> None:
+        before = set(loop_threads())  # of the tests before, which end a moment later
         with Client(dispatch=Suspending()) as client:
             assert client.get("https://h/").text == "suspending"
-        assert not loop_threads()
+        assert set(loop_threads()) <= before
 
     def test_it_says_why_not(self, pyodide: Any) -> None:
         pyodide.can_run_sync = lambda: False

@@ -108,7 +108,7 @@ async def test_the_work_is_bounded_by_what_was_received(world: World, name: str,
         begun = time.process_time()
         error = await raised(http3.DecodedSizeExceeded, way, world.client(timeout=60), server.url)
         assert time.process_time() - begun < MUCH
-    assert "content codings takes work on" in str(error)
+    assert "takes work on" in str(error)
     assert "max_ratio=250" in str(error)
     assert error.delivery is http3.Delivery.MAYBE_PROCESSED
 

@@ -134,7 +134,7 @@ class PatientStream:
 
 
 class WatchedStream:
-    """What a `Stream` offers besides where an event loop reads it while nobody asks. A base class, as
+    """What a `Stream` offers besides if an event loop reads it in the background. A base class, as
     `DirectStream`."""
 
     __slots__ = ()
@@ -186,7 +186,7 @@ class Timer(Protocol):
 class Backend(Protocol):
     """Opens connections and waits, for one kind of I/O: blocking sockets, asyncio, trio.
 
-    ``backend=`` takes any object with these methods, whoever wrote it. It need not have the ``connect`` of
+    ``backend=`` takes any object with these methods. It need not have the ``connect`` of
     `ConcurrencyBackend`, the smaller interface of 0.6.7. `http3_transport.testing.check_backend` tests one.
 
     Nothing here is tied to an event loop at construction: the running one is looked up at each call.
@@ -293,8 +293,8 @@ class ProtocolConnection(Protocol):
         """Drop the socket; every exchange under way fails."""
 
     def drop(self) -> None:
-        """`abort` in a forked child, or where the loop has ended: whoever was at it is not here any more, and
-        may have left a lock held."""
+        """`abort` in a forked child, or where the loop has ended: a thread or task that no longer exists may
+        have left a lock held."""
 
 
 Clock = Callable[[], float]

@@ -150,7 +150,7 @@ class AppCall:
         await self._until(self._has_head)
         if not self._ended:
             return self._response.head
-        await self._upload.settle()
+        await self._upload.stop()
         head = self._response.head
         if self._must_raise():
             raise self._failure()
@@ -207,7 +207,7 @@ class AppCall:
             await self._until(self._has_ended)
         except Timeout:
             self.abandon()
-        await self._upload.settle()
+        await self._upload.stop()
 
     def _must_raise(self) -> bool:
         """Whether what the application raised is the client's concern, whatever was sent before."""
@@ -263,7 +263,7 @@ class AppCall:
             if not await task.wait(GRACE) and not self._is_left:
                 task.cancel()
                 await task.wait(GRACE)
-            await self._upload.settle()
+            await self._upload.stop()
         except BaseException:
             self.abandon()
             raise

@@ -104,8 +104,8 @@ class Upload:
         if self._task is not None:
             self._task.cancel()
 
-    async def settle(self) -> None:
-        """Wait until the task is gone."""
+    async def stop(self) -> None:
+        """End the task and wait until it is over."""
         if self._task is not None and not self._task.is_done:
             self._task.cancel()
             await self._task.wait(GRACE)

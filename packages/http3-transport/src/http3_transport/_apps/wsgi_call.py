@@ -181,8 +181,8 @@ class WSGICall:
             raise ClientDisconnected("the client's request broke off") from exc
 
     def _check_step(self) -> None:
-        """Raise what the request's body broke off with, or what ``exc_info`` told of: that is the answer,
-        whatever the application made of it."""
+        """Raise the error of the request's body, or the one given as ``exc_info``, even if the application
+        has handled it: it is the result of the call."""
         if self._upload_error is not None:
             raise self._upload_error
         if self._reported is not None:

@@ -1,8 +1,8 @@
 """Tasks on trio that outlive the call that started them.
 
-A nursery must not live across two public calls, and driving a foreign coroutine now from one task, now from
-another would tear its cancel scopes apart. So it is a system task: trio cancels it when the run ends, and
-the cancel scope that we cancel it by lives inside it.
+A nursery must not live across two public calls, and a caller's coroutine whose steps ran in different tasks
+would break its cancel scopes. So it is a system task: trio cancels it when the run ends, and the cancel
+scope with which we cancel it is opened inside it.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ class HTTP2Connection(SharedConnection):
         self._write_lock = FIFOLock(self._backend)
         self._leading = False
         self._followers.clear()
-        self._state.broken = None  # it may have been set without the streams being told
+        self._state.broken = None  # it may have been set without the streams having learned it
         self._fail_all(Failure(ReadError, "The connection belongs to another process or event loop"))
         self._write_error = ConnectionAbortedError()
         self.stream.abort()

@@ -125,7 +125,7 @@ class PoolRequest:
         """Equal for requests that may share connections."""
         self.origin = origin
         self.multiplexes = multiplexes
-        """Whether the connection will be HTTP/2; None if only the handshake tells."""
+        """Whether the connection will be HTTP/2; None if that is known only after the handshake."""
         self.newer_than = newer_than
         """Only connections with a larger serial number will do; 0: any."""
         self.number = 0

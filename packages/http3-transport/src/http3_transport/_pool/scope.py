@@ -324,7 +324,7 @@ class PoolScope:
 
     def close_or_drop(self) -> None:
         """`close`, or `drop` the connections of another process or of a loop that has ended."""
-        if self.is_foreign():
+        if self.is_lost():
             self.drop()
         else:
             self.close()
@@ -348,7 +348,7 @@ class PoolScope:
         except RuntimeError:  # another library's loop runs
             return False
 
-    def is_foreign(self) -> bool:
+    def is_lost(self) -> bool:
         """True if these connections belong to another process, or to a loop that has ended."""
         return not self.is_of_this_process() or self.backend.loop_has_ended(self.loop_token)
 

@@ -63,7 +63,7 @@ async def connects(backend: Backend) -> None:
 
 
 async def refusals_are_errors(backend: Backend) -> None:
-    """Nobody listens: OSError, from one address as from several."""
+    """No server listens: OSError, from one address as from several."""
     address = refusing_address()
     await fails_with_oserror("connect_address", backend.connect_address(address, LIMIT))
     await fails_with_oserror(
@@ -150,7 +150,7 @@ async def a_timer_fires_once(backend: Backend) -> None:
 
 
 async def the_loop_is_called_from_elsewhere(backend: Backend) -> None:
-    """`call_soon` from another thread; where it says that nobody will call, nobody does."""
+    """`call_soon` from another thread; it returns False exactly if the call is not made."""
     called: list[object] = []
     accepted: list[bool] = []
     loop_token = backend.loop_token()
@@ -229,7 +229,7 @@ def address_of(listener: Listener) -> Address:
 
 
 def refusing_address() -> Address:
-    """One on which nobody listens."""
+    """One on which no server listens."""
     with Listener() as listener:
         return address_of(listener)
 

@@ -129,7 +129,7 @@ async def failures_are_request_errors(caller: Caller) -> None:
     except RequestError as exc:
         message = str(exc)
     else:
-        raise AssertionError("nobody listens, and yet there was a response")
+        raise AssertionError("no server listens, and yet there was a response")
     assert message, "the exception says nothing"
 
 

@@ -132,7 +132,7 @@ class Listener:
         return self._socket.accept()[0]
 
     def has_connection(self) -> bool:
-        """Whether somebody has connected and was not accepted yet, or connects within 0.1 s."""
+        """Whether a client has connected and was not accepted yet, or connects within 0.1 s."""
         self._socket.settimeout(0.1)
         try:
             self._socket.accept()[0].close()

@@ -81,7 +81,7 @@ async def read_times_out(stream: Stream, peer: Peer) -> None:
 
 async def read_nowait_takes_what_is_there(stream: Stream, peer: Peer) -> None:
     """None while there is nothing, and what an earlier read left over."""
-    assert stream.read_nowait(10) is None, "read_nowait gave something that nobody sent"
+    assert stream.read_nowait(10) is None, "read_nowait gave something that was never sent"
     peer.send(b"ab")
     first = await stream.read(1, LIMIT)
     assert first == b"a", f"read(1) gave {first!r}"

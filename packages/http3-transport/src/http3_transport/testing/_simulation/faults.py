@@ -26,7 +26,7 @@ class Faults(ImmutableValue):
     - ``refusal``, ``connect_hang``: a connection is refused; nothing is heard of it.
     - ``reset``: of each piece of data that is sent, to break the connection.
     - ``blackhole``: of each piece of data that is sent, to be the first that is lost; from then on nothing
-      arrives any more, and nobody is told.
+      arrives any more, and neither end is notified.
     - ``partial_write``: the system takes only a part of what is written, at least one byte.
     - ``partial_read``: a read gives only a part of what has arrived, at least one byte.
     - ``drip``: of each connection, that all its data arrives byte by byte.

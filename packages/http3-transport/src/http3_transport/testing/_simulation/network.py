@@ -1,4 +1,4 @@
-"""Hosts of a simulated network: names and addresses, who listens there, and how connections come about."""
+"""Hosts of a simulated network: names, addresses, servers, and how connections are made."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from .sockets import World
 
 Accept = Callable[[VirtualSocket], Coroutine[Any, Any, None]]
-"""What is run for each connection that comes, with the server's end of it."""
+"""Run for each connection, with the server's end of it."""
 
 CLIENT_HOST = "10.255.255.254"
 FIRST_CLIENT_PORT = 49152
 
 
 class SimulatedServer:
-    """Somebody who listens in a simulation; see `Simulation.serve`.
+    """A server in a simulation; see `Simulation.serve`.
 
-    ``faults`` are those of connections to it, None for those of the simulation; it may be set at any time.
+    ``faults`` are the faults of connections to it; None: those of the simulation. May be set at any time.
     """
 
     def __init__(self, name: str, port: int, accept: Accept, faults: Faults | None) -> None:
         self.faults: Faults | None = faults
         self.connections: int = 0
-        """How many were accepted so far."""
+        """The number of connections accepted so far."""
         self.is_listening: bool = True
         self._name = f"{name}:{port}"
         self._accept = accept
@@ -45,7 +45,7 @@ class SimulatedServer:
         return f"<SimulatedServer {self._name} {state}, {self.connections} connections so far>"
 
     def close(self) -> None:
-        """Listen no more: who connects is refused. Connections that were accepted go on."""
+        """Stop listening: connects are refused. Connections that were accepted go on."""
         self.is_listening = False
 
     def listen(self) -> None:
@@ -53,13 +53,13 @@ class SimulatedServer:
         self.is_listening = True
 
     def take(self, end: VirtualSocket) -> tuple[str, Coroutine[Any, Any, None]]:
-        """A connection has come: what serves it, and what to call that."""
+        """Accept a connection: a name for it, and the coroutine that serves it."""
         self.connections += 1
         return f"server {self._name} of {end}", self._accept(end)
 
 
 class Attempt:
-    """A connect under way. ``outcome`` is there once it has ended; then ``ended`` is called with it."""
+    """A connect under way. ``outcome`` is set when it ends, and ``ended`` is called with it."""
 
     __slots__ = ("_ended", "_is_given_up", "_wait", "outcome")
 
@@ -82,7 +82,7 @@ class Attempt:
             self._ended(outcome)
 
     def give_up(self) -> None:
-        """Nobody wants it any more."""
+        """Cancel it: a connection that is made is closed."""
         self._is_given_up = True
         if isinstance(self.outcome, VirtualSocket):
             self.outcome.close()
@@ -111,10 +111,10 @@ class VirtualNetwork:
         self._addresses: dict[str, None] = {"127.0.0.1": None}
         self._links = 0
 
-    # What there is.
+    # Names and servers.
 
     def add_host(self, name: str, *addresses: str) -> list[str]:
-        """Give a name addresses; one of its own, if none are given and it has none. Returns those it has.
+        """Give a name addresses: a new one, if none are given and it has none. Returns all it has.
 
         Raises ValueError for what is no IP address.
         """
@@ -137,16 +137,16 @@ class VirtualNetwork:
         return address
 
     def add_server(self, host: str, port: int, server: SimulatedServer) -> None:
-        """Listen at every address of the host. Raises ValueError where somebody does already."""
+        """Listen at every address of the host. Raises ValueError if a server does already."""
         addresses = self.add_host(host)
         for address in addresses:
             listening = self._servers.get((address, port))
             if listening is not None and listening.is_listening:
-                raise ValueError(f"somebody listens at {host}:{port} already")
+                raise ValueError(f"a server listens at {host}:{port} already")
         for address in addresses:
             self._servers[address, port] = server
 
-    # What clients do.
+    # For clients.
 
     async def look_up(self, host: str, port: int, timeout: float | None) -> Sequence[Address]:
         """The addresses of a name. Raises OSError, OperationTimeout."""

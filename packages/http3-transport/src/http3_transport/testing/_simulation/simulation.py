@@ -99,7 +99,7 @@ class Simulation:
         """Have ``await server(connection)`` run for each connection to this host name or IP address.
 
         ``faults`` hold in place of the simulation's for this server. ``ssl_context``: a server's, to speak
-        TLS (what TLS sends is not the same in two runs). Raises ValueError where somebody listens already.
+        TLS (what TLS sends is not the same in two runs). Raises ValueError if a server listens already.
         """
         accept = partial(self._serve, server, ssl_context)
         listening = SimulatedServer(host, port, accept, faults)
@@ -122,7 +122,7 @@ class Simulation:
         """Run ``await main(*args)`` and all it starts, in virtual time; its result.
 
         When it ends, what still runs is cancelled. Raises what ``main`` raises, or what a server raised;
-        `Deadlock` when it can never end; and what a task failed with whose result nobody asked for.
+        `Deadlock` when it can never end; and the error of a task whose result was never asked for.
         """
         if self._scheduler.is_running:
             raise RuntimeError("the simulation is running already")

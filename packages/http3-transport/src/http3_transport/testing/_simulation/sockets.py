@@ -1,7 +1,7 @@
 """Sockets of a simulated network: bytes that take their time, arrive in order, and sometimes not at all.
 
 What a program sees of them is what it sees of Linux's. A buffer is full until the peer has read; closing with
-unread data, or sending to somebody who has closed, brings a reset; a reset shows once, and afterwards reads
+unread data, or sending to an end that is closed, brings a reset; a reset shows once, and afterwards reads
 find the end and writes a broken pipe.
 """
 
@@ -228,7 +228,7 @@ class VirtualSocket:
         self._tell_once()
 
     def _break(self) -> None:
-        """Somebody between the two ends has reset the connection."""
+        """Something between the two ends has reset the connection."""
         self._later(self.peer.arrive_reset)
         self.arrive_reset()
 

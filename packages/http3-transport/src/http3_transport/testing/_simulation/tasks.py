@@ -1,7 +1,7 @@
 """Tasks of a simulation, and how they wait.
 
-A task is a coroutine that the scheduler runs step by step. At each step it yields the `Wait` that it stands
-at, and goes on once that has ended. Nobody else touches the coroutine.
+A task is a coroutine that the scheduler runs step by step. At each step it yields a `Wait`,
+and goes on once that has ended. Only the scheduler runs the coroutine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Cancelled(BaseException):
 class Wait:
     """One wait of one task; it ends once, by `end`, its timer, or a cancellation.
 
-    ``what`` is told when nobody comes: words, and what they are about.
+    ``what`` describes it in the message of a `Deadlock`: a text and its arguments.
     """
 
     __slots__ = ("_came", "_is_over", "_scheduler", "_task", "what")
@@ -37,14 +37,14 @@ class Wait:
         self._came = False
 
     def end(self, came: bool = True) -> None:
-        """What is waited for is there; ``came`` False: time is up. Only the first word counts."""
+        """End the wait; ``came`` False: by its timeout. Only the first call counts."""
         if not self._is_over:
             self._is_over = True
             self._came = came
             self._wake()
 
     def leave(self) -> None:
-        """The task was cancelled."""
+        """End the wait because the task was cancelled."""
         self._is_over = True
 
     @types.coroutine
@@ -72,7 +72,7 @@ class Wait:
             self._scheduler.make_ready(task)
 
     def hold(self, task: Task[Any]) -> None:
-        """The scheduler has parked the task."""
+        """Remember the task, which the scheduler resumes when the wait ends."""
         self._task = task
         if self._is_over:
             self._wake()
@@ -137,7 +137,7 @@ class Task(Generic[T]):
 
     @property
     def unseen_error(self) -> Exception | None:
-        """What it failed with, if nobody has asked for its result and nobody should."""
+        """Its error, if its result was never asked for."""
         return (
             None if self._is_seen or self._is_vital or not isinstance(self._error, Exception) else self._error
         )

@@ -41,7 +41,7 @@ YOUNG_STEPS, OLD_STEPS = 1_000, 20_000
 
 
 class Timer:
-    """Something to be done at a moment. ``is_idle``: only the end of somebody's patience."""
+    """An action at a moment. ``is_idle``: the action only ends a wait that has a timeout."""
 
     __slots__ = ("action", "is_idle")
 
@@ -51,13 +51,13 @@ class Timer:
 
 
 class Scheduler:
-    """Tasks, timers and the clock. ``note(who, what)`` is told of tasks that begin and end."""
+    """Tasks, timers and the clock. ``note(name, what)`` is called when tasks begin and end."""
 
     def __init__(self, order: Random | None, note: Callable[[str, str], object], patience: float) -> None:
         self.moment: float = 0.0
         self.current: Task[Any] | None = None
         self.failure: Exception | None = None
-        """What a task has failed with that must not fail."""
+        """The error of a vital task (see `start`)."""
         self.tasks: dict[Task[Any], None] = {}
         self.is_running: bool = False
         self._failed: list[Task[Any]] = []
@@ -77,16 +77,19 @@ class Scheduler:
         """Virtual seconds since the beginning."""
         return self.moment
 
-    # What tasks and the network ask.
+    # For tasks and the network.
 
     def after(self, seconds: float) -> float:
-        """The moment after so many seconds. What takes time moves the clock, if only by its last digit: else
-        who waits for what is left of a limit could do so for ever."""
+        """The moment after so many seconds.
+
+        It is later than now if ``seconds`` is above 0, however small: else a loop that waits for the rest of
+        a limit might never end.
+        """
         return max(self.moment + seconds, nextafter(self.moment, inf)) if seconds > 0 else self.moment
 
     def call_at(self, moment: float, action: Callable[[], object], *, is_idle: bool = False) -> Timer:
-        """Call ``action`` at the moment, after what was to be called then before. Its ``action`` set to None
-        cancels the timer."""
+        """Call ``action`` at the moment, after all that was set for the same moment before. To cancel the
+        timer, set its ``action`` to None."""
         timer = Timer(action, is_idle=is_idle)
         self._timers_made += 1
         heapq.heappush(self._timers, (moment, self._timers_made, timer))
@@ -96,7 +99,7 @@ class Scheduler:
         return timer
 
     def make_ready(self, task: Task[Any]) -> None:
-        """The task can go on."""
+        """Queue the task for its next step."""
         task.wait_under_way = None
         self._ready.append(task)
 
@@ -113,14 +116,14 @@ class Scheduler:
         return task
 
     def ended(self, task: Task[Any]) -> None:
-        """The task has."""
+        """Forget a task that has ended."""
         del self.tasks[task]
         if task.unseen_error is not None:
             self._failed.append(task)
         self._note(task.name, "ends")
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; 0 lets the others run."""
+        """Wait; 0 seconds let the other tasks run."""
         wait = Wait(self, ("a sleep to end",))
         if seconds > 0:
             timer = self.call_at(self.after(seconds), wait.end)
@@ -133,7 +136,7 @@ class Scheduler:
             await _turn(wait)
 
     def progress(self) -> None:
-        """Something has happened other than that somebody's time was up."""
+        """Something has happened other than the end of a timeout."""
         self._progress = self.moment
         self._idle_timers = 0
 
@@ -142,14 +145,14 @@ class Scheduler:
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run the coroutine and all it starts until it ends; then cancel what is left.
 
-        Raises what it raises, what a vital task raised, or `Deadlock`; else what a task failed with whose
-        result nobody asked for.
+        Raises what it raises, what a vital task raised, or `Deadlock`; else the error of a task whose
+        result was never asked for.
         """
         self.failure = None
         self._failed.clear()
         self.progress()
         self.is_running = True
-        with _collecting_by_hand():
+        with _collecting_at_steps():
             main = self.start(coroutine, "main")
             try:
                 while not main.is_done and self.failure is None:
@@ -164,12 +167,12 @@ class Scheduler:
         value = main.result()
         for task in self._failed:
             if task.unseen_error is not None:
-                task.unseen_error.add_note(f"{task.name} of the simulation failed, and nobody awaited it")
+                task.unseen_error.add_note(f"{task.name} of the simulation failed, and was never awaited")
                 raise task.unseen_error
         return value
 
     def _go_on(self) -> None:
-        """One step, or to the next timers. Raises Deadlock."""
+        """Run one step of a task, or the next timers if no task is ready. Raises Deadlock."""
         if not self._ready:
             self._advance()
             return
@@ -214,7 +217,7 @@ class Scheduler:
         return Deadlock(report(f"{what}, at {self.moment:.6f} s", self.tasks))
 
     def _end_all(self) -> None:
-        """Cancel what is left, and let it tidy up; what does not end is closed."""
+        """Cancel the tasks that are left and run them to their ends; close those that do not end."""
         ends = self._steps + STEPS_TO_END
         for task in list(self.tasks):
             task.cancel()
@@ -232,13 +235,13 @@ class Scheduler:
 
 @types.coroutine
 def _turn(wait: Wait) -> Generator[Wait, None, None]:
-    """Wait for what is there already, and let the others run."""
+    """A wait that ends at once, so that the other tasks run."""
     yield wait
 
 
 @contextmanager
-def _collecting_by_hand() -> Iterator[None]:
-    """The collector's own moments depend on all that the process has done before."""
+def _collecting_at_steps() -> Iterator[None]:
+    """Collect garbage at fixed steps: when the collector would run depends on what the process did before."""
     was_on = gc.isenabled()
     gc.collect(0)
     gc.disable()
