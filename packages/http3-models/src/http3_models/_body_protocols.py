@@ -36,7 +36,7 @@ class SendableFile(Protocol):
 
 
 class RequestBody(Protocol):
-    """A body to send. `_request.encode` holds the implementations."""
+    """A body to send. `EMPTY_BODY`, `BytesBody` and `FileBody` are such."""
 
     @property
     def length(self) -> int | None:

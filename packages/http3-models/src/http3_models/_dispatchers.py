@@ -53,6 +53,7 @@ class Dispatcher:
         """Send one request and return its response; redirects, cookies and auth are the client's.
 
         ``verify``, ``cert`` and ``timeout`` are those of this request; None means the dispatcher's own.
+        A client always names a ``timeout``: its own default if the call has none.
         Raise subclasses of `RequestError` for failures.
         """
         raise NotImplementedError(f"{type(self).__name__} must define send()")
@@ -127,6 +128,7 @@ class AsyncDispatcher:
         """Send one request and return its response; redirects, cookies and auth are the client's.
 
         ``verify``, ``cert`` and ``timeout`` are those of this request; None means the dispatcher's own.
+        A client always names a ``timeout``: its own default if the call has none.
         Raise subclasses of `RequestError` for failures.
         """
         raise NotImplementedError(f"{type(self).__name__} must define send()")
