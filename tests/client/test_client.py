@@ -651,7 +651,7 @@ def test_clients_do_not_pickle(world: World) -> None:
 
 
 def test_settings_that_make_no_sense_are_named() -> None:
-    with pytest.raises(ValueError, match="default_encoding must name an encoding"):
+    with pytest.raises(ValueError, match="default_encoding must be the name"):
         http3_client.Client(default_encoding="martian")
     with pytest.raises(InvalidURL, match="base_url: "):
         http3_client.Client(base_url="/v1")

@@ -78,7 +78,7 @@ async def test_what_suspends_is_cancelled(world: World, makes_of_it: Exception |
     dispatch = Hanging(makes_of_it=makes_of_it)
     client = limited(world, dispatch=dispatch)
     error = await timed_out(client.get, "https://h/x")
-    assert "what it waited for was cancelled" in str(error)
+    assert "the dispatcher was cancelled" in str(error)
     assert isinstance(error.request, world.request_class)
     assert error.delivery == "maybe_processed"
     assert dispatch.cancelled.is_set()
@@ -230,7 +230,7 @@ async def test_what_blocks_ends_late_and_says_so(world: World) -> None:
     dispatch = Blocking()
     error = await timed_out(limited(world, dispatch=dispatch).get, "https://h/x")
     if world.is_async:
-        assert "what it waited for was cancelled" in str(error)
+        assert "the dispatcher was cancelled" in str(error)
     else:
         assert "Blocking.send() blocks, which can't be interrupted" in str(error)
         assert dispatch.closed == 1

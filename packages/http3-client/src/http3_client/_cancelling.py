@@ -1,8 +1,7 @@
-"""The call's deadline, for what may hang: a dispatcher of the user's, and the body of its response; and waits
-of limited length.
+"""Cancellation at the deadline of a call: of a user's dispatcher, and of reading its response's body.
 
-On asyncio and trio it is cancelled. Where neither runs, as under a runner of the user's that brings something
-else, nothing can be, and the deadline is looked at afterwards.
+asyncio and trio can cancel. Under a user's runner neither may be running: nothing is cancelled then, and the
+deadline is checked afterwards.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GRACE = 0.02
-"""Seconds after the deadline: one that keeps to it by itself knows more of what it was waiting for."""
+"""Seconds after the deadline: a dispatcher that keeps the deadline raises its own error first."""
 
 
 async def until_deadline(request: RequestState, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """What ``work()`` returns. When the request's deadline passes it is cancelled: TotalTimeout."""
+    """The result of ``work()``, which is cancelled at the request's deadline. Raises TotalTimeout."""
     deadline = request.deadline
     if deadline is None:
         return await work()
@@ -44,7 +43,7 @@ async def _on_asyncio(request: RequestState, seconds: float, work: Callable[[], 
     try:
         async with limit:
             return await work()
-    except Exception as exc:  # our TimeoutError, or what the cancelled one made of its cancellation
+    except Exception as exc:  # the TimeoutError of `limit`, or what ``work`` raised when it was cancelled
         if limit.expired():
             raise _cancelled(request) from exc
         raise
@@ -64,7 +63,7 @@ async def _on_trio(request: RequestState, seconds: float, work: Callable[[], Cor
 
 
 async def ended_in_trio(wait: Callable[[], Coroutine[Any, Any, object]], seconds: float | None) -> bool:
-    """Wait in a task of trio. False if it took longer than ``seconds`` and was cancelled."""
+    """Await ``wait()`` in a trio task. False if it was cancelled after ``seconds``."""
     import trio
 
     with trio.move_on_after(float("inf") if seconds is None else seconds) as scope:
@@ -74,4 +73,4 @@ async def ended_in_trio(wait: Callable[[], Coroutine[Any, Any, object]], seconds
 
 def _cancelled(request: RequestState) -> TotalTimeout:
     assert request.deadline is not None
-    return request.deadline.error(request, Delivery.MAYBE_PROCESSED, "; what it waited for was cancelled")
+    return request.deadline.error(request, Delivery.MAYBE_PROCESSED, "; the dispatcher was cancelled")

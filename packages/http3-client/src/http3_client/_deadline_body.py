@@ -1,8 +1,7 @@
-"""Bodies of a user's dispatcher or transport that does not apply the call's deadline: applied around them.
+"""The call's deadline for the bodies of a user's dispatcher or transport that does not apply it.
 
-The reading of any body (in `http3_models`) compares the clock with the deadline before and after each piece.
-Here is what to do while a piece is awaited: what suspends is cancelled; what blocks can't be interrupted, and
-the error says so.
+`http3_models` checks the deadline before and after each chunk of any body. The classes here apply it while a
+chunk is awaited: a body that suspends is cancelled; a body that blocks can't be, and the error says so.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class DeadlineBody:
-    """``body`` with the deadline of ``request`` applied: the base of the two."""
+    """``body`` with the deadline of ``request``: the base class."""
 
     __slots__ = ("_body", "_request")
 
@@ -43,7 +42,7 @@ class DeadlineBody:
 
 
 class BlockingBody(DeadlineBody):
-    """One that blocks: TotalTimeout is raised when it returns too late."""
+    """A body that blocks: TotalTimeout is raised after a chunk that came too late."""
 
     __slots__ = ()
 
@@ -57,7 +56,7 @@ class BlockingBody(DeadlineBody):
 
 
 class CancelledBody(DeadlineBody):
-    """One that suspends: reading it is cancelled when the deadline passes."""
+    """A body that suspends: reading is cancelled at the deadline."""
 
     __slots__ = ()
 
@@ -66,6 +65,6 @@ class CancelledBody(DeadlineBody):
 
 
 def apply_deadline(response: ResponseState, request: RequestState, kind: type[DeadlineBody]) -> None:
-    """Apply the deadline of ``request`` to the response's body, if it is still to come."""
+    """Apply the deadline of ``request`` to the response's body, unless it is closed."""
     if response.body is not None and not is_closed(response):
         response.body = kind(response.body, request)

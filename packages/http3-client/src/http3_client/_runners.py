@@ -1,16 +1,14 @@
-"""Runners: how a sync client drives the coroutines of the engine.
+"""Runners: they run the engine's coroutines for a sync client.
 
-Three worlds, one question: does anything suspend?
+- Where nothing suspends (a pool over blocking sockets, sync dispatchers, WSGI apps) it is `run_sync` of
+  http3_models: one ``send(None)`` runs a coroutine to its end. There is no loop and no thread, so it works
+  everywhere, also inside a running event loop.
+- Where something suspends (ASGI apps, async dispatchers and backends) it is a `LoopRunner`: an asyncio loop
+  in a daemon thread, started at the first use. It stops when its last holder releases it: the client is a
+  holder, and so is each open response.
+- On emscripten, which has no threads, it is a `JSPIRunner`: the browser suspends the stack.
 
-- Nothing does (our pool over blocking sockets, sync dispatchers, WSGI apps): `run_sync` of http3_models. One
-  ``send(None)`` runs a coroutine to its end; there is no loop and no thread, so it works anywhere,
-  also inside a running event loop.
-- Something does (ASGI apps, async dispatchers, foreign backends): `LoopRunner`, a private asyncio loop
-  in a daemon thread, started at the first use. It lives until its last holder let go: the client is
-  one, each open response is another.
-- On emscripten there are no threads: `JSPIRunner` lets the browser's stack switching suspend us.
-
-A runner of the user's own is any object with ``run(coroutine)``.
+A user's runner is any object with a method ``run(coroutine)``.
 """
 
 from __future__ import annotations
@@ -27,22 +25,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_left_to_the_parent: list[asyncio.AbstractEventLoop] = []
-"""In a forked child: loops whose threads are the parent's. Closing them here would touch what is shared."""
+_loops_of_parent: list[asyncio.AbstractEventLoop] = []
+"""In a forked child: the loops whose threads are the parent's. Closing them would close what it uses."""
 
-_SLICE = 0.5
-"""Seconds between two looks for Ctrl-C: where a wait can't be interrupted (Windows), it is this late."""
+_WAIT_INTERVAL = 0.5
+"""Seconds. On Windows a wait can't be interrupted by Ctrl-C, which is noticed after the interval."""
 
 
 class Runner(Protocol):
-    """What `Client` asks of ``runner=``."""
+    """What ``runner=`` of `Client` must have."""
 
     def run(self, coroutine: Coroutine[Any, Any, T], /) -> T:
-        """Run the coroutine to its end, blocking; return its result or raise its exception."""
+        """Block until the coroutine is done; return its result or raise its exception."""
 
 
 def run_by(runner: Runner, coroutine: Coroutine[Any, Any, T], /) -> T:
-    """``runner.run(coroutine)``; a coroutine that it refused to begin is closed, lest it warn of that."""
+    """``runner.run(coroutine)``. A coroutine that the runner did not start is closed, to avoid a warning."""
     try:
         return runner.run(coroutine)
     except BaseException:
@@ -51,13 +49,13 @@ def run_by(runner: Runner, coroutine: Coroutine[Any, Any, T], /) -> T:
 
 
 def close_unstarted(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Close a coroutine that nobody will run."""
+    """Close a coroutine, unless it is running or suspended."""
     if isinstance(coroutine, CoroutineType) and not (coroutine.cr_running or coroutine.cr_suspended):
-        coroutine.close()  # not begun, or at its end, where this does nothing
+        coroutine.close()  # not started, or done: then this does nothing
 
 
 class JSPIRunner:
-    """Runs coroutines on emscripten's own event loop, by JavaScript promise integration."""
+    """Runs coroutines on the event loop of emscripten, by JavaScript promise integration (JSPI)."""
 
     __slots__ = ()
 
@@ -67,7 +65,7 @@ class JSPIRunner:
     def run(self, coroutine: Coroutine[Any, Any, T], /) -> T:
         """Suspend the WebAssembly stack until the coroutine is done.
 
-        Raises RuntimeError where the runtime or the way in (a synchronous JavaScript call) does not allow it.
+        Raises RuntimeError if the runtime has no JSPI, or Python was called by synchronous JavaScript.
         """
         try:
             from importlib import import_module
@@ -89,18 +87,18 @@ class JSPIRunner:
         return result
 
     def retain(self, token: object = None) -> None:
-        """Nothing to keep alive."""
+        """Do nothing: there is no loop to keep running."""
 
     def release(self, token: object = None) -> None:
-        """Nothing to let go."""
+        """Do nothing."""
 
     release_later = release
 
 
 class _Job:
-    """One coroutine on its way through the loop's thread."""
+    """A coroutine that the loop's thread runs for the thread that waits."""
 
-    __slots__ = ("_has_begun", "context", "coroutine", "done", "error", "result", "task")
+    __slots__ = ("_has_started", "context", "coroutine", "done", "error", "result", "task")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], context: contextvars.Context) -> None:
         import threading
@@ -111,27 +109,29 @@ class _Job:
         self.result: Any = None
         self.error: BaseException | None = None
         self.task: asyncio.Task[None] | None = None
-        self._has_begun = False
+        self._has_started = False
 
     def start(self) -> None:
-        """In the loop's thread: make the task, with the caller's context variables."""
+        """Make the task, with the caller's context variables. Called in the loop's thread."""
         import asyncio
 
-        self.task = asyncio.get_running_loop().create_task(self._work(), context=self.context)
+        self.task = asyncio.get_running_loop().create_task(self._run(), context=self.context)
 
-    async def _work(self) -> None:
-        self._has_begun = True
+    async def _run(self) -> None:
+        self._has_started = True
         try:
             self.result = await self.coroutine
-        except BaseException as exc:  # noqa: BLE001 (raised again by who waits)
-            # Also CancelledError and SystemExit: all of it belongs to the thread that waits.
+        except BaseException as exc:  # noqa: BLE001 (raised again in the thread that waits)
             self.error = exc
         finally:
             self.done.set()
 
     def cancel(self) -> None:
-        """In the loop's thread, after `start`. One that has not begun would never tell that it is done."""
-        if self.task is not None and self._has_begun:
+        """Cancel the task. Called in the loop's thread, after `start`.
+
+        A task that has not started would be cancelled without setting ``done``; so it is started first.
+        """
+        if self.task is not None and self._has_started:
             self.task.cancel()
         else:
             import asyncio
@@ -139,17 +139,17 @@ class _Job:
             asyncio.get_running_loop().call_soon(self.cancel)
 
     def wait(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait for its end. Raises RuntimeError where the loop has ended before."""
-        while not self.done.wait(_SLICE):
+        """Wait until the coroutine is done. Raises RuntimeError if the loop ended before."""
+        while not self.done.wait(_WAIT_INTERVAL):
             if loop.is_closed() and not self.done.is_set():
-                raise RuntimeError("The event loop of this client ended: something that ran on it stopped it")
+                raise RuntimeError("The event loop of this client was stopped by code that ran on it")
 
 
 class LoopRunner:
-    """A private asyncio loop in a daemon thread, for a sync client over what truly suspends.
+    """An asyncio loop in a daemon thread, for a sync client with a transport that suspends.
 
-    The loop starts with the first `run` and stops when every `retain` has met its `release`. The thread
-    is a daemon and knows only its loop: a program that forgets to close its client still ends.
+    The loop starts with the first `run`, and stops when each token given to `retain` was given to `release`.
+    The thread is a daemon and refers to its loop only: a program that does not close its client still ends.
     """
 
     __slots__ = ("_has_ended", "_holders", "_lock", "_loop", "_pid", "_thread")
@@ -157,20 +157,20 @@ class LoopRunner:
     def __init__(self) -> None:
         import threading
 
-        self._lock = threading.Lock()  # guards the fields below, never held while waiting
+        self._lock = threading.Lock()  # for the attributes below; not held during a wait
         self._holders: set[object] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._has_ended = threading.Event()  # where something that ran on the loop has stopped it
+        self._has_ended = threading.Event()  # also set if code on the loop has stopped it
         self._pid = 0
 
     def __repr__(self) -> str:
         return f"<LoopRunner {'running' if self._loop else 'idle'}, {len(self._holders)} holders>"
 
     def run(self, coroutine: Coroutine[Any, Any, T], /) -> T:
-        """Run the coroutine in the loop's thread and wait for it.
+        """Run the coroutine in the loop's thread, and wait for it.
 
-        What interrupts the wait (KeyboardInterrupt) cancels the coroutine, then goes on to the caller.
+        An exception that interrupts the wait (KeyboardInterrupt) cancels the coroutine, and is raised.
         """
         import contextvars
         import threading
@@ -178,8 +178,8 @@ class LoopRunner:
         if self._thread is threading.current_thread():
             coroutine.close()
             raise RuntimeError(
-                "This sync client was called from its own event loop's thread and would wait for itself. "
-                "Code that the client runs (an ASGI app, say) must use AsyncClient or another client"
+                "This sync client was called in the thread of its own event loop, and would wait for itself. "
+                "Code that the client runs (such as an ASGI app) must use AsyncClient or another client"
             )
         token = object()
         try:
@@ -204,19 +204,20 @@ class LoopRunner:
             if error is not None:
                 raise error
         finally:
-            del error  # with its traceback and this frame it would be a cycle
+            del error  # its traceback refers to this frame: a reference cycle
         result: T = job.result
         return result
 
     def retain(self, token: object = None) -> None:
-        """Keep the loop alive until `release` with the same token, which its holder has from before."""
+        """Keep the loop running until `release` with the same token."""
         with self._lock:
             self._holders.add(token)
 
     def release(self, token: object = None) -> None:
-        """Let go; the last one stops the loop. Never waits; from any thread, but not from a finaliser.
+        """Stop the loop if no other token is left. Does nothing for a token that is not retained.
 
-        Harmless for who was interrupted before it could `retain`, and a second time."""
+        It never waits. It can be called in any thread, but not by a finaliser.
+        """
         with self._lock:
             self._holders.discard(token)
             if self._holders:
@@ -226,7 +227,7 @@ class LoopRunner:
             loop.call_soon_threadsafe(loop.stop)
 
     def release_later(self, token: object = None) -> None:
-        """`release` for finalisers: takes no lock, since the one it needs may be held by the same thread."""
+        """`release` for finalisers: it takes no lock, since the same thread may hold it."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self.release, token)
@@ -238,7 +239,7 @@ class LoopRunner:
         with self._lock:
             if self._loop is None or self._has_ended.is_set() or self._pid != os.getpid():
                 if self._loop is not None and self._pid != os.getpid():
-                    _left_to_the_parent.append(self._loop)
+                    _loops_of_parent.append(self._loop)
                 has_ended = threading.Event()
                 self._loop, self._thread = _start_loop(has_ended)
                 self._has_ended = has_ended
@@ -251,43 +252,43 @@ def _start_loop(has_ended: threading.Event) -> tuple[asyncio.AbstractEventLoop, 
     import threading
 
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=_serve, args=(loop, has_ended), name="http3-loop", daemon=True)
+    thread = threading.Thread(target=_run_loop, args=(loop, has_ended), name="http3-loop", daemon=True)
     try:
         thread.start()
     except RuntimeError as exc:
         loop.close()
         raise RuntimeError(
-            "What this sync client uses needs an event loop, and no thread could be started for one. "
-            "Use AsyncClient, or pass a runner="
+            "The dispatcher, app or backend of this sync client needs an event loop, and no thread could be "
+            "started for it. Use AsyncClient, or pass a runner="
         ) from exc
     return loop, thread
 
 
-def _serve(loop: asyncio.AbstractEventLoop, has_ended: threading.Event) -> None:
+def _run_loop(loop: asyncio.AbstractEventLoop, has_ended: threading.Event) -> None:
     import asyncio
 
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
         has_ended.set()
-        loop.run_until_complete(_wind_up())
+        loop.run_until_complete(_cancel_tasks())
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         asyncio.set_event_loop(None)
         loop.close()
 
 
-async def _wind_up() -> None:
-    """Cancel what was left behind in the loop, and let it clean up."""
+async def _cancel_tasks() -> None:
+    """Cancel the other tasks of the loop, and wait for them."""
     import asyncio
 
-    await asyncio.sleep(0)  # for those that have not begun, see `_Job.cancel`
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
+    await asyncio.sleep(0)  # so that all have started, see `_Job.cancel`
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def loop_runner() -> LoopRunner | JSPIRunner:
-    """The runner for what suspends, on this platform."""
+    """A runner for coroutines that suspend, on this platform."""
     return JSPIRunner() if sys.platform == "emscripten" else LoopRunner()

@@ -1,8 +1,8 @@
-"""What a client was told: its defaults, checked and converted as they are set.
+"""The defaults of a client: its attributes and constructor arguments, checked and converted.
 
-`Settings` is the one home of these values; both clients show them as attributes through `Setting`, a
-descriptor that converts what is assigned (``client.timeout = 3``, ``client.headers = {...}``). Each
-converter raises TypeError or ValueError that names the argument.
+`Settings` has the values. Both clients have attributes for them by `Setting`, a descriptor that converts what
+is assigned (``client.timeout = 3``, ``client.headers = {...}``). The functions ``as_...`` convert; they raise
+TypeError or ValueError that names the argument.
 """
 
 from __future__ import annotations
@@ -33,19 +33,29 @@ Hooks: TypeAlias = dict[str, list[Hook]]
 
 Encoding: TypeAlias = str | Callable[[bytes], str] | None
 
-Got = TypeVar("Got")
-Given = TypeVar("Given")
+Value = TypeVar("Value")
+Assigned = TypeVar("Assigned")
 
-HOOKED = ("request", "response")
+HOOK_NAMES = ("request", "response")
 
 
 class Settings:
     """The defaults of one client."""
 
     __slots__ = (
-        "auth", "base_url", "cookies", "default_encoding", "headers", "hooks", "limits", "max_redirects",
-        "params", "removed_headers", "secret_headers", "timeout",
-    )  # fmt: skip
+        "auth",
+        "base_url",
+        "cookies",
+        "default_encoding",
+        "headers",
+        "hooks",
+        "limits",
+        "max_redirects",
+        "params",
+        "removed_headers",
+        "secret_headers",
+        "timeout",
+    )
 
     auth: Auth | None
     base_url: URL | None
@@ -61,15 +71,15 @@ class Settings:
     timeout: TimeoutConfig
 
     def set_headers(self, headers: HeaderTypes | None) -> None:
-        """A value of None removes a header that would be sent by default."""
+        """Set ``headers`` and ``removed_headers``: the names with a value of None, which are not sent."""
         kept, self.removed_headers = split_headers(headers)
         self.headers = kept.copy() if kept is headers else kept
 
 
-class Setting(Generic[Got, Given]):
-    """An attribute of a client that lives in its `Settings` and is converted when set."""
+class Setting(Generic[Value, Assigned]):
+    """An attribute of a client that is stored in its `Settings`, and converted when it is set."""
 
-    def __init__(self, convert: Callable[[Given], Got], doc: str) -> None:
+    def __init__(self, convert: Callable[[Assigned], Value], doc: str) -> None:
         self._convert = convert
         self.__doc__ = doc
 
@@ -79,20 +89,20 @@ class Setting(Generic[Got, Given]):
     @overload
     def __get__(self, client: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, client: Any, owner: type) -> Got: ...
-    def __get__(self, client: Any, owner: type) -> Self | Got:
+    def __get__(self, client: Any, owner: type) -> Value: ...
+    def __get__(self, client: Any, owner: type) -> Self | Value:
         if client is None:
             return self
-        value: Got = getattr(client._engine.settings, self._name)
+        value: Value = getattr(client._engine.settings, self._name)
         return value
 
     @hide_arguments
-    def __set__(self, client: Any, value: Given) -> None:
+    def __set__(self, client: Any, value: Assigned) -> None:
         setattr(client._engine.settings, self._name, self._convert(value))
 
 
 def as_base_url(url: object) -> URL | None:
-    """None and "" mean: no base. Raises InvalidURL (what is not absolute), UnsupportedProtocol, TypeError."""
+    """None and "" mean no base. Raises InvalidURL (also if relative), UnsupportedProtocol, TypeError."""
     if url is None or url == "":
         return None
     if not isinstance(url, str | URL):
@@ -106,31 +116,28 @@ def as_base_url(url: object) -> URL | None:
 
 
 def as_encoding(encoding: object) -> Encoding:
-    """The default encoding of text: a name, a callable ``bytes -> name``, "auto", or None.
-
-    Raises ValueError for a name that Python does not know.
-    """
+    """A name, a callable ``bytes -> name``, "auto", or None. Raises ValueError for an unknown name."""
     if encoding is None or callable(encoding):
         return encoding
     if isinstance(encoding, str):
         if encoding != "auto" and find_text_encoding(encoding) is None:
             raise ValueError(
-                f"default_encoding must name an encoding of text, and {short_repr(encoding)} is none"
+                f"default_encoding must be the name of a text encoding, not {short_repr(encoding)}"
             )
         return encoding
     raise TypeError(f"default_encoding must be a str, a callable or None, not {type(encoding).__name__}")
 
 
 def as_hooks(hooks: object) -> Hooks:
-    """Both lists, always there, so that ``client.hooks["response"].append(f)`` works."""
+    """Lists for both names, so that ``client.hooks["response"].append(f)`` always works."""
     if hooks is None:
-        return {name: [] for name in HOOKED}
+        return {name: [] for name in HOOK_NAMES}
     if not isinstance(hooks, Mapping):
         raise TypeError(f"hooks must be a dict of lists, not {type(hooks).__name__}")
-    unknown = [name for name in hooks if name not in HOOKED]
+    unknown = [name for name in hooks if name not in HOOK_NAMES]
     if unknown:
-        raise ValueError(f"hooks has {short_repr(unknown[0])}; there are 'request' and 'response'")
-    return {name: _hook_list(name, hooks.get(name, ())) for name in HOOKED}
+        raise ValueError(f"hooks has the key {short_repr(unknown[0])}; it may have 'request' and 'response'")
+    return {name: _hook_list(name, hooks.get(name, ())) for name in HOOK_NAMES}
 
 
 def _hook_list(name: str, functions: object) -> list[Hook]:
@@ -144,16 +151,16 @@ def _hook_list(name: str, functions: object) -> list[Hook]:
 
 
 def as_max_redirects(number: object) -> int:
-    """A number of redirects, 0 or more."""
+    """An int, 0 or more."""
     if not isinstance(number, int) or isinstance(number, bool):
         raise TypeError(f"max_redirects must be an int, not {type(number).__name__}")
     if number < 0:
-        raise ValueError(f"max_redirects must not be negative, and is {short_repr(number)}")
+        raise ValueError(f"max_redirects must not be negative, but is {short_repr(number)}")
     return number
 
 
 def as_secret_headers(names: object) -> frozenset[str]:
-    """The default set and those given, in lower case."""
+    """The default names and ``names``, in lower case."""
     if names is None or names == ():
         return SECRET_HEADERS
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
@@ -166,7 +173,7 @@ def as_secret_headers(names: object) -> frozenset[str]:
 
 
 def as_limits(limits: object) -> Limits:
-    """None means the defaults."""
+    """A `Limits`; None means the defaults."""
     if limits is None:
         return DEFAULT_LIMITS
     if not isinstance(limits, Limits):
@@ -175,14 +182,14 @@ def as_limits(limits: object) -> Limits:
 
 
 def as_flag(name: str, value: object) -> bool:
-    """True or False and nothing that only looks like it."""
+    """True or False; no other value that is true or false."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
     return value
 
 
 class HeadersSetting(Setting[Headers, "HeaderTypes | None"]):
-    """``client.headers``: beside the fields, the names to leave out are kept."""
+    """``client.headers``: sets `Settings.removed_headers` too."""
 
     def __init__(self, doc: str) -> None:
         super().__init__(lambda headers: split_headers(headers)[0], doc)
@@ -193,27 +200,25 @@ class HeadersSetting(Setting[Headers, "HeaderTypes | None"]):
 
 
 class HasSettings:
-    """The attributes that both clients show."""
+    """The attributes of both clients."""
 
     __slots__ = ()
 
     headers: HeadersSetting = HeadersSetting(
-        "`Headers`, sent with every request; a request's own replace them by name."
+        "`Headers` of every request; those of a request replace them by name."
     )
     params: Setting[QueryParams, QueryParamTypes | None] = Setting(
-        QueryParams, "`QueryParams` that go before those of a request, which replaces them by name."
+        QueryParams, "`QueryParams` of every request; those of a request replace them by name."
     )
     cookies: Setting[Cookies, CookieTypes | None] = Setting(
-        Cookies, "`Cookies`, the store: what servers set, and what you set."
+        Cookies, "`Cookies`: those that servers set, and those that you set."
     )
-    auth: Setting[Auth | None, AuthTypes | None] = Setting(
-        as_auth, "`Auth`, what authenticates requests, or None."
-    )
+    auth: Setting[Auth | None, AuthTypes | None] = Setting(as_auth, "The `Auth` of requests, or None.")
     timeout: Setting[TimeoutConfig, TimeoutTypes | None] = Setting(
-        as_timeout, "`TimeoutConfig`; setting None means no limits."
+        as_timeout, "`TimeoutConfig`; None sets no limits."
     )
     base_url: Setting[URL | None, URLTypes | None] = Setting(
-        as_base_url, "What relative URLs are joined to, or None."
+        as_base_url, "`URL` that relative URLs are joined to, or None."
     )
     default_encoding: Setting[Encoding, Encoding] = Setting(
         as_encoding,
@@ -221,5 +226,5 @@ class HasSettings:
     )
     hooks: Setting[Hooks, Mapping[str, Iterable[Hook]] | None] = Setting(
         as_hooks,
-        "Lists of callables under ``request`` and ``response``, called for every exchange of a chain.",
+        "Lists of callables under ``request`` and ``response``, called with each request and response.",
     )

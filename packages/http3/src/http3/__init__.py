@@ -5,9 +5,9 @@
     response = http3.get("https://example.org")
     response.status_code, response.text
 
-This package holds no code: it shows the public names of http3-models (values), http3-client (clients and
-request functions) and http3-transport (connections), under one roof. What only some programs need,
-connections and backends, is loaded when its name is asked for.
+This package has no code of its own: it exports the public names of http3-models (values), http3-client
+(clients and request functions) and http3-transport (connections). Connections and backends are imported when
+their name is first used.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ __all__ = [
     "request",
 ]
 
-_LATE = {
+_LAZY = {
     "DEFAULT_CA_BUNDLE_PATH": "http3_models",
     "DigestAuth": "http3_client",
     "ASGIDispatch": "http3_transport",
@@ -264,12 +264,12 @@ _LATE = {
 }
 
 
-if not TYPE_CHECKING:  # a checker would take every misspelled name for one of these
+if not TYPE_CHECKING:  # or type checkers would accept every misspelled name
 
     def __getattr__(name: str) -> object:
-        if name not in _LATE:
+        if name not in _LAZY:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value: object = getattr(__import__(_LATE[name]), name)
+        value: object = getattr(__import__(_LAZY[name]), name)
         globals()[name] = value
         return value
 

@@ -1,4 +1,4 @@
-"""The configuration, at the address that it had in http3 0.6.7; its home is `http3`."""
+"""The configuration, under the import path of http3 0.6.7. New code imports from `http3`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models, at the address that they had in http3 0.6.7; their home is `http3`."""
+"""The models, under the import path of http3 0.6.7. New code imports from `http3`."""
 
 from __future__ import annotations
 
