@@ -246,11 +246,11 @@ class LoopThreadAdapter:
                 self._runner.run(close_transport(self._inner))
         except BaseException as exc:
             if has_closed(self._inner, exc):
-                self._let_go()
+                self._release()
             raise
-        self._let_go()
+        self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         token, self._token = self._token, None
         if token is not None:
             self._runner.release(token)
@@ -284,10 +284,10 @@ class LoopThreadBody:
         try:
             chunk = self._runner.run(self._body.read_chunk())
         except BaseException:
-            self._let_go()
+            self._release()
             raise
         if not chunk:
-            self._let_go()
+            self._release()
         return chunk
 
     async def close(self) -> None:
@@ -295,16 +295,16 @@ class LoopThreadBody:
             try:
                 self._runner.run(self._body.close())
             finally:
-                self._let_go()
+                self._release()
 
     def abort(self) -> None:
         if self._token is not None:
             try:
                 self._runner.run(_aborted(self._body))
             finally:
-                self._let_go()
+                self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         token, self._token = self._token, None
         if token is not None:
             self._runner.release(token)

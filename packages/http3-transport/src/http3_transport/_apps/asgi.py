@@ -83,7 +83,7 @@ class ASGIDispatch(AsyncDispatcher):
         try:
             head = await call.head()
         except BaseException:
-            call.abandon()
+            call.abort()
             raise
         phases.wait = now() - started
         if head is None:

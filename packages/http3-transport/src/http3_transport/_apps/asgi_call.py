@@ -15,7 +15,7 @@ that waits for
   something else, or does not return in time, is cancelled; what it raises then is ignored.
 - While the application waits for the client's body, the read timeout does not run.
 
-All of it happens in the thread of one event loop; only `abandon` may be called from another.
+All of it happens in the thread of one event loop; only `abort` may be called from another.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class AppCall:
                 raise
         finally:
             self._ended = True
-            self._upload.abandon()
+            self._upload.cancel()
             self._to_client.announce()
 
     def _fail(self, exc: BaseException) -> None:
@@ -206,7 +206,7 @@ class AppCall:
         try:
             await self._until(self._has_ended)
         except Timeout:
-            self.abandon()
+            self.abort()
         await self._upload.stop()
 
     def _must_raise(self) -> bool:
@@ -234,7 +234,7 @@ class AppCall:
 
     # Going away.
 
-    def abandon(self) -> None:
+    def abort(self) -> None:
         """The client goes away without waiting; from any thread, also from a finaliser."""
         if self._response.is_complete:
             self._is_left = True
@@ -243,9 +243,9 @@ class AppCall:
             if self._task is not None:
                 self._task.cancel()
 
-    def forget(self) -> None:
-        """`abandon` is fit for finalisers."""
-        self.abandon()
+    def abort_from_finalizer(self) -> None:
+        """`abort` may be called from a finaliser as it is."""
+        self.abort()
 
     async def close(self) -> None:
         """The client goes away, and waits (not for long) until the application has noticed."""
@@ -254,7 +254,7 @@ class AppCall:
         listens = self._to_receiver.is_awaited
         try:
             if self._response.is_complete or not (listens or self._to_sender.is_awaited):
-                self.abandon()
+                self.abort()
             else:
                 self._disconnected = True
                 self._to_receiver.announce()
@@ -265,7 +265,7 @@ class AppCall:
                 await task.wait(GRACE)
             await self._upload.stop()
         except BaseException:
-            self.abandon()
+            self.abort()
             raise
 
 

@@ -99,8 +99,8 @@ class Upload:
             if not isinstance(exc, (Exception, KeyboardInterrupt, SystemExit)):
                 raise
 
-    def abandon(self) -> None:
-        """No chunk will be asked for any more."""
+    def cancel(self) -> None:
+        """Cancel the reading task without waiting for it."""
         if self._task is not None:
             self._task.cancel()
 

@@ -35,33 +35,33 @@ class Source(Protocol):
     async def close(self) -> None:
         """The client has gone before the end; waits until the application has noticed."""
 
-    def abandon(self) -> None:
+    def abort(self) -> None:
         """`close` without waiting for anything."""
 
-    def forget(self) -> None:
-        """`abandon` for finalisers: runs no code of the application, takes no lock; from any thread."""
+    def abort_from_finalizer(self) -> None:
+        """`abort` for finalisers: runs no code of the application, takes no lock; from any thread."""
 
 
 class AppBody:
     """A `ResponseBody` over a `Source`."""
 
-    __slots__ = ("_gave_up", "_now", "_over", "_request", "_source", "_started")
+    __slots__ = ("_ended_early", "_now", "_over", "_request", "_source", "_started")
 
     def __init__(self, source: Source, request: RequestState, now: Clock) -> None:
         self._source = source
         self._request = request
         self._now = now
         self._started = now()
-        self._gave_up = False
+        self._ended_early = False
         self._over = False  # last: from here on it must be read or closed
 
     @classmethod
     def of(cls, source: Source, request: RequestState, now: Clock) -> Self:
-        """The body; if its constructor is interrupted, the source is abandoned."""
+        """The body; if its constructor is interrupted, the source is aborted."""
         try:
             return cls(source, request, now)
         except BaseException:
-            source.abandon()
+            source.abort()
             raise
 
     @property
@@ -84,7 +84,7 @@ class AppBody:
         return chunk
 
     def _after_end(self) -> bytes:
-        if self._gave_up:
+        if self._ended_early:
             raise network_error(
                 ReadError, self._request, "The body was closed before its end", Delivery.MAYBE_PROCESSED
             )
@@ -93,19 +93,19 @@ class AppBody:
     async def close(self) -> None:
         """Let the application notice that the client has gone, and wait for that."""
         if not self._over:
-            self._over = self._gave_up = True
+            self._over = self._ended_early = True
             await self._source.close()
 
     def abort(self) -> None:
         """`close` without waiting for the application to notice."""
         if not self._over:
-            self._over = self._gave_up = True
-            self._source.abandon()
+            self._over = self._ended_early = True
+            self._source.abort()
 
     def __del__(self) -> None:
         if not getattr(self, "_over", True):  # its constructor may have been interrupted
             self._over = True
-            self._source.forget()
+            self._source.abort_from_finalizer()
             url = redacted(self._request.url)
             warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)
 

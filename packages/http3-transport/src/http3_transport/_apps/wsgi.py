@@ -121,7 +121,7 @@ class Inline:
     by the caller.
     """
 
-    __slots__ = ("_call", "_context", "_is_given_up", "_is_stepping", "_request")
+    __slots__ = ("_call", "_context", "_is_closed", "_is_stepping", "_request")
 
     trailers: Headers | None = None
 
@@ -130,7 +130,7 @@ class Inline:
         self._context = context
         self._request = request
         self._is_stepping = False
-        self._is_given_up = False
+        self._is_closed = False
 
     async def next_chunk(self) -> bytes:
         """The next part of the body. Raises as `WSGICall.next_chunk`, and TotalTimeout."""
@@ -139,23 +139,23 @@ class Inline:
             chunk = self._context.run(self._call.next_chunk)
         finally:
             self._is_stepping = False
-            if self._is_given_up:
-                self.abandon()
+            if self._is_closed:
+                self.abort()
         if self._request.deadline is not None:
             self._request.deadline.check(self._request, Delivery.MAYBE_PROCESSED, BLOCKS)
         return chunk
 
     async def close(self) -> None:
         """Close the application's iterable; if another thread is in it, that one will."""
-        self._is_given_up = True
+        self._is_closed = True
         if not self._is_stepping:
-            self._context.run(self._call.give_up)
+            self._context.run(self._call.close_early)
 
-    def abandon(self) -> None:
+    def abort(self) -> None:
         """`close`; what the application raises would only hide why."""
-        self._is_given_up = True
+        self._is_closed = True
         if not self._is_stepping:
             self._context.run(self._call.close_quietly)
 
-    def forget(self) -> None:
+    def abort_from_finalizer(self) -> None:
         """A finaliser may run anywhere, which is no place for an application's code."""

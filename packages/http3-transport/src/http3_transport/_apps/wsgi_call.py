@@ -219,7 +219,7 @@ class WSGICall:
                 return exc
         return None
 
-    def give_up(self) -> None:
+    def close_early(self) -> None:
         """`close` for a client that goes away early."""
         try:
             self.close()

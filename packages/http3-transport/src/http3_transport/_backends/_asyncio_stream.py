@@ -405,14 +405,14 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
             return
         self._closed = True
         if self._generation != _process.generation or self._loop.is_closed():
-            self._let_go()
+            self._drop()
         elif running_loop() is self._loop:
             self._close_transport(in_order)
         else:
             try:
                 self._loop.call_soon_threadsafe(self._close_transport, in_order)
             except RuntimeError:  # closed meanwhile
-                self._let_go()
+                self._drop()
 
     def _close_transport(self, in_order: bool) -> None:
         self._chunks.clear()  # here, in the loop's thread, which may be in the midst of a read
@@ -425,7 +425,7 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
         else:
             self._transport.abort()
 
-    def _let_go(self) -> None:
+    def _drop(self) -> None:
         """Close the descriptor, no more."""
         self._socket.close()
         # The transport would otherwise warn, when it is collected, that it was not closed; it can't be.

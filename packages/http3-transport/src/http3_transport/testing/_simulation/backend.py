@@ -193,7 +193,7 @@ class VirtualAttempts:
         """Give up all but the winner."""
         for attempt in self._started:
             if winner is None or attempt.outcome is not winner:
-                attempt.give_up()
+                attempt.abort()
 
 
 class VirtualTimer:
@@ -257,7 +257,7 @@ class SimulatedBackend(BackendWithConnect):
         try:
             return VirtualStream(self._network.world, await attempt.wait(wait, timeout))
         except BaseException:
-            attempt.give_up()
+            attempt.abort()
             raise
 
     async def connect_first(

@@ -61,17 +61,17 @@ class SimulatedServer:
 class Attempt:
     """A connect under way. ``outcome`` is set when it ends, and ``ended`` is called with it."""
 
-    __slots__ = ("_ended", "_is_given_up", "_wait", "outcome")
+    __slots__ = ("_ended", "_is_aborted", "_wait", "outcome")
 
     def __init__(self, ended: Callable[[VirtualSocket | OSError], object] | None = None) -> None:
         self.outcome: VirtualSocket | OSError | None = None
         self._ended = ended
-        self._is_given_up = False
+        self._is_aborted = False
         self._wait: Wait | None = None
 
     def end(self, outcome: VirtualSocket | OSError) -> None:
         """It has succeeded or failed."""
-        if self._is_given_up:
+        if self._is_aborted:
             if isinstance(outcome, VirtualSocket):
                 outcome.close()
             return
@@ -81,9 +81,9 @@ class Attempt:
         if self._ended is not None:
             self._ended(outcome)
 
-    def give_up(self) -> None:
-        """Cancel it: a connection that is made is closed."""
-        self._is_given_up = True
+    def abort(self) -> None:
+        """End it: a connection that is made is closed."""
+        self._is_aborted = True
         if isinstance(self.outcome, VirtualSocket):
             self.outcome.close()
 
