@@ -16,9 +16,9 @@ from ..._backends._sockets import closed_error
 from ..._interfaces import Address, Clock, DirectStream, PatientStream, Stream, Timer, Waiter, WatchedStream
 from .network import Attempt, VirtualNetwork
 from .sockets import READ, WRITE, VirtualSocket
+from .tasks import Timer as SchedulerTimer
 from .tasks import Wait
 from .time import Scheduler
-from .time import Timer as SchedulerTimer
 
 if TYPE_CHECKING:
     from .sockets import World

@@ -8,17 +8,42 @@ from __future__ import annotations
 
 import contextvars
 import types
-from collections.abc import Coroutine, Generator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from .time import Scheduler
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
 
 class Cancelled(BaseException):
     """Raised inside a task that was cancelled, where it waits. Let it pass."""
+
+
+class Timer:
+    """An action at a moment; None: cancelled. ``is_idle``: the action only ends a wait that has a timeout."""
+
+    __slots__ = ("action", "is_idle")
+
+    def __init__(self, action: Callable[[], object], *, is_idle: bool) -> None:
+        self.action: Callable[[], object] | None = action
+        self.is_idle: bool = is_idle
+
+
+class Schedule(Protocol):
+    """What tasks and waits need of the `Scheduler`."""
+
+    failure: Exception | None
+
+    def after(self, seconds: float) -> float:
+        """The moment in so many seconds."""
+
+    def call_at(self, moment: float, action: Callable[[], object], *, is_idle: bool = False) -> Timer:
+        """Call ``action`` at the moment."""
+
+    def make_ready(self, task: Task[Any]) -> None:
+        """The task can go on."""
+
+    def ended(self, task: Task[Any]) -> None:
+        """The task has ended."""
 
 
 class Wait:
@@ -29,7 +54,7 @@ class Wait:
 
     __slots__ = ("_came", "_is_over", "_scheduler", "_task", "what")
 
-    def __init__(self, scheduler: Scheduler, what: tuple[object, ...]) -> None:
+    def __init__(self, scheduler: Schedule, what: tuple[object, ...]) -> None:
         self.what: tuple[object, ...] = what
         self._scheduler = scheduler
         self._task: Task[Any] | None = None
@@ -82,7 +107,7 @@ class Task(Generic[T]):
     """A coroutine that runs beside others. ``await task`` gives its result."""
 
     def __init__(
-        self, scheduler: Scheduler, coroutine: Coroutine[Any, Any, T], name: str, *, is_vital: bool
+        self, scheduler: Schedule, coroutine: Coroutine[Any, Any, T], name: str, *, is_vital: bool
     ) -> None:
         self.name: str = name
         self.is_done: bool = False

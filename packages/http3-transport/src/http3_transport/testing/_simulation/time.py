@@ -20,7 +20,7 @@ from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .deadlocks import Deadlock, report
-from .tasks import Task, Wait
+from .tasks import Task, Timer, Wait
 
 if TYPE_CHECKING:
     from random import Random
@@ -38,16 +38,6 @@ STEPS_TO_END = 100_000
 
 YOUNG_STEPS, OLD_STEPS = 1_000, 20_000
 """Steps between two collections of young garbage, and of what survived one."""
-
-
-class Timer:
-    """An action at a moment. ``is_idle``: the action only ends a wait that has a timeout."""
-
-    __slots__ = ("action", "is_idle")
-
-    def __init__(self, action: Callable[[], object], *, is_idle: bool) -> None:
-        self.action: Callable[[], object] | None = action
-        self.is_idle: bool = is_idle
 
 
 class Scheduler:
