@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import http3
-from http3_transport._backends._asyncio_waits import TransportWaits
+from http3_transport._backends._asyncio_waits import StreamWaits
 from support.bounded import EARLY, GAP, LATE, LIMIT, TRIES, TotalOnly, bounded, goes_on, in_time, tells
 from support.http2_peer import Incoming, Peer
 from support.servers import Authority, Script, StartServer, answer, read_head
@@ -180,11 +180,10 @@ def test_progress_is_looked_for_often_enough() -> None:
             return 100 if time.monotonic() < start + 0.01 else 50
 
     async def main() -> float:
-        waits = TransportWaits(asyncio.get_running_loop())
-        waits._transport = Filling()
-        waits._writer = asyncio.get_running_loop().create_future()
-        waits._limit_write(0.8, 100)
-        assert not await waits._writer
+        waits = StreamWaits(asyncio.get_running_loop())
+        waits.writer = asyncio.get_running_loop().create_future()
+        waits.limit_write(0.8, Filling())
+        assert not await waits.writer
         return time.monotonic() - start
 
     late: list[float] = []

@@ -438,7 +438,7 @@ def test_one_timer_serves_many_reads() -> None:
         for _ in range(10):
             task = asyncio.ensure_future(stream.read(1, 60.0))
             await asyncio.sleep(0)
-            timers.add(stream._timer)
+            timers.add(stream._waits._timer)
             peer.send(b"x")
             await task
         assert len(timers) == 1
@@ -446,7 +446,7 @@ def test_one_timer_serves_many_reads() -> None:
         with pytest.raises(OperationTimeout):
             await stream.read(1, 0.05)
         stream.abort()
-        assert stream._timer is None
+        assert stream._waits._timer is None
         peer.close()
         await asyncio.sleep(0)
 

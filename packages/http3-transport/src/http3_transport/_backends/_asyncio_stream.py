@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from .. import _process
 from .._interfaces import FillingStream, OperationTimeout, PatientStream, WatchedStream
 from ._asyncio_tasks import running_loop, wake
-from ._asyncio_waits import NEVER, TransportWaits
+from ._asyncio_waits import NEVER, StreamWaits
 from ._sockets import READABLE, closed_error, connection_info, make_poller
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ TURN_AFTER = 0.001
 CAN_LOOK_AT_SOCKET = sys.platform != "win32"
 
 
-class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream, asyncio.Protocol):
+class AsyncioStream(FillingStream, PatientStream, WatchedStream, asyncio.Protocol):
     """A `Stream` over a transport. Belongs to one event loop; `abort` may be called from anywhere."""
 
     __slots__ = (
@@ -71,18 +71,23 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
         "_generation",
         "_info",
         "_look",
+        "_loop",
         "_offset",
         "_on_end",
         "_read_size",
         "_reading_paused",
         "_socket",
+        "_transport",
         "_turn_due",
         "_wait_first",
+        "_waits",
         "_writing_paused",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
+        self._loop = loop
+        self._waits = StreamWaits(loop)
+        self._transport: asyncio.Transport | None = None
         self._socket = sock
         self._generation = _process.generation
         self._info: ConnectionInfo | None = None
@@ -131,15 +136,15 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
                 data = self._receive(max_bytes)
                 if data is not None:
                     return data
-            waiter = self._reader = self._loop.create_future()
+            waits = self._waits
+            waiter = waits.reader = self._loop.create_future()
             if timeout is not None:
-                self._read_limit = self._loop.time() + timeout
-                self._arm(self._read_limit)
+                waits.limit_read(timeout)
             try:
                 in_time = await waiter
             finally:
-                self._reader = None
-                self._read_limit = NEVER
+                waits.reader = None
+                waits.read_limit = NEVER
             if not in_time and not self._is_readable():
                 raise OperationTimeout
         return self._take(max_bytes)
@@ -313,24 +318,23 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
 
     async def _drain(self, timeout: float | None, *, until_readable: bool) -> None:
         """Wait until the transport's buffer is empty, or there is something to read if that is wanted."""
-        transport = self._usable()
+        transport, waits = self._usable(), self._waits
         if timeout is not None:
-            self._limit_write(timeout, transport.get_write_buffer_size())
+            waits.limit_write(timeout, transport)
         try:
             while (self._writing_paused or transport.is_closing()) and not (
                 until_readable and self._is_readable()
             ):
                 self._usable()
-                waiter = self._writer = self._loop.create_future()
+                waiter = waits.writer = self._loop.create_future()
                 if until_readable:
-                    self._reader = waiter
+                    waits.reader = waiter
                 if not await waiter:
                     raise OperationTimeout
         finally:
-            self._writer = None
-            self._write_limit = NEVER
+            waits.end_write()
             if until_readable:
-                self._reader = None
+                waits.reader = None
 
     # What the transport calls.
 
@@ -358,12 +362,12 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
         if self._buffered > HIGH_WATER and not self._reading_paused and self._transport is not None:
             self._reading_paused = True
             self._transport.pause_reading()
-        wake(self._reader, True)
+        wake(self._waits.reader, True)
 
     def eof_received(self) -> bool:
         if self._error is None:
             self._at_end = True
-        wake(self._reader, True)
+        wake(self._waits.reader, True)
         self._tell_once()
         return True  # keep the transport: when to close is for us to say, and we may still be sending
 
@@ -372,14 +376,14 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
 
     def resume_writing(self) -> None:
         self._writing_paused = False
-        wake(self._writer, True)
+        wake(self._waits.writer, True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._closed:
             self._rescue()
             self._error = self._error or (exc if isinstance(exc, OSError) else closed_error())
         self._transport = None
-        self._end_waits()
+        self._waits.wake_both()
         self._tell_once()
 
     def _rescue(self) -> None:
@@ -417,7 +421,7 @@ class AsyncioStream(TransportWaits, FillingStream, PatientStream, WatchedStream,
     def _close_transport(self, in_order: bool) -> None:
         self._chunks.clear()  # here, in the loop's thread, which may be in the midst of a read
         self._offset = self._buffered = 0
-        self._end_waits()
+        self._waits.wake_both()
         if self._transport is None:
             self._socket.close()
         elif in_order and not self._writing_paused:

@@ -27,24 +27,24 @@ NEVER = float("inf")
 LONGEST = 1e9
 
 
-class TransportWaits:
-    """One that reads from a transport, one that writes to it, and the timer that ends the waits of both.
+class StreamWaits:
+    """The waits of one stream: one that reads, one that writes, and the timer that ends both.
 
-    It is left running when a wait is over, and re-arms itself only when it fires.
+    ``reader`` and ``writer`` are futures that end with True (look again) or False (time is up). The timer is
+    left running when a wait has ended, and is set again only when it fires.
     """
 
     __slots__ = (
-        "_idle_checks", "_loop", "_read_limit", "_reader", "_timer", "_timer_due", "_transport", "_unsent",
-        "_write_checks", "_write_limit", "_write_step", "_writer",
+        "_idle_checks", "_loop", "_timer", "_timer_due", "_transport", "_unsent", "_write_checks",
+        "_write_limit", "_write_step", "read_limit", "reader", "writer",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._transport: asyncio.Transport | None = None
-        # Futures that end with True (look again) or False (time is up).
-        self._reader: asyncio.Future[bool] | None = None
-        self._writer: asyncio.Future[bool] | None = None
-        self._read_limit = self._write_limit = NEVER  # moments of the loop's clock
+        self.reader: asyncio.Future[bool] | None = None
+        self.writer: asyncio.Future[bool] | None = None
+        self.read_limit = self._write_limit = NEVER  # moments of the loop's clock
+        self._transport: asyncio.Transport | None = None  # during a write with a timeout
         self._write_checks = PROGRESS_CHECKS
         self._write_step = 0.0
         self._idle_checks = 0
@@ -52,54 +52,65 @@ class TransportWaits:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = NEVER
 
-    def _arm(self, limit: float) -> None:
-        """See to it that the timer fires no later than ``limit``."""
+    def limit_read(self, timeout: float) -> None:
+        """Wake the reader after ``timeout`` seconds, unless ``read_limit`` is reset to NEVER before."""
+        limit = self.read_limit = self._loop.time() + timeout
+        if self._timer is None or self._timer_due > limit:
+            self._set_timer(limit)
+
+    def limit_write(self, timeout: float, transport: asyncio.Transport) -> None:
+        """Wake the writer after ``timeout`` seconds in which the transport sent nothing."""
+        timeout = min(timeout, LONGEST)
+        self._transport = transport
+        self._write_checks = max(PROGRESS_CHECKS, ceil(timeout / CHECK_SECONDS))
+        self._write_step = timeout / self._write_checks
+        self._idle_checks = 0
+        self._unsent = transport.get_write_buffer_size()
+        limit = self._write_limit = self._loop.time() + self._write_step
+        if self._timer is None or self._timer_due > limit:
+            self._set_timer(limit)
+
+    def end_write(self) -> None:
+        """The wait of the writer has ended."""
+        self.writer = None
+        self._write_limit = NEVER
+        self._transport = None
+
+    def wake_both(self) -> None:
+        """Have reader and writer look again, and stop the timer."""
         if self._timer is not None:
-            if self._timer_due <= limit:
-                return
+            self._timer.cancel()
+            self._timer = None
+        wake(self.reader, True)
+        wake(self.writer, True)
+
+    def _set_timer(self, limit: float) -> None:
+        if self._timer is not None:
             self._timer.cancel()
         self._timer_due = limit
         self._timer = self._loop.call_at(limit, self._on_timer)
 
     def _on_timer(self) -> None:
         due, self._timer = self._timer_due, None
-        if self._read_limit <= due:
-            self._read_limit = NEVER
-            wake(self._reader, False)
+        if self.read_limit <= due:
+            self.read_limit = NEVER
+            wake(self.reader, False)
         if self._write_limit <= due:
             self._check_progress()
-        following = min(self._read_limit, self._write_limit)
+        following = min(self.read_limit, self._write_limit)
         if following != NEVER:
-            self._arm(following)
-
-    def _limit_write(self, timeout: float, unsent: int) -> None:
-        """From now on the writer is woken after ``timeout`` seconds in which the peer took nothing."""
-        timeout = min(timeout, LONGEST)
-        self._write_checks = max(PROGRESS_CHECKS, ceil(timeout / CHECK_SECONDS))
-        self._write_step = timeout / self._write_checks
-        self._idle_checks = 0
-        self._unsent = unsent
-        self._write_limit = self._loop.time() + self._write_step
-        self._arm(self._write_limit)
+            self._set_timer(following)
 
     def _check_progress(self) -> None:
-        """Time out a writer if the peer took nothing since as many checks as make up the timeout."""
+        """Time out a writer if the transport sent nothing since as many checks as make up the timeout."""
         unsent = 0 if self._transport is None else self._transport.get_write_buffer_size()
         self._idle_checks = self._idle_checks + 1 if unsent >= self._unsent else 0
         self._unsent = unsent
         if self._idle_checks >= self._write_checks:
             self._write_limit = NEVER
-            wake(self._writer, False)
+            wake(self.writer, False)
         else:
             self._write_limit = self._loop.time() + self._write_step
-
-    def _end_waits(self) -> None:
-        """Have both look again, and the timer not fire any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        wake(self._reader, True)
-        wake(self._writer, True)
 
 
 class Alarms:
