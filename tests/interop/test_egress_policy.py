@@ -119,5 +119,5 @@ async def test_of_several_addresses_the_permitted_ones_are_used(
 def test_what_egress_cannot_be(world: World) -> None:
     with pytest.raises(TypeError, match="egress must be an EgressPolicy, not str"):
         world.client_class(egress="10.0.0.0/8")
-    with pytest.raises(ValueError, match="egress is for connections of our own"):
+    with pytest.raises(ValueError, match="egress is for the client's own connections"):
         world.client_class(egress=http3.EgressPolicy(), app=lambda environ, start_response: [])
