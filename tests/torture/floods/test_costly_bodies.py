@@ -160,7 +160,7 @@ async def timed_out(world: World, way: Any, client: Any, url: str) -> None:
     assert outcomes[0] is None, repr(outcomes[0])
     assert time.monotonic() - begun < MUCH
     if world.is_async:
-        assert clock.turns > 2
+        assert clock.turns > 1  # the first is before the work, or behind it
 
 
 @pytest.mark.parametrize(
