@@ -82,9 +82,17 @@ class Worker:
     """
 
     __slots__ = (
-        "_answers", "_error", "_limit", "_request", "_result", "_steps", "_tell", "_wants_chunk", "body",
+        "_answers",
+        "_error",
+        "_limit",
+        "_request",
+        "_result",
+        "_steps",
+        "_tell",
+        "_wants_chunk",
+        "body",
         "is_over",
-    )  # fmt: skip
+    )
 
     def __init__(self, request: RequestState | None = None, limit: float | None = None) -> None:
         from queue import SimpleQueue

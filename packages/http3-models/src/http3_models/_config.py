@@ -198,8 +198,13 @@ class PoolLimits(ImmutableValue):
     """
 
     _fields = (
-        "soft_limit", "hard_limit", "pool_timeout", "keepalive_expiry", "total_idle", "total",
-    )  # fmt: skip
+        "soft_limit",
+        "hard_limit",
+        "pool_timeout",
+        "keepalive_expiry",
+        "total_idle",
+        "total",
+    )
     __slots__ = (*_fields, "_names_timeout")
 
     soft_limit: int | None
@@ -311,9 +316,16 @@ class Limits(ImmutableValue):
     """
 
     __slots__ = _fields = (
-        "max_decoded", "max_ratio", "ratio_free_size", "max_codings", "max_head_size", "max_head_fields",
-        "max_informational", "max_trailer_size", "max_drained",
-    )  # fmt: skip
+        "max_decoded",
+        "max_ratio",
+        "ratio_free_size",
+        "max_codings",
+        "max_head_size",
+        "max_head_fields",
+        "max_informational",
+        "max_trailer_size",
+        "max_drained",
+    )
 
     max_decoded: int | None
     max_ratio: float

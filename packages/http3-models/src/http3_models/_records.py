@@ -189,10 +189,24 @@ class ResponseState:
     """
 
     __slots__ = (
-        "body", "body_state", "connection", "content", "default_encoding", "elapsed", "headers", "history",
-        "limits", "phases", "protocol", "reason_phrase", "request", "status_code", "trailers", "unclaimed",
+        "body",
+        "body_state",
+        "connection",
+        "content",
+        "default_encoding",
+        "elapsed",
+        "headers",
+        "history",
+        "limits",
+        "phases",
+        "protocol",
+        "reason_phrase",
+        "request",
+        "status_code",
+        "trailers",
+        "unclaimed",
         "url",
-    )  # fmt: skip
+    )
 
     def __init__(
         self,

@@ -58,9 +58,18 @@ class Stage(Decoder):
     """One coding: input in slices, one call of the library at a time."""
 
     __slots__ = (
-        "_begun", "_ended", "_fed", "_held", "_more", "_offset", "_queue", "_size", "_unused", "_url",
+        "_begun",
+        "_ended",
+        "_fed",
+        "_held",
+        "_more",
+        "_offset",
+        "_queue",
+        "_size",
+        "_unused",
+        "_url",
         "streams",
-    )  # fmt: skip
+    )
 
     coding: str
     errors: tuple[type[Exception], ...]

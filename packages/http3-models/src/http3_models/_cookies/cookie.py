@@ -30,9 +30,22 @@ class Cookie:
     """
 
     __slots__ = (
-        "changed", "created", "domain", "encoding", "expires", "from_server", "host_only", "http_only",
-        "name", "overridden", "path", "same_site", "secure", "used", "value",
-    )  # fmt: skip
+        "changed",
+        "created",
+        "domain",
+        "encoding",
+        "expires",
+        "from_server",
+        "host_only",
+        "http_only",
+        "name",
+        "overridden",
+        "path",
+        "same_site",
+        "secure",
+        "used",
+        "value",
+    )
 
     def __init__(
         self,
@@ -108,9 +121,15 @@ class Cookie:
 
     def _facts(self) -> tuple[object, ...]:
         return (
-            self.domain, self.key, self.value, self.encoding, self.secure, self.http_only, self.same_site,
+            self.domain,
+            self.key,
+            self.value,
+            self.encoding,
+            self.secure,
+            self.http_only,
+            self.same_site,
             self.expires,
-        )  # fmt: skip
+        )
 
     def __repr__(self) -> str:
         return f"<Cookie {self.name}=[secure] for {self.domain or 'any host'}{self.path}>"

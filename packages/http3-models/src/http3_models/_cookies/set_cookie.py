@@ -36,9 +36,18 @@ class SetCookie:
     """
 
     __slots__ = (
-        "domain", "encoding", "expires", "has_path", "http_only", "max_age", "name", "path", "same_site",
-        "secure", "value",
-    )  # fmt: skip
+        "domain",
+        "encoding",
+        "expires",
+        "has_path",
+        "http_only",
+        "max_age",
+        "name",
+        "path",
+        "same_site",
+        "secure",
+        "value",
+    )
 
     def __init__(self, name: str, value: str, encoding: str) -> None:
         self.name = name

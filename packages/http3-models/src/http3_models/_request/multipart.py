@@ -31,13 +31,29 @@ field."""
 _DEFAULT_TYPE = "application/octet-stream"
 
 _TYPES = {
-    ".bin": _DEFAULT_TYPE, ".css": "text/css", ".csv": "text/csv", ".gif": "image/gif",
-    ".gz": "application/gzip", ".htm": "text/html", ".html": "text/html", ".jpeg": "image/jpeg",
-    ".jpg": "image/jpeg", ".js": "text/javascript", ".json": "application/json", ".mp3": "audio/mpeg",
-    ".mp4": "video/mp4", ".pdf": "application/pdf", ".png": "image/png", ".svg": "image/svg+xml",
-    ".tar": "application/x-tar", ".txt": "text/plain", ".wav": "audio/wav", ".webp": "image/webp",
-    ".xml": "text/xml", ".zip": "application/zip",
-}  # fmt: skip
+    ".bin": _DEFAULT_TYPE,
+    ".css": "text/css",
+    ".csv": "text/csv",
+    ".gif": "image/gif",
+    ".gz": "application/gzip",
+    ".htm": "text/html",
+    ".html": "text/html",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".mp3": "audio/mpeg",
+    ".mp4": "video/mp4",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".tar": "application/x-tar",
+    ".txt": "text/plain",
+    ".wav": "audio/wav",
+    ".webp": "image/webp",
+    ".xml": "text/xml",
+    ".zip": "application/zip",
+}
 """The usual types; others are looked up in `mimetypes`, which takes several ms to load and reads the system's
 table."""
 

@@ -54,9 +54,17 @@ class BaseResponse(Generic[RequestT]):
     """The part of `Response` and `AsyncResponse` that needs no I/O."""
 
     __slots__ = (
-        "__weakref__", "_cookies", "_encoding", "_history", "_request", "_run", "_send_next", "_state",
-        "_text", "_unread_message",
-    )  # fmt: skip
+        "__weakref__",
+        "_cookies",
+        "_encoding",
+        "_history",
+        "_request",
+        "_run",
+        "_send_next",
+        "_state",
+        "_text",
+        "_unread_message",
+    )
 
     _state: ResponseState
     _run: SyncRunner  # drives the coroutines that read the body, in a `Response`

@@ -126,9 +126,19 @@ class BodyReader:
     """
 
     __slots__ = (
-        "_body", "_bounded", "_deadline", "_decode", "_decoder", "_discard", "_done", "_ended", "_guard",
-        "_pause", "_received", "_state",
-    )  # fmt: skip
+        "_body",
+        "_bounded",
+        "_deadline",
+        "_decode",
+        "_decoder",
+        "_discard",
+        "_done",
+        "_ended",
+        "_guard",
+        "_pause",
+        "_received",
+        "_state",
+    )
 
     def __init__(
         self, state: ResponseState, *, decode: bool, bounded: bool = False, pause: Pause | None = None

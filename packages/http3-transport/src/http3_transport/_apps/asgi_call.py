@@ -51,9 +51,22 @@ class AppCall:
     """The conversation. ``raises``: the application's exceptions are the client's."""
 
     __slots__ = (
-        "_chunk", "_disconnected", "_ended", "_error", "_is_left", "_now", "_pause", "_raises",
-        "_request", "_response", "_task", "_to_client", "_to_receiver", "_to_sender", "_upload",
-    )  # fmt: skip
+        "_chunk",
+        "_disconnected",
+        "_ended",
+        "_error",
+        "_is_left",
+        "_now",
+        "_pause",
+        "_raises",
+        "_request",
+        "_response",
+        "_task",
+        "_to_client",
+        "_to_receiver",
+        "_to_sender",
+        "_upload",
+    )
 
     def __init__(self, request: RequestState, *, raises: bool, now: Clock) -> None:
         self._request = request

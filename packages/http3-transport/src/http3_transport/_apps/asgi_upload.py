@@ -36,7 +36,7 @@ class Upload:
         "_wanted",
         "error",
         "progress",
-    )  # fmt: skip
+    )
 
     def __init__(self, request: RequestState, to_app: Changes, to_client: Changes, now: Clock) -> None:
         self._body = CountedBody(request)

@@ -34,9 +34,18 @@ class WSGICall:
     """The steps. ``read_chunk``: the request's body; ``raises``: the app's exceptions are the client's."""
 
     __slots__ = (
-        "_committed", "_head", "_iterable", "_iterator", "_pieces", "_raises", "_read_chunk",
-        "_reported", "_request", "_upload_error", "is_open",
-    )  # fmt: skip
+        "_committed",
+        "_head",
+        "_iterable",
+        "_iterator",
+        "_pieces",
+        "_raises",
+        "_read_chunk",
+        "_reported",
+        "_request",
+        "_upload_error",
+        "is_open",
+    )
 
     def __init__(self, request: RequestState, read_chunk: Callable[[], bytes], *, raises: bool) -> None:
         self._request = request

@@ -82,7 +82,7 @@ class AsyncioStream(FillingStream, PatientStream, WatchedStream, asyncio.Protoco
         "_wait_first",
         "_waits",
         "_writing_paused",
-    )  # fmt: skip
+    )
 
     def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

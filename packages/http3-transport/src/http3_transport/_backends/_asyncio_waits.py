@@ -35,9 +35,19 @@ class StreamWaits:
     """
 
     __slots__ = (
-        "_idle_checks", "_loop", "_timer", "_timer_due", "_transport", "_unsent", "_write_checks",
-        "_write_limit", "_write_step", "read_limit", "reader", "writer",
-    )  # fmt: skip
+        "_idle_checks",
+        "_loop",
+        "_timer",
+        "_timer_due",
+        "_transport",
+        "_unsent",
+        "_write_checks",
+        "_write_limit",
+        "_write_step",
+        "read_limit",
+        "reader",
+        "writer",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

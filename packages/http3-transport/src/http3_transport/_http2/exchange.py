@@ -56,9 +56,24 @@ class HTTP2Exchange:
     """Runs one exchange; afterwards it is the `ResponseBody`."""
 
     __slots__ = (
-        "_asks_caller", "_declared", "_engine", "_expects", "_is_last", "_lease", "_marked", "_open",
-        "_pending", "_phase", "_request", "_spends", "_stream", "_total", "_uploading", "_whole", "trailers",
-    )  # fmt: skip
+        "_asks_caller",
+        "_declared",
+        "_engine",
+        "_expects",
+        "_is_last",
+        "_lease",
+        "_marked",
+        "_open",
+        "_pending",
+        "_phase",
+        "_request",
+        "_spends",
+        "_stream",
+        "_total",
+        "_uploading",
+        "_whole",
+        "trailers",
+    )
 
     def __init__(self, engine: HTTP2Connection, request: RequestState, lease: Lease) -> None:
         self._open = False

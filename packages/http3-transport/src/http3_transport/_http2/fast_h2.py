@@ -74,15 +74,31 @@ _RECEIVING = frozenset([StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL])
 _RESETS = frozenset([StreamClosedBy.SEND_RST_STREAM, StreamClosedBy.RECV_RST_STREAM])
 
 _OF_CONNECTIONS = (
-    "_begin_new_stream", "_closed_streams", "_frame_dispatch_table", "_inbound_flow_control_window_manager",
-    "_prepare_for_sending", "_receive_frame", "_stream_is_closed_by_reset", "decoder", "encoder",
-    "highest_outbound_stream_id", "max_inbound_frame_size", "outbound_flow_control_window", "state_machine",
+    "_begin_new_stream",
+    "_closed_streams",
+    "_frame_dispatch_table",
+    "_inbound_flow_control_window_manager",
+    "_prepare_for_sending",
+    "_receive_frame",
+    "_stream_is_closed_by_reset",
+    "decoder",
+    "encoder",
+    "highest_outbound_stream_id",
+    "max_inbound_frame_size",
+    "outbound_flow_control_window",
+    "state_machine",
     "streams",
-)  # fmt: skip
+)
 _OF_STREAMS = (
-    "_actual_content_length", "_expected_content_length", "_inbound_window_manager",
-    "closed", "closed_by", "outbound_flow_control_window", "request_method", "state_machine",
-)  # fmt: skip
+    "_actual_content_length",
+    "_expected_content_length",
+    "_inbound_window_manager",
+    "closed",
+    "closed_by",
+    "outbound_flow_control_window",
+    "request_method",
+    "state_machine",
+)
 
 
 class FastH2Connection(H2Connection):

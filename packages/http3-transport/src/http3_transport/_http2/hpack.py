@@ -53,8 +53,15 @@ FLEETING = frozenset(
 """Fields that are another's next time: in the table they would only push out what is of use."""
 
 _OF_TABLES = (
-    "_current_size", "_maxsize", "_shrink", "add", "dynamic_entries", "get_by_index", "maxsize", "resized",
-)  # fmt: skip
+    "_current_size",
+    "_maxsize",
+    "_shrink",
+    "add",
+    "dynamic_entries",
+    "get_by_index",
+    "maxsize",
+    "resized",
+)
 
 _STATIC = {field: index for index, field in reversed(list(enumerate(HeaderTable.STATIC_TABLE, 1)))}
 _STATIC_NAMES = {name: index for (name, _), index in _STATIC.items()}

@@ -74,7 +74,7 @@ class Outgoing:
         "settings_received",
         "streams",
         "window_updated",
-    )  # fmt: skip
+    )
 
     def __init__(self, limits: Limits, max_streams: int = MAX_STREAMS) -> None:
         self._h2 = new_connection(limits.max_head_size)

@@ -83,7 +83,7 @@ class SharedConnection:
         "on_settings",
         "pulse",
         "stream",
-    )  # fmt: skip
+    )
 
     def __init__(
         self,

@@ -69,7 +69,7 @@ class HTTP2Stream:
         "waits_since",
         "wants",
         "window",
-    )  # fmt: skip
+    )
 
     def __init__(self, stream_id: int, queued_at: int, is_head: bool) -> None:
         self.stream_id = stream_id

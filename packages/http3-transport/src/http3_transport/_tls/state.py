@@ -37,9 +37,16 @@ class TLSState:
     """
 
     __slots__ = (
-        "_failure", "_incoming", "_lock", "_name", "_object", "facts", "got_close_notify", "has_input",
+        "_failure",
+        "_incoming",
+        "_lock",
+        "_name",
+        "_object",
+        "facts",
+        "got_close_notify",
+        "has_input",
         "outgoing",
-    )  # fmt: skip
+    )
 
     def __init__(self, context: ssl.SSLContext, server_hostname: str) -> None:
         self._lock = threading.Lock()

@@ -62,9 +62,20 @@ class TLSStream(FillingStream, PatientStream, WatchedStream):
     """A `Stream` with TLS over another `Stream`. Made by `start_tls`."""
 
     __slots__ = (
-        "_at_end", "_broken", "_closed", "_early", "_generation", "_info", "_now", "_sending",
-        "_sending_lock", "_state", "_stream", "_truncated", "_unsent",
-    )  # fmt: skip
+        "_at_end",
+        "_broken",
+        "_closed",
+        "_early",
+        "_generation",
+        "_info",
+        "_now",
+        "_sending",
+        "_sending_lock",
+        "_state",
+        "_stream",
+        "_truncated",
+        "_unsent",
+    )
 
     def __init__(self, stream: Stream, state: TLSState, now: Clock = time.monotonic) -> None:
         self._stream = stream

@@ -38,9 +38,21 @@ class Faults(ImmutableValue):
     """
 
     __slots__ = _fields = (
-        "latency", "lookup", "drip_interval", "lookup_failure", "lookup_hang", "refusal", "connect_hang",
-        "reset", "blackhole", "partial_write", "partial_read", "drip", "buffer", "shuffle",
-    )  # fmt: skip
+        "latency",
+        "lookup",
+        "drip_interval",
+        "lookup_failure",
+        "lookup_hang",
+        "refusal",
+        "connect_hang",
+        "reset",
+        "blackhole",
+        "partial_write",
+        "partial_read",
+        "drip",
+        "buffer",
+        "shuffle",
+    )
 
     latency: tuple[float, float]
     lookup: tuple[float, float]

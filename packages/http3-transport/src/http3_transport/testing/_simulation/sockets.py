@@ -57,9 +57,22 @@ class VirtualSocket:
     """One end of a connection. Bytes go to ``peer``."""
 
     __slots__ = (
-        "_arrival", "_ended", "_error", "_in_flight", "_is_broken", "_link", "_name", "_received", "_tell",
-        "_waits", "_world", "address", "is_closed", "is_finished", "peer",
-    )  # fmt: skip
+        "_arrival",
+        "_ended",
+        "_error",
+        "_in_flight",
+        "_is_broken",
+        "_link",
+        "_name",
+        "_received",
+        "_tell",
+        "_waits",
+        "_world",
+        "address",
+        "is_closed",
+        "is_finished",
+        "peer",
+    )
 
     peer: VirtualSocket
 
