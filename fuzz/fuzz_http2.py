@@ -164,9 +164,15 @@ def one_input(data: bytes) -> None:
 def seeds() -> list[bytes]:
     heads = [("head", 1, status, flags) for status in ((b"200", b"5"), (b"103", None)) for flags in range(4)]
     rest = [
-        ("data", 1, b"hello", 0), ("data", 1, b"hello", 1), ("data", 1, b"hello", 3), ("row", 1, 2, 4),
-        ("trailers", 1, None, True), ("reset", 1, None, None), ("other", 1, 0, None), ("other", 3, 1, None),
-    ]  # fmt: skip
+        ("data", 1, b"hello", 0),
+        ("data", 1, b"hello", 1),
+        ("data", 1, b"hello", 3),
+        ("row", 1, 2, 4),
+        ("trailers", 1, None, True),
+        ("reset", 1, None, None),
+        ("other", 1, 0, None),
+        ("other", 3, 1, None),
+    ]
     found = [frames_of([*steps]) for steps in itertools.product(heads, rest)]
     found += [frames_of([heads[0], *steps]) for steps in itertools.permutations(rest[:6], 2)]
     every = [("head", number, (b"200", None), 0) for number in (1, 3, 5)]

@@ -27,8 +27,13 @@ for bound, small in (("MAX_PER_DOMAIN", PER_DOMAIN), ("MAX_COOKIES", IN_ALL), ("
 
 # By owner of the hosts: a cookie that one of them sets must not be sent to another.
 SITES = {
-    b"A": ["https://www.shop.example.org/basket/items", "http://www.shop.example.org/basket/items",
-           "https://example.org/", "https://shop.example.org/basketball", "http://example.org/a/b"],
+    b"A": [
+        "https://www.shop.example.org/basket/items",
+        "http://www.shop.example.org/basket/items",
+        "https://example.org/",
+        "https://shop.example.org/basketball",
+        "http://example.org/a/b",
+    ],
     b"B": ["https://example.co.uk/", "https://www.example.co.uk/a"],
     b"C": ["https://other.co.uk/", "https://co.uk/"],
     b"D": ["https://10.0.0.1/a/b", "http://10.0.0.1/"],
@@ -37,7 +42,7 @@ SITES = {
     b"G": ["http://localhost/", "https://localhost/"],
     b"H": ["https://notexample.org/", "https://example.org.evil.test/"],
     b"I": ["https://www.example.org./a"],
-}  # fmt: skip
+}
 URLS = [(tag, URL(text)) for tag, texts in SITES.items() for text in texts]
 
 

@@ -783,8 +783,11 @@ FORK = """
 def test_after_a_fork_a_client_starts_a_loop_of_its_own_and_ends_without_noise() -> None:
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(FORK)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.stdout.strip(), done.stderr) == ("fine", "")
 
 

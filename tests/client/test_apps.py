@@ -205,11 +205,16 @@ around_itself.__wrapped__ = around_itself  # type: ignore[attr-defined]
 @pytest.mark.parametrize(
     "app",
     [
-        NoRepr(), NoSignature(), with_long_default, with_unshown_default, around_itself,
-        functools.partial(with_long_default, "x" * 5000), type("X" * 5000, (), {}),
+        NoRepr(),
+        NoSignature(),
+        with_long_default,
+        with_unshown_default,
+        around_itself,
+        functools.partial(with_long_default, "x" * 5000),
+        type("X" * 5000, (), {}),
     ],
     ids=range(7),
-)  # fmt: skip
+)
 def test_strange_callables_are_told_of_on_one_line(app: Any) -> None:
     with pytest.raises(TypeError, match="dispatch=ASGIDispatch") as caught:
         app_kind(app)

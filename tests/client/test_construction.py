@@ -252,8 +252,11 @@ def test_the_client_works_without_transport_ssl_and_socket() -> None:
 
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(ALONE)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.stdout.strip(), done.stderr) == ("fine", "")
 
 
@@ -271,8 +274,11 @@ def test_importing_and_making_a_client_loads_nothing_heavy() -> None:
     """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.stdout.strip(), done.stderr) == ("fine", "")
 
 

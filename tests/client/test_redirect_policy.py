@@ -162,13 +162,28 @@ def test_same_origin(old: str, new: str, same: bool) -> None:
 
 
 SECRETS = {
-    "Authorization": "Bearer x", "Proxy-Authorization": "Basic x", "X-API-Key": "x", "Api-Key": "x",
-    "X-Auth-Token": "x", "X-Amz-Security-Token": "x", "X-CSRF-Token": "x", "X-Mine": "x",
-    "PRIVATE-TOKEN": "x", "X-Goog-Api-Key": "x", "X-Vault-Token": "x", "X-Auth-Key": "x",
-    "X-Access-Token": "x", "Job-Token": "x", "Ocp-Apim-Subscription-Key": "x",
-    "X-Consul-Token": "x", "X-Functions-Key": "x",
-    "DD-API-KEY": "x", "X-Shopify-Access-Token": "x", "X-CSRFToken": "x", "X-XSRF-TOKEN": "x",
-}  # fmt: skip
+    "Authorization": "Bearer x",
+    "Proxy-Authorization": "Basic x",
+    "X-API-Key": "x",
+    "Api-Key": "x",
+    "X-Auth-Token": "x",
+    "X-Amz-Security-Token": "x",
+    "X-CSRF-Token": "x",
+    "X-Mine": "x",
+    "PRIVATE-TOKEN": "x",
+    "X-Goog-Api-Key": "x",
+    "X-Vault-Token": "x",
+    "X-Auth-Key": "x",
+    "X-Access-Token": "x",
+    "Job-Token": "x",
+    "Ocp-Apim-Subscription-Key": "x",
+    "X-Consul-Token": "x",
+    "X-Functions-Key": "x",
+    "DD-API-KEY": "x",
+    "X-Shopify-Access-Token": "x",
+    "X-CSRFToken": "x",
+    "X-XSRF-TOKEN": "x",
+}
 
 
 def test_a_repr_hides_what_a_redirect_leaves_behind() -> None:

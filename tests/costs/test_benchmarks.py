@@ -47,9 +47,12 @@ def found() -> results.Results:
     )
     imports = runner.Found({"http3": measured(0.3), "httpx": measured(0.9)}, {})
     return results.Results(
-        "CPython", "Linux", {"http3": "1", "httpx": "2"}, {"niquests": "No module"},
+        "CPython",
+        "Linux",
+        {"http3": "1", "httpx": "2"},
+        {"niquests": "No module"},
         {"get-sync": get, "get-1000-async": crowd, "import": imports},
-    )  # fmt: skip
+    )
 
 
 # --- arithmetic ------------------------------------------------------------------------------------------

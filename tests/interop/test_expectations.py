@@ -129,8 +129,11 @@ async def test_it_is_sent_once_more_without(world: World, version: str, kind: st
         assert (await do(client.get(strict.url + "/after"))).status_code == 200
     assert strict.got[:2] == [Got("POST", "/", "100-continue", None), Got("POST", "/", None, body)]
     assert seen[:4] == [
-        ("request", "100-continue"), ("response", 417), ("request", "100-continue"), ("response", 200),
-    ]  # fmt: skip
+        ("request", "100-continue"),
+        ("response", 417),
+        ("request", "100-continue"),
+        ("response", 200),
+    ]
 
 
 async def test_a_hook_that_expects_again_is_refused_once(world: World, version: str) -> None:
@@ -172,8 +175,10 @@ async def test_a_body_that_is_gone_is_not_missed(
         response = await do(client.post(strict.url + "/", data=b"hello", headers=EXPECT))
         assert (response.status_code, len(response.history)) == (200, 1)
     assert [(got.expect, got.body) for got in strict.got] == [
-        ("100-continue", b"hello"), ("100-continue", b"hello"), (None, b"hello"),
-    ]  # fmt: skip
+        ("100-continue", b"hello"),
+        ("100-continue", b"hello"),
+        (None, b"hello"),
+    ]
 
 
 async def test_redirects_and_auth_go_on_from_there(world: World, version: str) -> None:

@@ -81,9 +81,18 @@ PLACES: dict[str, Place] = {
 }
 
 USUAL = {
-    "host", "user-agent", "accept", "accept-encoding", "connection", "content-length", "content-type",
-    "transfer-encoding", "x-a", "cookie", "authorization",
-}  # fmt: skip
+    "host",
+    "user-agent",
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "x-a",
+    "cookie",
+    "authorization",
+}
 
 
 def encoded(text: str) -> bytes:

@@ -79,7 +79,7 @@ HTTP11 = {
     "redirect-loop": answering(REDIRECT + b"/\r\n\r\n"),
     "bad-location": answering(REDIRECT + f"http://{URL_CREDENTIALS}@h h/\r\n\r\n".encode()),
     "other-scheme": answering(REDIRECT + f"ftp://{MARK}@h/\r\n\r\n".encode()),
-}  # fmt: skip
+}
 
 
 def secret_client(world: World, **options: Any) -> Any:
@@ -205,7 +205,7 @@ HTTP2: dict[str, AnswerFrames] = {
     "bad-frame": lambda frames, stream_id: frames.send(8, 0, stream_id, struct.pack(">L", 0)),
     "error-status": _head(*FIELDS, status=404, end=True),
     "too-large": _head(*FIELDS, *[("a", "b" * 999)] * 400),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HTTP2)
@@ -423,7 +423,7 @@ CONSTRUCTORS: dict[str, Callable[[], object]] = {
     "updated-cookies": lambda: http3.Cookies().update({"a": MARK, "b": WRONG}),
     "request": lambda: http3.Request("GET", f"http://{URL_CREDENTIALS}@h h/", headers=HEADERS),
     "response": lambda: http3.Response(200, headers={"Set-Cookie": MARK, "X": WRONG}),
-}  # fmt: skip
+}
 
 
 FAILING: dict[str, Callable[[], object]] = {
@@ -440,7 +440,7 @@ FAILING: dict[str, Callable[[], object]] = {
     "mock": lambda: http3.MockDispatcher(WRONG),
     "password": lambda: http3.BasicAuth("a", f"{MARK}\ud800"),
     "simulation": lambda: Simulation(WRONG / 2),
-}  # fmt: skip
+}
 """More of them, whose half-made objects stand in the traceback."""
 
 

@@ -168,8 +168,12 @@ async def test_a_client_certificate_stays_on_the_origin_that_was_asked(
     get = partial(client.get, cert=cert if given_to == "request" else None)
     assert (await do(get(checkpoint.here.url + "/here/other/other/here/"))).status_code == 200
     assert checkpoint.shown == [
-        ("here", True), ("here", True), ("other", False), ("other", False), ("here", False),
-    ]  # fmt: skip
+        ("here", True),
+        ("here", True),
+        ("other", False),
+        ("other", False),
+        ("here", False),
+    ]
     checkpoint.shown.clear()
     assert (await do(get(checkpoint.other.url + "/"))).status_code == 200  # asked directly
     stepping = await do(get(checkpoint.here.url + "/other/", allow_redirects=False))

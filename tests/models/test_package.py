@@ -11,17 +11,48 @@ import pytest
 import http3_models
 
 ABSENT = [
-    "ssl", "socket", "_socket", "asyncio", "select", "threading", "h11", "h2", "trio", "dataclasses",
-    "inspect", "email", "http.cookiejar", "http.client", "urllib.request", "urllib.parse",
-    "importlib.metadata", "logging", "idna", "certifi", "json", "datetime", "brotli", "backports.zstd",
+    "ssl",
+    "socket",
+    "_socket",
+    "asyncio",
+    "select",
+    "threading",
+    "h11",
+    "h2",
+    "trio",
+    "dataclasses",
+    "inspect",
+    "email",
+    "http.cookiejar",
+    "http.client",
+    "urllib.request",
+    "urllib.parse",
+    "importlib.metadata",
+    "logging",
+    "idna",
+    "certifi",
+    "json",
+    "datetime",
+    "brotli",
+    "backports.zstd",
     "charset_normalizer",
-]  # fmt: skip
+]
 
 ALIASES = [
-    "URLTypes", "QueryParamTypes", "HeaderTypes", "CookieTypes", "AuthTypes", "CertTypes", "VerifyTypes",
-    "TimeoutTypes", "RequestData", "AsyncRequestData", "RequestFiles", "ResponseContent",
+    "URLTypes",
+    "QueryParamTypes",
+    "HeaderTypes",
+    "CookieTypes",
+    "AuthTypes",
+    "CertTypes",
+    "VerifyTypes",
+    "TimeoutTypes",
+    "RequestData",
+    "AsyncRequestData",
+    "RequestFiles",
+    "ResponseContent",
     "AsyncResponseContent",
-]  # fmt: skip
+]
 
 
 def test_all_names_are_there() -> None:

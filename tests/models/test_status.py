@@ -62,13 +62,23 @@ def test_unknown_codes_have_no_phrase() -> None:
 @pytest.mark.parametrize(
     ("code", "success", "redirect", "client_error", "server_error"),
     [
-        (199, False, False, False, False), (200, True, False, False, False), (299, True, False, False, False),
-        (300, False, False, False, False), (301, False, True, False, False), (302, False, True, False, False),
-        (303, False, True, False, False), (304, False, False, False, False), (307, False, True, False, False),
-        (308, False, True, False, False), (400, False, False, True, False), (499, False, False, True, False),
-        (500, False, False, False, True), (599, False, False, False, True), (600, False, False, False, False),
+        (199, False, False, False, False),
+        (200, True, False, False, False),
+        (299, True, False, False, False),
+        (300, False, False, False, False),
+        (301, False, True, False, False),
+        (302, False, True, False, False),
+        (303, False, True, False, False),
+        (304, False, False, False, False),
+        (307, False, True, False, False),
+        (308, False, True, False, False),
+        (400, False, False, True, False),
+        (499, False, False, True, False),
+        (500, False, False, False, True),
+        (599, False, False, False, True),
+        (600, False, False, False, False),
     ],
-)  # fmt: skip
+)
 def test_classes(code: int, success: bool, redirect: bool, client_error: bool, server_error: bool) -> None:
     assert codes.is_success(code) is success
     assert codes.is_redirect(code) is redirect

@@ -261,10 +261,17 @@ def test_params_are_appended(text: str, params: Any, sent: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "http://h", "http://h/", "https://u:p@h:8443/a/b?", "http://h?c=1", "http://h/a?c=1&", "http://h/a#f",
-        "http://h/a?b#f", "http://[::1]:80/%3Fa?%23=%3F?", "http://h/*",
+        "http://h",
+        "http://h/",
+        "https://u:p@h:8443/a/b?",
+        "http://h?c=1",
+        "http://h/a?c=1&",
+        "http://h/a#f",
+        "http://h/a?b#f",
+        "http://[::1]:80/%3Fa?%23=%3F?",
+        "http://h/*",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("params", [{"a": "b c", "d": ["\u00e9", 1]}, {"a": ""}, {}, "x=1&y=?"])
 def test_with_params_it_is_the_url_of_its_text(text: str, params: Any, asked_before: bool) -> None:
     url = URL(text)
@@ -436,12 +443,24 @@ def test_copy_with(parts: Any, sent: str) -> None:
 @pytest.mark.parametrize(
     "parts",
     [
-        {"scheme": "1"}, {"scheme": "a b"}, {"scheme": None}, {"scheme": ""}, {"host": ""}, {"host": None},
+        {"scheme": "1"},
+        {"scheme": "a b"},
+        {"scheme": None},
+        {"scheme": ""},
+        {"host": ""},
+        {"host": None},
         {"host": "a/b"},
-        {"host": "a@b"}, {"host": "a:1"}, {"host": "-"}, {"port": -1}, {"port": 65536}, {"authority": ""},
-        {"authority": "a b"}, {"authority": "a/b"}, {"path": "\ud800"},
+        {"host": "a@b"},
+        {"host": "a:1"},
+        {"host": "-"},
+        {"port": -1},
+        {"port": 65536},
+        {"authority": ""},
+        {"authority": "a b"},
+        {"authority": "a/b"},
+        {"path": "\ud800"},
     ],
-)  # fmt: skip
+)
 def test_copy_with_refuses(parts: Any) -> None:
     with pytest.raises(InvalidURL) as caught:
         URL("http://user:hunter2@h/").copy_with(**parts)
@@ -492,18 +511,48 @@ def test_a_part_that_needs_a_host(parts: Any) -> None:
 # join: RFC 3986, sections 5.4.1 and 5.4.2
 
 RFC_EXAMPLES = {
-    "g:h": "g:h", "g": "http://a/b/c/g", "./g": "http://a/b/c/g", "g/": "http://a/b/c/g/", "/g": "http://a/g",
-    "//g": "http://g", "?y": "http://a/b/c/d;p?y", "g?y": "http://a/b/c/g?y", "#s": "http://a/b/c/d;p?q#s",
-    "g#s": "http://a/b/c/g#s", "g?y#s": "http://a/b/c/g?y#s", ";x": "http://a/b/c/;x", "g;x": "http://a/b/c/g;x",
-    "g;x?y#s": "http://a/b/c/g;x?y#s", "": "http://a/b/c/d;p?q", ".": "http://a/b/c/", "./": "http://a/b/c/",
-    "..": "http://a/b/", "../": "http://a/b/", "../g": "http://a/b/g", "../..": "http://a/", "../../": "http://a/",
-    "../../g": "http://a/g", "../../../g": "http://a/g", "../../../../g": "http://a/g", "/./g": "http://a/g",
-    "/../g": "http://a/g", "g.": "http://a/b/c/g.", ".g": "http://a/b/c/.g", "g..": "http://a/b/c/g..",
-    "..g": "http://a/b/c/..g", "./../g": "http://a/b/g", "./g/.": "http://a/b/c/g/", "g/./h": "http://a/b/c/g/h",
-    "g/../h": "http://a/b/c/h", "g;x=1/./y": "http://a/b/c/g;x=1/y", "g;x=1/../y": "http://a/b/c/y",
-    "g?y/./x": "http://a/b/c/g?y/./x", "g?y/../x": "http://a/b/c/g?y/../x", "g#s/./x": "http://a/b/c/g#s/./x",
+    "g:h": "g:h",
+    "g": "http://a/b/c/g",
+    "./g": "http://a/b/c/g",
+    "g/": "http://a/b/c/g/",
+    "/g": "http://a/g",
+    "//g": "http://g",
+    "?y": "http://a/b/c/d;p?y",
+    "g?y": "http://a/b/c/g?y",
+    "#s": "http://a/b/c/d;p?q#s",
+    "g#s": "http://a/b/c/g#s",
+    "g?y#s": "http://a/b/c/g?y#s",
+    ";x": "http://a/b/c/;x",
+    "g;x": "http://a/b/c/g;x",
+    "g;x?y#s": "http://a/b/c/g;x?y#s",
+    "": "http://a/b/c/d;p?q",
+    ".": "http://a/b/c/",
+    "./": "http://a/b/c/",
+    "..": "http://a/b/",
+    "../": "http://a/b/",
+    "../g": "http://a/b/g",
+    "../..": "http://a/",
+    "../../": "http://a/",
+    "../../g": "http://a/g",
+    "../../../g": "http://a/g",
+    "../../../../g": "http://a/g",
+    "/./g": "http://a/g",
+    "/../g": "http://a/g",
+    "g.": "http://a/b/c/g.",
+    ".g": "http://a/b/c/.g",
+    "g..": "http://a/b/c/g..",
+    "..g": "http://a/b/c/..g",
+    "./../g": "http://a/b/g",
+    "./g/.": "http://a/b/c/g/",
+    "g/./h": "http://a/b/c/g/h",
+    "g/../h": "http://a/b/c/h",
+    "g;x=1/./y": "http://a/b/c/g;x=1/y",
+    "g;x=1/../y": "http://a/b/c/y",
+    "g?y/./x": "http://a/b/c/g?y/./x",
+    "g?y/../x": "http://a/b/c/g?y/../x",
+    "g#s/./x": "http://a/b/c/g#s/./x",
     "g#s/../x": "http://a/b/c/g#s/../x",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("reference", "target"), RFC_EXAMPLES.items())

@@ -123,9 +123,14 @@ def test_star_import_gives_all_names() -> None:
 
 
 EXTRAS_BY_STATEMENT = {
-    "brotli", "brotlicffi", "backports.zstd", "compression.zstd", "charset_normalizer", "publicsuffixlist",
+    "brotli",
+    "brotlicffi",
+    "backports.zstd",
+    "compression.zstd",
+    "charset_normalizer",
+    "publicsuffixlist",
     "trio",
-}  # fmt: skip
+}
 
 
 def test_frozen_applications_find_everything() -> None:

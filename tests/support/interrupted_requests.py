@@ -203,9 +203,19 @@ async def closing(client: Any, url: str) -> None:
 
 
 OPERATIONS: list[Operation] = [
-    one_request, again, upload_pieces, upload_much, upload_file, upload_expecting, streamed, in_a_block,
-    whole, redirect, waiting, closing,
-]  # fmt: skip
+    one_request,
+    again,
+    upload_pieces,
+    upload_much,
+    upload_file,
+    upload_expecting,
+    streamed,
+    in_a_block,
+    whole,
+    redirect,
+    waiting,
+    closing,
+]
 
 
 def note(where: str, target: Target, operation: Operation, points: int, *, least: int = LEAST) -> None:

@@ -31,8 +31,14 @@ from http3_transport._http1.connection import HTTP11Connection
 from http3_transport._http2.connection import HTTP2Connection
 
 CALLS = (
-    "socket.", "poll.", "_SSLSocket.", "MemoryBIO.", "sendfile", "sendmsg", "lock.acquire",
-)  # fmt: skip
+    "socket.",
+    "poll.",
+    "_SSLSocket.",
+    "MemoryBIO.",
+    "sendfile",
+    "sendmsg",
+    "lock.acquire",
+)
 """What calls into the kernel or OpenSSL, or waits, by qualified name."""
 
 DEPTH = 3

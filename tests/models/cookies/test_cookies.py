@@ -439,11 +439,23 @@ def jar_cookie(
     name: str, value: str | None, domain: str = "", **changes: typing.Any
 ) -> http.cookiejar.Cookie:
     facts: dict[str, typing.Any] = {
-        "version": 0, "name": name, "value": value, "port": None, "port_specified": False, "domain": domain,
-        "domain_specified": domain.startswith("."), "domain_initial_dot": domain.startswith("."),
-        "path": "/", "path_specified": True, "secure": False, "expires": None, "discard": True,
-        "comment": None, "comment_url": None, "rest": {},
-    }  # fmt: skip
+        "version": 0,
+        "name": name,
+        "value": value,
+        "port": None,
+        "port_specified": False,
+        "domain": domain,
+        "domain_specified": domain.startswith("."),
+        "domain_initial_dot": domain.startswith("."),
+        "path": "/",
+        "path_specified": True,
+        "secure": False,
+        "expires": None,
+        "discard": True,
+        "comment": None,
+        "comment_url": None,
+        "rest": {},
+    }
     return http.cookiejar.Cookie(**(facts | changes))
 
 
@@ -495,8 +507,9 @@ class TestGivenJar:
 
     def test_a_mozilla_jar_can_be_saved_and_loaded(self, tmp_path: pathlib.Path) -> None:
         jar = http.cookiejar.MozillaCookieJar(tmp_path / "cookies.txt")
-        cookies = received("a=1; Max-Age=100; HttpOnly; SameSite=Lax", "b=2; Domain=example.org",
-                           cookies=Cookies(jar))  # fmt: skip
+        cookies = received(
+            "a=1; Max-Age=100; HttpOnly; SameSite=Lax", "b=2; Domain=example.org", cookies=Cookies(jar)
+        )
         cookies.set("c", "3")
         jar.save(ignore_discard=True)
         loaded = http.cookiejar.MozillaCookieJar(tmp_path / "cookies.txt")
@@ -515,8 +528,12 @@ class TestGivenJar:
 
 class TestJarView:
     def test_it_reads_the_store(self) -> None:
-        cookies = received("a=1; Secure; HttpOnly; SameSite=Strict; Max-Age=60", "b=2; Domain=example.org",
-                           "token", cookies=Cookies(now=clock))  # fmt: skip
+        cookies = received(
+            "a=1; Secure; HttpOnly; SameSite=Strict; Max-Age=60",
+            "b=2; Domain=example.org",
+            "token",
+            cookies=Cookies(now=clock),
+        )
         jar = cookies.jar
         assert isinstance(jar, http.cookiejar.CookieJar)
         assert cookies.jar is jar

@@ -415,8 +415,19 @@ class TestChanges:
         assert repr(Cookie("a", "hush", "example.org", "/x")) == "<Cookie a=[secure] for example.org/x>"
 
 
-HOSTS = ["example.org", "www.example.org", "a.www.example.org", "example.com", "co.uk", "a.co.uk",
-         "localhost", "127.0.0.1", "1.127.0.0.1", "::1", "badexample.org"]  # fmt: skip
+HOSTS = [
+    "example.org",
+    "www.example.org",
+    "a.www.example.org",
+    "example.com",
+    "co.uk",
+    "a.co.uk",
+    "localhost",
+    "127.0.0.1",
+    "1.127.0.0.1",
+    "::1",
+    "badexample.org",
+]
 PATHS = ["/", "/a", "/a/", "/a/b", "/ab", "/A"]
 DOMAINS = [None, "", *HOSTS, "org", ".example.org", "0.0.1"]
 

@@ -108,9 +108,14 @@ def test_fields() -> None:
     fields = {"s": "é", "b": b"\xff", "i": 1, "f": 1.5, "t": True, "n": None, "l": ["x", "y"]}
     parts = by_email(*encoded(fields, {"x": b""}))
     assert [(name, content) for name, _, _, content in parts[:-1]] == [
-        ("s", "é".encode()), ("b", b"\xff"), ("i", b"1"), ("f", b"1.5"), ("t", b"true"),
-        ("l", b"x"), ("l", b"y"),
-    ]  # fmt: skip
+        ("s", "é".encode()),
+        ("b", b"\xff"),
+        ("i", b"1"),
+        ("f", b"1.5"),
+        ("t", b"true"),
+        ("l", b"x"),
+        ("l", b"y"),
+    ]
     assert all(part[1] is None for part in parts[:-1])
 
 
@@ -166,10 +171,15 @@ def test_a_file_on_disk(file: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "filename"),
     [
-        ("/a/b/c.txt", "c.txt"), (b"/a/b/c.txt", "c.txt"), (Path("/a/c.txt"), "c.txt"), ("<stdin>", "upload"),
-        (3, "upload"), ("/a/", "upload"), ("", "upload"),
+        ("/a/b/c.txt", "c.txt"),
+        (b"/a/b/c.txt", "c.txt"),
+        (Path("/a/c.txt"), "c.txt"),
+        ("<stdin>", "upload"),
+        (3, "upload"),
+        ("/a/", "upload"),
+        ("", "upload"),
     ],
-)  # fmt: skip
+)
 def test_the_name_of_a_file(name: Any, filename: str) -> None:
     file = io.BytesIO(b"x")
     setattr(file, "name", name)  # noqa: B010 (typeshed knows no such attribute)
@@ -319,11 +329,14 @@ def test_a_file_is_never_held_in_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("filename", "media_type"),
     [
-        ("a.JSON", "application/json"), ("a.tar", "application/x-tar"), ("noext", "application/octet-stream"),
-        (".profile", "application/octet-stream"), ("a.wasm", "application/wasm"),
+        ("a.JSON", "application/json"),
+        ("a.tar", "application/x-tar"),
+        ("noext", "application/octet-stream"),
+        (".profile", "application/octet-stream"),
+        ("a.wasm", "application/wasm"),
         ("a.nosuchtype", "application/octet-stream"),
     ],
-)  # fmt: skip
+)
 def test_guess_type(filename: str, media_type: str) -> None:
     assert guess_type(filename) == media_type
 

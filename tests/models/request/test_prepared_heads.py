@@ -25,11 +25,33 @@ URL_TEXT = "https://example.org/path"
 
 NAMES = st.sampled_from(
     [
-        "X-A", "x-a", "X-B", "Accept", "accept", "User-Agent", "Accept-Encoding", "Connection",
-        "Content-Type", "Host", "Content-Length", "Transfer-Encoding", "Cookie", "cookie", "Range", "Expect",
-        "TE", "Authorization", "no token", "", "X:", "caf\u00e9", b"X-A", b"X-C", 1,
+        "X-A",
+        "x-a",
+        "X-B",
+        "Accept",
+        "accept",
+        "User-Agent",
+        "Accept-Encoding",
+        "Connection",
+        "Content-Type",
+        "Host",
+        "Content-Length",
+        "Transfer-Encoding",
+        "Cookie",
+        "cookie",
+        "Range",
+        "Expect",
+        "TE",
+        "Authorization",
+        "no token",
+        "",
+        "X:",
+        "caf\u00e9",
+        b"X-A",
+        b"X-C",
+        1,
     ]
-)  # fmt: skip
+)
 VALUES = st.sampled_from(
     [
         "a",
@@ -75,9 +97,14 @@ def outcome(make: Any, *arguments: Any) -> Any:
         return type(exc), str(exc)
     headers = state.headers
     return (
-        state.method, state.url, headers.wire, dict(headers), headers.encoding, state.explicit_cookie,
+        state.method,
+        state.url,
+        headers.wire,
+        dict(headers),
+        headers.encoding,
+        state.explicit_cookie,
         headers._checked == headers.version,
-    )  # fmt: skip
+    )
 
 
 @given(st.sampled_from(["GET", "POST"]), OWN, BODIES, st.sampled_from([{}, {"Accept": None}]))

@@ -129,9 +129,15 @@ def test_headers_by_hand_win_and_keep_their_case() -> None:
     assert names(request) == ["Host", "user-AGENT", "content-type", "X-Own", "Content-Length"]
     completed(request)
     assert names(request) == [
-        "Host", "Accept", "Accept-Encoding", "Connection", "user-AGENT", "content-type", "X-Own",
+        "Host",
+        "Accept",
+        "Accept-Encoding",
+        "Connection",
+        "user-AGENT",
+        "content-type",
+        "X-Own",
         "Content-Length",
-    ]  # fmt: skip
+    ]
     assert request.headers["Host"] == "other"
     assert request.headers["Content-Type"] == "application/x+json"
 

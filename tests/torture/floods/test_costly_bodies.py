@@ -27,10 +27,18 @@ SHORT = http3.TimeoutConfig(total_timeout=0.3)
 UNBOUNDED = http3.Limits(max_ratio=math.inf)
 
 COSTLY = [
-    "NUL behind the end", "line feeds behind the end", "empty members", "empty stored blocks",
-    "empty dynamic blocks", "skippable frames", "large skippable frames", "empty frames",
-    "empty blocks of zstd", "empty blocks of brotli", "five in a row",
-]  # fmt: skip
+    "NUL behind the end",
+    "line feeds behind the end",
+    "empty members",
+    "empty stored blocks",
+    "empty dynamic blocks",
+    "skippable frames",
+    "large skippable frames",
+    "empty frames",
+    "empty blocks of zstd",
+    "empty blocks of brotli",
+    "five in a row",
+]
 
 
 def serve(name: str) -> Callable[[ScriptedConnection], None]:

@@ -258,17 +258,21 @@ def test_the_validator_finds_nothing(world: World, method: str, capsys: pytest.C
     ("read", "expected"),
     [
         (lambda stream: stream.read(), b"one\ntwo\nthree"),
-        (lambda stream: [stream.read(5), stream.read(2), stream.read(), stream.read(), stream.read(5)],
-         [b"one\nt", b"wo", b"\nthree", b"", b""]),
-        (lambda stream: [stream.readline(), stream.readline(2), stream.readline(), stream.readline()],
-         [b"one\n", b"tw", b"o\n", b"three"]),
+        (
+            lambda stream: [stream.read(5), stream.read(2), stream.read(), stream.read(), stream.read(5)],
+            [b"one\nt", b"wo", b"\nthree", b"", b""],
+        ),
+        (
+            lambda stream: [stream.readline(), stream.readline(2), stream.readline(), stream.readline()],
+            [b"one\n", b"tw", b"o\n", b"three"],
+        ),
         (lambda stream: stream.readlines(), [b"one\n", b"two\n", b"three"]),
         (lambda stream: stream.readlines(2), [b"one\n"]),
         (list, [b"one\n", b"two\n", b"three"]),
         (lambda stream: next(stream), b"one\n"),
         (lambda stream: stream.read(0), b""),
     ],
-)  # fmt: skip
+)
 def test_input_is_a_file(read: Callable[[io.BufferedIOBase], object], expected: object, whole: bool) -> None:
     chunks = iter([b"on", b"e\ntw", b"o\nthr", b"ee", b"", b""])
     stream = make_input(b"one\ntwo\nthree" if whole else None, lambda: next(chunks))
