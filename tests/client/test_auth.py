@@ -47,6 +47,16 @@ URL_AUTH = "Basic dXJsOnVybA=="
         (("client", "client"), {}, "https://a%3Ab:secret@h/", CLIENT),
         (None, {"auth": ("request", "request")}, "https://a%3Ab:secret@h/", REQUEST),
         (None, {"auth": Auth()}, "https://a%3Ab:secret@h/", None),
+        (("client", "client"), {"auth": False}, "https://url:url@h/", None),
+        (("client", "client"), {"auth": None}, "https://h/", CLIENT),
+        (None, {"auth": False}, "https://url:url@h/", None),
+        (None, {"auth": False}, "https://a%3Ab:secret@h/", None),
+        (False, {}, "https://url:url@h/", None),
+        (False, {}, "https://a%3Ab:secret@h/", None),
+        (False, {"auth": None}, "https://url:url@h/", None),
+        (False, {"auth": ("request", "request")}, "https://url:url@h/", REQUEST),
+        (("client", "client"), {"auth": False, "headers": {"Authorization": "hand"}}, "https://h/", "hand"),
+        (False, {"headers": {"Authorization": "hand"}}, "https://url:url@h/", "hand"),
         (None, {"headers": {"Authorization": "hand"}}, "https://a%3Ab:secret@h/", "hand"),
     ],
 )
@@ -56,6 +66,31 @@ def test_precedence(world: World, client: Any, options: Any, url: str, expected:
     assert site.last.headers.get("authorization") == expected
     assert site.urls == ["https://h/"]
     assert str(response.url) == "https://h/"
+
+
+def test_false_is_an_auth_that_can_be_seen_and_set(world: World) -> None:
+    session = world.session(site := Site(), auth=("client", "client"), base_url="https://url:url@h/")
+    session.client.auth = False
+    assert session.client.auth is False
+    session.get("/x")
+    assert "authorization" not in site.last.headers
+    session.client.auth = None
+    session.get("/x")
+    assert site.last.headers["authorization"] == URL_AUTH
+    session.send(session.client.build_request("GET", "/x"), auth=False)
+    assert "authorization" not in site.last.headers
+    wrong: Any
+    for wrong in (True, 0, "token", [], b""):
+        with pytest.raises(TypeError, match="auth must be .* or False, not"):
+            session.get("/x", auth=wrong)
+
+
+def test_false_holds_for_the_redirects_too(world: World) -> None:
+    site = Site({"https://h/a": redirect("/b"), "https://h/b": redirect("https://url:url@h/c")})
+    session = world.session(site, auth=("client", "client"))
+    session.get("https://url:url@h/a", auth=False)
+    assert len(site.requests) == 3
+    assert not any("authorization" in request.headers for request in site.requests)
 
 
 def test_userinfo_that_is_needed_and_cannot_be_sent(world: World) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._api import delete, get, head, options, patch, post, put, request
+from ._arguments import AsyncRequestOptions, RequestOptions
 from ._async_client import AsyncClient
 from ._auth import Auth, AuthBase, BasicAuth, BearerAuth, HTTPBasicAuth
 from ._client import Client
-from ._options import AsyncRequestOptions, RequestOptions
 
 if TYPE_CHECKING:
     from ._digest import DigestAuth as DigestAuth

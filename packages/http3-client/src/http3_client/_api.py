@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from http3_models.engine import hide_arguments, set_next
 
+from ._arguments import RequestOptions, of_function, of_verb_function, shown_as, wrong_arguments
 from ._client import Client
-from ._options import RequestOptions, with_signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     )
 
 
+@shown_as(of_function)
 def request(
     method: str,
     url: URLTypes,
-    *,
+    *surplus: object,
     data: RequestData | None = None,
     files: RequestFiles | None = None,
     json: object = None,
@@ -47,6 +48,7 @@ def request(
     cert: CertTypes | None = None,
     verify: VerifyTypes | None = None,
     timeout: TimeoutTypes | None = None,
+    **unknown: object,
 ) -> Response:
     """Send one request and return its response, after redirects. The arguments are those of `Client.request`.
 
@@ -54,6 +56,8 @@ def request(
     ``stream=True`` the connection is open until the response is read or closed.
     """
     try:
+        if surplus or unknown:
+            raise wrong_arguments(surplus, unknown)
         with Client() as client:
             response = client.request(
                 method,
@@ -73,7 +77,7 @@ def request(
             )
         return _with_next(client, response)
     finally:
-        del url, data, files, json, params, headers, cookies, auth, cert
+        del url, data, files, json, params, headers, cookies, auth, cert, surplus, unknown
 
 
 def _with_next(client: Client, response: Response) -> Response:
@@ -91,50 +95,50 @@ def _send_next(client: Client, send_next: Callable[[], Response]) -> Response:
 
 
 @hide_arguments
-@with_signature_of(request)
-def get(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+@shown_as(of_verb_function, request)
+def get(url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
     """Send a GET request; the options are those of `request`."""
-    return request("GET", url, **options)
+    return request("GET", url, *surplus, **options)
 
 
 @hide_arguments
-@with_signature_of(request)
-def options(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+@shown_as(of_verb_function, request)
+def options(url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
     """Send an OPTIONS request; the options are those of `request`."""
-    return request("OPTIONS", url, **options)
+    return request("OPTIONS", url, *surplus, **options)
 
 
 @hide_arguments
-@with_signature_of(request, allow_redirects=False)
-def head(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+@shown_as(of_verb_function, request, allow_redirects=False)
+def head(url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
     """Send a HEAD request; as `request`, but ``allow_redirects`` is False by default."""
     options.setdefault("allow_redirects", False)
-    return request("HEAD", url, **options)
+    return request("HEAD", url, *surplus, **options)
 
 
 @hide_arguments
-@with_signature_of(request)
-def post(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+@shown_as(of_verb_function, request)
+def post(url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
     """Send a POST request; the options are those of `request`."""
-    return request("POST", url, **options)
+    return request("POST", url, *surplus, **options)
 
 
 @hide_arguments
-@with_signature_of(request)
-def put(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+@shown_as(of_verb_function, request)
+def put(url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
     """Send a PUT request; the options are those of `request`."""
-    return request("PUT", url, **options)
+    return request("PUT", url, *surplus, **options)
 
 
 @hide_arguments
-@with_signature_of(request)
-def patch(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+@shown_as(of_verb_function, request)
+def patch(url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
     """Send a PATCH request; the options are those of `request`."""
-    return request("PATCH", url, **options)
+    return request("PATCH", url, *surplus, **options)
 
 
 @hide_arguments
-@with_signature_of(request)
-def delete(url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+@shown_as(of_verb_function, request)
+def delete(url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
     """Send a DELETE request; the options are those of `request`."""
-    return request("DELETE", url, **options)
+    return request("DELETE", url, *surplus, **options)

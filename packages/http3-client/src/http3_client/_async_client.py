@@ -25,14 +25,26 @@ from http3_models.engine import (
     view_response,
 )
 
+from ._arguments import (
+    STREAM_OPTIONS,
+    hints_of_constructor,
+    of_async_build_request,
+    of_async_request,
+    of_async_send,
+    of_async_stream,
+    of_async_verb,
+    shown_as,
+    wrong_arguments,
+)
 from ._call import Call, MessageClasses, copy_of_user_request
 from ._construction import make_engine
-from ._options import AsyncRequestOptions, with_signature_of
 from ._redirects import is_redirect
 from ._settings import HasSettings
+from ._streaming import AsyncResponseStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
     from http3_models import (
@@ -56,6 +68,7 @@ if TYPE_CHECKING:
     from http3_models.engine import ResponseState, Transport
     from http3_transport import Backend
 
+    from ._arguments import AsyncRequestOptions, AsyncStreamOptions
     from ._settings import Encoding, Hook
 
 
@@ -65,7 +78,8 @@ class AsyncClient(HasSettings):
     The tasks of one event loop may share a client. Nothing is opened before the first request. Close it after
     use, or use it in an ``async with`` statement.
 
-    - ``auth``: (user, password), a callable ``request -> request``, or an `Auth`. Default: none.
+    - ``auth``: (user, password), a callable ``request -> request``, or an `Auth`. Default: user and password
+      of the URL, if it has them. False: none, not even these.
     - ``cookies``: a dict, `Cookies` or CookieJar to start with. Cookies that servers set are added.
     - ``verify``: True (the CA certificates of certifi), False (no verification), a CA file or folder, or an
       ``ssl.SSLContext``. Default: True.
@@ -101,9 +115,8 @@ class AsyncClient(HasSettings):
     http3-transport is needed and is not installed.
     """
 
-    __slots__ = ("__weakref__", "_engine")
-
     @hide_arguments
+    @hints_of_constructor
     def __init__(
         self,
         auth: AuthTypes | None = None,
@@ -170,11 +183,12 @@ class AsyncClient(HasSettings):
         """True after `close`."""
         return self._engine.is_closed
 
+    @shown_as(of_async_request)
     async def request(
         self,
         method: str,
         url: URLTypes,
-        *,
+        *surplus: object,
         data: AsyncRequestData | None = None,
         files: RequestFiles | None = None,
         json: object = None,
@@ -187,6 +201,7 @@ class AsyncClient(HasSettings):
         cert: CertTypes | None = None,
         verify: VerifyTypes | None = None,
         timeout: TimeoutTypes | None = None,
+        **unknown: object,
     ) -> AsyncResponse:
         """Send a request and return its response, after redirects.
 
@@ -202,11 +217,14 @@ class AsyncClient(HasSettings):
         - ``stream``: True returns after the response's head; the body is then read on demand. Default: False.
         - ``allow_redirects``: follow redirects. Default: True.
         - ``auth``, ``cert``, ``verify``, ``timeout`` (seconds): in place of the client's. None: the client's.
+          ``auth=False`` sends none, not even user and password of the URL.
 
         Raises RequestError subclasses (Timeout, NetworkError, ProtocolError, DecodingError, RedirectError),
         InvalidURL, ClientClosed; TypeError and ValueError that name the argument.
         """
         try:
+            if surplus or unknown:
+                raise wrong_arguments(surplus, unknown)
             request = self._engine.build(
                 method,
                 url,
@@ -229,23 +247,27 @@ class AsyncClient(HasSettings):
             )
             return self._view(state, call, stream, allow_redirects)
         except BaseException:
-            del url, data, files, json, params, headers, cookies, auth, cert
+            del url, data, files, json, params, headers, cookies, auth, cert, surplus, unknown
             raise
 
+    @shown_as(of_async_build_request)
     def build_request(
         self,
         method: str,
         url: URLTypes,
-        *,
+        *surplus: object,
         data: AsyncRequestData | None = None,
         files: RequestFiles | None = None,
         json: object = None,
         params: QueryParamTypes | None = None,
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
+        **unknown: object,
     ) -> AsyncRequest:
         """A request as `request` would send it, without auth. `send` adds auth and updates the cookies."""
         try:
+            if surplus or unknown:
+                raise wrong_arguments(surplus, unknown)
             return view_request(
                 AsyncRequest,
                 self._engine.build_with_cookies(
@@ -260,26 +282,30 @@ class AsyncClient(HasSettings):
                 ),
             )
         finally:
-            del url, data, files, json, params, headers, cookies
+            del url, data, files, json, params, headers, cookies, surplus, unknown
 
+    @shown_as(of_async_send)
     async def send(
         self,
         request: AsyncRequest,
-        *,
+        *surplus: object,
         stream: bool = False,
         auth: AuthTypes | None = None,
         allow_redirects: bool = True,
         verify: VerifyTypes | None = None,
         cert: CertTypes | None = None,
         timeout: TimeoutTypes | None = None,
+        **unknown: object,
     ) -> AsyncResponse:
         """Send an `AsyncRequest`, of `build_request` or made without the client. It is not changed.
 
         The client's cookies and auth are added, its headers and params are not. Raises what `request` raises.
         """
-        if not isinstance(request, AsyncRequest):
-            raise TypeError(f"request must be an AsyncRequest, not {type(request).__name__}")
         try:
+            if surplus or unknown:
+                raise wrong_arguments(surplus, unknown)
+            if not isinstance(request, AsyncRequest):
+                raise TypeError(f"request must be an AsyncRequest, not {type(request).__name__}")
             state, call = await self._engine.send(
                 copy_of_user_request(state_of(request)),
                 stream=stream,
@@ -291,64 +317,94 @@ class AsyncClient(HasSettings):
             )
             return self._view(state, call, stream, allow_redirects)
         finally:
-            del auth, cert
+            del auth, cert, surplus, unknown
 
-    @with_signature_of(request)
-    async def get(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
+    @shown_as(of_async_stream, request, without=("stream",))
+    def stream(
+        self, method: str, url: URLTypes, *surplus: object, **options: Unpack[AsyncStreamOptions]
+    ) -> AbstractAsyncContextManager[AsyncResponse]:
+        """``async with client.stream("GET", url) as response:`` sends the request, and closes the response at
+        the end of the block, however that ends. The body is read on demand; the options are those of
+        `request`.
+        """
+        try:
+            unknown = options.keys() - STREAM_OPTIONS
+            if surplus or unknown:
+                raise wrong_arguments(surplus, unknown, STREAM_OPTIONS)
+            return AsyncResponseStream(partial(self.request, method, url, stream=True, **options))
+        finally:
+            del url, surplus, options
+
+    @shown_as(of_async_verb, request)
+    async def get(
+        self, url: URLTypes, *surplus: object, **options: Unpack[AsyncRequestOptions]
+    ) -> AsyncResponse:
         """Send a GET request; the options are those of `request`."""
         try:
-            return await self.request("GET", url, **options)
+            return await self.request("GET", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
-    @with_signature_of(request)
-    async def options(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
+    @shown_as(of_async_verb, request)
+    async def options(
+        self, url: URLTypes, *surplus: object, **options: Unpack[AsyncRequestOptions]
+    ) -> AsyncResponse:
         """Send an OPTIONS request; the options are those of `request`."""
         try:
-            return await self.request("OPTIONS", url, **options)
+            return await self.request("OPTIONS", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
-    @with_signature_of(request, allow_redirects=False)
-    async def head(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
+    @shown_as(of_async_verb, request, allow_redirects=False)
+    async def head(
+        self, url: URLTypes, *surplus: object, **options: Unpack[AsyncRequestOptions]
+    ) -> AsyncResponse:
         """Send a HEAD request; as `request`, but ``allow_redirects`` is False by default."""
         options.setdefault("allow_redirects", False)
         try:
-            return await self.request("HEAD", url, **options)
+            return await self.request("HEAD", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
-    @with_signature_of(request)
-    async def post(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
+    @shown_as(of_async_verb, request)
+    async def post(
+        self, url: URLTypes, *surplus: object, **options: Unpack[AsyncRequestOptions]
+    ) -> AsyncResponse:
         """Send a POST request; the options are those of `request`."""
         try:
-            return await self.request("POST", url, **options)
+            return await self.request("POST", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
-    @with_signature_of(request)
-    async def put(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
+    @shown_as(of_async_verb, request)
+    async def put(
+        self, url: URLTypes, *surplus: object, **options: Unpack[AsyncRequestOptions]
+    ) -> AsyncResponse:
         """Send a PUT request; the options are those of `request`."""
         try:
-            return await self.request("PUT", url, **options)
+            return await self.request("PUT", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
-    @with_signature_of(request)
-    async def patch(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
+    @shown_as(of_async_verb, request)
+    async def patch(
+        self, url: URLTypes, *surplus: object, **options: Unpack[AsyncRequestOptions]
+    ) -> AsyncResponse:
         """Send a PATCH request; the options are those of `request`."""
         try:
-            return await self.request("PATCH", url, **options)
+            return await self.request("PATCH", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
-    @with_signature_of(request)
-    async def delete(self, url: URLTypes, **options: Unpack[AsyncRequestOptions]) -> AsyncResponse:
+    @shown_as(of_async_verb, request)
+    async def delete(
+        self, url: URLTypes, *surplus: object, **options: Unpack[AsyncRequestOptions]
+    ) -> AsyncResponse:
         """Send a DELETE request; the options are those of `request`."""
         try:
-            return await self.request("DELETE", url, **options)
+            return await self.request("DELETE", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
     async def close(self) -> None:
         """Close idle connections now, and others when their response ends. Idempotent.

@@ -19,7 +19,7 @@ redirects, as long as they stay on the first origin. `DigestAuth` is in `_digest
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from http3_models.engine import forget_text, hide_arguments, short_text
 
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     AnyRequest: TypeAlias = Request | AsyncRequest
     AnyResponse: TypeAlias = Response | AsyncResponse
     Flow: TypeAlias = Generator[AnyRequest, Response, None]
+    ChosenAuth: TypeAlias = "Auth | Literal[False] | None"
 
 
 class Auth:
-    """Base class of authentication. ``auth=Auth()`` sends a request without the client's authentication.
+    """Base class of authentication.
 
     ``requires_request_body``: True: the request's body is read into memory (``request.content``) before the
     flow starts. ``requires_response_body``: True: each response is read before the flow receives it. Default:
@@ -169,9 +170,9 @@ def as_utf8(name: str, value: str | bytes) -> bytes:
     raise TypeError(f"{name} must be a str or bytes, not {type(value).__name__}")
 
 
-def as_auth(auth: object) -> Auth | None:
-    """The value of ``auth=`` as an `Auth`, or None. Raises TypeError for other types."""
-    if auth is None or isinstance(auth, Auth):
+def as_auth(auth: object) -> ChosenAuth:
+    """The value of ``auth=`` as an `Auth`; False (no auth at all) and None stay. Raises TypeError."""
+    if auth is None or auth is False or isinstance(auth, Auth):
         return auth
     if callable(getattr(auth, "auth_flow", None)):
         if isinstance(auth, type):
@@ -184,4 +185,6 @@ def as_auth(auth: object) -> Auth | None:
         return BasicAuth(*auth)
     if callable(auth):
         return CallableAuth(auth)
-    raise TypeError(f"auth must be (user, password), a callable or an Auth, not {type(auth).__name__}")
+    hint = "; write BearerAuth(token) for a token" if isinstance(auth, str) else ""
+    kind = type(auth).__name__
+    raise TypeError(f"auth must be (user, password), a callable, an Auth or False, not {kind}{hint}")

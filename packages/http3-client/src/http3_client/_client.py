@@ -27,15 +27,27 @@ from http3_models.engine import (
     view_response,
 )
 
+from ._arguments import (
+    STREAM_OPTIONS,
+    hints_of_constructor,
+    of_build_request,
+    of_request,
+    of_send,
+    of_stream,
+    of_verb,
+    shown_as,
+    wrong_arguments,
+)
 from ._call import Call, MessageClasses, copy_of_user_request
 from ._construction import check_instance, make_engine
-from ._options import RequestOptions, with_signature_of
 from ._redirects import is_redirect
 from ._runners import run_by
 from ._settings import HasSettings
+from ._streaming import ResponseStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from http3_models import (
@@ -59,6 +71,7 @@ if TYPE_CHECKING:
     from http3_models.engine import ResponseState, SyncRunner, Transport
     from http3_transport import Backend
 
+    from ._arguments import RequestOptions, StreamOptions
     from ._runners import Runner
     from ._settings import Encoding, Hook
 
@@ -69,7 +82,8 @@ class Client(HasSettings):
     Threads may share a client, and it can be used inside a running event loop. Nothing is opened before the
     first request. Close it after use, or use it in a ``with`` statement.
 
-    - ``auth``: (user, password), a callable ``request -> request``, or an `Auth`. Default: none.
+    - ``auth``: (user, password), a callable ``request -> request``, or an `Auth`. Default: user and password
+      of the URL, if it has them. False: none, not even these.
     - ``cookies``: a dict, `Cookies` or CookieJar to start with. Cookies that servers set are added.
     - ``verify``: True (the CA certificates of certifi), False (no verification), a CA file or folder, or an
       ``ssl.SSLContext``. Default: True.
@@ -106,9 +120,8 @@ class Client(HasSettings):
     http3-transport is needed and is not installed.
     """
 
-    __slots__ = ("__weakref__", "_engine", "_run")
-
     @hide_arguments
+    @hints_of_constructor
     def __init__(
         self,
         auth: AuthTypes | None = None,
@@ -180,11 +193,12 @@ class Client(HasSettings):
         """True after `close`."""
         return self._engine.is_closed
 
+    @shown_as(of_request)
     def request(
         self,
         method: str,
         url: URLTypes,
-        *,
+        *surplus: object,
         data: RequestData | None = None,
         files: RequestFiles | None = None,
         json: object = None,
@@ -197,6 +211,7 @@ class Client(HasSettings):
         cert: CertTypes | None = None,
         verify: VerifyTypes | None = None,
         timeout: TimeoutTypes | None = None,
+        **unknown: object,
     ) -> Response:
         """Send a request and return its response, after redirects.
 
@@ -210,11 +225,14 @@ class Client(HasSettings):
         - ``stream``: True returns after the response's head; the body is then read on demand. Default: False.
         - ``allow_redirects``: follow redirects. Default: True.
         - ``auth``, ``cert``, ``verify``, ``timeout`` (seconds): in place of the client's. None: the client's.
+          ``auth=False`` sends none, not even user and password of the URL.
 
         Raises RequestError subclasses (Timeout, NetworkError, ProtocolError, DecodingError, RedirectError),
         InvalidURL, ClientClosed; TypeError and ValueError that name the argument.
         """
         try:
+            if surplus or unknown:
+                raise wrong_arguments(surplus, unknown)
             request = self._engine.build(
                 method,
                 url,
@@ -239,23 +257,27 @@ class Client(HasSettings):
             )
             return self._view(state, call, stream, allow_redirects)
         except BaseException:
-            del url, data, files, json, params, headers, cookies, auth, cert
+            del url, data, files, json, params, headers, cookies, auth, cert, surplus, unknown
             raise
 
+    @shown_as(of_build_request)
     def build_request(
         self,
         method: str,
         url: URLTypes,
-        *,
+        *surplus: object,
         data: RequestData | None = None,
         files: RequestFiles | None = None,
         json: object = None,
         params: QueryParamTypes | None = None,
         headers: HeaderTypes | None = None,
         cookies: CookieTypes | None = None,
+        **unknown: object,
     ) -> Request:
         """A request as `request` would send it, without auth. `send` adds auth and updates the cookies."""
         try:
+            if surplus or unknown:
+                raise wrong_arguments(surplus, unknown)
             return view_request(
                 Request,
                 self._engine.build_with_cookies(
@@ -270,26 +292,30 @@ class Client(HasSettings):
                 ),
             )
         finally:
-            del url, data, files, json, params, headers, cookies
+            del url, data, files, json, params, headers, cookies, surplus, unknown
 
+    @shown_as(of_send)
     def send(
         self,
         request: Request,
-        *,
+        *surplus: object,
         stream: bool = False,
         auth: AuthTypes | None = None,
         allow_redirects: bool = True,
         verify: VerifyTypes | None = None,
         cert: CertTypes | None = None,
         timeout: TimeoutTypes | None = None,
+        **unknown: object,
     ) -> Response:
         """Send a `Request`, of `build_request` or made without the client. It is not changed.
 
         The client's cookies and auth are added, its headers and params are not. Raises what `request` raises.
         """
-        if not isinstance(request, Request):
-            raise TypeError(f"request must be a Request, not {type(request).__name__}")
         try:
+            if surplus or unknown:
+                raise wrong_arguments(surplus, unknown)
+            if not isinstance(request, Request):
+                raise TypeError(f"request must be a Request, not {type(request).__name__}")
             state, call = self._run(
                 self._engine.send(
                     copy_of_user_request(state_of(request)),
@@ -303,64 +329,79 @@ class Client(HasSettings):
             )
             return self._view(state, call, stream, allow_redirects)
         finally:
-            del auth, cert
+            del auth, cert, surplus, unknown
 
-    @with_signature_of(request)
-    def get(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    @shown_as(of_stream, request, without=("stream",))
+    def stream(
+        self, method: str, url: URLTypes, *surplus: object, **options: Unpack[StreamOptions]
+    ) -> AbstractContextManager[Response]:
+        """``with client.stream("GET", url) as response:`` sends the request, and closes the response at the
+        end of the block, however that ends. The body is read on demand; the options are those of `request`.
+        """
+        try:
+            unknown = options.keys() - STREAM_OPTIONS
+            if surplus or unknown:
+                raise wrong_arguments(surplus, unknown, STREAM_OPTIONS)
+            return ResponseStream(partial(self.request, method, url, stream=True, **options))
+        finally:
+            del url, surplus, options
+
+    @shown_as(of_verb, request)
+    def get(self, url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
         """Send a GET request; the options are those of `request`."""
         try:
-            return self.request("GET", url, **options)
+            return self.request("GET", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
-    @with_signature_of(request)
-    def options(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    @shown_as(of_verb, request)
+    def options(self, url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
         """Send an OPTIONS request; the options are those of `request`."""
         try:
-            return self.request("OPTIONS", url, **options)
+            return self.request("OPTIONS", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
-    @with_signature_of(request, allow_redirects=False)
-    def head(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    @shown_as(of_verb, request, allow_redirects=False)
+    def head(self, url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
         """Send a HEAD request; as `request`, but ``allow_redirects`` is False by default."""
         options.setdefault("allow_redirects", False)
         try:
-            return self.request("HEAD", url, **options)
+            return self.request("HEAD", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
-    @with_signature_of(request)
-    def post(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    @shown_as(of_verb, request)
+    def post(self, url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
         """Send a POST request; the options are those of `request`."""
         try:
-            return self.request("POST", url, **options)
+            return self.request("POST", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
-    @with_signature_of(request)
-    def put(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    @shown_as(of_verb, request)
+    def put(self, url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
         """Send a PUT request; the options are those of `request`."""
         try:
-            return self.request("PUT", url, **options)
+            return self.request("PUT", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
-    @with_signature_of(request)
-    def patch(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    @shown_as(of_verb, request)
+    def patch(self, url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
         """Send a PATCH request; the options are those of `request`."""
         try:
-            return self.request("PATCH", url, **options)
+            return self.request("PATCH", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
-    @with_signature_of(request)
-    def delete(self, url: URLTypes, **options: Unpack[RequestOptions]) -> Response:
+    @shown_as(of_verb, request)
+    def delete(self, url: URLTypes, *surplus: object, **options: Unpack[RequestOptions]) -> Response:
         """Send a DELETE request; the options are those of `request`."""
         try:
-            return self.request("DELETE", url, **options)
+            return self.request("DELETE", url, *surplus, **options)
         finally:
-            del url, options
+            del url, surplus, options
 
     def close(self) -> None:
         """Close idle connections now, and others when their response ends. Idempotent.

@@ -258,17 +258,18 @@ class Engine:
     def _choose_auth(self, request: RequestState, given: AuthTypes | None) -> Auth | None:
         """The auth of the request, else of the client, else of the URL's userinfo, which is removed.
 
-        With an Authorization header only the request's auth counts. Raises InvalidURL for a userinfo that
-        can't be sent.
+        False, of the request or of the client, means none of them. With an Authorization header only the
+        request's auth counts. Raises InvalidURL for a userinfo that can't be sent.
         """
         url, auth = request.url, self.settings.auth
         userinfo = url.userinfo
         if userinfo:
             request.url = url.copy_with(userinfo="")
         if given is not None:
-            return as_auth(given)
+            auth = as_auth(given)
+            return None if auth is False else auth
         # The headers are looked up last: most requests have no auth at all.
-        if (auth is None and not userinfo) or "authorization" in request.headers:
+        if auth is False or (auth is None and not userinfo) or "authorization" in request.headers:
             return None
         return _auth_of_userinfo(url) if auth is None else auth
 

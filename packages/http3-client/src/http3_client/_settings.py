@@ -21,12 +21,13 @@ from http3_models.engine import (
     split_headers,
 )
 
+from ._arguments import wrong_attribute
 from ._auth import as_auth
 
 if TYPE_CHECKING:
     from http3_models import AuthTypes, CookieTypes, HeaderTypes, QueryParamTypes, TimeoutTypes, URLTypes
 
-    from ._auth import Auth
+    from ._auth import ChosenAuth
 
 Hook: TypeAlias = Callable[[Any], Any]
 Hooks: TypeAlias = dict[str, list[Hook]]
@@ -57,7 +58,7 @@ class Settings:
         "timeout",
     )
 
-    auth: Auth | None
+    auth: ChosenAuth
     base_url: URL | None
     cookies: Cookies
     default_encoding: Encoding
@@ -200,9 +201,20 @@ class HeadersSetting(Setting[Headers, "HeaderTypes | None"]):
 
 
 class HasSettings:
-    """The attributes of both clients."""
+    """The attributes of both clients.
 
-    __slots__ = ()
+    Methods can be replaced in an instance, as `unittest.mock.patch.object` does. A name that the client does
+    not have can't be set, except by subclasses: ``client.verify = False`` would change nothing.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        kind = type(self)
+        try:
+            if name[:1] != "_" and HasSettings in kind.__bases__ and not hasattr(kind, name):
+                raise wrong_attribute(self, name)
+            super().__setattr__(name, value)
+        finally:
+            del value  # it may be a secret
 
     headers: HeadersSetting = HeadersSetting(
         "`Headers` of every request; those of a request replace them by name."
@@ -213,7 +225,9 @@ class HasSettings:
     cookies: Setting[Cookies, CookieTypes | None] = Setting(
         Cookies, "`Cookies`: those that servers set, and those that you set."
     )
-    auth: Setting[Auth | None, AuthTypes | None] = Setting(as_auth, "The `Auth` of requests, or None.")
+    auth: Setting[ChosenAuth, AuthTypes | None] = Setting(
+        as_auth, "The `Auth` of requests; None: that of the URL; False: none, not even that."
+    )
     timeout: Setting[TimeoutConfig, TimeoutTypes | None] = Setting(
         as_timeout, "`TimeoutConfig`; None sets no limits."
     )

@@ -7,7 +7,7 @@ Classes that are costly to import are forward references.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from ._body_protocols import BinaryFile
 from ._config import CertTypes, TimeoutTypes, VerifyTypes
@@ -47,8 +47,8 @@ class AuthFlow(Protocol):
         """Yield requests, be given their responses."""
 
 
-AuthTypes: TypeAlias = tuple[str | bytes, str | bytes] | Callable[[Any], Any] | AuthFlow
-"""(user, password), a callable that takes a request and returns one, or an ``Auth``."""
+AuthTypes: TypeAlias = tuple[str | bytes, str | bytes] | Callable[[Any], Any] | AuthFlow | Literal[False]
+"""(user, password), a callable that takes a request and returns one, an ``Auth``; False: none at all."""
 
 FormValue: TypeAlias = str | bytes | int | float | bool | None
 """One value of a form's field: bool as ``true`` and ``false``, None leaves the field out."""

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Generator, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, Unpack, assert_type
 
 import http3
 from http3.config import DEFAULT_POOL_LIMITS, DEFAULT_TIMEOUT_CONFIG
@@ -202,6 +202,27 @@ def dispatchers() -> None:
     http3.AsyncClient(dispatch=http3.ConnectionPool(verify=False), auth=TokenAuth())
     http3.Client(app=wsgi)
     http3.AsyncClient(dispatch=http3.WSGIDispatch(wsgi), backend=http3.AsyncioBackend())
+
+
+class Own(http3.Client):
+    """Overrides with signatures of its own."""
+
+    def request(self, method: str, url: http3.URLTypes, **options: Any) -> http3.Response:
+        """All verbs come by."""
+        return super().request(method, url, **options)
+
+    def get(self, url: http3.URLTypes, **options: Unpack[http3.RequestOptions]) -> http3.Response:
+        """The documented options."""
+        return super().get(url, **options)
+
+
+async def streams() -> None:
+    """Responses that live as long as their block."""
+    with http3.Client(auth=False) as client, client.stream("POST", "https://h/", data=b"x") as response:
+        assert_type(response, http3.Response)
+    async with http3.AsyncClient() as session:
+        async with session.stream("GET", "https://h/", auth=False, timeout=3) as answer:
+            assert_type(answer, http3.AsyncResponse)
 
 
 def wsgi(environ: dict[str, Any], start_response: Any) -> list[bytes]:

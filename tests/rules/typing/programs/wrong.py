@@ -10,6 +10,12 @@ client.post("https://example.org/", jsn={})  # error: Unexpected keyword argumen
 client.get(42)  # error: Argument 1 to "get" of "Client" has incompatible type "int"
 client.get("https://example.org/", timeout="3")  # error: Argument "timeout"
 client.get("https://example.org/", stream=1)  # error: Argument "stream"
+client.get("https://example.org/", {"a": "1"})  # error: Too many positional arguments for "get" of "Client"
+client.request("GET", "https://example.org/", foo=1)  # error: Unexpected keyword argument "foo"
+client.stream("GET", "https://example.org/", stream=True)  # error: Unexpected keyword argument "stream"
+client.send(http3.Request("GET", "https://h/"), data=b"")  # error: Unexpected keyword argument "data"
+client.get("https://example.org/", auth=True)  # error: Argument "auth"
+http3.Client(tiemout=3)  # error: Unexpected keyword argument "tiemout"
 http3.TimeoutConfig(connect=3)  # error: Unexpected keyword argument "connect"
 http3.PoolLimits(10)  # error: Too many positional arguments
 response = http3.get("https://example.org/")
