@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from http3_models import URL, InvalidURL, Origin
-from http3_models._url.parse import remove_dot_segments
+from http3_models._url.parse import normal_form, remove_dot_segments
 from http3_models._url.url import URLParts
 from http3_models.engine import redacted
 
@@ -330,9 +330,90 @@ def test_unequal(one: str, other: str) -> None:
     assert URL(one) != URL(other)
 
 
-def test_a_url_never_equals_a_str() -> None:
-    assert URL("http://h/") != "http://h/"
-    assert len({URL("http://h/"), "http://h/"}) == 2
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("http://h/a?b#c", "http://h/a?b#c"),
+        ("http://h/a", "HTTP://H:80/%61"),
+        ("http://h/%7euser", "http://h/~user"),
+        ("http://b\u00fccher.example/", "http://xn--bcher-kva.example/"),
+        ("http://h", "http://h/"),
+        ("/a?b", "/a?b"),
+        ("", ""),
+        ("*", "*"),
+    ],
+)
+def test_equal_to_a_str(url: str, text: str) -> None:
+    made = URL(url, allow_relative=True)
+    assert made == text
+    assert text == made
+    assert [made].index(text) == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://h/b", "http://h/a/", "h/a", "/a", "http://", "http:///a", "http://h:x/a", "http://h/a\n", "",
+        "http://h/\udcff", "http://user@h/a", "https://[::1", "nonsense",
+    ],
+)  # fmt: skip
+def test_unequal_to_a_str(text: str) -> None:
+    """Also to one that is no URL, which is no error."""
+    url = URL("http://h/a")
+    assert url != text
+    assert text != url
+
+
+def test_a_str_that_is_a_subclass_equals_by_its_text() -> None:
+    class Text(str):
+        def __str__(self) -> str:
+            return "something else"
+
+    assert URL("http://h/a") == Text("http://h/a")
+
+
+def test_the_asterisk_form_equals_no_str() -> None:
+    url = URL("http://h").copy_with(full_path="*")
+    assert url != "http://h"
+    assert url != URL("http://h")
+    assert url == URL("http://h").copy_with(full_path="*")
+
+
+def test_in_sets_a_str_in_normal_form_stands_for_the_url() -> None:
+    url = URL("HTTP://H:80/%7euser")
+    normal, other = {"http://h/~user", "x"}, {"http://h/%7Euser", "x"}
+    assert hash(url) == hash("http://h/~user")
+    assert url in normal
+    assert {url: "found"}["http://h/~user"] == "found"  # type: ignore[index]
+    assert {"http://h/~user": "found"}[url] == "found"  # type: ignore[index]
+    assert url == "http://h/%7Euser"
+    assert url not in other  # equal, and its hash is another
+    assert URL("http://h") in {"http://h/", "x"}
+
+
+def test_unequal_to_anything_else() -> None:
+    assert URL("http://h/") != b"http://h/"
+    assert URL("http://h/") != None  # noqa: E711
+    assert URL("http://h/") != 1
+
+
+@given(st.text("/:?#@%.aA~0\u00e92eE", max_size=12), st.text("/:?#@%.aA~0\u00e92eE", max_size=12))
+@example("h", "h/")
+@example("h/%2e%2E/a", "h/a")
+@example("h/?", "h/")
+def test_urls_are_equal_if_and_only_if_the_parts_of_their_normal_forms_are(one: str, other: str) -> None:
+    made = []
+    for text in (f"http://{one}", f"http://{other}", one, other):
+        try:
+            made.append(URL(text, allow_relative=True))
+        except InvalidURL:
+            assert text not in made
+    for first in made:
+        for second in made:
+            equal = normal_form(first._parts) == normal_form(second._parts)
+            assert (first == second) is equal
+            assert (first == str(second)) is equal
+            assert hash(first) == hash(first._normal_form())
 
 
 def test_password_is_redacted_in_the_repr_only() -> None:

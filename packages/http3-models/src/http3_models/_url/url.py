@@ -66,7 +66,10 @@ class URL:
 
     It is normalised: scheme and host in lower case, the host in IDNA's ASCII form, no default port, no
     literal ``.`` and ``..`` segments, disallowed characters encoded; valid percent escapes stay byte for
-    byte. URLs are equal if their normal forms are (RFC 3986 section 6); a URL never equals a str.
+    byte. URLs are equal if their normal forms are (RFC 3986 section 6). A URL equals a str that is parsed to
+    an equal URL, and hashes as the str of its normal form: ``url in {"https://example.org/"}`` works. A str
+    that is in no normal form (``"HTTPS://Example.org"``) equals the URL too, but has a hash of its own: sets
+    and dicts don't find one by the other. A str that is no URL is unequal.
 
     Raises InvalidURL, which says what is wrong: no scheme or host (unless relative ones are allowed), ``//``
     missing, a space or control character in scheme or authority, a tab, CR or LF anywhere, a bad host,
@@ -80,7 +83,7 @@ class URL:
     _full_path: str
     _netloc: str | None
     _origin: Origin | None
-    _key: tuple[Parts, bool] | None
+    _key: str | None
 
     def __new__(  # noqa: PYI034 - the cache holds URLs, not instances of some subclass
         cls, url: str | URL, allow_relative: bool = False, params: QueryParamTypes | None = None
@@ -242,18 +245,26 @@ class URL:
         url._netloc, url._origin, url._key = self._netloc, self._origin, None
         return url
 
-    def _comparable(self) -> tuple[Parts, bool]:
+    def _normal_form(self) -> str:
         if self._key is None:
-            self._key = (normal_form(self._parts), self._full_path == "*")
+            self._key = unsplit(normal_form(self._parts))
         return self._key
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, URL):
+        if self is other:
+            return True
+        if isinstance(other, str):
+            try:
+                other = _make(URL, parse(str.__str__(other)))
+            except ValueError:
+                return False
+        elif not isinstance(other, URL):
             return NotImplemented
-        return self is other or self._comparable() == other._comparable()
+        same_target = (self._full_path == "*") == (other._full_path == "*")
+        return same_target and self._normal_form() == other._normal_form()
 
     def __hash__(self) -> int:
-        return hash(self._comparable())
+        return hash(self._normal_form())
 
     def __str__(self) -> str:
         return self._text
