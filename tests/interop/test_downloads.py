@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import http3
+from http3_transport.testing import ScriptedServer, cutting, response_bytes
 from support.servers import Authority, Nginx
 from support.worlds import Site, World, collect, do
 
@@ -38,6 +39,34 @@ async def test_raw_is_as_sent(world: World, two_ways: Site) -> None:
     assert raw[:2] == b"\x1f\x8b"
     decoded = b"".join(await collect((await streamed(client, two_ways.url + "/gzip")).stream()))
     assert decoded.startswith(b'{"compressed": true}')
+
+
+async def test_bytes_taken_from_the_wire_are_counted_as_sent(world: World, two_ways: Site) -> None:
+    client = world.client(two_ways)
+    whole = await do(client.get(two_ways.url + "/gzip"))
+    response = await streamed(client, two_ways.url + "/gzip")
+    assert response.num_bytes_downloaded == 0
+    sent = b"".join(await collect(response.raw()))
+    assert response.num_bytes_downloaded == whole.num_bytes_downloaded == len(sent) < len(whole.content)
+    for length in ("", "?length=no"):
+        large = await do(client.get(f"{two_ways.url}/download/{SIZE}{length}"))
+        assert large.num_bytes_downloaded == SIZE
+    response = await streamed(client, f"{two_ways.url}/download/{SIZE}")
+    iterator = response.stream()
+    piece = await anext(iterator) if world.is_async else next(iterator)
+    assert response.num_bytes_downloaded == len(piece) < SIZE
+    await do(response.close())
+    assert response.num_bytes_downloaded == len(piece)
+
+
+@pytest.mark.parametrize("kept", [10_000, 250_000])
+async def test_bytes_that_came_before_a_cut_are_counted(world: World, kept: int) -> None:
+    answer = response_bytes(b"x" * SIZE)
+    with ScriptedServer(cutting(answer, len(answer) - SIZE + kept)) as server:
+        response = await streamed(world.client(), server.url)
+        with pytest.raises(http3.RemoteProtocolError):
+            await do(response.read())
+        assert response.num_bytes_downloaded == kept
 
 
 async def test_parts_come_while_the_server_still_sends(world: World, site: Site) -> None:

@@ -82,6 +82,11 @@ class WholeBody:
         """The deadline that `read_whole` applies while it waits."""
         raise NotImplementedError
 
+    @property
+    def received(self) -> int:
+        """Bytes of the body that have arrived."""
+        raise NotImplementedError
+
     async def read_whole(self) -> bytes:
         """The whole body. Called instead of the first `ResponseBody.read_chunk`; raises the same."""
         raise NotImplementedError
@@ -185,7 +190,7 @@ class ResponseState:
     ``url`` is the URL that was answered, if it is not that of ``request``. ``body_state`` says how far
     ``body`` has been read; ``content`` is the decoded body once it was read whole. ``elapsed`` is in seconds,
     from the call to the head. ``unclaimed`` is deleted by the reader of the body: of several threads only one
-    can do that. ``phases``: None where those of ``request`` apply.
+    can do that. ``phases``: None where those of ``request`` apply. ``received``: see `bytes_received`.
     """
 
     __slots__ = (
@@ -201,6 +206,7 @@ class ResponseState:
         "phases",
         "protocol",
         "reason_phrase",
+        "received",
         "request",
         "status_code",
         "trailers",
@@ -234,6 +240,7 @@ class ResponseState:
         self.content: bytes | None = None
         self.trailers: Headers | None = None
         self.phases: PhaseTimes | None = None
+        self.received: int | None = None
         self.default_encoding: str | Callable[[bytes], str] | None = None
         self.limits: Limits | None = None
         self.unclaimed: bool = True

@@ -101,6 +101,7 @@ def copy_response(state: ResponseState, request: RequestState) -> ResponseState:
     record.history = state.history.copy()
     record.content = state.content
     record.trailers = state.trailers
+    record.received = state.received
     phases = phases_of(state)
     # All are None where the request was not sent.
     if phases is not None and phases.freeze() != Timings():

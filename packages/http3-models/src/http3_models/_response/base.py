@@ -27,7 +27,7 @@ from .._text import (
 )
 from .._timing import ConnectionInfo, PhaseTimes, Timings
 from .bodies import MemoryBody
-from .reading import BodyReader, check_unread, is_closed, is_consumed, read_all
+from .reading import BodyReader, bytes_received, check_unread, is_closed, is_consumed, read_all
 from .turns import checkpoint
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ class BaseResponse(Generic[RequestT]):
         except (ValueError, RecursionError) as exc:
             from .._text.json_error import json_error
 
-            error = json_error(exc, self._state, content, encoding, options)
+            error = json_error(exc, self._self(), self._state, encoding, options)
             if error is None:
                 raise
             raise error from exc
@@ -312,6 +312,12 @@ class BaseResponse(Generic[RequestT]):
     def is_stream_consumed(self) -> bool:
         """True once reading the body has begun."""
         return is_consumed(self._state)
+
+    @property
+    def num_bytes_downloaded(self) -> int:
+        """Bytes of the body taken from the connection so far, as sent: content codings are not undone. Of a
+        body in memory, all."""
+        return bytes_received(self._state)
 
     # Sources for the methods that read the body.
 
@@ -458,6 +464,7 @@ _COPIED = (
     "protocol",
     "headers",
     "content",
+    "received",
     "trailers",
     "elapsed",
     "connection",

@@ -90,6 +90,21 @@ def is_consumed(state: ResponseState) -> bool:
     return begun or state.content is not None or isinstance(state.body, MemoryBody)
 
 
+def bytes_received(state: ResponseState) -> int:
+    """Bytes of the body that were taken from the connection so far, as they were sent.
+
+    ``state.received`` if a reader has counted; else the body has not been read, or was read at once.
+    """
+    if state.received is not None:
+        return state.received
+    if state.content is not None:
+        return len(state.content)
+    body: object = state.body
+    if state.body_state is STREAMING and isinstance(body, WholeBody):
+        return body.received
+    return len(body.data) if isinstance(body, MemoryBody) else 0
+
+
 async def close(state: ResponseState) -> None:
     """Close the body; what was not read of it is dropped. Idempotent."""
     body = state.body
@@ -262,7 +277,7 @@ class BodyReader:
                         decoder.finish()
                     self._end(body)
                     return None
-                self._received += len(data)
+                self._received = self._state.received = self._received + len(data)
                 self._done += len(data) + _PIECE
                 if guard is not None:
                     guard.received(len(data))
@@ -355,6 +370,7 @@ async def _read_at_once(state: ResponseState) -> bytes | None:
     except BaseException as exc:
         if _was_closed(state, exc):
             raise CLOSED.error() from exc
+        state.received = body.received
         _set_closed(state)
         body.abort()
         raise

@@ -170,7 +170,7 @@ async def send_on(body: ResponseBody | None) -> None:
 class LengthBody(_Body, WholeBody):
     """A body of Content-Length bytes."""
 
-    __slots__ = ("_pending", "_remaining")
+    __slots__ = ("_length", "_pending", "_remaining")
 
     def __init__(
         self,
@@ -183,6 +183,7 @@ class LengthBody(_Body, WholeBody):
         length: int,
     ) -> None:
         super().__init__(owner, request, lease, reusable, upload)
+        self._length = length
         self._pending = pending
         self._remaining = length - len(pending)
 
@@ -197,6 +198,10 @@ class LengthBody(_Body, WholeBody):
     @property
     def deadline(self) -> Deadline | None:
         return self._request.deadline
+
+    @property
+    def received(self) -> int:
+        return self._length - self._remaining
 
     async def read_whole(self) -> bytes:
         """The whole body; received without a copy if the stream is a `FillingStream`."""
