@@ -201,7 +201,7 @@ def test_forms_of_bytes_that_are_no_utf8(data: Any, form: bytes) -> None:
         ({"data": {"a": "secret\ud800"}, "files": {"f": b""}}, r"^data\['a'\] can't"),
         ({"data": {"a\ud800": "secret"}, "files": {"f": b""}}, r"^data: the name 'a\\ud800' can't"),
         ({"files": {"f\ud800": b"secret"}}, r"^files: the name 'f\\ud800' can't"),
-        ({"files": {"f": "secret\ud800"}}, "^files: the content of 'f' can't"),
+        ({"files": {"f": ("a", "secret\ud800")}}, "^files: the content of 'f' can't"),
         ({"files": {"f": ("secret\ud800", b"")}}, "^files: the filename of 'f' can't"),
         ({"files": {"f": ("a", b"", "text/\ud800")}}, "^files: the header 'Content-Type' of 'f' can't"),
         ({"files": {"f": ("a", b"", None, {"X": "\ud800"})}}, "^files: the header 'X' of 'f' can't"),

@@ -128,10 +128,9 @@ def test_boundaries_differ() -> None:
     [
         (b"bytes", ("f", "upload", "application/octet-stream", b"bytes")),
         (bytearray(b"bytes"), ("f", "upload", "application/octet-stream", b"bytes")),
-        ("téxt", ("f", "upload", "application/octet-stream", "téxt".encode())),
         (io.BytesIO(b"file"), ("f", "upload", "application/octet-stream", b"file")),
         (("a.png", b"x"), ("f", "a.png", "image/png", b"x")),
-        (["a.png", "x"], ("f", "a.png", "image/png", b"x")),
+        (("a.png", "téxt"), ("f", "a.png", "image/png", "téxt".encode())),
         ((b"a.PNG", b"x"), ("f", "a.PNG", "image/png", b"x")),
         ((Path("a.png"), b"x"), ("f", "a.png", "image/png", b"x")),
         (("a.png", b"x", None), ("f", "a.png", "image/png", b"x")),
@@ -191,6 +190,23 @@ def test_a_list_of_pairs_keeps_order_and_repeats() -> None:
     assert [(name, content) for name, _, _, content in parts] == [("f", b"1"), ("g", b"2"), ("f", b"3")]
 
 
+@pytest.mark.parametrize("pairs", [True, False])
+def test_a_list_repeats_its_name(pairs: bool) -> None:
+    several = [io.BytesIO(b"1"), b"2", ("3.txt", "3"), (None, "4")]
+    files = [("f", several), ("g", b"5")] if pairs else {"f": several, "g": b"5"}
+    assert [(name, filename, content) for name, filename, _, content in by_email(*encoded(files=files))] == [
+        ("f", "upload", b"1"), ("f", "upload", b"2"), ("f", "3.txt", b"3"), ("f", None, b"4"),
+        ("g", "upload", b"5"),
+    ]  # fmt: skip
+
+
+def test_a_list_of_no_files_is_left_out() -> None:
+    assert by_email(*encoded({"a": "1"}, {"f": [], "g": b"x"})) == [
+        ("a", None, None, b"1"),
+        ("g", "upload", "application/octet-stream", b"x"),
+    ]
+
+
 def test_names_are_escaped_as_browsers_do() -> None:
     content, _ = encoded({'a"\r\nb\\': "1"}, {"é\n": ('"x"\r.txt', b"")})
     assert b'name="a%22%0D%0Ab\\"\r\n' in content
@@ -230,12 +246,21 @@ def test_what_must_not_be_sent(data: Any, files: Any) -> None:
         ({1: b""}, "each item must be a pair"),
         ({"f": ("x",)}, "files: 'f' must be a file or .*not a tuple of 1"),
         ({"f": ("x", b"", None, None, None)}, "not a tuple of 5"),
-        ({"f": 1}, "files: 'f' must be a binary file, bytes or str, not int"),
+        ({"f": 1}, r"files: 'f' must be a binary file, bytes or \(filename, file\), not int"),
         ({"f": None}, "files: 'f' must be .* not NoneType"),
         ({"f": (1, b"")}, "the filename of 'f' must be str or None, not int"),
         ({"f": ("x", b"", 1)}, "the content type of 'f' must be str, not int"),
         ({"f": ("x", b"", None, {"X": 1})}, "the headers of 'f' must be str, not int"),
         ({"f": io.StringIO("text")}, "files: 'f': .*binary mode"),
+        ({"f": "photo.jpg"}, r"files: 'f' is a str; write open\('photo.jpg', 'rb'\) if it is a path, and"),
+        ({"f": "a/b c.jpg"}, r"write open\('a/b c.jpg', 'rb'\)"),
+        ({"f": "C:\\a.txt"}, re.escape(r"write open('C:\\a.txt', 'rb')")),
+        ({"f": "hunter2"}, r"write open\(path, 'rb'\) .*, and \(filename, text\) if it is a text to be sent"),
+        ({"f": "line.\ntxt"}, r"write open\(path, 'rb'\)"),
+        ({"f": ["a.png", b"x"]}, r"files: 'f' is a str; write open\('a.png', 'rb'\)"),
+        ({"f": Path("a/b.jpg")}, r"files: 'f' is a path; write open\('a/b.jpg', 'rb'\)"),
+        ({"f": ("b.jpg", Path("a/b.jpg"))}, r"files: 'f' is a path; write open\('a/b.jpg', 'rb'\)"),
+        ({"f": [[b"x"]]}, "files: 'f' must be .* not list"),
     ],
 )
 def test_wrong_files(files: Any, message: str) -> None:
@@ -251,7 +276,7 @@ def test_an_async_file_is_refused() -> None:
         def __aiter__(self) -> Any:
             return self
 
-    with pytest.raises(TypeError, match="'f' must be a binary file, bytes or str, not AsyncFile"):
+    with pytest.raises(TypeError, match="'f' must be .* not AsyncFile"):
         encode_request(files={"f": AsyncFile()}, asynchronous=True)
 
 

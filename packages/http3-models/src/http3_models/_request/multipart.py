@@ -8,6 +8,7 @@ be sent again if every file can. Without files on disk it is one `BytesBody`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -56,6 +57,9 @@ _TYPES = {
 }
 """The usual types; others are looked up in `mimetypes`, which takes several ms to load and reads the system's
 table."""
+
+_FILE_NAME = re.compile(r"[\w ./\\:~()-]{1,80}\.[A-Za-z0-9]{1,5}")
+"""What a message may show of a str in ``files``; another may be a text, and secret."""
 
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 _FORBIDDEN = ("\r", "\n", "\0")
@@ -119,9 +123,10 @@ def encode_multipart(
 ) -> tuple[RequestBody, str]:
     """The body and its Content-Type for form fields and files.
 
-    ``files`` is a mapping or a list of pairs: name -> a binary file, bytes, str (UTF-8), or a tuple
-    (filename, one of these[, content_type[, headers]]). A filename of None makes the part a plain field.
-    Content type None is guessed by the file name. ``headers`` is a mapping or a list of pairs of str.
+    ``files`` is a mapping or a list of pairs: name -> a binary file, bytes, or a tuple (filename, one of
+    these or str[, content_type[, headers]]); a list of them repeats the name. A str alone is refused: it may
+    be a path or a text. A filename of None makes the part a plain field. Content type None is guessed by the
+    file name. ``headers`` is a mapping or a list of pairs of str.
     ``given_type``: the Content-Type that the caller wrote, see `choose_boundary`.
     """
     boundary, content_type = choose_boundary(given_type)
@@ -181,12 +186,19 @@ def _pairs(files: object) -> list[tuple[str, Any]]:
     for pair in pairs:
         if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
             raise TypeError("files: each item must be a pair (name, file)")
-    return [(name, value) for name, value in pairs]
+    several = [(name, value if isinstance(value, list) else (value,)) for name, value in pairs]
+    return [(name, value) for name, values in several for value in values]
 
 
 def _file_part(name: str, value: Any) -> tuple[bytes, bytes | FileBody]:
     """The head of a part and its content."""
-    if not isinstance(value, tuple | list):
+    if isinstance(value, str):
+        path = repr(value) if _FILE_NAME.fullmatch(value) else "path"
+        raise TypeError(
+            f"files: {short_repr(name)} is a str; write open({path}, 'rb') if it is a path, and "
+            "(filename, text) if it is a text to be sent"
+        )
+    if not isinstance(value, tuple):
         value = (_name_of(value), value)
     if not 2 <= len(value) <= 4:
         raise TypeError(
@@ -236,8 +248,12 @@ def _content(name: str, file: object) -> bytes | FileBody:
             return FileBody(cast(BinaryFile, file))
         except TypeError as exc:
             raise TypeError(f"files: {short_repr(name)}: {exc}") from exc
+    if isinstance(file, os.PathLike):
+        path = os.fspath(file)
+        raise TypeError(f"files: {short_repr(name)} is a path; write open({short_repr(path)}, 'rb')")
     raise TypeError(
-        f"files: {short_repr(name)} must be a binary file, bytes or str, not {type(file).__name__}"
+        f"files: {short_repr(name)} must be a binary file, bytes or (filename, file), "
+        f"not {type(file).__name__}"
     )
 
 
