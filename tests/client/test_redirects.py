@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -253,6 +254,26 @@ def test_next_takes_one_step(world: World, stream: bool) -> None:
     assert [earlier.url.path for earlier in third.history] == ["/a", "/b"]
     assert site.last.headers["cookie"] == "n=1"
     assert session.do(third.read()) == b"/c"
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "location", "shown"),
+    [
+        ("GET", 302, "/b?c#d", "<next: GET https://h/b?c#d>"),
+        ("POST", 303, "https://me:hunter2@other/", "<next: GET https://other/>"),
+        ("POST", 307, "b", "<next: POST https://h/b>"),
+        ("HEAD", 303, "b", "<next: HEAD https://h/b>"),
+        ("GET", 302, "ftp://h/b", "<next: The scheme of ftp://h/b is 'ftp'; it must be http or https>"),
+        ("GET", 302, "http://hunter2@h:x/", "<next: The redirect leads to an invalid URL: .*port"),
+    ],
+)
+def test_next_shows_what_it_requests(
+    world: World, method: str, status: int, location: str, shown: str
+) -> None:
+    session = world.session(Site({"/a": redirect(location, status)}))
+    response = session.request(method, "https://h/a", allow_redirects=False)
+    assert re.match(re.escape(shown) if shown.endswith(">") else shown, repr(response.next))
+    assert "hunter2" not in repr(response.next)
 
 
 def test_next_keeps_to_the_rules(world: World) -> None:

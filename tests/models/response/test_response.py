@@ -433,3 +433,9 @@ def test_read_all_of_a_record_without_a_body() -> None:
 
 def test_the_url_of_a_response() -> None:
     assert Response(200, request=REQUEST).url == URL("https://user:secret@example.org/path")
+
+
+def test_the_repr_of_timings_is_short() -> None:
+    timings = Timings(pool=3.4e-05, dns=None, connect=0.0123456789, wait=12, receive=0.0)
+    assert repr(timings) == "Timings(pool=0.000, connect=0.012, wait=12.000, receive=0.000)"
+    assert repr(Timings()) == "Timings()"

@@ -8,10 +8,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
-from http3_models.engine import hide_arguments, set_next
+from http3_models.engine import hide_arguments, set_next, state_of
 
 from ._arguments import RequestOptions, of_function, of_verb_function, shown_as, wrong_arguments
 from ._client import Client
+from ._redirects import NextHop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +85,7 @@ def _with_next(client: Client, response: Response) -> Response:
     """Have ``response.next()`` open the closed client for one more request."""
     send_next = response.next
     if send_next is not None:
-        set_next(response, partial(_send_next, client, send_next))
+        set_next(response, NextHop(state_of(response), partial(_send_next, client, send_next)))
     return response
 
 

@@ -38,7 +38,7 @@ from ._arguments import (
 )
 from ._call import Call, MessageClasses, copy_of_user_request
 from ._construction import make_engine
-from ._redirects import is_redirect
+from ._redirects import NextHop, is_redirect
 from ._settings import HasSettings
 from ._streaming import AsyncResponseStream
 
@@ -428,7 +428,7 @@ class AsyncClient(HasSettings):
     def _view(self, state: ResponseState, call: Call, stream: bool, followed: bool) -> AsyncResponse:
         response = view_response(AsyncResponse, state)
         if not followed and is_redirect(state):
-            set_next(response, partial(self._send_next, state, call, stream))
+            set_next(response, NextHop(state, partial(self._send_next, state, call, stream)))
         return response
 
     async def _send_next(self, state: ResponseState, call: Call, stream: bool) -> AsyncResponse:

@@ -40,7 +40,7 @@ from ._arguments import (
 )
 from ._call import Call, MessageClasses, copy_of_user_request
 from ._construction import check_instance, make_engine
-from ._redirects import is_redirect
+from ._redirects import NextHop, is_redirect
 from ._runners import run_by
 from ._settings import HasSettings
 from ._streaming import ResponseStream
@@ -425,7 +425,7 @@ class Client(HasSettings):
     def _view(self, state: ResponseState, call: Call, stream: bool, followed: bool) -> Response:
         response = view_response(Response, state, self._run)
         if not followed and is_redirect(state):
-            set_next(response, partial(self._send_next, state, call, stream))
+            set_next(response, NextHop(state, partial(self._send_next, state, call, stream)))
         return response
 
     def _send_next(self, state: ResponseState, call: Call, stream: bool) -> Response:

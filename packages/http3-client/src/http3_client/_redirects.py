@@ -11,7 +11,7 @@ Errors are raised without ``.response``; `_call` adds it, and the hop by `add_ho
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from http3_models import (
     URL,
@@ -35,12 +35,12 @@ from http3_models.engine import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from http3_models import Headers
     from http3_models.engine import RequestBody, ResponseState
 
-__all__ = ["Chain", "add_hop_to_message", "is_redirect", "next_request", "same_origin"]
+__all__ = ["Chain", "NextHop", "add_hop_to_message", "is_redirect", "next_request", "same_origin"]
 
 
 class Chain:
@@ -131,6 +131,29 @@ def next_request(
         without_cert=not chain.same_origin_so_far,
         asynchronous=sent.asynchronous,
     )
+
+
+class NextHop:
+    """``response.next`` of the redirect ``response``: calling it calls ``send``, its repr shows what that
+    requests."""
+
+    __slots__ = ("_response", "_send")
+
+    def __init__(self, response: ResponseState, send: Callable[[], Any]) -> None:
+        self._response = response
+        self._send = send
+
+    def __call__(self) -> Any:
+        return self._send()
+
+    def __repr__(self) -> str:
+        response, sent = self._response, self._response.request
+        assert sent is not None
+        try:
+            target = redacted(_target(sent.url, response))
+        except RedirectError as exc:
+            return f"<next: {exc}>"
+        return f"<next: {_next_method(response.status_code, sent.method)} {target}>"
 
 
 def _target(base: URL, response: ResponseState) -> URL:

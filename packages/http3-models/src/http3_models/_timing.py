@@ -29,7 +29,10 @@ class ConnectionInfo(NamedTuple):
 
 
 class Timings(NamedTuple):
-    """Seconds spent in each phase of one exchange; None where a phase did not happen."""
+    """Seconds spent in each phase of one exchange; None where a phase did not happen.
+
+    The repr shows the phases that did happen, in seconds to the millisecond.
+    """
 
     pool: float | None = None
     dns: float | None = None
@@ -38,6 +41,10 @@ class Timings(NamedTuple):
     send: float | None = None
     wait: float | None = None
     receive: float | None = None
+
+    def __repr__(self) -> str:
+        phases = zip(self._fields, self, strict=True)
+        return f"Timings({', '.join([f'{name}={took:.3f}' for name, took in phases if took is not None])})"
 
 
 class PhaseTimes:
