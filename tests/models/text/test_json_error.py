@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -70,6 +72,38 @@ def test_each_way_to_be_none(parse: Parse, content: bytes, message: str, pos: in
     assert "(200, no Content-Type)" in str(error)
     assert message in str(error)
     assert error.pos == pos
+
+
+@parsers
+def test_the_response_comes_along(parse: Parse) -> None:
+    error = failure(parse, b"<html>", "text/html", 502)
+    assert error.response.status_code == 502
+    assert error.response.content == b"<html>"
+    assert str(error.request.url) == URL
+    for copied in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+        assert type(copied) is JSONDecodeError
+        assert (str(copied), copied.doc, copied.pos) == (str(error), error.doc, error.pos)
+        assert copied.response.text == "<html>"
+        assert type(copied.response) is type(error.response)
+        assert str(copied.request.url) == "https://example.org/data"
+    assert "secret" not in repr(pickle.dumps(error))
+
+
+def test_without_a_response() -> None:
+    error = JSONDecodeError("Expecting value", "", 0)
+    for name in ("response", "request"):
+        with pytest.raises(RuntimeError, match="no response"):
+            getattr(error, name)
+
+
+@parsers
+def test_bytes_that_are_no_text(parse: Parse) -> None:
+    """`json.loads` raises UnicodeDecodeError, which is a ValueError, but no JSONDecodeError."""
+    error = failure(parse, b"\x89PNG\r\n\xff" * 1000, "image/png")
+    assert isinstance(error.__cause__, UnicodeDecodeError)
+    assert len(str(error)) < 400
+    error = failure(parse, b"\xff\xfe\x00", None)  # half a character of UTF-16
+    assert "Not in utf-16" in str(error)
 
 
 @parsers

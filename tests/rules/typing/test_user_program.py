@@ -1,7 +1,8 @@
-"""A user's program under ``mypy --strict``: what is right passes, what is wrong is found."""
+"""Programs of users under ``mypy --strict`` and pyright: what is right passes, what is wrong is found."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -47,15 +48,43 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mypy")
 
 
-def test_what_is_right_passes(cache: Path) -> None:
-    assert mypy(PROGRAMS / "right.py", cache) == {}
+@pytest.mark.parametrize("name", sorted(path.name for path in PROGRAMS.glob("right*.py")))
+def test_what_is_right_passes(name: str, cache: Path) -> None:
+    assert mypy(PROGRAMS / name, cache) == {}
 
 
-def test_what_is_wrong_is_found(cache: Path) -> None:
-    program = PROGRAMS / "wrong.py"
+def lines_with_errors(program: Path) -> dict[int, str]:
+    """What the lines of a program say that mypy tells about them."""
     lines = enumerate(program.read_text().splitlines(), 1)
-    wanted = {number: match[1] for number, line in lines if (match := WANTED.search(line))}
-    found = mypy(program, cache)
+    return {number: match[1] for number, line in lines if (match := WANTED.search(line))}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in PROGRAMS.glob("wrong*.py")))
+def test_what_is_wrong_is_found(name: str, cache: Path) -> None:
+    wanted = lines_with_errors(PROGRAMS / name)
+    found = mypy(PROGRAMS / name, cache)
     assert set(found) == set(wanted)
     for line, text in wanted.items():
         assert text in found[line]
+
+
+def pyright(pattern: str) -> dict[str, set[int]]:
+    """The lines of the programs, by their names, in which pyright finds errors."""
+    pytest.importorskip("pyright")
+    names = sorted(path.name for path in PROGRAMS.glob(pattern))
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, *names]
+    done = subprocess.run(command, cwd=PROGRAMS, capture_output=True, text=True, timeout=110, check=False)
+    found: dict[str, set[int]] = {name: set() for name in names}
+    for problem in json.loads(done.stdout)["generalDiagnostics"]:
+        if problem["severity"] == "error":
+            found[Path(problem["file"]).name].add(problem["range"]["start"]["line"] + 1)
+    return found
+
+
+def test_pyright_passes_what_is_right() -> None:
+    assert not any(pyright("right*.py").values())
+
+
+def test_pyright_finds_what_is_wrong() -> None:
+    for name, lines in pyright("wrong*.py").items():
+        assert lines == set(lines_with_errors(PROGRAMS / name)), name

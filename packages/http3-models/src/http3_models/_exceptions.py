@@ -29,13 +29,14 @@ of a pickled exception ``[secure]`` stands for the values of Authorization, Cook
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from ._redaction import without_secrets
 
 if TYPE_CHECKING:
     from ._request import AsyncRequest, Request
     from ._response import AsyncResponse, Response
+    from ._response.either import EitherRequest, EitherResponse
     from ._timing import Timings
 
 
@@ -108,11 +109,11 @@ class RequestError(Http3Error):
         self.timings = timings
 
     @property
-    def request(self) -> Request | AsyncRequest:
-        """The request that failed. Raises RuntimeError where none is known."""
+    def request(self) -> EitherRequest:
+        """The request that failed, of the client's kind. Raises RuntimeError where none is known."""
         if self._request is None:
             raise RuntimeError("this exception belongs to no request")
-        return self._request
+        return cast("EitherRequest", self._request)
 
     @request.setter
     def request(self, request: Request | AsyncRequest) -> None:
@@ -231,11 +232,11 @@ class RedirectError(RequestError):
         self._response = response
 
     @property
-    def response(self) -> Response | AsyncResponse:
-        """The redirecting response. Raises RuntimeError where none is known."""
+    def response(self) -> EitherResponse:
+        """The redirecting response, of the client's kind. Raises RuntimeError where none is known."""
         if self._response is None:
             raise RuntimeError("this exception belongs to no response")
-        return self._response
+        return cast("EitherResponse", self._response)
 
     @response.setter
     def response(self, response: Response | AsyncResponse) -> None:
@@ -255,14 +256,19 @@ class RedirectBodyUnavailable(RedirectError):
 
 
 class HttpError(Http3Error):
-    """A response of class 4xx or 5xx, raised by ``response.raise_for_status()``."""
+    """A response of class 4xx or 5xx, raised by ``response.raise_for_status()``.
+
+    ``response`` is of the client's kind: a `Response`, or in async code an `AsyncResponse`.
+    """
+
+    response: EitherResponse
 
     def __init__(self, message: str = "", *, response: Response | AsyncResponse) -> None:
         super().__init__(message)
-        self.response = response
+        self.response = cast("EitherResponse", response)
 
     @property
-    def request(self) -> Request | AsyncRequest:
+    def request(self) -> EitherRequest:
         """The request that was answered. Raises RuntimeError where none is known."""
         return self.response.request
 

@@ -24,8 +24,8 @@ __all__ = [
     "CookieTypes",
     "FileContent",
     "FileTypes",
-    "FormValue",
     "HeaderTypes",
+    "NamedContent",
     "QueryParamTypes",
     "RequestData",
     "RequestFiles",
@@ -50,37 +50,41 @@ class AuthFlow(Protocol):
 AuthTypes: TypeAlias = tuple[str | bytes, str | bytes] | Callable[[Any], Any] | AuthFlow | Literal[False]
 """(user, password), a callable that takes a request and returns one, an ``Auth``; False: none at all."""
 
-FormValue: TypeAlias = str | bytes | int | float | bool | None
-"""One value of a form's field: bool as ``true`` and ``false``, None leaves the field out."""
-
 RequestData: TypeAlias = (
     str
     | bytes
     | bytearray
     | memoryview
-    | Mapping[str, FormValue | Iterable[FormValue]]
-    | Iterable[tuple[str, FormValue]]
+    | Mapping[str, object]
+    | Iterable[tuple[str, object]]
     | BinaryFile
     | Iterable[bytes]
 )
-"""``data``: text (UTF-8), bytes, a form (a list repeats its field), a binary file, an iterable of bytes."""
+"""``data``: text (UTF-8), bytes, a form, a binary file, an iterable of bytes.
+
+The values of a form are str, bytes, int, float, bool or None (the field is left out), or lists of these,
+which repeat the field; see `QueryParamTypes` for why the type is wider.
+"""
 
 AsyncRequestData: TypeAlias = RequestData | AsyncIterable[bytes]
 """``data`` of the async client: an asynchronous iterable of bytes as well."""
 
-FileContent: TypeAlias = BinaryFile | bytes | bytearray | memoryview | str
-"""What is in a part of multipart/form-data; str is sent as UTF-8."""
+FileContent: TypeAlias = BinaryFile | bytes | bytearray | memoryview
+"""What is in a part of multipart/form-data."""
+
+NamedContent: TypeAlias = FileContent | str
+"""What may stand behind a filename; str is sent as UTF-8."""
 
 FileTypes: TypeAlias = (
     FileContent
-    | tuple[str | None, FileContent]
-    | tuple[str | None, FileContent, str | None]
-    | tuple[str | None, FileContent, str | None, Mapping[str, str]]
+    | tuple[str | None, NamedContent]
+    | tuple[str | None, NamedContent, str | None]
+    | tuple[str | None, NamedContent, str | None, Mapping[str, str]]
 )
 """Content, or (filename, content[, content type[, headers]])."""
 
-RequestFiles: TypeAlias = Mapping[str, FileTypes] | Sequence[tuple[str, FileTypes]]
-"""``files``: the parts of multipart/form-data, by the name of their field."""
+RequestFiles: TypeAlias = Mapping[str, FileTypes | Sequence[FileTypes]] | Sequence[tuple[str, FileTypes]]
+"""``files``: the parts of multipart/form-data, by the name of their field; a list repeats the field."""
 
 ResponseContent: TypeAlias = bytes | bytearray | memoryview | Iterable[bytes]
 """``content`` of a `Response`: all of it, or piece by piece, read on demand."""

@@ -15,13 +15,18 @@ from typing import Any, TypeAlias, Union
 from .._brief import short_repr
 from .percent import QUERY, Undecoded, encode_form, keeping_escapes, percent_decode, shown_text, utf8
 
-PrimitiveValue: TypeAlias = str | bytes | int | float | bool | None
-_Value: TypeAlias = PrimitiveValue | Iterable[PrimitiveValue]
-_Pair: TypeAlias = tuple[str, _Value]
 QueryParamTypes: TypeAlias = Union[
-    "QueryParams", Mapping[str, _Value], Sequence[_Pair], Iterator[_Pair], ItemsView[str, _Value], str
+    "QueryParams",
+    Mapping[str, object],
+    Sequence[tuple[str, object]],
+    Iterator[tuple[str, object]],
+    ItemsView[str, object],
+    str,
 ]
 """What ``params=`` takes.
+
+Values are str, bytes, int, float, bool or None, or lists of these. The type is wider, since mypy infers
+``dict[str, object]`` for a variable such as ``{"q": "x", "page": 2}``; other values are a TypeError.
 
 Not Iterable, which a dict is, too: mypy could then not infer the type of a dict literal.
 """
