@@ -17,13 +17,13 @@ METHODS = ["get", "options", "head", "post", "put", "patch", "delete", "request"
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_of_an_instance(world: World, name: str) -> None:
-    client = world.session(Site()).client
-    kind = mock.MagicMock
-    with mock.patch.object(client, name, new_callable=kind) as patched:
+    session = world.session(Site())
+    client = session.client
+    with mock.patch.object(client, name, new_callable=mock.MagicMock) as patched:
         assert getattr(client, name) is patched
     assert getattr(client, name).__self__ is client
     with mock.patch.object(client, name, autospec=True) as patched, pytest.raises(TypeError):
-        patched(1, 2, 3, 4, 5, 6)
+        session.do(patched(1, 2, 3, 4, 5, 6))
 
 
 def test_get_of_an_instance(world: World) -> None:
@@ -70,7 +70,7 @@ def test_send_of_the_class(world: World) -> None:
         assert session.send(request) is answer
         patched.assert_called_once_with(session.client, request)
         with pytest.raises(TypeError, match="follow"):
-            session.client.send(request, follow=True)
+            session.do(session.client.send(request, follow=True))
 
 
 def test_a_client_that_is_all_mock(world: World) -> None:
