@@ -1,69 +1,20 @@
-"""What answers as https://www.example.org and its neighbours when the examples of README and docs run.
+"""What answers as https://www.example.org and its neighbours when the examples of the docs run.
 
-It has the routes that examples like to show (/users, /login, /files/...), and those of `echo_app`.
+It is served over TLS and HTTP/2, and has the pages of `http3_client.example_site`, a first page in
+HTML, /digest, and the routes of `echo_app`.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
+from http3_client import example_site
+from http3_models import Request
 from support import echo_app
 from support.echo_app import Exchange, Handler, Receive, Scope, Send
-
-USERS: dict[int, str] = {1: "Ada", 2: "Grace", 3: "Edsger"}
 
 
 async def home(exchange: Exchange, _: str) -> None:
     page = b"<!doctype html><title>Example</title><h1>An example</h1>\n"
     await exchange.answer(page, "text/html; charset=utf-8")
-
-
-async def users(exchange: Exchange, argument: str) -> None:
-    method = exchange.scope["method"]
-    body = b"".join(await exchange.chunks())
-    if not argument and method == "POST":
-        fields: dict[str, Any] = json.loads(body)
-        await exchange.json({"id": 4, **fields}, status=201)
-    elif not argument:
-        limit = int(exchange.query.get("limit", "3"))
-        await exchange.json([{"id": key, "name": name} for key, name in USERS.items()][:limit])
-    elif int(argument) not in USERS:
-        await exchange.json({"error": f"no user {argument}"}, status=404)
-    elif method == "DELETE":
-        await exchange.start(204, [])
-        await exchange.body(b"")
-    else:
-        fields = json.loads(body) if body else {}
-        await exchange.json({"id": int(argument), "name": USERS[int(argument)], **fields})
-
-
-async def login(exchange: Exchange, _: str) -> None:
-    await exchange.chunks()
-    cookie = ("set-cookie", "session=1234; Path=/; Secure; HttpOnly")
-    await exchange.answer(b"", status=303, headers=[("location", "/account"), cookie])
-
-
-async def account(exchange: Exchange, _: str) -> None:
-    signed_in = "session=" in exchange.header("cookie")
-    await exchange.json({"signed_in": signed_in}, status=200 if signed_in else 401)
-
-
-async def old(exchange: Exchange, _: str) -> None:
-    await exchange.answer(b"", status=301, headers=[("location", "/new")])
-
-
-async def new(exchange: Exchange, _: str) -> None:
-    await exchange.answer(b"the new place\n")
-
-
-async def files(exchange: Exchange, argument: str) -> None:
-    if exchange.scope["method"] in ("PUT", "POST"):
-        await echo_app.upload(exchange, "")
-    elif argument.endswith(".txt"):
-        await exchange.answer(b"first line\nsecond line\nthird line\n", "text/plain; charset=utf-8")
-    else:
-        await echo_app.download(exchange, str(1024 * 1024))
 
 
 async def digest(exchange: Exchange, _: str) -> None:
@@ -74,15 +25,25 @@ async def digest(exchange: Exchange, _: str) -> None:
         await exchange.answer(b"", status=401, headers=[("www-authenticate", challenge)])
 
 
+async def page(exchange: Exchange, _: str) -> None:
+    """A page of the site that comes with the client; none of these waits."""
+    scope = exchange.scope
+    query = scope["query_string"].decode()
+    url = f"https://{exchange.header('host') or 'www.example.org'}{scope['path']}?{query}"
+    body = b"".join(await exchange.chunks())
+    response = example_site.answer(Request(scope["method"], url, headers=exchange.headers, data=body))
+    content = response.read()
+    headers = [(name, value) for name, value in response.headers.items() if name.lower() != "content-length"]
+    if response.status_code != 204:
+        headers.append(("content-length", str(len(content))))
+    await exchange.start(response.status_code, headers)
+    await exchange.body(content)
+
+
 ROUTES: dict[str, Handler] = {
     "": home,
-    "users": users,
-    "login": login,
-    "account": account,
-    "old": old,
-    "new": new,
-    "files": files,
     "digest": digest,
+    **dict.fromkeys(["users", "login", "account", "old", "new", "files"], page),
 }
 
 
