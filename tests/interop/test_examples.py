@@ -1,10 +1,15 @@
-"""Every Python example of README and docs is run, over TLS and HTTP/2, against `example_site`."""
+"""Every Python example of README and docs is run.
+
+Pages with the address of `http3_client.example_site` in them (README, recipes) talk to it, started as a user
+does; the others talk to example.org, over TLS and HTTP/2, as `support.example_site` answers for it.
+"""
 
 from __future__ import annotations
 
 import re
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +18,9 @@ from typing import Any
 import pytest
 import trustme
 
+from http3_client.example_site.__main__ import PORT
 from support import examples
+from support.example_server import serving
 from support.servers import TESTS, free_port, running
 from support.source_tree import ROOT
 
@@ -25,6 +32,10 @@ PAGES = sorted(
         *(ROOT / "packages").glob("*/README.md"),
     ]
 )
+LINKING = [
+    *PAGES,
+    *(ROOT / name for name in ("DESIGN.md", "SECURITY.md", "benchmarks/README.md", "fuzz/README.md")),
+]
 HOSTS = ("example.org", "www.example.org", "api.example.org", "files.example.org", "login.example.org")
 FILES = {"photo.jpg": b"\xff\xd8\xff" * 1000, "report.pdf": b"%PDF-1.7\n" * 100, "notes.txt": b"a note\n"}
 
@@ -81,23 +92,72 @@ def surroundings(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     monkeypatch.setenv("SSL_CERT_FILE", str(site.ca_file))
     monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "README.md", tmp_path)
     for name, content in FILES.items():
         (tmp_path / name).write_bytes(content)
     shutil.copy(site.ca_file, tmp_path / "ca.pem")
     shutil.copy(site.client_pem, tmp_path / "client.pem")
 
 
+@pytest.fixture(scope="module")
+def local_site() -> Iterator[str]:
+    """The address of the site that users start; on a free port, not the one that the pages tell."""
+    with serving() as url:
+        yield url
+
+
+LOCAL_SITE = f"http://127.0.0.1:{PORT}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 @pytest.mark.usefixtures("surroundings")
-def test_examples_of(page: Path) -> None:
-    examples.run(page)
+def test_examples_of(page: Path, request: pytest.FixtureRequest) -> None:
+    if LOCAL_SITE in page.read_text():
+        examples.run(page, [(LOCAL_SITE, request.getfixturevalue("local_site"))])
+    else:
+        examples.run(page)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_readmes_talk_to_the_site_that_users_can_start() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "packages").glob("*/README.md")):
+        code = "".join(block.code for block in examples.blocks(page))
+        assert not [host for host in HOSTS[1:] if host in code], page
+
+
+@pytest.mark.usefixtures("surroundings")
+def test_the_readme_can_be_pasted_into_an_interpreter(local_site: str) -> None:
+    blocks = examples.blocks(ROOT / "README.md", [(LOCAL_SITE, local_site)])
+    pasted = "".join(f"{block.code}\n\n" for block in blocks)
+    python = subprocess.run(
+        [sys.executable, "-i", "-q"], input=pasted, check=True, capture_output=True, text=True, timeout=60
+    )
+    assert "Error" not in python.stderr
+    told = [text for block in blocks for text in examples.expectations(block).values()]
+    pattern = ".*".join(re.escape(part) for text in told for part in text.split("..."))
+    assert re.search(pattern, python.stdout, re.DOTALL), python.stdout
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of the page may end with, as GitHub makes it of the heading's text."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for target, _, anchor in re.findall(r"\]\(([^)#\s]*)(#([^)]*))?\)", prose):
         if "://" not in target:
-            assert (page.parent / target).exists(), f"{page}: {target}"
+            leads_to = page.parent / target if target else page
+            assert leads_to.exists(), f"{page}: {target}"
+            assert not anchor or anchor in anchors(leads_to), f"{page}: {target}#{anchor}"
+
+
+def test_every_page_is_in_the_list_of_pages() -> None:
+    listed = (ROOT / "docs" / "README.md").read_text()
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"({page.name})" in listed, page
 
 
 def test_there_are_examples_to_run() -> None:

@@ -71,7 +71,7 @@ def test_complete(distribution: str) -> None:
     assert (folder / "src" / distribution.replace("-", "_") / "py.typed").is_file()
     readme = (folder / "README.md").read_text()
     assert readme.startswith(f"# {distribution}\n")
-    assert f"pip install {distribution}" in readme
+    assert f" ./packages/{distribution}\n" in readme or f" ./packages/{distribution} " in readme
     assert len(readme) > 400
 
 

@@ -13,6 +13,7 @@ import ast
 import asyncio
 import inspect
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
@@ -23,6 +24,9 @@ TOKENS = re.compile(
     r"|^(?P<fence>```|~~~)(?P<language>\w*)\n(?P<code>.*?)^(?P=fence)",
     re.DOTALL | re.MULTILINE,
 )
+Replacements = Sequence[tuple[str, str]]
+"""Texts of a page, and what is run in their place."""
+
 EXPECTED = re.compile(r"#\s*->\s*(.+?)\s*$")
 
 
@@ -34,9 +38,11 @@ class Block(NamedTuple):
     code: str
 
 
-def blocks(path: Path) -> list[Block]:
-    """The blocks of a page to run, in order."""
-    text, found, skip = path.read_text(), [], False
+def blocks(path: Path, replacing: Replacements = ()) -> list[Block]:
+    """The blocks of a page to run, in order, with some texts replaced by others."""
+    text, found, skip = path.read_text(), list[Block](), False
+    for old, new in replacing:
+        text = text.replace(old, new)
     for token in TOKENS.finditer(text):
         if token["skipped"] is not None:
             skip = True
@@ -104,10 +110,10 @@ def compiled(block: Block) -> CodeType:
     return code
 
 
-def run(path: Path) -> int:
+def run(path: Path, replacing: Replacements = ()) -> int:
     """Run the blocks of a page; returns how many there were."""
     namespace: dict[str, object] = {"__name__": "__main__", "_check": check, "_printed": printed}
-    found = blocks(path)
+    found = blocks(path, replacing)
     with asyncio.Runner() as runner:
         for block in found:
             code = compiled(block)
