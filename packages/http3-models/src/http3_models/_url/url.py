@@ -98,7 +98,7 @@ class URL:
             else:
                 raise TypeError(f"url must be a str or URL, not {type(url).__name__}")
             if not allow_relative:
-                _require_absolute(made)
+                _require_absolute(made, str(url))
         except InvalidURL as exc:
             text = ""
             forget_locals(exc)
@@ -204,7 +204,7 @@ class URL:
 
         made = _make(type(self), *with_parts(self._parts, self._full_path, parts))
         if self.is_absolute_url:
-            _require_absolute(made)
+            _require_absolute(made, str(made))
         return made
 
     def join(self, url: str | URL) -> URL:
@@ -361,20 +361,23 @@ def _cached(text: str) -> URL:
 def parse_url(text: str) -> URL:
     """The absolute URL of a text, without the cache. Raises InvalidURL."""
     url = _make(URL, parse(text))
-    _require_absolute(url)
+    _require_absolute(url, text)
     return url
 
 
-def _require_absolute(url: URL) -> None:
+def _require_absolute(url: URL, text: str) -> None:
+    """Raise InvalidURL, which shows ``text``, for a relative reference."""
     if url._parts.scheme and url._parts.host:
         return
-    text = url._text
+    from .suggestion import did_you_mean
+
     if not url._parts.scheme:
-        raise InvalidURL(f"Invalid URL {redacted_text(text)}: it has no scheme; did you mean 'https://...'?")
-    if url._parts.host is None:
-        scheme = short_repr(url._parts.scheme + ":")
-        raise InvalidURL(f"Invalid URL {redacted_text(text)}: '//' is missing after {scheme}")
-    raise InvalidURL(f"Invalid URL {redacted_text(text)}: there is no host")
+        why = f"it has no scheme{did_you_mean(text)}"
+    elif url._parts.host is None:
+        why = f"'//' is missing after {short_repr(url._parts.scheme + ':')}{did_you_mean(text)}"
+    else:
+        why = "there is no host"
+    raise InvalidURL(f"Invalid URL {redacted_text(text)}: {why}")
 
 
 def _decoded(text: str) -> str:
