@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from types import FunctionType
 
 import pytest
@@ -176,6 +178,17 @@ def test_every_name_is_there_and_listed_once(package: object) -> None:
     assert set(names) <= set(dir(package))
 
 
+@pytest.mark.parametrize("name", ["config", "exceptions", "models"])
+def test_the_modules_of_0_6_7_are_attributes(name: str) -> None:
+    script = f"""
+import http3, sys
+assert "http3.{name}" not in sys.modules
+assert "{name}" in dir(http3)
+assert http3.{name} is sys.modules["http3.{name}"] is http3.{name}
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
 @pytest.mark.parametrize("package", [http3_models, http3_transport, http3_client])
 def test_public_classes_belong_to_their_package(package: object) -> None:
     for name in package.__all__:  # type: ignore[attr-defined]
@@ -196,10 +209,24 @@ def test_one_root_for_all_exceptions(name: str) -> None:
     assert issubclass(getattr(http3, name), http3.Http3Error)
 
 
+def exceptions(root: type[BaseException]) -> set[type[BaseException]]:
+    """The class and all classes below it."""
+    return {root}.union(*(exceptions(below) for below in root.__subclasses__()))
+
+
+@pytest.mark.parametrize("kind", sorted(exceptions(http3.Http3Error), key=repr))
+def test_tracebacks_and_pickles_name_a_public_place(kind: type[BaseException]) -> None:
+    if not kind.__module__.startswith("http3"):
+        return  # a test's own
+    assert "._" not in kind.__module__
+    assert getattr(sys.modules[kind.__module__], kind.__qualname__) is kind
+
+
 def members(value: type) -> set[str]:
     """The public attributes that our classes define."""
     ours = [base for base in value.__mro__ if base.__module__.startswith("http3")]
-    return {member for base in ours for member in vars(base) if not member.startswith("_")}
+    names = {member for base in ours for member in vars(base) if not member.startswith("_")}
+    return {name for name in names if hasattr(value, name)}  # without hints at names of other libraries
 
 
 @pytest.mark.parametrize("name", sorted(OF_MODELS | OF_CLIENT | TRANSPORT))

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from http3_models import URL, InvalidURL
-from http3_models.engine import parse_url, redacted_text
+from http3_models.engine import did_you_mean, parse_url, redacted_text
 
 if TYPE_CHECKING:
     from http3_models import URLTypes
@@ -54,6 +54,7 @@ def _resolve(text: str, base: URL | None) -> URL:
     if base is None:
         raise InvalidURL(
             f"The URL {redacted_text(text)} has no scheme, and the client has no base_url to join it to"
+            f"{did_you_mean(text)}"
         )
     return _join(text, base)
 

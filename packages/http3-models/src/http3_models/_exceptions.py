@@ -301,6 +301,8 @@ class UnsupportedRedirect(RedirectError, UnsupportedProtocol):
     """A redirect to a URL that is neither http nor https. It is caught by either base, and has no public name
     in `http3_models`."""
 
+    __module__ = "http3_models.engine"
+
 
 class CookieConflict(Http3Error):
     """Several cookies have this name; give domain or path."""

@@ -62,7 +62,7 @@ from ._text import find_text_encoding
 from ._timing import PhaseTimes
 from ._transport import Transport, answer_to, copy_response, sends_by_exchange
 from ._types import AuthFlow
-from ._url import check_http_scheme, parse_url, percent_decode, redacted, redacted_text
+from ._url import check_http_scheme, did_you_mean, parse_url, percent_decode, redacted, redacted_text
 from ._values import ImmutableValue, check_count, set_fields
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ __all__ = [
     "cookie_header",
     "copy_response",
     "describe",
+    "did_you_mean",
     "drain",
     "effective_pool_timeout",
     "failed_request",

@@ -131,6 +131,10 @@ if TYPE_CHECKING:
     from http3_transport import TrioBackend as TrioBackend
     from http3_transport import WSGIDispatch as WSGIDispatch
 
+    from . import config as config
+    from . import exceptions as exceptions
+    from . import models as models
+
 __version__ = "0.7.0"
 
 __all__ = [
@@ -263,10 +267,16 @@ _LAZY = {
     "codes": "http3_models",
 }
 
+_MODULES = ("config", "exceptions", "models")
+"""Those of 0.6.7: ``import http3; http3.exceptions.ConnectTimeout`` works."""
+
 
 if not TYPE_CHECKING:  # or type checkers would accept every misspelled name
 
     def __getattr__(name: str) -> object:
+        if name in _MODULES:
+            __import__(f"{__name__}.{name}")  # sets the attribute
+            return globals()[name]
         if name not in _LAZY:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value: object = getattr(__import__(_LAZY[name]), name)
@@ -275,4 +285,4 @@ if not TYPE_CHECKING:  # or type checkers would accept every misspelled name
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -27,6 +27,8 @@ def sync_code() -> dict[str, str]:
     except http3.JSONDecodeError as exc:
         assert_type(exc.pos, int)
         log(exc.response, exc.request)
+    except http3.exceptions.ConnectTimeout as exc:
+        print(exc.delivery, http3.config.TimeoutConfig(3), http3.models.URL(exc.request.url))
     except http3.RequestError as exc:
         print(exc.request.url, exc.request.read())
     return {}

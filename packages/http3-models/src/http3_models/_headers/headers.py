@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, Union, overload
 
 from .._brief import short_repr
 from .._exceptions import LocalProtocolError
+from .._peer_names import HEADERS_NAMES, explain_names
 from .._redaction import forget_locals
 from .fields import (
     FieldIndex,
@@ -48,6 +49,7 @@ HeaderTypes: TypeAlias = (
 T = TypeVar("T")
 
 
+@explain_names(HEADERS_NAMES)
 class Headers(MutableMapping[str, str]):
     """Header fields, in order; names are compared without case and may occur several times.
 

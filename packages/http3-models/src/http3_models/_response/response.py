@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .._exceptions import RequestError
 from .._iterators import AsyncPieceIterator, PieceIterator
+from .._peer_names import ASYNC_RESPONSE_NAMES, RESPONSE_NAMES, explain_names
 from .._redaction import hide_arguments
 from .._request import AsyncRequest, Request, view_request
 from . import reading
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .._types import AsyncResponseContent, ResponseContent, URLTypes
 
 
+@explain_names(RESPONSE_NAMES)
 class Response(BaseResponse[Request]):
     """The answer to a `Request`, with verbs that block.
 
@@ -151,6 +153,7 @@ class Response(BaseResponse[Request]):
         self.close()
 
 
+@explain_names(ASYNC_RESPONSE_NAMES)
 class AsyncResponse(BaseResponse[AsyncRequest]):
     """The answer to an `AsyncRequest`, with verbs that are awaited or iterated with ``async for``.
 

@@ -1,8 +1,8 @@
 """URLs (RFC 3986) and their parts.
 
 From the bottom up: `percent`, percent escapes; `host`, host names (IDNA) and addresses; `parse`, from text
-to parts; `edit`, joining and changing parts; `query`, the public `QueryParams`; `url`, the public `URL` and
-`Origin`.
+to parts; `suggestion`, what a text without a scheme was meant to be; `edit`, joining and changing parts;
+`query`, the public `QueryParams`; `url`, the public `URL` and `Origin`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .query import (
     decode_octets,
     encode_pairs,
 )
+from .suggestion import did_you_mean
 from .url import URL, Origin, check_http_scheme, parse_url, redacted
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "bytes_or_text",
     "check_http_scheme",
     "decode_octets",
+    "did_you_mean",
     "encode_pairs",
     "normalise_host",
     "normalise_ipv6",

@@ -13,6 +13,7 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, Union
 
 from .._brief import short_repr
+from .._peer_names import QUERY_NAMES, explain_names
 from .percent import QUERY, Undecoded, encode_form, keeping_escapes, percent_decode, shown_text, utf8
 
 QueryParamTypes: TypeAlias = Union[
@@ -100,6 +101,7 @@ def bytes_or_text(value: object, label: str) -> str | bytes:
     return bytes(value) if isinstance(value, _BYTES) else text_of(value, label)
 
 
+@explain_names(QUERY_NAMES)
 class QueryParams(Mapping[str, str]):
     """The pairs of a query, in order; a name may occur several times. Immutable.
 

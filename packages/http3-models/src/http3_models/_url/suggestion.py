@@ -25,8 +25,10 @@ def did_you_mean(text: str) -> str:
     That is one that begins like a host: with a dot or a port in it, an address, localhost, or after ``//``.
     The scheme is http for localhost and addresses, which mostly are test servers.
     """
+    if len(text) > _LONGEST or "@" in text:
+        return ""
     found = _HOST.match(text)
-    if len(text) > _LONGEST or "@" in text or found is None or not found[1]:
+    if found is None or not found[1]:
         return ""
     if not (found["local"] or found["port"] or "." in found[1].strip(".") or text.startswith("//")):
         return ""

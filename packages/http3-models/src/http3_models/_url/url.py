@@ -26,6 +26,7 @@ from .parse import (
 )
 from .percent import percent_decode
 from .query import query_of
+from .suggestion import did_you_mean
 
 if TYPE_CHECKING:
     from .query import QueryParamTypes
@@ -98,7 +99,7 @@ class URL:
             else:
                 raise TypeError(f"url must be a str or URL, not {type(url).__name__}")
             if not allow_relative:
-                _require_absolute(made, str(url))
+                _require_absolute(made, url)
         except InvalidURL as exc:
             text = ""
             forget_locals(exc)
@@ -204,7 +205,7 @@ class URL:
 
         made = _make(type(self), *with_parts(self._parts, self._full_path, parts))
         if self.is_absolute_url:
-            _require_absolute(made, str(made))
+            _require_absolute(made, made)
         return made
 
     def join(self, url: str | URL) -> URL:
@@ -365,12 +366,11 @@ def parse_url(text: str) -> URL:
     return url
 
 
-def _require_absolute(url: URL, text: str) -> None:
-    """Raise InvalidURL, which shows ``text``, for a relative reference."""
+def _require_absolute(url: URL, given: str | URL) -> None:
+    """Raise InvalidURL, which shows what was ``given``, for a relative reference."""
     if url._parts.scheme and url._parts.host:
         return
-    from .suggestion import did_you_mean
-
+    text = given._text if isinstance(given, URL) else str.__str__(given)
     if not url._parts.scheme:
         why = f"it has no scheme{did_you_mean(text)}"
     elif url._parts.host is None:
