@@ -31,6 +31,8 @@ class BodyInUse(StreamConsumed, RuntimeError):
     An async generator raises RuntimeError for this, too.
     """
 
+    __module__ = "http3_models.engine"
+
 
 class Source(Protocol[T_co]):
     """Returns something piece by piece."""

@@ -24,6 +24,7 @@ from ._dispatchers import is_transport
 from ._exceptions import UnsupportedRedirect, failed_request, forget_request
 from ._grammar import CONTROL_BYTES, CONTROL_CHARACTERS, TOKEN, TOKEN_BYTES, TOKEN_CHARACTERS
 from ._headers import SECRET_HEADERS, FieldIndex, FieldPair, headers_from_pairs
+from ._iterators import BodyInUse
 from ._records import Deadline, RequestState, ResponseState, SyncRunner, WholeBody, describe, run_sync
 from ._redaction import forget_locals, forget_text, hide_arguments
 from ._request import (
@@ -78,6 +79,7 @@ __all__ = [
     "TOKEN_BYTES",
     "TOKEN_CHARACTERS",
     "AuthFlow",
+    "BodyInUse",
     "BodyState",
     "BufferedBody",
     "BytesBody",

@@ -8,7 +8,7 @@ them, and a subclass may define them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeVar, cast
 
 Class = TypeVar("Class", bound=type)
 
@@ -28,7 +28,7 @@ def explain_names(hints: dict[str, str]) -> Callable[[Class], Class]:
     hint."""
 
     def decorate(decorated: Class) -> Class:
-        list_names: Callable[[object], Iterable[str]] = decorated.__dir__
+        list_names = cast("Callable[[object], Iterable[str]]", decorated.__dir__)
 
         def without_hints(self: object) -> list[str]:
             return [name for name in list_names(self) if not isinstance(_found(self, name), _PeerName)]
