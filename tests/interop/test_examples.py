@@ -109,11 +109,16 @@ def local_site() -> Iterator[str]:
 LOCAL_SITE = f"http://127.0.0.1:{PORT}"
 
 
+def at(url: str) -> examples.Replacements:
+    """What makes the examples talk to the site at another port."""
+    return [(f":{PORT}", f":{url.rpartition(':')[2]}")]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 @pytest.mark.usefixtures("surroundings")
 def test_examples_of(page: Path, request: pytest.FixtureRequest) -> None:
     if LOCAL_SITE in page.read_text():
-        examples.run(page, [(LOCAL_SITE, request.getfixturevalue("local_site"))])
+        examples.run(page, at(request.getfixturevalue("local_site")))
     else:
         examples.run(page)
 
@@ -126,7 +131,7 @@ def test_readmes_talk_to_the_site_that_users_can_start() -> None:
 
 @pytest.mark.usefixtures("surroundings")
 def test_the_readme_can_be_pasted_into_an_interpreter(local_site: str) -> None:
-    blocks = examples.blocks(ROOT / "README.md", [(LOCAL_SITE, local_site)])
+    blocks = examples.blocks(ROOT / "README.md", at(local_site))
     pasted = "".join(f"{block.code}\n\n" for block in blocks)
     python = subprocess.run(
         [sys.executable, "-i", "-q"], input=pasted, check=True, capture_output=True, text=True, timeout=60

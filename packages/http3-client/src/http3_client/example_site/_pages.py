@@ -217,7 +217,10 @@ def private(request: Request, argument: str) -> Response:
 # --- large, slow, and failing ----------------------------------------------------------------------------
 
 
-@_page("/files/big.bin", "1 MiB, with ranges and an ETag; ?stop=300000 breaks off; PUT tells the size")
+@_page(
+    "/files/big.bin",
+    "1 MiB, with ranges and an ETag; ?stop=300000 breaks off after so many bytes; PUT tells its size",
+)
 def files(request: Request, argument: str) -> Response:
     if request.method in ("PUT", "POST"):
         return upload(request, "")
@@ -231,7 +234,7 @@ def files(request: Request, argument: str) -> Response:
         if first >= FILE_SIZE:
             return Response(416, headers={"Content-Range": f"bytes */{FILE_SIZE}"})
         headers["Content-Range"] = f"bytes {first}-{FILE_SIZE - 1}/{FILE_SIZE}"
-    end = min(int(_query(request).get("stop", FILE_SIZE)), FILE_SIZE)
+    end = min(first + int(_query(request).get("stop", FILE_SIZE)), FILE_SIZE)
     headers["Content-Length"] = str(FILE_SIZE - first)
     return Response(code, headers=headers, content=_pieces(first, end))
 
