@@ -85,7 +85,7 @@ class AsyncClient(HasSettings):
       ``ssl.SSLContext``. Default: True.
     - ``cert``: a client certificate: path, (certificate, key) or (certificate, key, password).
     - ``timeout``: seconds for each phase, (connect, read), (connect, read, write), or a `TimeoutConfig`.
-      Default: 5 s. None: no limit, not even for the wait for a connection.
+      Default: 5 s. None: no limit; a wait for a free connection has one if ``pool_limits`` names it.
     - ``pool_limits``: a `PoolLimits`. Default: per host 100 connections, of which 10 are kept idle; a request
       waits 5 s for a connection.
     - ``max_redirects``: redirects that one request may follow; one more raises TooManyRedirects. Default: 20.

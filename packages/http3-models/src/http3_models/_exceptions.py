@@ -1,4 +1,4 @@
-"""Every exception that http3 raises, under one root.
+"""What goes wrong with a request, its response or the client, under one root.
 
 Http3Error
   RequestError                    .request .delivery .timings
@@ -19,7 +19,8 @@ Http3Error
 Names in parentheses are subclasses. The tree is ordered by the cause: the network and the server
 (TransportError), the response (DecodingError, RedirectError, HttpError, JSONDecodeError), or the caller
 (StreamException, InvalidURL, ClientClosed). Exceptions of the libraries below are translated and stay visible
-as ``__cause__``.
+as ``__cause__``. Wrong arguments are TypeError and ValueError, a missing file of ``verify`` or ``cert`` is an
+OSError; what the caller's own code raises passes as it is.
 
 Exceptions can be pickled and deep-copied (process pools, Celery). Connections are left out, and a cause
 becomes text. Secrets are left out too, since failures are logged and stored: in the request and the responses
@@ -58,7 +59,7 @@ class _CauseText(Exception):
 
 
 class Http3Error(Exception):
-    """Root of all exceptions of http3."""
+    """Root of what goes wrong with a request, its response or the client."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._parts({name: without_secrets(value) for name, value in self.__dict__.items()})
