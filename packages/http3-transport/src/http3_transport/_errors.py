@@ -191,10 +191,41 @@ _ABOUT_CERTIFICATES = {
 }
 """Alerts (RFC 8446 section 6.2) by which a server refuses or misses a client certificate."""
 
-_PLACE_IN_C = re.compile(r" \(_ssl\.c:\d+\)$")
+_UNKNOWN_AUTHORITY = (
+    'its authority is not trusted here; name the authority with verify="ca.pem" or SSL_CERT_FILE'
+)
 
 HOSTNAME_MISMATCH = 62
 """OpenSSL's code for a certificate of another name."""
+
+_ABOUT_VERIFICATION = {
+    **dict.fromkeys((2, 18, 19, 20, 21, 27), _UNKNOWN_AUTHORITY),
+    9: "the clock of this machine may be wrong",
+    10: "the server needs a new one, or the clock of this machine is wrong",
+    HOSTNAME_MISMATCH: "a common name alone does not count; use a name of the certificate in the URL",
+    64: "use a name or an address of the certificate in the URL",
+}
+"""What to do about a certificate, by OpenSSL's code for what is wrong with it (X509_V_ERR_...)."""
+
+_CLEAR_TEXT = frozenset(
+    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "UNKNOWN_PROTOCOL"}
+)
+"""OpenSSL's reasons for a first record that is none of TLS."""
+
+TLS_ALERT = b"\x15\x03"
+"""The beginning of an alert of TLS (RFC 8446 section 5.1)."""
+
+SPEAKS_TLS = "The server speaks TLS on this port; write https:// in the URL"
+
+_PLACE_IN_C = re.compile(r" \(_ssl\.c:\d+\)$")
+
+
+def handshake_failed(host: str, port: int, exc: OSError) -> str:
+    """What to say when a TLS handshake has failed."""
+    said = reason(exc)
+    if getattr(exc, "reason", None) in _CLEAR_TEXT:
+        said = f"the server does not speak TLS on this port; for clear text write http:// in the URL ({said})"
+    return f"The TLS handshake with {host} port {port} failed: {said}"
 
 
 def _alert(exc: BaseException) -> str:
@@ -213,9 +244,8 @@ def reason(exc: BaseException) -> str:
     """The text of an OSError, a TLS alert, or a failed certificate check."""
     verify_message = getattr(exc, "verify_message", None)
     if verify_message:
-        if getattr(exc, "verify_code", None) == HOSTNAME_MISMATCH:
-            verify_message = f"{verify_message.rstrip('.')}; a common name alone does not count"
-        return f"certificate not accepted ({verify_message})"
+        advice = _ABOUT_VERIFICATION.get(getattr(exc, "verify_code", 0))
+        return f"certificate not accepted ({verify_message.rstrip('.')}{advice and '; '}{advice or ''})"
     if not isinstance(exc, OSError) or not exc.strerror:
         return str(exc) or type(exc).__name__
     said = _PLACE_IN_C.sub("", exc.strerror)

@@ -18,7 +18,7 @@ from http3_models import ConnectionInfo, Delivery, Protocol, Timeout, TimeoutCon
 from http3_models.engine import short_repr, short_text
 
 from .. import _process
-from .._errors import network_error, reason, time_left
+from .._errors import handshake_failed, network_error, time_left
 from .._interfaces import OperationTimeout
 from .certificate_names import covers, subject_names
 
@@ -64,7 +64,7 @@ class LegacyBackend:
             raise timed_out(exc) from exc
         except OSError as exc:
             if context is not None and is_of_tls(exc):
-                what = f"The TLS handshake with {origin.host} port {origin.port} failed: {reason(exc)}"
+                what = handshake_failed(origin.host, origin.port, exc)
                 raise network_error(TLSError, request, what, Delivery.NOT_SENT) from exc
             raise
         finally:

@@ -20,7 +20,7 @@ from http3_models import (
 from http3_models.engine import ssl_context_for
 
 from .._backends._connecting import Refused, open_stream
-from .._errors import network_error, protocol_error, reason, time_left, timeout_error
+from .._errors import handshake_failed, network_error, protocol_error, reason, time_left, timeout_error
 from .._http1 import HTTP11Connection
 from .._interfaces import OperationTimeout
 from .legacy_backend import LegacyBackend
@@ -125,7 +125,7 @@ async def _secured(
         # The alert of RFC 7301 section 3.2; Python has no name for it.
         if "no application protocol" in str(exc):
             raise _no_version(options.http_versions, "nothing", request) from exc
-        what = f"The TLS handshake with {origin.host} port {origin.port} failed: {reason(exc)}"
+        what = handshake_failed(origin.host, origin.port, exc)
         raise network_error(TLSError, request, what, Delivery.NOT_SENT) from exc
     except BaseException:
         stream.abort()

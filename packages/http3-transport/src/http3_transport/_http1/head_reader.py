@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._errors import SPEAKS_TLS, TLS_ALERT, Malformed
 from .chunked import ChunkedDecoder
 from .response_head import ResponseHead, Verdict, read_head
 
@@ -60,6 +61,8 @@ class HeadReader:
                 if isinstance(head, ResponseHead):
                     self.pending = bytes(seen[head.size :])
                     return head
+                if seen[:2] == TLS_ALERT:
+                    raise Malformed(SPEAKS_TLS)
                 if head is Verdict.INCOMPLETE:
                     self._begun = bytearray(data) if begun is None else begun
                     return None

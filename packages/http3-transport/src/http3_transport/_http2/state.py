@@ -30,7 +30,7 @@ from h2.exceptions import DenialOfServiceError
 
 from http3_models import RemoteProtocolError, ResponseTooLarge, TransportError
 
-from .._errors import HTTP11Required
+from .._errors import SPEAKS_TLS, TLS_ALERT, HTTP11Required
 from .fast_h2 import FastH2Connection
 from .frames import BodyPiece, Head, MalformedMessage, length_fault, violation
 from .headers import Malformed, Oversized, declared_length, response_head, trailer_fields
@@ -114,6 +114,8 @@ class HTTP2State(Outgoing):
         if kind in (b"", b"\x04") and not (flags and flags[0] & 1):
             return True
         text = f"The server does not speak HTTP/2; it began with {self._first_bytes!r}"
+        if self._first_bytes.startswith(TLS_ALERT):
+            text = SPEAKS_TLS
         self.fail_all(Failure(RemoteProtocolError, text))
         return False
 
