@@ -13,9 +13,9 @@ import trustme
 
 import http3
 from http3_transport.testing import HTTP2Frames, ScriptedConnection, ScriptedServer
-from interop.test_backend_certificates import Legacy
+from interop.test_backend_certificates import Legacy, LikeAsyncio
 from support.servers import Authority
-from support.worlds import World, raised
+from support.worlds import World, do, raised
 
 ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
 """protocol_version (RFC 8446 section 6)"""
@@ -60,12 +60,13 @@ async def test_a_backend_that_does_tls_by_itself(world: World, authority: Author
         connection.write(b"220 ready\r\n")
         connection.stall()
 
+    own = Legacy(LikeAsyncio, "127.0.0.1")
     with ScriptedServer(script) as server:
         url = server.url.replace("http:", "https:")
-        error = await raised(http3.TLSError, world.client(backend=Legacy()).get, url)
+        error = await raised(http3.TLSError, world.client(backend=own).get, url)
         assert "for clear text write http://" in str(error)
     with ScriptedServer(never_asked, ssl_context=authority.server_context()) as server:
-        error = await raised(http3.TLSError, world.client(backend=Legacy()).get, server.url)
+        error = await raised(http3.TLSError, world.client(backend=own).get, server.url)
         assert 'name the authority with verify="ca.pem" or SSL_CERT_FILE' in str(error)
 
 
@@ -99,6 +100,54 @@ async def test_an_alert_in_pieces(world: World, pieces: int) -> None:
     with ScriptedServer(script) as server:
         error = await raised(http3.RemoteProtocolError, world.client().get, server.url)
         assert "write https://" in str(error)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_server_that_closes_at_once_may_speak_tls(world: World, method: str) -> None:
+    """OpenSSL sends no alert where it sees a request of HTTP/1.1."""
+
+    def script(connection: ScriptedConnection) -> None:
+        connection.read_request()
+
+    with ScriptedServer(script) as server:
+        error = await raised(
+            http3.RemoteProtocolError, world.client(replay=False).request, method, server.url
+        )
+        assert "without sending a response; if it speaks TLS on this port, write https://" in str(error)
+
+
+async def test_a_server_that_has_answered_speaks_no_tls(world: World) -> None:
+    def script(connection: ScriptedConnection) -> None:
+        connection.read_request()
+        connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        connection.read_request()
+
+    with ScriptedServer(script) as server:
+        client = world.client(replay=False)
+        await do(client.get(server.url))
+        error = await raised(http3.RemoteProtocolError, client.get, server.url)
+        assert "without sending a response" in str(error)
+        assert "TLS" not in str(error)
+
+
+async def test_neither_does_one_with_tls(world: World, authority: Authority) -> None:
+    def script(connection: ScriptedConnection) -> None:
+        connection.read_request()
+
+    with ScriptedServer(script, ssl_context=authority.server_context("http/1.1")) as server:
+        client = world.client(verify=authority.ca_file, replay=False)
+        error = await raised(http3.RemoteProtocolError, client.get, server.url)
+        assert "TLS" not in str(error)
+
+
+async def test_a_server_that_closes_before_a_byte_of_http2(world: World) -> None:
+    def script(connection: ScriptedConnection) -> None:
+        connection.read_request()
+
+    with ScriptedServer(script) as server:
+        client = world.client(http_versions=("HTTP/2",))
+        error = await raised(http3.RemoteProtocolError, client.get, server.url)
+        assert "closed the connection without sending a byte of HTTP/2 (it may not speak it)" in str(error)
 
 
 async def test_a_server_of_http11_is_no_tls(world: World) -> None:

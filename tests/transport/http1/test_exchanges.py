@@ -314,7 +314,7 @@ async def test_a_switch_of_protocols_is_refused_and_told_what_is_supported(
     ("answer", "text"),
     [
         (b"garbage\r\n\r\n", "status line .* malformed: it begins with 'garbage'"),
-        (b"\x15\x03\x01\x00\x02\x02\x46", "is not an HTTP/1.1 response"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "speaks TLS on this port; write https://"),
         (b"\r\n\r\n", "empty line instead of a status line"),
         (b"HTTP/1.1 099 Odd\r\n\r\n", "less than 100"),
         (b"HTTP/1.1 200 OK\r\n folded: x\r\n\r\n", "first header line .* blank"),

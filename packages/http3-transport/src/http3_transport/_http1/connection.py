@@ -273,6 +273,8 @@ class HTTP11Connection:
                 return response
         begun = self.reader.has_begun
         what = "in the middle of the response's head" if begun else "without sending a response"
+        if not (begun or request.url.is_ssl or self._info):  # OpenSSL does so, without an alert
+            what = f"{what}; if it speaks TLS on this port, write https:// in the URL"
         raise Malformed(f"The server closed the connection {what}")
 
     def take(self, request: RequestState, data: bytes) -> ResponseHead | None:

@@ -61,12 +61,12 @@ class HeadReader:
                 if isinstance(head, ResponseHead):
                     self.pending = bytes(seen[head.size :])
                     return head
-                if seen[:2] == TLS_ALERT:
-                    raise Malformed(SPEAKS_TLS)
-                if head is Verdict.INCOMPLETE:
+                if head is Verdict.INCOMPLETE and seen[:2] != TLS_ALERT:
                     self._begun = bytearray(data) if begun is None else begun
                     return None
                 data = bytes(seen)
+            if data[:2] == TLS_ALERT:
+                raise Malformed(SPEAKS_TLS)
             library = self._library = self._hand_over(request)
         final = library.read_head(data)
         if final is not None:

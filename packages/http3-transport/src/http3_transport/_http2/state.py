@@ -122,6 +122,8 @@ class HTTP2State(Outgoing):
     def end_of_input(self) -> None:
         """The server closed the connection."""
         text = "The server closed the connection before the response was whole"
+        if not self._first_bytes:
+            text = "The server closed the connection without sending a byte of HTTP/2 (it may not speak it)"
         self.fail_all(Failure(RemoteProtocolError, f"{text}. {self.last_error}" if self.last_error else text))
 
     # Events of h2.
