@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +188,7 @@ async def test_a_certificate_that_signs_itself(world: World, tmp_path: Path) -> 
 
 
 @pytest.fixture
-def trusted(tmp_path: Path) -> Iterator[tuple[trustme.CA, str]]:
+def trusted(tmp_path: Path) -> tuple[trustme.CA, str]:
     """An authority, and its file."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
