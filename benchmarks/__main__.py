@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--rounds", type=int, default=ROUNDS, help=f"default {ROUNDS}; more where it is noisy"
     )
     figures.add_argument("--list", action="store_true", help="show the names of the figures")
-    publishing = commands.add_parser("publish", help="put results into docs/performance.md")
+    publishing = commands.add_parser("publish", help="put results into RESULTS.md and docs/performance.md")
     publishing.add_argument("results", nargs="*", type=Path, default=[OUTPUT / "results.json"])
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that `finally` is run

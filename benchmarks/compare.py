@@ -14,6 +14,7 @@ from .results import Results, load, verdicts
 from .rows import OURS, ROWS, Row
 from .runner import ROOT, in_turn, one_core
 from .servers import nginx
+from .summary import KEPT, Summary, table
 from .tables import conditions, document, failures, verdict_line
 
 ROUNDS = 9
@@ -23,6 +24,7 @@ SHORT_SHARE = 0.2
 
 OUTPUT = ROOT / "dist" / "benchmarks"
 DOCS = ROOT / "docs"
+TABLES = KEPT.with_name("RESULTS.md")
 BEGIN = "<!-- figures: written by python -m benchmarks publish -->"
 END = "<!-- end of figures -->"
 
@@ -101,19 +103,32 @@ def write(results: Results, output: Path) -> None:
     """The three files."""
     results.save(output / "results.json")
     (output / "table.md").write_text(document(results))
-    (output / "plot.svg").write_text(drawing(results))
+    (output / "plot.svg").write_text(drawing(Summary.of(results)))
 
 
-def publish(paths: Sequence[Path], docs: Path = DOCS) -> None:
-    """Put the tables of results, of one run or several, into docs/performance.md, and the plot beside it."""
+def publish(paths: Sequence[Path], docs: Path = DOCS, kept: Path = KEPT, tables: Path = TABLES) -> None:
+    """Keep the results of one run or several: all tables in benchmarks/RESULTS.md, the medians in
+    benchmarks/measured.json, and of these the table in docs/performance.md and the plot beside it."""
     results = load(paths)
-    page = docs / "performance.md"
+    _fill(tables, document(results))
+    Summary.of(results).save(kept)
+    show(docs, kept)
+
+
+def show(docs: Path = DOCS, kept: Path = KEPT) -> None:
+    """Write the table and the plot of the docs anew, of the medians that are kept."""
+    summary = Summary.load(kept)
+    _fill(docs / "performance.md", f"{table(summary)}\n\n{summary.conditions}\n")
+    (docs / "performance.svg").write_text(drawing(summary))
+
+
+def _fill(page: Path, text: str) -> None:
+    """Put a text between the marks of a page."""
     before, begin, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{page} does not say where the figures go")
-    page.write_text(f"{before}{BEGIN}\n\n{document(results)}\n{END}{after}")
-    (docs / "performance.svg").write_text(drawing(results))
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
 
 
 def _progress(row: Row) -> Callable[[str], None]:

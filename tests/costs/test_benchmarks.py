@@ -11,7 +11,19 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from benchmarks import compare, environments, figures, plot, results, rows, runner, servers, tables, workloads
+from benchmarks import (
+    compare,
+    environments,
+    figures,
+    plot,
+    results,
+    rows,
+    runner,
+    servers,
+    summary,
+    tables,
+    workloads,
+)
 from benchmarks.clients import registry, seam
 from benchmarks.workloads import Measured
 
@@ -147,19 +159,24 @@ def test_the_tables(found: results.Results) -> None:
 
 
 def test_the_plot_is_well_formed(found: results.Results) -> None:
-    root = ET.fromstring(plot.drawing(found))
+    root = ET.fromstring(plot.drawing(summary.Summary.of(found)))
     space = "{http://www.w3.org/2000/svg}"
     assert root.tag == f"{space}svg"
-    told = {title.text for title in root.iter(f"{space}title")}
-    assert "GET of 1 KiB, one after the other (sync): httpx 3.33" in told
-    width, height = float(root.get("width", 0)), float(root.get("height", 0))
-    circles = list(root.iter(f"{space}circle"))
-    assert len(circles) == 3 + 3  # the legend and the marks
-    assert all(0 < float(c.get("cx", -1)) < width and 0 < float(c.get("cy", -1)) < height for c in circles)
+    told = [text.text for text in root.iter(f"{space}text")]
+    assert told == [
+        "GET of 1 KiB, one after the other (CPU a request)",
+        *("pycurl", "100 ms", "http3", "120 ms", "httpx", "400 ms"),
+    ]
+    ground, *bars = root.iter(f"{space}rect")
+    lengths = [float(bar.get("width", 0)) for bar in bars]
+    assert lengths[0] / lengths[2] == pytest.approx(0.25, abs=0.01)
+    width, height = float(ground.get("width", 0)), float(ground.get("height", 0))
+    assert all(float(bar.get("x", 0)) + float(bar.get("width", 0)) < width for bar in bars)
+    assert all(0 < float(bar.get("y", 0)) < height for bar in bars)
 
 
 def test_a_plot_of_nothing_is_well_formed() -> None:
-    ET.fromstring(plot.drawing(results.Results("", "", {}, {}, {})))
+    ET.fromstring(plot.drawing(summary.Summary("", {})))
 
 
 def test_results_are_read_again(found: results.Results, tmp_path: Path) -> None:
@@ -176,17 +193,41 @@ def test_results_are_read_again(found: results.Results, tmp_path: Path) -> None:
 
 
 def test_publishing_leaves_the_rest_of_the_page(found: results.Results, tmp_path: Path) -> None:
-    page = tmp_path / "performance.md"
-    page.write_text(f"before\n{compare.BEGIN}\nold\n{compare.END}\nafter\n")
+    page, tables_page, kept = (tmp_path / name for name in ("performance.md", "RESULTS.md", "measured.json"))
+    for each in (page, tables_page):
+        each.write_text(f"before\n{compare.BEGIN}\nold\n{compare.END}\nafter\n")
     found.save(tmp_path / "results.json")
     for _ in range(2):
-        compare.publish([tmp_path / "results.json"], tmp_path)
-    text = page.read_text()
-    assert text.startswith("before\n")
-    assert text.endswith(f"\n{compare.END}\nafter\n")
-    assert "old" not in text
-    assert text.count("### Goals") == 1
+        compare.publish([tmp_path / "results.json"], tmp_path, kept, tables_page)
+    for each in (page, tables_page):
+        text = each.read_text()
+        assert text.startswith("before\n")
+        assert text.endswith(f"\n{compare.END}\nafter\n")
+        assert "old" not in text
+    assert tables_page.read_text().count("### Goals") == 1
+    assert (
+        "| GET of 1 KiB, one after the other, sync | 120 ms |  |  | 3.3x |  | 0.83x |  |" in page.read_text()
+    )
+    assert summary.Summary.load(kept) == summary.Summary.of(found)
     ET.parse(tmp_path / "performance.svg")
+
+
+def test_the_docs_show_what_is_kept(tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    shutil.copy(compare.DOCS / "performance.md", page)
+    compare.show(tmp_path)
+    assert page.read_text() == (compare.DOCS / "performance.md").read_text()
+    assert (tmp_path / "performance.svg").read_text() == (compare.DOCS / "performance.svg").read_text()
+
+
+def test_the_medians_that_are_kept_are_those_of_the_tables() -> None:
+    text = compare.TABLES.read_text()
+    for name, cpu in summary.Summary.load().cpu.items():
+        row = summary.ROW_OF[name]
+        _, _, group = text.partition(f"### {tables.GROUPS[row.group]}: CPU")
+        (line, *_) = [line for line in group.splitlines() if line.startswith(f"| {row.title}")]
+        for value in cpu.values():
+            assert f"| {tables.seconds(value)}" in line, (name, value)
 
 
 # --- really --------------------------------------------------------------------------------------------
