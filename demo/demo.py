@@ -58,12 +58,21 @@ def mebibytes(size: float) -> str:
 
 def describe(response: http3.Response | http3.AsyncResponse) -> None:
     """One line on an answer, one on where the time went."""
-    status = f"{response.status_code} {response.reason_phrase}".strip()
+    # The registered phrase: HTTP/2 has none, and some servers leave it out of HTTP/1.1 as well.
+    status = f"{response.status_code} {http3.codes.get_reason_phrase(response.status_code)}"
     took = seconds(response.elapsed.total_seconds())
     tls = response.connection.tls_version
     tell(f"{paint(status, '32')} over {response.protocol} and {tls}, head after {took}")
     phases = zip(response.timings._fields, response.timings, strict=True)
-    tell(paint("timings: " + ", ".join(f"{name} {seconds(value)}" for name, value in phases if value), "2"))
+    told = ", ".join(f"{name} {seconds(value)}" for name, value in phases if value)
+    tell(paint(f"timings{' of the last hop' * bool(response.history)}: {told}", "2"))
+
+
+def tell_what_was_loaded(response: http3.Response) -> None:
+    """What the head took beside the phases: a first request loads modules and certificates."""
+    *until_head, _ = response.timings
+    beside = response.elapsed.total_seconds() - sum(value or 0 for value in until_head)
+    tell(paint(f"beside these: {seconds(beside)} to load modules and certificates, the first time only", "2"))
 
 
 def first_steps(base: str, ca: str) -> None:
@@ -77,6 +86,7 @@ def first_steps(base: str, ca: str) -> None:
         with http3.Client(verify=ca, http_versions=versions) as client:
             response = client.get(f"{base}/hello")
         describe(response)
+        tell_what_was_loaded(response)
         tell(f"response.json() -> {response.json()}")
         check(response.status_code == 200, "GET /hello answers 200")
         check(response.protocol == protocol, f"{protocol} was negotiated")
