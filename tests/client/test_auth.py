@@ -175,7 +175,7 @@ def test_http_basic_auth_is_callable(world: World) -> None:
     assert HTTPBasicAuth("u", "p")(request) is request
     assert request.headers["authorization"] == "Basic dTpw"
     with pytest.raises(NotImplementedError, match="__call__"):
-        AuthBase()(request)
+        AuthBase()(world.request_class("GET", "https://h/"))
 
 
 def test_a_callable_may_return_another_request(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -88,3 +89,19 @@ def test_pyright_passes_what_is_right() -> None:
 def test_pyright_finds_what_is_wrong() -> None:
     for name, lines in pyright("wrong*.py").items():
         assert lines == set(lines_with_errors(PROGRAMS / name)), name
+
+
+def test_one_class_of_auth_serves_both_clients() -> None:
+    program = runpy.run_path(str(PROGRAMS / "right_auth.py"))
+    added = [
+        {"authorization": "Bearer abc"},
+        {"x-either": "1"},
+        {"authorization": "Bearer t", "x-trace": "1"},
+        {"x-signature": "0"},
+        {"x-apart": "1"},
+        {"x-function": "1"},
+        {"authorization": "Basic bWU6c2VjcmV0"},
+    ]
+    for auth, wanted in zip(program["AUTHS"], added, strict=True):
+        for headers in program["arrived"](auth):
+            assert wanted.items() <= headers.items()

@@ -4,7 +4,7 @@ An `Auth` has one generator, ``auth_flow``: it yields a request, receives the re
 request. It does no I/O, so both clients can use the same class:
 
     class TokenAuth(Auth):
-        def auth_flow(self, request):
+        def auth_flow(self, request: Request) -> Generator[Request, Response, None]:
             request.headers["X-Token"] = self.token
             response = yield request
             if response.status_code == 401:
@@ -19,7 +19,7 @@ redirects, as long as they stay on the first origin. `DigestAuth` is in `_digest
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from http3_models.engine import forget_text, hide_arguments, short_text
 
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     AnyRequest: TypeAlias = Request | AsyncRequest
     AnyResponse: TypeAlias = Response | AsyncResponse
-    Flow: TypeAlias = Generator[AnyRequest, Response, None]
+    # A flow yields a Request or an AsyncRequest. Any lets a subclass name one of them and still yield from
+    # the flow of its base.
+    Flow: TypeAlias = Generator[Any, Response, None]
     ChosenAuth: TypeAlias = "Auth | Literal[False] | None"
 
 
@@ -44,7 +46,7 @@ class Auth:
     requires_request_body: bool = False
     requires_response_body: bool = False
 
-    def auth_flow(self, request: AnyRequest) -> Flow:
+    def auth_flow(self, request: Request) -> Flow:
         """Yield the request to send, receive its response, and yield again or return.
 
         In both clients ``request`` is a `Request`, and the flow receives a `Response` for each request that
@@ -67,7 +69,7 @@ class BasicAuth(Auth):
     def __repr__(self) -> str:
         return f"{type(self).__name__}([secure])"
 
-    def auth_flow(self, request: AnyRequest) -> Flow:
+    def auth_flow(self, request: Request) -> Flow:
         """Add the Authorization header."""
         request.headers["Authorization"] = self._header
         yield request
@@ -90,7 +92,7 @@ class BearerAuth(Auth):
     def __repr__(self) -> str:
         return f"{type(self).__name__}([secure])"
 
-    def auth_flow(self, request: AnyRequest) -> Flow:
+    def auth_flow(self, request: Request) -> Flow:
         """Add the Authorization header."""
         request.headers["Authorization"] = self._header
         yield request
@@ -99,11 +101,11 @@ class BearerAuth(Auth):
 class AuthBase(Auth):
     """Base class of callable authentication (the API of http3 0.6.7): define ``__call__(request)``."""
 
-    def __call__(self, request: AnyRequest) -> AnyRequest:
+    def __call__(self, request: Request) -> AnyRequest:
         """Return the request to send: ``request``, changed, or another."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__()")
 
-    def auth_flow(self, request: AnyRequest) -> Flow:
+    def auth_flow(self, request: Request) -> Flow:
         """Send what ``__call__`` returns."""
         yield self(request)
 
@@ -111,7 +113,7 @@ class AuthBase(Auth):
 class HTTPBasicAuth(AuthBase, BasicAuth):
     """`BasicAuth`, callable, as in http3 0.6.7."""
 
-    def __call__(self, request: AnyRequest) -> AnyRequest:
+    def __call__(self, request: Request) -> AnyRequest:
         """Add the Authorization header."""
         request.headers["Authorization"] = self._header
         return request
@@ -120,13 +122,13 @@ class HTTPBasicAuth(AuthBase, BasicAuth):
 class CallableAuth(Auth):
     """An `Auth` that calls a function ``request -> request``."""
 
-    def __init__(self, function: Callable[[AnyRequest], AnyRequest]) -> None:
+    def __init__(self, function: Callable[[Request], AnyRequest]) -> None:
         self._function = function
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._function!r})"
 
-    def auth_flow(self, request: AnyRequest) -> Flow:
+    def auth_flow(self, request: Request) -> Flow:
         """Send what the callable returns."""
         yield self._function(request)
 
@@ -142,7 +144,7 @@ class FlowAuth(Auth):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._wrapped!r})"
 
-    def auth_flow(self, request: AnyRequest) -> Flow:
+    def auth_flow(self, request: Request) -> Flow:
         """The flow of the object."""
         return self._wrapped.auth_flow(request)
 

@@ -439,7 +439,7 @@ async def _read_into_memory(request: RequestState) -> None:
         request.body = BytesBody(b"".join(chunks))
 
 
-def _start_flow(auth: Auth, request: AnyRequest) -> Flow:
+def _start_flow(auth: Auth, request: Request) -> Flow:
     flow = auth.auth_flow(request)
     if not hasattr(flow, "send"):
         close_unawaited(flow)

@@ -23,9 +23,9 @@ from ._auth import Auth, as_utf8
 from ._challenges import parse_challenges, parse_parameters
 
 if TYPE_CHECKING:
-    from http3_models import Headers, Origin
+    from http3_models import Headers, Origin, Request
 
-    from ._auth import AnyRequest, Flow
+    from ._auth import Flow
 
 # RFC 7616 section 3.3; the first one that a server offers is used.
 _HASHES = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}
@@ -95,7 +95,7 @@ class DigestAuth(Auth):
     def __repr__(self) -> str:
         return f"{type(self).__name__}([secure])"
 
-    def auth_flow(self, request: AnyRequest) -> Flow:
+    def auth_flow(self, request: Request) -> Flow:
         """Send the request; again after a challenge, and once more if the nonce was stale."""
         origin = request.url.origin
         challenge = self._challenges.get(origin)
@@ -128,7 +128,7 @@ class DigestAuth(Auth):
             if nonce:
                 self._store(origin, challenge.with_nonce(nonce))
 
-    def _authorize(self, request: AnyRequest, challenge: Challenge) -> None:
+    def _authorize(self, request: Request, challenge: Challenge) -> None:
         body = None
         if challenge.qop == "auth-int":
             body = state_of(request).body.data
