@@ -165,13 +165,15 @@ def test_head_has_no_body(url: str) -> None:
         b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
         b"Transfer-Encoding: gzip\r\n\r\n",
         b"Content-Length: -1\r\n\r\n",
-        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        *(b"Transfer-Encoding: chunked\r\n\r\n%b\r\n" % size for size in (b"zz", b"-5", b"0x5", b"")),
     ],
 )
-def test_bodies_without_a_clear_end_are_refused(url: str, lines: bytes) -> None:
-    answered = raw(url, b"POST /upload HTTP/1.1\r\nHost: a\r\n" + lines)
-    assert answered.startswith(b"HTTP/1.1 400 ")
-    assert answered.count(b"HTTP/1.1 ") == 1
+@pytest.mark.parametrize("path", [b"/upload", b"/new"])
+def test_bodies_without_a_clear_end_are_refused(url: str, lines: bytes, path: bytes) -> None:
+    after = b"GET /users HTTP/1.1\r\nHost: a\r\n\r\n"
+    answered = raw(url, b"POST %b HTTP/1.1\r\nHost: a\r\n" % path + lines + after)
+    assert answered.count(b"HTTP/1.1 ") == 1, "what follows is no request"
+    assert path == b"/new" or answered.startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_port_that_is_taken_is_said(url: str) -> None:

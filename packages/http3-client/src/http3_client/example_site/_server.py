@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from socket import socket
 
 ADDRESS = "127.0.0.1"
+HEX = re.compile(rb"[0-9A-Fa-f]{1,12}")
 LONGEST_LINE = 64 * 1024
 LEFT_UNREAD = 1024 * 1024
 """Bytes of a request's body that no page has read, and that are read to keep the connection."""
@@ -62,6 +64,7 @@ class _Body:
             raise ValueError(f"Content-Length {length}")
         self._left = int(length)
         self.has_ended = not self._is_chunked and not self._left
+        self.is_broken = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -84,7 +87,11 @@ class _Body:
         line = self._file.readline(LONGEST_LINE)
         if not line:
             raise ConnectionResetError("the client went away within its body")
-        self._left = int(line.partition(b";")[0], 16)
+        size = line.partition(b";")[0].strip()
+        if not HEX.fullmatch(size):
+            self.has_ended = self.is_broken = True
+            raise ValueError(f"a chunk of size {size!r}")
+        self._left = int(size, 16)
         if not self._left:
             self.has_ended = True
             while self._file.readline(LONGEST_LINE).strip():  # trailers
@@ -151,12 +158,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _finish(self, body: _Body) -> None:
         """Read what the page left of the request's body, or end the connection."""
-        left = LEFT_UNREAD
-        for chunk in body:
-            left -= len(chunk)
-            if left < 0:
-                self.close_connection = True
-                return
+        left = -1 if body.is_broken else LEFT_UNREAD
+        try:
+            while left >= 0 and not body.has_ended:
+                left -= len(next(body, b""))
+        except ValueError:
+            left = -1
+        if left < 0:
+            self.close_connection = True
 
 
 def _length(response: Response) -> int | None:
