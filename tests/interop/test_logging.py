@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,9 @@ SET_COOKIES = [
 ]
 
 
+QUERY = re.compile(r"\?[^\s']+")
+
+
 class Everything(logging.Handler):
     """Keeps all records as text, with the values that they were made of."""
 
@@ -34,8 +38,9 @@ class Everything(logging.Handler):
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it."""
-        self.texts.append(f"{record.name}: {self.format(record)} {record.args!r}")
+        """Keep it, without the queries of URLs, which are shown."""
+        text = f"{record.name}: {self.format(record)} {record.args!r}"
+        self.texts.append(QUERY.sub("?", text))
 
     def secrets(self) -> list[str]:
         """Records that show a header. (asyncio logs at length, but nothing of what is sent.)"""
@@ -88,7 +93,7 @@ async def test_of_requests_and_responses(world: World, site: Site, records: Ever
         response = await do(client.get(site.url + "/trailers", stream=True))
         await collect(response.stream())
     assert not records.secrets()
-    assert bool(records.texts) == (world.name == "asyncio")
+    assert any(text.startswith("http3.pool: opened") for text in records.texts)
 
 
 async def test_of_huffman_code_and_evictions(world: World, records: Everything, h2: None) -> None:

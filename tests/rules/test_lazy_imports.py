@@ -115,7 +115,7 @@ except Exception as exc:
     assert type(exc).__name__ in ("ConnectError", "ConnectTimeout"), exc
 client.close()
 """
-    assert not {"asyncio", "trio", "h2", "hpack"} & loaded(code)
+    assert not {"asyncio", "trio", "h2", "hpack", "logging"} & loaded(code)
 
 
 def test_star_import_gives_all_names() -> None:

@@ -50,7 +50,11 @@ def test_every_member_is_explained(name: str) -> None:
     assert members - FOR_THE_ENGINE <= WORDS, members - WORDS
 
 
+OF_LOGGERS = {"client", "pool", "tls", "http1", "http2"}
+"""``http3.pool`` and the like."""
+
+
 def test_no_page_shows_a_name_that_is_gone() -> None:
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         for name in re.findall(r"\bhttp3\.([A-Za-z_]\w*)", page.read_text()):
-            assert hasattr(http3, name), f"{page}: http3.{name}"
+            assert name in OF_LOGGERS or hasattr(http3, name), f"{page}: http3.{name}"

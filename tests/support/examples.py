@@ -112,7 +112,8 @@ def compiled(block: Block) -> CodeType:
 
 def run(path: Path, replacing: Replacements = ()) -> int:
     """Run the blocks of a page; returns how many there were."""
-    namespace: dict[str, object] = {"__name__": "__main__", "_check": check, "_printed": printed}
+    namespace: dict[str, object] = {"__name__": "__main__", "__file__": str(path)}
+    namespace |= {"_check": check, "_printed": printed}
     found = blocks(path, replacing)
     with asyncio.Runner() as runner:
         for block in found:

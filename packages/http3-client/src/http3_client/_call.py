@@ -40,7 +40,9 @@ from http3_models.engine import (
     close_unawaited,
     cookie_header,
     forget_locals,
+    is_logged,
     join_cookie_headers,
+    log,
     read_all,
     read_if_buffered,
     redacted,
@@ -207,6 +209,7 @@ class Call:
                 yielded = _check_yielded(auth, following)
                 await drain_or_close(response, self._transport.now, self._classes.pause)
                 history.append(response)
+                log_retry(response, yielded, "auth")
                 if yielded is own and "set-cookie" in response.headers:
                     self._renew_cookies(own)
         except BaseException as exc:
@@ -268,6 +271,7 @@ class Call:
             raise
         if response.status_code == 417 and with_expect and can_retry_without_expect(request):
             await drain_or_close(response, self._transport.now, self._classes.pause)
+            log_retry(response, asked, "without Expect")
             following = await self._exchange(asked, with_expect=False)
             following.history = [response]
             return following
@@ -324,6 +328,7 @@ class Call:
             exc.response = self._classes.response(response)
             add_hop_to_message(exc, sent, response)
             raise
+        log_redirect(response, request)
         following = await self._send_hop(request)
         following.history = [*response.history, response, *following.history]
         return following
@@ -452,6 +457,23 @@ def _check_yielded(auth: Auth, request: object) -> RequestState:
         return state_of(request)
     close_unawaited(request)
     raise TypeError(f"{short_repr(auth)} must return a request, not {type(request).__name__}")
+
+
+def log_redirect(response: ResponseState, following: RequestState) -> None:
+    """Tell the logger ``http3.client`` of a redirect that is followed; no header, no password of a URL."""
+    if is_logged("client"):
+        origin = "" if response.request is None else _line(response.request)
+        log("client", "redirected by %d: %s to %s", response.status_code, origin, _line(following))
+
+
+def log_retry(response: ResponseState, following: RequestState, why: str) -> None:
+    """Tell it of a request that is sent because of the response to the one before."""
+    if is_logged("client"):
+        log("client", "retried after %d (%s): %s", response.status_code, why, _line(following))
+
+
+def _line(request: RequestState) -> str:
+    return f"{request.method} {redacted(request.url)}"
 
 
 def _changed_names(before: Headers, after: Headers) -> set[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from sys import modules
 from typing import TYPE_CHECKING, NamedTuple
+
+from ._logging import DEBUG, LOGGERS, find_loggers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,13 +54,14 @@ class PhaseTimes:
     """What becomes `Timings`: the transport sets the fields, in one object for each exchange.
 
     ``started`` is when the transport was given the request, on the clock ``now``. ``connection`` is set where
-    a dispatcher sends without a client. It has no slots, so that a new one costs nothing: what did not happen
-    is a default of the class.
+    a dispatcher sends without a client. ``logged``: a logger of http3 may be on. It has no slots, so that a
+    new one costs nothing: what did not happen is a default of the class.
     """
 
     now: Callable[[], float] | None = None
     started: float = 0.0
     connection: ConnectionInfo | None = None
+    logged: bool = False
 
     pool: float | None = None
     dns: float | None = None
@@ -68,9 +72,13 @@ class PhaseTimes:
     receive: float | None = None
 
     def begin(self, now: Callable[[], float]) -> float:
-        """Set ``now`` and ``started``; returns the latter."""
+        """Set ``now``, ``logged`` and ``started``; returns the latter."""
         self.now = now
         self.started = moment = now()
+        if "logging" in modules:  # no call in here: nearly every exchange is not logged
+            for logger in LOGGERS or find_loggers():
+                if logger.level <= DEBUG and (logger.level or logger.parent is None):
+                    self.logged = True
         return moment
 
     def elapsed(self) -> float | None:

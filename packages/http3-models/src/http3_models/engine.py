@@ -25,6 +25,7 @@ from ._exceptions import UnsupportedRedirect, failed_request, forget_request
 from ._grammar import CONTROL_BYTES, CONTROL_CHARACTERS, TOKEN, TOKEN_BYTES, TOKEN_CHARACTERS
 from ._headers import SECRET_HEADERS, FieldIndex, FieldPair, headers_from_pairs
 from ._iterators import BodyInUse
+from ._logging import is_logged, log
 from ._records import Deadline, RequestState, ResponseState, SyncRunner, WholeBody, describe, run_sync
 from ._redaction import forget_locals, forget_text, hide_arguments
 from ._request import (
@@ -130,9 +131,11 @@ __all__ = [
     "in_asyncio_task",
     "in_trio_task",
     "is_closed",
+    "is_logged",
     "is_redirect",
     "is_transport",
     "join_cookie_headers",
+    "log",
     "maybe_await",
     "parse_url",
     "percent_decode",

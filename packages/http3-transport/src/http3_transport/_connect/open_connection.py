@@ -47,6 +47,7 @@ class OpenConnection:
         "has_ended",
         "http2",
         "is_dropped",
+        "logged",
         "multiplexes",
         "on_end",
         "on_settings",
@@ -69,6 +70,8 @@ class OpenConnection:
         self.has_ended = False
         """True once it gets no further request: the server has closed it, or a user has."""
         self.is_dropped = False
+        self.logged = False
+        """Whether the last request that used it is logged; its end is, then."""
         self.on_settings: Callable[[], object] | None = None
         """Called when the stream limit has become known or has changed."""
         self.on_end: Callable[[], object] | None = None

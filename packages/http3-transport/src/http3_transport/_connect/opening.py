@@ -19,6 +19,7 @@ from http3_models import (
 )
 from http3_models.engine import ssl_context_for
 
+from .. import _events
 from .._backends._connecting import Refused, open_stream
 from .._errors import handshake_failed, network_error, protocol_error, reason, time_left, timeout_error
 from .._http1 import HTTP11Connection
@@ -119,7 +120,7 @@ async def _secured(
     started = options.now()
     try:
         left = None if ends is None else ends - started
-        return await start_tls(stream, context, origin.host, left, now=options.now)
+        secured = await start_tls(stream, context, origin.host, left, now=options.now)
     except OSError as exc:
         stream.abort()
         # The alert of RFC 7301 section 3.2; Python has no name for it.
@@ -132,6 +133,9 @@ async def _secured(
         raise
     finally:
         request.phases.tls = options.now() - started
+    if request.phases.logged:
+        _events.handshake_done(secured, request)
+    return secured
 
 
 def _start_http2(

@@ -27,6 +27,7 @@ from http3_models import (
 )
 from http3_models.engine import BufferedBody, ResponseState, forget_locals, headers_from_pairs
 
+from .. import _events
 from .._errors import Malformed, is_alert, request_error, time_left
 from .._interfaces import OperationTimeout
 from .body import ChunkedBody, ClosingBody, LengthBody, send_on
@@ -178,8 +179,12 @@ class HTTP11Connection:
             self._began = sent = self.now()
             phases.send = sent - began
             self._phase = READ
+            if phases.logged:
+                _events.sent(self.protocol, self.stream.info, request)
             head_read = early or await self.final_head(request)
             phases.wait = self.now() - sent
+            if phases.logged:
+                _events.received(self.protocol, self.stream.info, request, head_read.status_code)
             response = self._respond(request, lease, closes, head_read)
         except BaseException as exc:  # noqa: BLE001 - raised again
             if self._phase != COMPOSE or not isinstance(exc, LocalProtocolError):

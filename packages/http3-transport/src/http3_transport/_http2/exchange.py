@@ -28,6 +28,7 @@ from http3_models import (
 )
 from http3_models.engine import ResponseState, forget_locals, headers_from_pairs, redacted
 
+from .. import _events
 from .._content_length import check_sent
 from .._errors import EARLY, network_error, phase_timeout, protocol_error, request_error
 from .._interfaces import CONTINUE_WAIT, OperationTimeout
@@ -168,6 +169,8 @@ class HTTP2Exchange:
                 if self._phase == "write":
                     self._request.phases.send = self._mark()
                     self._spends = "wait"
+                    if self._request.phases.logged:
+                        self._log_sent()
                 await engine.wait(stream, HEAD, *self._limits("read"))
         if stream.head is None:
             assert stream.failure is not None
@@ -177,8 +180,14 @@ class HTTP2Exchange:
         phases = self._request.phases
         if self._spends == "send":
             phases.send = self._mark()
+            if phases.logged:
+                self._log_sent()
         phases.wait = self._mark()
         self._spends = "receive"
+
+    def _log_sent(self) -> None:
+        engine = self._engine
+        _events.sent(engine.protocol, engine.stream.info, self._request, self._stream.stream_id)
 
     def _respond(self) -> ResponseState:
         stream = self._stream
@@ -186,6 +195,9 @@ class HTTP2Exchange:
         status, fields = stream.head
         self._phase = "read"
         self._lease.answered = True
+        if self._request.phases.logged:
+            info, protocol = self._engine.stream.info, self._engine.protocol
+            _events.received(protocol, info, self._request, status, stream.stream_id)
         response = ResponseState(
             status_code=status,
             reason_phrase=StatusCode.get_reason_phrase(status),

@@ -39,6 +39,7 @@ from http3_models.engine import (
     view_response,
 )
 
+from .. import _events
 from .._connect import check_argument, check_options, choose_backend, never_suspends, outgoing, send_by
 from .._errors import HTTP11Required, limit_left, timeout_error
 from .._interfaces import OperationTimeout
@@ -282,6 +283,9 @@ class ConnectionPool(AsyncDispatcher):
                     http2 is None or http2.pulse.doubted_since is None or await connection.reassure(request)
                 ):
                     lease.reused = True
+                    connection.logged = request.phases.logged
+                    if connection.logged:
+                        _events.reused(engine, request)
                     return engine
                 if requires_http11(pool_request):
                     scope.require_http11(pool_request.origin)
@@ -317,6 +321,8 @@ class ConnectionPool(AsyncDispatcher):
     ) -> ResponseState:
         """The replay, on a connection that was opened after the failure."""
         request.body.rewind()
+        if request.phases.logged:
+            _events.replayed(request, first)
         pool_request = PoolRequest(failed.key, failed.origin, failed.multiplexes, scope.replays_after(failed))
         lease = PoolLease(scope, pool_request)
         try:

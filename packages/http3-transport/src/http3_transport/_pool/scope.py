@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from http3_models import ClientClosed
 
-from .. import _process
+from .. import _events, _process
 from .._connect import establish, give_back, weakly
 from .idle_watch import IdleWatch, check_quietly
 from .state import PoolState
@@ -238,6 +238,9 @@ class PoolScope:
             with self._lock:
                 self.state.opened(pool_request, connection)
             self._close_discarded()
+            if request.phases.logged:
+                connection.logged = True
+                _events.opened(connection.engine, request)
         except BaseException:
             if connection is not None:
                 connection.abort()
@@ -374,3 +377,5 @@ class PoolScope:
             except IndexError:
                 return
             connection.close()
+            if connection.logged:
+                _events.closed(connection.engine, connection.origin)
