@@ -33,6 +33,8 @@ def test_the_first_page_lists_all_pages_and_each_answers(client: http3.Client) -
     lines = client.get("/").text.splitlines()[2:]
     assert len(lines) == len(example_site.listing().splitlines()) > 15
     for line in lines:
+        if line.startswith("/drip"):
+            continue  # takes as long as it says
         response = client.get(line.split()[0], allow_redirects=False)
         assert response.status_code != 500
         assert response.protocol == "HTTP/1.1"
@@ -99,6 +101,22 @@ def test_redirects_cookies_and_basic_auth(client: http3.Client) -> None:
     assert client.get("/cookies").json() == {"session": "1234"}
     assert client.get("/basic-auth").headers["WWW-Authenticate"].startswith("Basic")
     assert client.get("/basic-auth", auth=("user", "secret")).json() == {"user": "user"}
+
+
+def test_digest_looks_at_the_password(client: http3.Client) -> None:
+    assert client.get("/digest", auth=http3.DigestAuth("user", "secret")).json() == {"user": "user"}
+    assert client.get("/digest", auth=http3.DigestAuth("user", "wrong")).status_code == 401
+    assert client.get("/digest").status_code == 401
+    assert client.get("/bearer", auth=http3.BearerAuth("token")).ok
+    assert client.get("/bearer", auth=http3.BearerAuth("other")).status_code == 401
+    with pytest.raises(http3.RedirectLoop):
+        client.get("/loop")
+
+
+def test_a_drip_ends_by_total_timeout_alone(client: http3.Client) -> None:
+    with pytest.raises(http3.TotalTimeout):
+        client.get("/drip/5", timeout=http3.TimeoutConfig(read_timeout=0.4, total_timeout=0.6))
+    assert client.get("/drip/0.3").content == b"..."
 
 
 def test_a_token_is_good_for_two_requests(client: http3.Client) -> None:

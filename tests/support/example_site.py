@@ -1,7 +1,7 @@
 """What answers as https://www.example.org and its neighbours when the examples of the docs run.
 
 It is served over TLS and HTTP/2, and has the pages of `http3_client.example_site`, a first page in
-HTML, /digest, and the routes of `echo_app`.
+HTML, and the routes of `echo_app`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,6 @@ from support.echo_app import Exchange, Handler, Receive, Scope, Send
 async def home(exchange: Exchange, _: str) -> None:
     page = b"<!doctype html><title>Example</title><h1>An example</h1>\n"
     await exchange.answer(page, "text/html; charset=utf-8")
-
-
-async def digest(exchange: Exchange, _: str) -> None:
-    if exchange.header("authorization").startswith('Digest username="user"'):
-        await exchange.json({"user": "user"})
-    else:
-        challenge = 'Digest realm="example", qop="auth", algorithm=SHA-256, nonce="abc123"'
-        await exchange.answer(b"", status=401, headers=[("www-authenticate", challenge)])
 
 
 async def page(exchange: Exchange, _: str) -> None:
@@ -42,7 +34,6 @@ async def page(exchange: Exchange, _: str) -> None:
 
 ROUTES: dict[str, Handler] = {
     "": home,
-    "digest": digest,
     **dict.fromkeys(["users", "login", "account", "old", "new", "files"], page),
 }
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import itertools
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -152,6 +153,11 @@ def redirect(request: Request, argument: str) -> Response:
     return Response(302, headers={"Location": f"/redirect/{left}" if left > 0 else "/"})
 
 
+@_page("/loop", "redirects to itself (302)")
+def loop(request: Request, argument: str) -> Response:
+    return Response(302, headers={"Location": "/loop"})
+
+
 @_page("/login", "POST sets a cookie and redirects to /account (303)")
 def login(request: Request, argument: str) -> Response:
     request.read()
@@ -178,6 +184,33 @@ def basic_auth(request: Request, argument: str) -> Response:
     if request.headers.get("Authorization") != expected:
         return _problem(401, "who are you?", {"WWW-Authenticate": 'Basic realm="example"'})
     return Response(200, json={"user": "user"})
+
+
+@_page("/digest", "the same by Digest authentication (RFC 7616)")
+def digest_auth(request: Request, argument: str) -> Response:
+    fields = dict(_DIGEST_FIELD.findall(request.headers.get("Authorization", "")))
+    given = {name: value.strip('"') for name, value in fields.items()}
+    user = _sha256("user:example:secret")
+    asked = _sha256(f"{request.method}:{given.get('uri', '')}")
+    proof = [given.get(name, "") for name in ("nonce", "nc", "cnonce", "qop")]
+    if given.get("nonce") != "abc123" or given.get("response") != _sha256(":".join([user, *proof, asked])):
+        challenge = 'Digest realm="example", qop="auth", algorithm=SHA-256, nonce="abc123"'
+        return _problem(401, "who are you?", {"WWW-Authenticate": challenge})
+    return Response(200, json={"user": "user"})
+
+
+_DIGEST_FIELD = re.compile(r'(\w+)=("[^"]*"|[^\s,]+)')
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@_page("/bearer", "for the bearer token 'token', else 401")
+def bearer(request: Request, argument: str) -> Response:
+    if request.headers.get("Authorization") != "Bearer token":
+        return _problem(401, "who are you?", {"WWW-Authenticate": "Bearer"})
+    return Response(200, json={"token": "token"})
 
 
 class _Tokens:
@@ -252,6 +285,16 @@ def slow(request: Request, argument: str) -> Response:
     seconds = _seconds(argument, 2)
     time.sleep(seconds)
     return Response(200, text=f"{seconds:g} seconds later\n")
+
+
+@_page("/drip/10", "a byte ten times a second, for so many seconds")
+def drip(request: Request, argument: str) -> Response:
+    def drops() -> Iterator[bytes]:
+        for _ in range(int(10 * _seconds(argument, 10))):
+            yield b"."
+            time.sleep(0.1)
+
+    return Response(200, content=drops())
 
 
 @_page("/stream/5", "so many lines, a tenth of a second apart")
