@@ -5,7 +5,7 @@ from __future__ import annotations
 from sys import modules
 from typing import TYPE_CHECKING, NamedTuple
 
-from ._logging import DEBUG, LOGGERS, find_loggers
+from ._logging import DEBUG, LOGGERS, find_loggers, may_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,10 +75,10 @@ class PhaseTimes:
         """Set ``now``, ``logged`` and ``started``; returns the latter."""
         self.now = now
         self.started = moment = now()
-        if "logging" in modules:  # no call in here: nearly every exchange is not logged
-            for logger in LOGGERS or find_loggers():
-                if logger.level <= DEBUG and (logger.level or logger.parent is None):
-                    self.logged = True
+        if "logging" in modules:  # no call for levels that nothing has set: nearly no exchange is logged
+            root, top, pool, tls, http1, http2 = LOGGERS or find_loggers()
+            if root.level <= DEBUG or top.level or pool.level or tls.level or http1.level or http2.level:
+                self.logged = may_log()
         return moment
 
     def elapsed(self) -> float | None:

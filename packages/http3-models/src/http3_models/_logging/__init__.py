@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .loggers import DEBUG, LOGGERS, find_loggers, is_logged, log
+from .loggers import DEBUG, LOGGERS, find_loggers, is_logged, log, may_log
 
-__all__ = ["DEBUG", "LOGGERS", "find_loggers", "is_logged", "log"]
+__all__ = ["DEBUG", "LOGGERS", "find_loggers", "is_logged", "log", "may_log"]

@@ -17,15 +17,19 @@ DEBUG = 10
 """`logging.DEBUG`."""
 
 LOGGERS: list[Logger] = []
-"""The root logger, ``http3`` and its children, once `logging` was found."""
+"""The root logger, ``http3``, and its children for the transport, once `logging` was found."""
 
 
 def find_loggers() -> list[Logger]:
     """`LOGGERS`, filled. `logging` was imported."""
     get = modules["logging"].getLogger
-    children = [get(f"http3.{name}") for name in ("client", "pool", "tls", "http1", "http2")]
-    LOGGERS[:] = [get(), get("http3"), *children]
+    LOGGERS[:] = [get(), get("http3"), *(get(f"http3.{name}") for name in ("pool", "tls", "http1", "http2"))]
     return LOGGERS
+
+
+def may_log() -> bool:
+    """Whether ``http3`` or one of its children for the transport is on."""
+    return any(logger.isEnabledFor(DEBUG) for logger in LOGGERS[1:])
 
 
 def is_logged(name: str) -> bool:
