@@ -34,7 +34,16 @@ PAGES = sorted(
 )
 LINKING = [
     *PAGES,
-    *(ROOT / name for name in ("DESIGN.md", "SECURITY.md", "benchmarks/README.md", "fuzz/README.md")),
+    *(
+        ROOT / name
+        for name in (
+            "DESIGN.md",
+            "SECURITY.md",
+            "benchmarks/README.md",
+            "benchmarks/RESULTS.md",
+            "fuzz/README.md",
+        )
+    ),
 ]
 HOSTS = ("example.org", "www.example.org", "api.example.org", "files.example.org", "login.example.org")
 FILES = {"photo.jpg": b"\xff\xd8\xff" * 1000, "report.pdf": b"%PDF-1.7\n" * 100, "notes.txt": b"a note\n"}
