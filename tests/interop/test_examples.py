@@ -45,8 +45,7 @@ LINKING = [
         )
     ),
 ]
-HOSTS = ("example.org", "www.example.org", "api.example.org", "files.example.org", "login.example.org")
-FILES = {"photo.jpg": b"\xff\xd8\xff" * 1000, "report.pdf": b"%PDF-1.7\n" * 100, "notes.txt": b"a note\n"}
+HOSTS = ("example.org", "www.example.org", "api.example.org", "files.example.org")
 
 
 class Site:
@@ -102,8 +101,6 @@ def surroundings(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("SSL_CERT_FILE", str(site.ca_file))
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "README.md", tmp_path)
-    for name, content in FILES.items():
-        (tmp_path / name).write_bytes(content)
     shutil.copy(site.ca_file, tmp_path / "ca.pem")
     shutil.copy(site.client_pem, tmp_path / "client.pem")
 

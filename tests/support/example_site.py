@@ -1,7 +1,7 @@
 """What answers as https://www.example.org and its neighbours when the examples of the docs run.
 
-It is served over TLS and HTTP/2, and has the pages of `http3_client.example_site`, a first page in
-HTML, and the routes of `echo_app`.
+It is served over TLS and HTTP/2, and has some pages of `http3_client.example_site`, a first page in HTML, and
+the routes of `echo_app`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ async def page(exchange: Exchange, _: str) -> None:
 
 ROUTES: dict[str, Handler] = {
     "": home,
-    **dict.fromkeys(["users", "login", "account", "old", "new", "files"], page),
+    **dict.fromkeys(["users", "files"], page),
 }
 
 
