@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import http3
-from demo_server import DOWNLOAD_SIZE, running
+from demo_server import running
 
 COLOUR = sys.stdout.isatty()
+DOWNLOAD_SIZE = 16 * 2**20
+DOWNLOAD = f"/files/big.bin?size={DOWNLOAD_SIZE}"
 
 
 def paint(text: str, code: str) -> str:
@@ -80,27 +82,26 @@ def first_steps(base: str, ca: str) -> None:
     heading("1. One request, HTTP/1.1 and HTTP/2")
     for versions, protocol in [(("HTTP/1.1",), "HTTP/1.1"), (("HTTP/1.1", "HTTP/2"), "HTTP/2")]:
         chosen = f", http_versions={versions}" if len(versions) == 1 else ""
-        show(
-            f"with http3.Client(verify=ca_file{chosen}) as client:\n    response = client.get('{base}/hello')"
-        )
+        code = f"with http3.Client(verify=ca_file{chosen}) as client:\n"
+        show(code + f"    response = client.get('{base}/users/1')")
         with http3.Client(verify=ca, http_versions=versions) as client:
-            response = client.get(f"{base}/hello")
+            response = client.get(f"{base}/users/1")
         describe(response)
         tell_what_was_loaded(response)
         tell(f"response.json() -> {response.json()}")
-        check(response.status_code == 200, "GET /hello answers 200")
+        check(response.status_code == 200, "GET /users/1 answers 200")
         check(response.protocol == protocol, f"{protocol} was negotiated")
 
 
 def json_post(client: http3.Client) -> None:
     """A body in JSON, there and back."""
     heading("2. JSON there and back")
-    show("client.post('/echo', json={'name': 'Grüße', 'numbers': [1, 2, 3]})")
+    show("client.post('/users', json={'name': 'Grüße', 'numbers': [1, 2, 3]})")
     payload = {"name": "Grüße", "numbers": [1, 2, 3]}
-    response = client.post("/echo", json=payload)
+    response = client.post("/users", json=payload)
     describe(response)
     tell(f"response.json() -> {response.json()}")
-    check(response.json() == {"you_sent": payload}, "the server got the JSON that was sent")
+    check(response.json() == {"id": 4, **payload}, "the server got the JSON that was sent")
     reused = response.timings.connect is None
     tell("the connection of this client " + ("was reused" if reused else "was opened for it"))
 
@@ -108,9 +109,9 @@ def json_post(client: http3.Client) -> None:
 def download(client: http3.Client) -> None:
     """A body that is never in memory as a whole."""
     heading("3. A streamed download")
-    show("with client.get('/download', stream=True) as response:\n    for chunk in response.stream(): ...")
+    show(f"with client.stream('GET', '{DOWNLOAD}') as response:\n    for chunk in response.stream(): ...")
     start, received, shown = time.monotonic(), 0, 0
-    with client.get("/download", stream=True) as response:
+    with client.stream("GET", DOWNLOAD) as response:
         for chunk in response.stream():
             received += len(chunk)
             percent = received * 100 // DOWNLOAD_SIZE
@@ -139,41 +140,41 @@ def upload(client: http3.Client) -> None:
     response = client.post("/upload", data=blocks())
     describe(response)
     answer = response.json()
-    tell(f"the server counted {answer['bytes']} bytes, sha256 {answer['sha256'][:16]}...")
+    tell(f"the server counted {answer['size']} bytes, sha256 {answer['sha256'][:16]}...")
     check(answer["sha256"] == digest.hexdigest(), "the server got the very bytes that were sent")
 
 
 def redirects_and_cookies(client: http3.Client) -> None:
     """What happens between the first request and the last answer."""
     heading("5. Redirects and cookies")
-    show("client.get('/hop/3')")
-    response = client.get("/hop/3")
+    show("client.get('/redirect/3')")
+    response = client.get("/redirect/3")
     describe(response)
     path = " -> ".join(hop.url.path for hop in [*response.history, response])
     tell(path)
-    check(path == "/hop/3 -> /hop/2 -> /hop/1 -> /hello", "three redirects were followed")
-    show("client.get('/login')                      # sets a cookie and redirects to /whoami")
-    response = client.get("/login")
+    check(path == "/redirect/3 -> /redirect/2 -> /redirect/1 -> /", "three redirects were followed")
+    show("client.post('/login')                      # sets a cookie and redirects to /account")
+    response = client.post("/login")
     describe(response)
     tell(f"response.json() -> {response.json()}")
-    check(response.json() == {"cookies": {"session": "s3cr3t"}}, "the cookie was kept and sent back")
+    check(response.json() == {"signed_in": True}, "the cookie was kept and sent back")
 
 
 def failures(base: str, client: http3.Client) -> None:
     """Errors say what happened, where, and after how long."""
     heading("6. When things go wrong")
-    show(f"http3.get('{base}/hello')   # without verify=ca_file")
+    show(f"http3.get('{base}/users/1')   # without verify=ca_file")
     try:
-        http3.get(f"{base}/hello")
+        http3.get(f"{base}/users/1")
     except http3.TLSError as exc:
         tell(f"{paint('TLSError', '33')}: {exc}")
         tell(f"exc.delivery -> {exc.delivery}")
     else:
         check(False, "an unknown certificate is refused")
-    show("client.get('/slow', timeout=0.3)")
+    show("client.get('/slow/2', timeout=0.3)")
     start = time.monotonic()
     try:
-        client.get("/slow", timeout=0.3)
+        client.get("/slow/2", timeout=0.3)
     except http3.ReadTimeout as exc:
         took = time.monotonic() - start
         tell(f"{paint('ReadTimeout', '33')} after {took:.2f} s: {exc}")
@@ -194,29 +195,29 @@ async def asynchronous(base: str, ca: str) -> None:
     """The same API with `await`; many requests share one HTTP/2 connection."""
     heading("7. The same with await: 100 requests at once")
     code = "async with http3.AsyncClient(verify=ca_file, base_url=...) as client:\n"
-    show(code + "    await asyncio.gather(*[client.get('/hello') for _ in range(100)])")
+    show(code + "    await asyncio.gather(*[client.get('/users/1') for _ in range(100)])")
     for versions in (("HTTP/1.1",), ("HTTP/2",)):
         async with http3.AsyncClient(verify=ca, base_url=base, http_versions=versions) as client:
             start = time.monotonic()
-            responses = await asyncio.gather(*[client.get("/hello") for _ in range(100)])
+            responses = await asyncio.gather(*[client.get("/users/1") for _ in range(100)])
             took = time.monotonic() - start
             bodies = [await response.json() for response in responses]
             addresses = {response.connection.local_address for response in responses}
         tell(f"{versions[0]}: {len(responses)} answers in {took:.2f} s, connections: {len(addresses)}")
-        check(all(body["hello"] == "world" for body in bodies), "all hundred answers are right")
+        check(all(body["name"] == "Ada" for body in bodies), "all hundred answers are right")
         check(all(response.protocol == versions[0] for response in responses), f"all spoke {versions[0]}")
         check(versions != ("HTTP/2",) or len(addresses) == 1, "HTTP/2 shares one connection")
-    code = "async with await client.get('/download', stream=True) as response:\n"
+    code = f"async with client.stream('GET', '{DOWNLOAD}') as response:\n"
     show(code + "    async for chunk in response.stream(): ...")
     async with http3.AsyncClient(verify=ca, base_url=base) as client:
         received = 0
-        async with await client.get("/download", stream=True) as response:
+        async with client.stream("GET", DOWNLOAD) as response:
             async for chunk in response.stream():
                 received += len(chunk)
         tell(f"{mebibytes(received)} streamed over {response.protocol}")
         check(received == DOWNLOAD_SIZE, "every byte of the download arrived")
-        posted = await client.post("/echo", json=[1, 2, 3])
-        check(await posted.json() == {"you_sent": [1, 2, 3]}, "JSON goes there and back")
+        posted = await client.post("/users", json={"name": "Barbara"})
+        check(await posted.json() == {"id": 4, "name": "Barbara"}, "JSON goes there and back")
 
 
 def main() -> None:

@@ -1,10 +1,8 @@
-"""The demo's server: a small ASGI application, and hypercorn to serve it over TLS on loopback."""
+"""The demo's server: `http3_client.example_site`, which hypercorn serves over TLS and HTTP/2 on loopback."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import socket
 import subprocess
 import sys
@@ -16,62 +14,28 @@ from typing import Any
 
 import trustme
 
+from http3_client.example_site import answer
+from http3_models import Request
+
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Pairs = list[tuple[bytes, bytes]]
 
-DOWNLOAD_SIZE = 16 * 1024 * 1024
 START_SECONDS = 20.0
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """The ASGI application that the tour visits."""
+    """The pages of the example site as an ASGI application."""
     if scope["type"] != "http":  # lifespan: not needed here
         return
-    path: str = scope["path"]
-    if path == "/hello":
-        await _answer(send, {"hello": "world", "protocol": scope["http_version"]})
-    elif path == "/echo":
-        await _answer(send, {"you_sent": json.loads(await _body(receive))})
-    elif path == "/download":
-        await _download(send)
-    elif path == "/upload":
-        body = await _body(receive)
-        await _answer(send, {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()})
-    elif path.startswith("/hop/"):
-        left = int(path.removeprefix("/hop/"))
-        await _redirect(send, f"/hop/{left - 1}" if left > 1 else "/hello")
-    elif path == "/login":
-        await _redirect(send, "/whoami", [(b"set-cookie", b"session=s3cr3t; Path=/; Secure; HttpOnly")])
-    elif path == "/whoami":
-        await _answer(send, {"cookies": _cookies(scope)})
-    elif path == "/slow":
-        await asyncio.sleep(5)
-        await _answer(send, {"late": True})
-    else:
-        await _answer(send, {"error": f"nothing at {path}"}, status=404)
-
-
-async def _answer(send: Send, value: object, status: int = 200) -> None:
-    body = json.dumps(value).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _redirect(send: Send, location: str, headers: Pairs | None = None) -> None:
-    fields = [(b"location", location.encode()), (b"content-length", b"0"), *(headers or [])]
-    await send({"type": "http.response.start", "status": 302, "headers": fields})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def _download(send: Send) -> None:
-    block = bytes(64 * 1024)
-    headers = [(b"content-length", str(DOWNLOAD_SIZE).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    for _ in range(DOWNLOAD_SIZE // len(block)):
-        await send({"type": "http.response.body", "body": block, "more_body": True})
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+    url = f"https://localhost{scope['path']}?{scope['query_string'].decode()}"
+    request = Request(scope["method"], url, headers=headers, data=await _body(receive))
+    response = await asyncio.to_thread(answer, request)  # some pages are slow
+    fields = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": fields})
+    for chunk in response.stream():
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -82,11 +46,6 @@ async def _body(receive: Receive) -> bytes:
         body += message.get("body", b"")
         if not message.get("more_body", False):
             return bytes(body)
-
-
-def _cookies(scope: Scope) -> dict[str, str]:
-    header = "; ".join(value.decode() for name, value in scope["headers"] if name == b"cookie")
-    return dict(pair.split("=", 1) for pair in header.split("; ") if pair)
 
 
 @contextmanager

@@ -136,6 +136,9 @@ def test_a_file_in_ranges(client: http3.Client) -> None:
     changed = client.get("/files/big.bin", headers={"Range": "bytes=1000000-", "If-Range": '"other"'})
     assert (changed.status_code, len(changed.content)) == (200, 2**20)
     assert client.get("/files/big.bin", headers={"Range": "bytes=1048576-"}).status_code == 416
+    larger = client.get("/files/big.bin?size=2000000")
+    assert len(larger.content) == 2_000_000
+    assert larger.headers["ETag"] != whole.headers["ETag"]
     with pytest.raises(http3.RemoteProtocolError, match="748576 bytes before its end"):
         client.get("/files/big.bin?stop=300000")
 

@@ -31,6 +31,7 @@ USERS = {1: "Ada", 2: "Grace", 3: "Edsger"}
 ITEMS = 25
 ITEMS_A_PAGE = 10
 FILE_SIZE = 1024 * 1024
+LARGEST_FILE = 1024 * FILE_SIZE
 PIECE = 64 * 1024
 LONGEST_WAIT = 60.0
 USES_OF_A_TOKEN = 2
@@ -252,23 +253,24 @@ def private(request: Request, argument: str) -> Response:
 
 @_page(
     "/files/big.bin",
-    "1 MiB, with ranges and an ETag; ?stop=300000 breaks off after so many bytes; PUT tells its size",
+    "1 MiB, or ?size=; ranges, an ETag; ?stop=300000 breaks off after so many bytes; PUT tells the size",
 )
 def files(request: Request, argument: str) -> Response:
     if request.method in ("PUT", "POST"):
         return upload(request, "")
     if argument.endswith(".txt"):
         return Response(200, text="first line\nsecond line\nthird line\n")
-    etag, first, code = '"big-1"', 0, 200
+    size = min(int(_query(request).get("size", FILE_SIZE)), LARGEST_FILE)
+    etag, first, code = f'"big-{size}"', 0, 200
     headers = {"Content-Type": "application/octet-stream", "ETag": etag, "Accept-Ranges": "bytes"}
     wanted = request.headers.get("Range", "")
     if wanted.startswith("bytes=") and request.headers.get("If-Range", etag) == etag:
         first, code = int(wanted.removeprefix("bytes=").partition("-")[0]), 206
-        if first >= FILE_SIZE:
-            return Response(416, headers={"Content-Range": f"bytes */{FILE_SIZE}"})
-        headers["Content-Range"] = f"bytes {first}-{FILE_SIZE - 1}/{FILE_SIZE}"
-    end = min(first + int(_query(request).get("stop", FILE_SIZE)), FILE_SIZE)
-    headers["Content-Length"] = str(FILE_SIZE - first)
+        if first >= size:
+            return Response(416, headers={"Content-Range": f"bytes */{size}"})
+        headers["Content-Range"] = f"bytes {first}-{size - 1}/{size}"
+    end = min(first + int(_query(request).get("stop", size)), size)
+    headers["Content-Length"] = str(size - first)
     return Response(code, headers=headers, content=_pieces(first, end))
 
 
