@@ -27,6 +27,7 @@ class StatusCode(IntEnum):
         return code
 
     CONTINUE = continue_ = 100, "Continue"
+    locals()["continue"] = CONTINUE  # a keyword, so by item alone: codes["continue"]
     SWITCHING_PROTOCOLS = switching_protocols = 101, "Switching Protocols"
     PROCESSING = processing = 102, "Processing"
     EARLY_HINTS = early_hints = 103, "Early Hints"
