@@ -126,7 +126,7 @@ class StatusCode(IntEnum):
         return 500 <= value <= 599
 
 
-codes = StatusCode
+codes: type[StatusCode] = StatusCode
 
 _PHRASES = {int(code): code.phrase for code in StatusCode}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

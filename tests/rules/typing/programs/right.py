@@ -125,6 +125,15 @@ def config() -> None:
     http3.TimeoutConfig((1.0, None, 3.0))
     assert_type(http3.DEFAULT_CA_BUNDLE_PATH, str)
     print(http3.DEFAULT_MAX_REDIRECTS + 1, http3.USER_AGENT.upper())
+    name = "continue"
+    assert_type(http3.codes[name], http3.StatusCode)
+    assert_type(http3.codes.not_found.phrase, str)
+    print(
+        http3.codes["continue"],
+        http3.StatusCode["OK"],
+        http3.codes(404),
+        http3.get("https://h/").status_code == http3.codes.OK,
+    )
 
 
 def errors() -> None:
