@@ -81,6 +81,15 @@ def test_a_relative_url_is_told_of_base_url() -> None:
             http3.get(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [(" https://h/", "begins with a space"), ("1http://h/", "'1http' is no scheme"), ("/a\n", "a line feed")],
+)
+def test_what_is_no_relative_url_is_told_why(text: str, why: str) -> None:
+    with pytest.raises(InvalidURL, match=why):
+        http3.get(text)
+
+
 def test_with_a_base_url_hosts_are_told_apart_by_the_scheme() -> None:
     base = URL("https://one/v1")
     assert str(resolve_url("example.org/a", base)) == "https://one/v1/example.org/a"

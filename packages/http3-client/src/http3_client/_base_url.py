@@ -52,6 +52,7 @@ def _resolve(text: str, base: URL | None) -> URL:
     if _SCHEME.match(text):
         return parse_url(text)
     if base is None:
+        URL(text, allow_relative=True)  # raises if it is no relative URL either
         raise InvalidURL(
             f"The URL {redacted_text(text)} has no scheme, and the client has no base_url to join it to"
             f"{did_you_mean(text)}"

@@ -2,7 +2,8 @@
 
 A ``__getattr__`` would do the same, and make each access to any other attribute of the class take more than
 twice as long. The names are absent all the same: ``hasattr`` is False, `dir` of an instance does not list
-them, and a subclass may define them.
+them, and a subclass may define them. (`dir` of the class does list them, so a mock with the class as its spec
+has them.)
 """
 
 from __future__ import annotations
