@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PLACES = [
     ("packages/*/pyproject.toml", r'(?m)^(version = ")[^"]+(")'),
-    ("packages/*/pyproject.toml", r'("http3[\w-]*(?:\[[\w,]+\])?==)[^"]+(")'),
+    ("packages/*/pyproject.toml", r'("http3[\w-]*(?:\[[\w,-]+\])?==)[^"]+(")'),
     ("packages/*/src/*/__init__.py", r'(?m)^(__version__ = ")[^"]+(")'),
     ("packages/http3-models/src/http3_models/_config.py", r'(USER_AGENT: Final = "python-http3/)[^"]+(")'),
 ]

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from http3_client import DigestAuth
-from http3_client._challenges import parse_challenges, parse_parameters
 from http3_models import Response
+from http3_models._credentials.challenges import parse_challenges, parse_parameters
 from support.worlds import World
 
 

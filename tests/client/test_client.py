@@ -247,7 +247,10 @@ def test_the_documented_arguments_may_be_given_by_position(world: World) -> None
         ({"secret_headers": "x-secret"}, TypeError, "secret_headers"),
         ({"secret_headers": [3]}, TypeError, "secret_headers"),
         ({"limits": 3}, TypeError, "limits"),
-        ({"proxy": "http://p"}, TypeError, "proxy"),
+        ({"proxy": 3}, TypeError, "proxy"),
+        ({"proxy": "gopher://p"}, ValueError, "proxy"),
+        ({"proxy": {"ftp": "http://p"}}, ValueError, "ftp"),
+        ({"network": 3}, TypeError, "network"),
     ],
 )
 def test_wrong_arguments_are_named(

@@ -106,6 +106,8 @@ def test_the_pool_gets_the_clients_options(world: World, pools: list[Pool]) -> N
         "replay": False,
         "limits": limits,
         "egress": egress,
+        "network": None,
+        "proxy": False,
     }
     assert backend is None if world.is_async else type(backend) is http3_transport.BlockingBackend
     assert pools[0].threads == ["MainThread"]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from http3_client import DigestAuth
-from http3_client._digest import Challenge, authorization, find_challenge
 from http3_models import Headers, LocalProtocolError, Response
+from http3_models.engine import DigestChallenge, digest_credentials, find_digest_challenge
 from support.pages import Site, redirect
 from support.worlds import World
 
@@ -37,7 +37,7 @@ MD5_ONLY = Headers([(BOTH.wire[1])])
 
 
 def answered(headers: Headers, **changes: Any) -> dict[str, str]:
-    found = find_challenge(headers)
+    found = find_digest_challenge(headers)
     assert found is not None
     arguments: dict[str, Any] = {
         "method": "GET",
@@ -46,7 +46,7 @@ def answered(headers: Headers, **changes: Any) -> dict[str, str]:
         "cnonce": CNONCE,
         **changes,
     }
-    value = authorization(found[0], b"Mufasa", b"Circle of Life", **arguments)
+    value = digest_credentials(found[0], b"Mufasa", b"Circle of Life", **arguments)
     return fields_of(value)
 
 
@@ -83,9 +83,9 @@ def test_the_example_of_rfc_2069() -> None:
             'opaque="5ccc069c403ebaf9f0171e9517f40e41"'
         }
     )
-    found = find_challenge(headers)
+    found = find_digest_challenge(headers)
     assert found is not None
-    value = authorization(
+    value = digest_credentials(
         found[0], b"Mufasa", b"CircleOfLife", "GET", "/dir/index.html", body=None, cnonce="x"
     )
     fields = fields_of(value)
@@ -93,22 +93,22 @@ def test_the_example_of_rfc_2069() -> None:
     assert not {"qop", "nc", "cnonce"} & set(fields)
 
 
-def challenge_of(value: str) -> Challenge:
-    found = find_challenge(Headers({"WWW-Authenticate": value}))
+def challenge_of(value: str) -> DigestChallenge:
+    found = find_digest_challenge(Headers({"WWW-Authenticate": value}))
     assert found is not None
     return found[0]
 
 
 def test_userhash_and_charset() -> None:
     challenge = challenge_of('Digest realm="r", nonce="n", userhash=true, charset=UTF-8, qop="auth"')
-    value = authorization(challenge, "Jäsøn".encode(), b"p", "GET", "/", body=None, cnonce="c")
+    value = digest_credentials(challenge, "Jäsøn".encode(), b"p", "GET", "/", body=None, cnonce="c")
     assert f'username="{hashlib.md5("Jäsøn:r".encode()).hexdigest()}"' in value
     assert "userhash=true" in value
     challenge = challenge_of('Digest realm="r", nonce="n", charset=UTF-8, qop="auth"')
-    value = authorization(challenge, "Jäsøn Doe".encode(), b"p", "GET", "/", body=None, cnonce="c")
+    value = digest_credentials(challenge, "Jäsøn Doe".encode(), b"p", "GET", "/", body=None, cnonce="c")
     assert "username*=UTF-8''J%C3%A4s%C3%B8n%20Doe" in value
     challenge = challenge_of('Digest realm="r", nonce="n", qop="auth"')
-    assert 'username="Jäsøn"' in authorization(
+    assert 'username="Jäsøn"' in digest_credentials(
         challenge, "Jäsøn".encode(), b"p", "GET", "/", body=None, cnonce="c"
     )
 
@@ -148,12 +148,12 @@ def test_challenges(value: str, algorithm: str, qop: str | None) -> None:
     ],
 )
 def test_challenges_that_are_none(value: str) -> None:
-    assert find_challenge(Headers({"WWW-Authenticate": value})) is None
+    assert find_digest_challenge(Headers({"WWW-Authenticate": value})) is None
 
 
 @given(st.text(alphabet='Digest realm="abc", nonce\\=;\t', max_size=60))
 def test_any_challenge_is_read_without_complaint(text: str) -> None:
-    found = find_challenge(Headers({"WWW-Authenticate": text}))
+    found = find_digest_challenge(Headers({"WWW-Authenticate": text}))
     assert found is None or found[0].nonce is not None
 
 

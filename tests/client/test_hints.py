@@ -105,7 +105,7 @@ def test_the_tables_hold_no_name_that_exists() -> None:
         ("get", {"zzz": 3}, "there are allow_redirects=, auth=, "),
         ("get", {"max_redirects": 3}, "write max_redirects= in the client: {client}(max_redirects=...)"),
         ("get", {"trust_env": False}, "{client}(trust_env=...)"),
-        ("get", {"proxy": URL}, "not supported yet"),
+        ("get", {"proxies": {"https": URL}}, "write proxy="),
         ("get", {"middleware": []}, "not supported yet"),
         (
             "get",
@@ -184,7 +184,7 @@ def test_attributes_that_a_client_has_not(world: World, name: str) -> None:
     kind = world.client_class.__name__
     with pytest.raises(AttributeError, match=f"^{kind} has no attribute '{name}' to be set") as caught:
         setattr(client, name, False)
-    known = {"proxies": "not supported yet", "no_such": ""}
+    known = {"proxies": "write proxy=", "no_such": ""}
     assert known.get(name, f"write {kind}({name}=...)") in str(caught.value)
 
     class Own(world.client_class):  # type: ignore[misc, name-defined]

@@ -124,7 +124,7 @@ def test_it_is_a_value() -> None:
     assert policy == EgressPolicy(allow=("10.0.0.0/8",), deny=("::1/128",))
     assert policy != EgressPolicy()
     assert len({policy, copy.deepcopy(policy), pickle.loads(pickle.dumps(policy))}) == 1
-    assert repr(policy) == "EgressPolicy(allow=('10.0.0.0/8',), deny=('::1/128',))"
+    assert repr(policy) == "EgressPolicy(allow=('10.0.0.0/8',), deny=('::1/128',), trusted_proxies=False)"
     with pytest.raises(AttributeError, match="immutable"):
         policy.allow = ()
 

@@ -55,7 +55,7 @@ TREE = {
     "TransportError": "Timeout NetworkError ProtocolError UnsupportedProtocol",
     "Timeout": "ConnectTimeout ReadTimeout WriteTimeout PoolTimeout TotalTimeout",
     "NetworkError": "ConnectError ReadError WriteError NotConnected",
-    "ConnectError": "TLSError AddressRefused",
+    "ConnectError": "TLSError AddressRefused ProxyError",
     "ProtocolError": "LocalProtocolError RemoteProtocolError",
     "RemoteProtocolError": "ResponseTooLarge",
     "DecodingError": "DecodedSizeExceeded",

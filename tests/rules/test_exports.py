@@ -22,7 +22,7 @@ from http3_transport._interfaces import Backend
 FUNCTIONS = {"delete", "get", "head", "options", "patch", "post", "put", "request"}
 CLIENTS = {"AsyncClient", "Client"}
 OPTIONS = {"AsyncRequestOptions", "RequestOptions"}
-AUTH = {"Auth", "AuthBase", "BasicAuth", "BearerAuth", "DigestAuth", "HTTPBasicAuth"}
+AUTH = {"Auth", "AuthBase", "BasicAuth", "BearerAuth", "DigestAuth", "HTTPBasicAuth", "NetRCAuth"}
 MODELS = {
     "URL",
     "Origin",
@@ -66,6 +66,7 @@ EXCEPTIONS = {
     "ConnectError",
     "TLSError",
     "AddressRefused",
+    "ProxyError",
     "ReadError",
     "WriteError",
     "NotConnected",
@@ -110,6 +111,8 @@ TYPES = {
     "CertTypes",
     "VerifyTypes",
     "TimeoutTypes",
+    "ProxyTypes",
+    "ResolverTypes",
     "RequestData",
     "AsyncRequestData",
     "RequestFiles",
@@ -130,10 +133,12 @@ OF_BACKENDS = {"Address", "Backend", "OperationTimeout", "Stream", "Waiter"}
 """Named in http3_transport alone: who writes a backend imports from there."""
 
 OF_CONFIG = {"CertTypes", "VerifyTypes", "TimeoutTypes"}
+OF_PROXIES = {"ProxyTypes", "ResolverTypes"}
 OF_OLD_MODELS = (MODELS - {"Delivery", "StatusCode", "codes", "Timings", "ConnectionInfo"}) | (
-    TYPES - OF_CONFIG
+    TYPES - OF_CONFIG - OF_PROXIES
 )
-OF_MODELS = MODELS | CONFIG | {"EgressPolicy"} | EXCEPTIONS | INTERFACES | TYPES
+OF_NETWORK = {"EgressPolicy", "NetworkConfig", "Proxy"}
+OF_MODELS = MODELS | CONFIG | OF_NETWORK | EXCEPTIONS | INTERFACES | TYPES
 OF_CLIENT = FUNCTIONS | CLIENTS | AUTH | OPTIONS
 VERSION = {"__version__"}
 

@@ -59,7 +59,7 @@ def test_who_depends_on_whom() -> None:
 
 def test_extras_are_passed_through() -> None:
     extras = {name: set(project(name)["optional-dependencies"]) for name in DISTRIBUTIONS}
-    assert extras["http3"] == {"brotli", "zstd", "charset", "trio", "psl", "all"}
+    assert extras["http3"] == {"brotli", "zstd", "charset", "trio", "psl", "system-trust", "all"}
     assert extras["http3"] == extras["http3-models"] | extras["http3-transport"]
     assert "transport" in extras["http3-client"]
 

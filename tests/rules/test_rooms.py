@@ -23,6 +23,9 @@ MOST_IN_A_CIRCLE = 2
 """Modules that import each other, directly or not; imports inside functions and for types are counted."""
 
 LEFT_OUT = {
+    ("http3_models._exceptions", "http3_models._headers"): "`headers` of a ProxyError has a public type",
+    ("http3_models._timing", "http3_models._headers"): "`via` of a ConnectionInfo has a public type",
+    ("http3_models._timing", "http3_models._url"): "`proxy` of a ConnectionInfo has a public type",
     ("http3_models._exceptions", "http3_models._request"): "`request` of an exception has a public type",
     ("http3_models._exceptions", "http3_models._response"): "`response` of an exception has a public type",
     ("http3_models._text.json_error", "http3_models._response"): "`response`, too, has a public type",

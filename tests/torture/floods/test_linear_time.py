@@ -15,9 +15,9 @@ import pytest
 from hpack import HPACKError
 
 from http3_client._base_url import resolve_url
-from http3_client._challenges import parse_challenges
 from http3_models import DEFAULT_LIMITS, URL, Cookies, Headers, Http3Error, QueryParams, Request, Response
 from http3_models._codings.decoder import make_decoder
+from http3_models._credentials.challenges import parse_challenges
 from http3_models._headers.links import parse_links
 from http3_models._request.multipart import encode_multipart
 from http3_models._text.decoding import LineDecoder, TextDecoder, charset_of

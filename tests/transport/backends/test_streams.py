@@ -20,6 +20,7 @@ import pytest
 import trio
 import trio.lowlevel
 
+from http3_models import ConnectionInfo
 from http3_models.engine import run_sync
 from http3_transport import AsyncioBackend, BlockingBackend, TrioBackend
 from http3_transport._backends import _sockets
@@ -57,8 +58,8 @@ async def test_sockets_are_set_up(world: World) -> None:
 def test_unix_sockets_have_no_addresses() -> None:
     left, right = socket.socketpair()
     with left, right:
-        assert connection_info(left) == (None, None, None, None)
-    assert connection_info(left) == (None, None, None, None)
+        assert connection_info(left) == ConnectionInfo()
+    assert connection_info(left) == ConnectionInfo()
 
 
 # Blocking: threads and signals.

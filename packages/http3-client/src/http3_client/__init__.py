@@ -16,6 +16,7 @@ from ._client import Client
 
 if TYPE_CHECKING:
     from ._digest import DigestAuth as DigestAuth
+    from ._netrc import NetRCAuth as NetRCAuth
 
 __version__ = "0.7.0"
 
@@ -29,6 +30,7 @@ __all__ = [
     "Client",
     "DigestAuth",
     "HTTPBasicAuth",
+    "NetRCAuth",
     "RequestOptions",
     "__version__",
     "delete",
@@ -55,6 +57,10 @@ if not TYPE_CHECKING:  # or type checkers would accept every misspelled name
             from ._digest import DigestAuth
 
             return DigestAuth
+        if name == "NetRCAuth":  # seldom used
+            from ._netrc import NetRCAuth
+
+            return NetRCAuth
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         CertTypes,
         CookieTypes,
         HeaderTypes,
+        ProxyTypes,
         QueryParamTypes,
         RequestData,
         RequestFiles,
@@ -49,6 +50,7 @@ def request(
     cert: CertTypes | None = None,
     verify: VerifyTypes | None = None,
     timeout: TimeoutTypes | None = None,
+    proxy: ProxyTypes | None = None,
     **unknown: object,
 ) -> Response:
     """Send one request and return its response, after redirects. The arguments are those of `Client.request`.
@@ -75,10 +77,11 @@ def request(
                 cert=cert,
                 verify=verify,
                 timeout=timeout,
+                proxy=proxy,
             )
         return _with_next(client, response)
     finally:
-        del url, data, files, json, params, headers, cookies, auth, cert, surplus, unknown
+        del url, data, files, json, params, headers, cookies, auth, cert, proxy, surplus, unknown
 
 
 def _with_next(client: Client, response: Response) -> Response:

@@ -58,7 +58,10 @@ if TYPE_CHECKING:
         EgressPolicy,
         HeaderTypes,
         Limits,
+        NetworkConfig,
         PoolLimits,
+        Proxy,
+        ProxyTypes,
         QueryParamTypes,
         RequestFiles,
         TimeoutTypes,
@@ -101,7 +104,8 @@ class AsyncClient(HasSettings):
     - ``headers``, ``params``: sent with every request; those of a request replace them by name.
     - ``http_versions``: a tuple of "HTTP/1.1" and "HTTP/2". ``("HTTP/2",)`` alone uses HTTP/2 with prior
       knowledge on http://. Default: both.
-    - ``trust_env``: use SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE. Default: True.
+    - ``trust_env``: use SSL_CERT_FILE, SSL_CERT_DIR, SSLKEYLOGFILE, and the variables of ``proxy``. Default:
+      True.
     - ``default_encoding``: of text without charset: a name, a callable ``bytes -> name``, or "auto".
     - ``hooks``: ``{"request": [f], "response": [f]}``, called with each request and response, also those of
       redirects and auth. They may be async.
@@ -110,6 +114,11 @@ class AsyncClient(HasSettings):
       Authorization, Cookie and the like.
     - ``limits``: a `Limits`: how much a server may send.
     - ``egress``: an `EgressPolicy`: addresses that are never connected to, for URLs of untrusted origin.
+    - ``proxy``: a URL (``http://``, ``https://``, ``socks5://``, ``socks5h://``) or `Proxy`; or a dict from
+      patterns such as ``"https"``, ``"all://*.example.org"`` and ``"all://10.0.0.0/8"`` to these, with
+      ``"no_proxy"``. False: none. Default: what http_proxy, https_proxy, all_proxy and no_proxy say, if
+      ``trust_env``.
+    - ``network``: a `NetworkConfig`: addresses of hosts, Unix sockets, local address, socket options.
 
     Raises TypeError and ValueError that name the argument, InvalidURL for ``base_url``, and ImportError if
     http3-transport is needed and is not installed.
@@ -142,6 +151,8 @@ class AsyncClient(HasSettings):
         secret_headers: Iterable[str] = (),
         limits: Limits | None = None,
         egress: EgressPolicy | None = None,
+        proxy: ProxyTypes | None = None,
+        network: NetworkConfig | None = None,
     ) -> None:
         self._engine = make_engine(
             MessageClasses(partial(view_request, AsyncRequest), partial(view_response, AsyncResponse)),
@@ -167,6 +178,8 @@ class AsyncClient(HasSettings):
             secret_headers=secret_headers,
             limits=limits,
             egress=egress,
+            proxy=proxy,
+            network=network,
         )
 
     def __repr__(self) -> str:
@@ -177,6 +190,13 @@ class AsyncClient(HasSettings):
 
     def __reduce__(self) -> str:
         raise TypeError("an AsyncClient can't be pickled or copied, since it holds connections; make another")
+
+    def proxy_for(self, url: URLTypes) -> Proxy | None:
+        """The `Proxy` that requests to this URL would use, if they name none; None: none.
+
+        Raises InvalidURL, and ProxyError if the environment names a proxy that is not valid.
+        """
+        return self._engine.proxy_for(url)
 
     @property
     def is_closed(self) -> bool:
@@ -201,6 +221,7 @@ class AsyncClient(HasSettings):
         cert: CertTypes | None = None,
         verify: VerifyTypes | None = None,
         timeout: TimeoutTypes | None = None,
+        proxy: ProxyTypes | None = None,
         **unknown: object,
     ) -> AsyncResponse:
         """Send a request and return its response, after redirects.
@@ -216,8 +237,9 @@ class AsyncClient(HasSettings):
         - ``cookies``: for this request and its redirects on the same origin.
         - ``stream``: True returns after the response's head; the body is then read on demand. Default: False.
         - ``allow_redirects``: follow redirects. Default: True.
-        - ``auth``, ``cert``, ``verify``, ``timeout`` (seconds): in place of the client's. None: the client's.
-          ``auth=False`` sends none, not even user and password of the URL.
+        - ``auth``, ``cert``, ``verify``, ``timeout`` (seconds), ``proxy``: in place of the client's, for
+          redirects too. None: the client's. ``auth=False`` sends none, not even user and password of the URL;
+          ``proxy=False`` uses none.
 
         Raises RequestError subclasses (Timeout, NetworkError, ProtocolError, DecodingError, RedirectError),
         InvalidURL, ClientClosed; TypeError and ValueError that name the argument.
@@ -243,11 +265,12 @@ class AsyncClient(HasSettings):
                 verify=verify,
                 cert=cert,
                 timeout=timeout,
+                proxy=proxy,
                 checked=True,
             )
             return self._view(state, call, stream, allow_redirects)
         except BaseException:
-            del url, data, files, json, params, headers, cookies, auth, cert, surplus, unknown
+            del url, data, files, json, params, headers, cookies, auth, cert, proxy, surplus, unknown
             raise
 
     @shown_as(of_async_build_request)
@@ -295,6 +318,7 @@ class AsyncClient(HasSettings):
         verify: VerifyTypes | None = None,
         cert: CertTypes | None = None,
         timeout: TimeoutTypes | None = None,
+        proxy: ProxyTypes | None = None,
         **unknown: object,
     ) -> AsyncResponse:
         """Send an `AsyncRequest`, of `build_request` or made without the client. It is not changed.
@@ -314,10 +338,11 @@ class AsyncClient(HasSettings):
                 verify=verify,
                 cert=cert,
                 timeout=timeout,
+                proxy=proxy,
             )
             return self._view(state, call, stream, allow_redirects)
         finally:
-            del auth, cert, surplus, unknown
+            del auth, cert, proxy, surplus, unknown
 
     @shown_as(of_async_stream, request, without=("stream",))
     def stream(

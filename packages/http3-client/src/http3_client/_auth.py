@@ -21,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from http3_models.engine import forget_text, hide_arguments, short_text
+from http3_models.engine import basic_credentials, hide_arguments, short_text
 
 if TYPE_CHECKING:
     from http3_models import AsyncRequest, AsyncResponse, Request, Response
-    from http3_models.engine import AuthFlow
+    from http3_models.engine import AuthFlow, basic_credentials, hide_arguments, short_text
 
     AnyRequest: TypeAlias = Request | AsyncRequest
     AnyResponse: TypeAlias = Response | AsyncResponse
@@ -40,11 +40,14 @@ class Auth:
 
     ``requires_request_body``: True: the request's body is read into memory (``request.content``) before the
     flow starts. ``requires_response_body``: True: each response is read before the flow receives it. Default:
-    False; the ``content`` of a response then raises ResponseNotRead.
+    False; the ``content`` of a response then raises ResponseNotRead. ``for_each_origin``: True: the flow runs
+    for redirects to other origins as well, since it chooses what to send by the URL of each request; and a
+    user name in the URL precedes it. Default: False, it sends nothing to other origins.
     """
 
     requires_request_body: bool = False
     requires_response_body: bool = False
+    for_each_origin: bool = False
 
     def auth_flow(self, request: Request) -> Flow:
         """Yield the request to send, receive its response, and yield again or return.
@@ -140,6 +143,7 @@ class FlowAuth(Auth):
         self._wrapped = wrapped
         self.requires_request_body = bool(getattr(wrapped, "requires_request_body", False))
         self.requires_response_body = bool(getattr(wrapped, "requires_response_body", False))
+        self.for_each_origin = bool(getattr(wrapped, "for_each_origin", False))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._wrapped!r})"
@@ -147,29 +151,6 @@ class FlowAuth(Auth):
     def auth_flow(self, request: Request) -> Flow:
         """The flow of the object."""
         return self._wrapped.auth_flow(request)
-
-
-def basic_credentials(username: str | bytes, password: str | bytes) -> str:
-    """The value of an Authorization header (RFC 7617)."""
-    user, secret = as_utf8("username", username), as_utf8("password", password)
-    if b":" in user:
-        raise ValueError("username must not contain a colon: Basic authentication does not allow it")
-    from base64 import b64encode
-
-    return "Basic " + b64encode(user + b":" + secret).decode("ascii")
-
-
-def as_utf8(name: str, value: str | bytes) -> bytes:
-    """The bytes of a user name or password. Raises TypeError, and ValueError for a lone surrogate."""
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        try:
-            return value.encode("utf-8")
-        except UnicodeEncodeError as exc:
-            forget_text(exc)
-            raise ValueError(f"{name} can't be encoded as UTF-8: it has a lone surrogate") from exc
-    raise TypeError(f"{name} must be a str or bytes, not {type(value).__name__}")
 
 
 def as_auth(auth: object) -> ChosenAuth:

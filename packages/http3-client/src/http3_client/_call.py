@@ -180,9 +180,10 @@ class Call:
 
     def _send_hop(self, request: RequestState) -> Coroutine[Any, Any, ResponseState]:
         self._hop_url, self._hop_headers = request.url, request.headers
-        if self._auth is None or (self._chain is not None and not self._chain.same_origin_so_far):
+        auth, chain = self._auth, self._chain
+        if auth is None or not (chain is None or chain.same_origin_so_far or auth.for_each_origin):
             return self._exchange(request)
-        return self._send_with_auth(request, self._auth)
+        return self._send_with_auth(request, auth)
 
     async def _send_with_auth(self, request: RequestState, auth: Auth) -> ResponseState:
         """Run the auth flow on a copy of the request, and send each request that it yields."""
@@ -384,6 +385,7 @@ def copy_request(request: RequestState, call: RequestState | None = None) -> Req
         deadline=options.deadline,
         verify=options.verify,
         cert=options.cert,
+        proxy=options.proxy,
         without_cert=options.without_cert,
         asynchronous=options.asynchronous,
         left_out=request.left_out,

@@ -10,13 +10,13 @@ import sys
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from http3_models import URL, Cookies, EgressPolicy, PoolLimits, QueryParams, SSLConfig
-from http3_models.engine import as_timeout, check_http_versions, short_text
+from http3_models import URL, Cookies, EgressPolicy, NetworkConfig, PoolLimits, QueryParams, SSLConfig
+from http3_models.engine import as_timeout, check_http_versions, proxy_rules, short_text
 
 from ._adapters import adapt
 from ._apps import app_kind
 from ._auth import as_auth
-from ._engine import Engine
+from ._engine import NO_CONNECTIONS, Engine
 from ._settings import (
     Settings,
     as_base_url,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         CookieTypes,
         HeaderTypes,
         Limits,
+        ProxyTypes,
         QueryParamTypes,
         TimeoutTypes,
         URLTypes,
@@ -77,6 +78,8 @@ def make_engine(
     secret_headers: Iterable[str],
     limits: Limits | None,
     egress: EgressPolicy | None,
+    proxy: ProxyTypes | None,
+    network: NetworkConfig | None,
     has_runner: bool = False,
 ) -> Engine:
     """Check and convert the arguments of a client's constructor.
@@ -106,10 +109,15 @@ def make_engine(
         "replay": as_flag("replay", replay),
         "limits": settings.limits,
         "egress": egress,
+        "network": network,
     }
     _check_pool_arguments(pool)
-    if egress is not None and (dispatch is not None or app is not None):
-        raise ValueError("egress is for the client's own connections; with dispatch= or app= there are none")
+    connects = dispatch is None and app is None
+    for name, value in (("egress", egress), ("proxy", proxy or None), ("network", network)):
+        if value is not None and not connects:
+            raise ValueError(f"{name} is for the client's own connections; {NO_CONNECTIONS}")
+    proxies = proxy_rules(proxy, trust_env=trust_env) if connects else None
+    pool["proxy"] = False if proxies is None else proxies
     return Engine(
         settings,
         classes,
@@ -125,6 +133,8 @@ def make_engine(
         # A dispatcher has defaults of its own: it is given only what differs from the client's defaults.
         verify=None if dispatch is None or verify is True else verify,
         cert=None if dispatch is None else cert,
+        proxies=proxies,
+        takes_proxy=app is None,
         opens_now=dispatch is not None,
     )
 
@@ -147,6 +157,9 @@ def _check_pool_arguments(arguments: dict[str, Any]) -> None:
         raise TypeError(f"backend must be a Backend or a ConcurrencyBackend, not {type(backend).__name__}")
     if egress is not None and not isinstance(egress, EgressPolicy):
         raise TypeError(f"egress must be an EgressPolicy, not {type(egress).__name__}")
+    network = arguments["network"]
+    if network is not None and not isinstance(network, NetworkConfig):
+        raise TypeError(f"network must be a NetworkConfig, not {type(network).__name__}")
     arguments["http_versions"] = check_http_versions(arguments["http_versions"])
 
 

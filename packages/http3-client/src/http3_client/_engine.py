@@ -8,7 +8,7 @@ them.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from http3_models import URL, ClientClosed, InvalidURL, RequestError, SSLConfig
 from http3_models.engine import (
@@ -16,6 +16,7 @@ from http3_models.engine import (
     RequestDefaults,
     as_timeout,
     build_request,
+    call_proxy,
     check_http_scheme,
     cookie_header,
     failed_request,
@@ -39,13 +40,15 @@ if TYPE_CHECKING:
         CertTypes,
         CookieTypes,
         HeaderTypes,
+        Proxy,
+        ProxyTypes,
         QueryParamTypes,
         RequestFiles,
         TimeoutTypes,
         URLTypes,
         VerifyTypes,
     )
-    from http3_models.engine import RequestState, ResponseState, Transport
+    from http3_models.engine import ProxyRules, RequestState, ResponseState, Transport
 
     from ._auth import Auth
     from ._call import MessageClasses
@@ -61,13 +64,17 @@ def check_finalizing(exc: BaseException) -> None:
         ) from exc
 
 
+NO_CONNECTIONS = "with dispatch= or app= there are none"
+
+
 class Engine:
     """The logic of one client.
 
     ``verify`` and ``cert`` are sent along with requests that have none of their own; None for the client's
     own pool, which was made with them. ``fallback_base``: the base of relative URLs where ``base_url`` is
     None. ``opens_now``: the transport is opened here, since it exists already, and is closed even if it is
-    never used; by default the first request opens it.
+    never used; by default the first request opens it. ``proxies`` are those of the pool; ``takes_proxy``: a
+    request may name one.
     """
 
     __slots__ = (
@@ -76,6 +83,8 @@ class Engine:
         "_defaults",
         "_fallback_base",
         "_open_transport",
+        "_proxies",
+        "_takes_proxy",
         "_transport",
         "_verify",
         "is_closed",
@@ -91,6 +100,8 @@ class Engine:
         fallback_base: URL | None,
         verify: VerifyTypes | None,
         cert: CertTypes | None,
+        proxies: ProxyRules | None = None,
+        takes_proxy: bool = True,
         opens_now: bool = False,
     ) -> None:
         self.settings = settings
@@ -102,6 +113,8 @@ class Engine:
         self._defaults = RequestDefaults(settings.headers, settings.removed_headers)
         self._verify = verify
         self._cert = cert
+        self._proxies = proxies
+        self._takes_proxy = takes_proxy
 
     def build(
         self,
@@ -182,6 +195,7 @@ class Engine:
         verify: VerifyTypes | None,
         cert: CertTypes | None,
         timeout: TimeoutTypes | None,
+        proxy: ProxyTypes | None,
         checked: bool = False,
     ) -> tuple[ResponseState, Call]:
         """Send a request, and return the response and the call, for its ``next()``.
@@ -196,12 +210,14 @@ class Engine:
                 add_defaults(request, self.settings)
             chosen = self._choose_auth(request, auth)
             self._apply_call_options(request, transport, verify, cert, timeout)
+            if proxy is not None:
+                request.proxy = self._call_proxy(proxy)
         except Exception as exc:
             forget_locals(exc)
             check_finalizing(exc)
             raise
         finally:
-            del auth, cert
+            del auth, cert, proxy
         call = Call(request, chosen, self.settings, transport, self._classes, checked)
         try:
             check_http_scheme(request.url)
@@ -267,11 +283,13 @@ class Engine:
             request.url = url.copy_with(userinfo="")
         if given is not None:
             auth = as_auth(given)
-            return None if auth is False else auth
+            if auth is False:
+                return None
+            return _auth_of_userinfo(url) if userinfo and auth and auth.for_each_origin else auth
         # The headers are looked up last: most requests have no auth at all.
         if auth is False or (auth is None and not userinfo) or "authorization" in request.headers:
             return None
-        return _auth_of_userinfo(url) if auth is None else auth
+        return _auth_of_userinfo(url) if auth is None or (userinfo and auth.for_each_origin) else auth
 
     def _apply_call_options(
         self,
@@ -289,6 +307,18 @@ class Engine:
         request.timeout = limits = self.settings.timeout if timeout is None else as_timeout(timeout)
         total = limits.total_timeout
         request.deadline = None if total is None else Deadline(total, transport.now)
+
+    def proxy_for(self, url: URLTypes) -> Proxy | None:
+        """The proxy of requests to this URL; see `Client.proxy_for`."""
+        target = resolve_url(url, self.settings.base_url or self._fallback_base)
+        check_http_scheme(target)
+        return None if self._proxies is None else self._proxies.choose(target)
+
+    def _call_proxy(self, proxy: object) -> Proxy | ProxyRules | Literal[False]:
+        """What ``proxy=`` of a call was given. Raises ValueError or TypeError that names it."""
+        if not self._takes_proxy:
+            raise ValueError(f"proxy is for the client's own connections; {NO_CONNECTIONS}")
+        return call_proxy(proxy)
 
     def _annotate(self, exc: RequestError, call: Call) -> None:
         """Set ``request`` and ``timings`` of an error that has none."""

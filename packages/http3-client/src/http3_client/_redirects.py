@@ -127,6 +127,7 @@ def next_request(
         timeout=sent.timeout,
         deadline=sent.deadline,
         verify=sent.verify,
+        proxy=sent.proxy,
         cert=sent.cert if chain.same_origin_so_far else None,
         without_cert=not chain.same_origin_so_far,
         asynchronous=sent.asynchronous,

@@ -26,7 +26,6 @@ from ._config import (
 )
 from ._cookies import Cookies, CookieTypes
 from ._dispatchers import AsyncDispatcher, Dispatcher
-from ._egress import EgressPolicy
 from ._exceptions import (
     AddressRefused,
     ClientClosed,
@@ -44,6 +43,7 @@ from ._exceptions import (
     NotConnected,
     PoolTimeout,
     ProtocolError,
+    ProxyError,
     ReadError,
     ReadTimeout,
     RedirectBodyUnavailable,
@@ -75,6 +75,7 @@ from ._legacy_backend import (
     TimeoutFlag,
 )
 from ._mock import MockDispatcher
+from ._network import EgressPolicy, NetworkConfig, ResolverTypes
 from ._request import AsyncRequest, Request
 from ._response import AsyncResponse, Response
 from ._timing import ConnectionInfo, Timings
@@ -91,6 +92,8 @@ from ._url import URL, Origin, QueryParams, QueryParamTypes
 
 if TYPE_CHECKING:
     from ._config import DEFAULT_CA_BUNDLE_PATH as DEFAULT_CA_BUNDLE_PATH
+    from ._proxies.proxy import Proxy
+    from ._proxies.rules import ProxyTypes
     from ._status import StatusCode, codes
     from ._text.json_error import JSONDecodeError
 
@@ -138,6 +141,7 @@ __all__ = [
     "Limits",
     "LocalProtocolError",
     "MockDispatcher",
+    "NetworkConfig",
     "NetworkError",
     "NotConnected",
     "Origin",
@@ -145,6 +149,9 @@ __all__ = [
     "PoolTimeout",
     "Protocol",
     "ProtocolError",
+    "Proxy",
+    "ProxyError",
+    "ProxyTypes",
     "QueryParamTypes",
     "QueryParams",
     "ReadError",
@@ -157,6 +164,7 @@ __all__ = [
     "RequestData",
     "RequestError",
     "RequestFiles",
+    "ResolverTypes",
     "Response",
     "ResponseClosed",
     "ResponseContent",
@@ -199,6 +207,12 @@ if not TYPE_CHECKING:  # a checker would take it for leave to use any name
 
             globals().update(StatusCode=StatusCode, codes=codes)
             return StatusCode
+        if name in ("Proxy", "ProxyTypes"):  # few programs name them
+            from ._proxies.proxy import Proxy
+            from ._proxies.rules import ProxyTypes
+
+            globals().update(Proxy=Proxy, ProxyTypes=ProxyTypes)
+            return globals()[name]
         if name == "JSONDecodeError":  # loads json
             from ._text.json_error import JSONDecodeError
 

@@ -19,6 +19,7 @@ from ._redaction import hide_arguments
 from ._values import (
     UNSET,
     ImmutableValue,
+    SecretText,
     Unset,
     check_count,
     check_count_or_none,
@@ -58,7 +59,8 @@ CertTypes: TypeAlias = PathTypes | tuple[PathTypes, PathTypes] | tuple[PathTypes
 """A PEM file with certificate and key, or (certificate, key), or (certificate, key, password)."""
 
 VerifyTypes: TypeAlias = Union[bool, str, os.PathLike[str], "ssl.SSLContext"]
-"""True: certifi's authorities; False: no verification; a CA file or folder; or a context of your own."""
+"""True: certifi's authorities; False: no verification; "system": those of the operating system; a CA file or
+folder; or a context of your own."""
 
 Cert: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
 """`CertTypes` once checked."""
@@ -367,9 +369,10 @@ class Limits(ImmutableValue):
 class SSLConfig(ImmutableValue):
     """Which servers TLS trusts, and which certificate the client presents.
 
-    - ``verify``: True (certifi's authorities), False (no verification: any server is accepted), the path of a
-    CA file or folder, or an ``ssl.SSLContext``. Before a handshake the ALPN protocols are set on
-      your context; nothing else of it is changed.
+    - ``verify``: True (certifi's authorities), False (no verification: any server is accepted), "system" (the
+      trust store of the operating system, by truststore: the extra ``system-trust``), the path of a CA file
+      or folder, or an ``ssl.SSLContext``. Before a handshake the ALPN protocols are set on your context;
+      nothing else of it is changed.
     - ``cert``: a client certificate: path of a PEM file, (certificate, key) or (certificate, key, password).
       It is sent with ``verify=False`` too. With a context of your own call its ``load_cert_chain`` instead.
     - ``trust_env``: with ``verify=True``, SSL_CERT_FILE and SSL_CERT_DIR replace certifi's authorities;
@@ -456,16 +459,7 @@ def _checked_cert(cert: object) -> Cert | None:
     password = cert[2]
     if not isinstance(password, str):
         raise TypeError(f"the password in cert must be a str, not {type(password).__name__}")
-    return (*pair, _Password(password))
-
-
-class _Password(str):
-    """The password of a key; its repr hides it, also in the repr of a tuple."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'[secure]'"
+    return (*pair, SecretText(password))
 
 
 def _path(name: str, value: object) -> str:

@@ -4,7 +4,8 @@ Http3Error
   RequestError                    .request .delivery .timings
     TransportError
       Timeout                     ConnectTimeout ReadTimeout WriteTimeout PoolTimeout TotalTimeout
-      NetworkError                ConnectError (TLSError AddressRefused) ReadError WriteError NotConnected
+      NetworkError                ConnectError (TLSError AddressRefused ProxyError) ReadError WriteError
+                                  NotConnected
       ProtocolError               LocalProtocolError RemoteProtocolError (ResponseTooLarge)
       UnsupportedProtocol         also an InvalidURL
     DecodingError                 DecodedSizeExceeded
@@ -35,6 +36,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from ._redaction import without_secrets
 
 if TYPE_CHECKING:
+    from ._headers import Headers
     from ._request import AsyncRequest, Request
     from ._response import AsyncResponse, Response
     from ._response.either import EitherRequest, EitherResponse
@@ -177,6 +179,33 @@ class TLSError(ConnectError):
 
 class AddressRefused(ConnectError):
     """The address is refused by the caller's `EgressPolicy`."""
+
+
+class ProxyError(ConnectError):
+    """The proxy could not be reached, refused to connect, or broke the protocol. The target got nothing.
+
+    ``status_code`` (int), ``headers`` (`Headers`) and ``content`` (bytes, at most 64 KiB) are those of the
+    answer to CONNECT; None where there was none, or the proxy speaks SOCKS.
+    """
+
+    status_code: int | None
+    headers: Headers | None
+    content: bytes | None
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status_code: int | None = None,
+        headers: Headers | None = None,
+        content: bytes | None = None,
+        delivery: Delivery | None = Delivery.NOT_SENT,
+        **details: Any,
+    ) -> None:
+        super().__init__(message, delivery=delivery, **details)
+        self.status_code = status_code
+        self.headers = headers
+        self.content = content
 
 
 class ReadError(NetworkError):

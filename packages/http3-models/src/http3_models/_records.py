@@ -11,7 +11,7 @@ Bodies are objects with ``async read_chunk()``. In a sync client no await inside
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from ._body_state import UNREAD, BodyState
 from ._exceptions import Delivery, TotalTimeout
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ._config import CertTypes, Limits, TimeoutConfig, VerifyTypes
     from ._cookies import Cookies
     from ._headers import Headers
+    from ._proxies.proxy import Proxy
+    from ._proxies.rules import ProxyRules
     from ._timing import ConnectionInfo
     from ._url import URL
 
@@ -102,6 +104,7 @@ class RequestState:
     ``cookies`` are those given for this request only; ``computed_cookie`` is the header that a client made of
     them and of its store.
     ``timeout`` is set by the client; where ``verify`` or ``cert`` is None, the dispatcher's own applies.
+    ``proxy``: the one to use, False for none, None for the dispatcher's choice.
     ``without_cert``: no client certificate is presented, not even the dispatcher's own.
     ``asynchronous``: an async client sends it: a transport may suspend, and shows it as `AsyncRequest`.
     ``phases`` is new for each exchange.
@@ -119,6 +122,7 @@ class RequestState:
         "left_out",
         "method",
         "phases",
+        "proxy",
         "timeout",
         "url",
         "verify",
@@ -135,6 +139,7 @@ class RequestState:
     deadline: Deadline | None
     verify: VerifyTypes | None
     cert: CertTypes | None
+    proxy: Proxy | ProxyRules | Literal[False] | None
     without_cert: bool
     left_out: frozenset[bytes] | None
     asynchronous: bool
@@ -153,6 +158,7 @@ class RequestState:
         deadline: Deadline | None = None,
         verify: VerifyTypes | None = None,
         cert: CertTypes | None = None,
+        proxy: Proxy | ProxyRules | Literal[False] | None = None,
         without_cert: bool = False,
         left_out: frozenset[bytes] | None = None,
         asynchronous: bool = False,
@@ -168,6 +174,7 @@ class RequestState:
         self.deadline = deadline
         self.verify = verify
         self.cert = cert
+        self.proxy = proxy
         self.without_cert = without_cert
         self.left_out = left_out
         self.asynchronous = asynchronous

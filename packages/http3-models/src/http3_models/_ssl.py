@@ -33,6 +33,9 @@ _MAX_CONTEXTS = 32
 
 _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
 
+SYSTEM = "system"
+"""The value of ``verify`` for the trust store of the operating system. (A file of that name: "./system".)"""
+
 _MAX_UNWRITABLE = 32
 
 _unwritable: dict[str, object] = {}
@@ -89,7 +92,7 @@ def _files(config: SSLConfig) -> _Files:
     """Which files and folders hold the authorities, and where session keys are logged."""
     environment: Callable[[str], str] = _variable if config.trust_env else _no_variable
     keylog = environment("SSLKEYLOGFILE") or None
-    if config.verify is False:
+    if config.verify is False or config.verify == SYSTEM:
         return _Files("verify", None, (), keylog)
     if isinstance(config.verify, str):
         if os.path.isdir(config.verify):
@@ -158,7 +161,8 @@ def _raise_unreadable(name: str, path: str, exc: OSError) -> NoReturn:
 def _new_context(config: SSLConfig, files: _Files) -> ssl.SSLContext:
     import ssl
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and host name
+    make = _system_context if config.verify == SYSTEM else ssl.SSLContext
+    context = make(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
     if ssl.HAS_NEVER_CHECK_COMMON_NAME:
         context.hostname_checks_common_name = False  # RFC 9525 section 6.3
@@ -171,6 +175,15 @@ def _new_context(config: SSLConfig, files: _Files) -> ssl.SSLContext:
     if files.keylog is not None:
         _log_keys(context, files.keylog)
     return context
+
+
+def _system_context(protocol: int) -> ssl.SSLContext:
+    """A context over the trust store of the operating system. Raises ImportError without truststore."""
+    try:
+        import truststore
+    except ImportError as exc:
+        raise ImportError('verify="system" needs truststore: pip install "http3[system-trust]"') from exc
+    return truststore.SSLContext(protocol)
 
 
 def _load_authorities(context: ssl.SSLContext, files: _Files) -> None:

@@ -10,29 +10,40 @@ from ._logging import DEBUG, LOGGERS, find_loggers, may_log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._headers import Headers
+    from ._url import URL
+
 
 class ConnectionInfo(NamedTuple):
     """The connection that a response came over; None for what does not apply or is not known.
 
-    Addresses are ``(host, port)``; ``peer_certificate`` is the server's certificate in DER form.
+    Addresses are ``(host, port)``; ``peer_certificate`` is the server's certificate in DER form. ``proxy`` is
+    the URL of the proxy, without credentials (then ``peer_address`` is the proxy's); ``via`` are the header
+    fields of its answer to CONNECT.
     """
 
     peer_address: tuple[str, int] | None = None
     local_address: tuple[str, int] | None = None
     tls_version: str | None = None
     peer_certificate: bytes | None = None
+    proxy: URL | None = None
+    via: Headers | None = None
 
     def __repr__(self) -> str:
         certificate = self.peer_certificate
         shown = None if certificate is None else f"<{len(certificate)} bytes>"
+        tail = "" if self.proxy is None else f", proxy={self.proxy!r}, via={self.via!r}"
         return (
             f"ConnectionInfo(peer_address={self.peer_address}, local_address={self.local_address}, "
-            f"tls_version={self.tls_version!r}, peer_certificate={shown})"
+            f"tls_version={self.tls_version!r}, peer_certificate={shown}{tail})"
         )
 
 
 class Timings(NamedTuple):
     """Seconds spent in each phase of one exchange; None where a phase did not happen.
+
+    ``dns`` and ``connect`` lead to the proxy if there is one; ``proxy`` is what it takes from there to the
+    target (TLS to the proxy, CONNECT or SOCKS).
 
     The repr shows the phases that did happen, in seconds to the millisecond.
     """
@@ -40,6 +51,7 @@ class Timings(NamedTuple):
     pool: float | None = None
     dns: float | None = None
     connect: float | None = None
+    proxy: float | None = None
     tls: float | None = None
     send: float | None = None
     wait: float | None = None
@@ -66,6 +78,7 @@ class PhaseTimes:
     pool: float | None = None
     dns: float | None = None
     connect: float | None = None
+    proxy: float | None = None
     tls: float | None = None
     send: float | None = None
     wait: float | None = None
@@ -94,4 +107,6 @@ class PhaseTimes:
 
     def freeze(self) -> Timings:
         """The phases until now, as a value."""
-        return Timings(self.pool, self.dns, self.connect, self.tls, self.send, self.wait, self.receive)
+        return Timings(
+            self.pool, self.dns, self.connect, self.proxy, self.tls, self.send, self.wait, self.receive
+        )

@@ -89,6 +89,15 @@ def _shown(value: object) -> str:
     return "float('inf')" if value == _INFINITE else repr(value)
 
 
+class SecretText(str):
+    """A password; its repr hides it, also in the repr of a tuple."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'[secure]'"
+
+
 # Checks: each returns the value as it is stored. bool is an int to Python, but ``timeout=True`` is a mistake.
 
 

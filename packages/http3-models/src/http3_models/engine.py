@@ -20,12 +20,15 @@ from ._config import (
     effective_pool_timeout,
 )
 from ._cookies import cookie_header, join_cookie_headers
+from ._credentials import as_utf8, basic_credentials
 from ._dispatchers import is_transport
 from ._exceptions import UnsupportedRedirect, failed_request, forget_request
 from ._grammar import CONTROL_BYTES, CONTROL_CHARACTERS, TOKEN, TOKEN_BYTES, TOKEN_CHARACTERS
 from ._headers import SECRET_HEADERS, FieldIndex, FieldPair, headers_from_pairs
 from ._iterators import BodyInUse
 from ._logging import is_logged, log
+from ._network import DEFAULT_NETWORK, UNIX, checked_addresses
+from ._proxies import call_proxy, proxy_rules
 from ._records import Deadline, RequestState, ResponseState, SyncRunner, WholeBody, describe, run_sync
 from ._redaction import forget_locals, forget_text, hide_arguments
 from ._request import (
@@ -68,23 +71,29 @@ from ._url import check_http_scheme, did_you_mean, parse_url, percent_decode, re
 from ._values import ImmutableValue, check_count, set_fields
 
 if TYPE_CHECKING:
+    from ._credentials.challenges import parse_parameters
+    from ._credentials.digest import DigestChallenge, digest_credentials, find_digest_challenge
+    from ._proxies.rules import ProxyRules
     from ._ssl import ssl_context_for
 
 __all__ = [
     "CONTROL_BYTES",
     "CONTROL_CHARACTERS",
+    "DEFAULT_NETWORK",
     "EMPTY_BODY",
     "HTTP_VERSIONS",
     "SECRET_HEADERS",
     "TOKEN",
     "TOKEN_BYTES",
     "TOKEN_CHARACTERS",
+    "UNIX",
     "AuthFlow",
     "BodyInUse",
     "BodyState",
     "BufferedBody",
     "BytesBody",
     "Deadline",
+    "DigestChallenge",
     "FieldIndex",
     "FieldPair",
     "FileBody",
@@ -93,6 +102,7 @@ __all__ = [
     "MemoryBody",
     "Pause",
     "PhaseTimes",
+    "ProxyRules",
     "RequestBody",
     "RequestDefaults",
     "RequestState",
@@ -105,12 +115,16 @@ __all__ = [
     "WholeBody",
     "answer_to",
     "as_timeout",
+    "as_utf8",
+    "basic_credentials",
     "bounded_timeout",
     "build_request",
+    "call_proxy",
     "check_count",
     "check_http_scheme",
     "check_http_versions",
     "check_request",
+    "checked_addresses",
     "checkpoint",
     "close",
     "close_unawaited",
@@ -118,9 +132,11 @@ __all__ = [
     "copy_response",
     "describe",
     "did_you_mean",
+    "digest_credentials",
     "drain",
     "effective_pool_timeout",
     "failed_request",
+    "find_digest_challenge",
     "find_text_encoding",
     "forget_locals",
     "forget_request",
@@ -137,8 +153,10 @@ __all__ = [
     "join_cookie_headers",
     "log",
     "maybe_await",
+    "parse_parameters",
     "parse_url",
     "percent_decode",
+    "proxy_rules",
     "read_all",
     "read_if_buffered",
     "redacted",
@@ -158,15 +176,27 @@ __all__ = [
 ]
 
 
+_LATE = {
+    "DigestChallenge": "_credentials.digest",
+    "ProxyRules": "_proxies.rules",
+    "digest_credentials": "_credentials.digest",
+    "find_digest_challenge": "_credentials.digest",
+    "parse_parameters": "_credentials.challenges",
+    "ssl_context_for": "_ssl",
+}
+"""Names that take long to load, or that few programs need, and their modules."""
+
+
 if not TYPE_CHECKING:  # a checker would take it for leave to use any name
 
     def __getattr__(name: str) -> object:
-        if name == "ssl_context_for":  # takes more than 1 ms to load, and is needed for https only
-            from ._ssl import ssl_context_for
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-            globals()[name] = ssl_context_for
-            return ssl_context_for
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"http3_models.{_LATE[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -19,7 +19,9 @@ CONTINUE_WAIT = 1.0
 (RFC 9110 section 10.1.1 lets the client choose; curl takes one second too)."""
 
 Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
-"""A resolved address: the socket family (``AF_INET``, ``AF_INET6``) and what ``socket.connect`` takes."""
+"""A resolved address: the socket family (``AF_INET``, ``AF_INET6``) and what ``socket.connect`` takes. That
+of a Unix socket (``AF_UNIX``) has the path and 0; `socket_name` makes of either what ``socket.connect``
+takes."""
 
 
 class OperationTimeout(Exception):

@@ -73,6 +73,7 @@ from http3_models import (
     Limits,
     LocalProtocolError,
     MockDispatcher,
+    NetworkConfig,
     NetworkError,
     NotConnected,
     Origin,
@@ -80,6 +81,7 @@ from http3_models import (
     PoolTimeout,
     Protocol,
     ProtocolError,
+    ProxyError,
     QueryParams,
     QueryParamTypes,
     ReadError,
@@ -92,6 +94,7 @@ from http3_models import (
     RequestData,
     RequestError,
     RequestFiles,
+    ResolverTypes,
     Response,
     ResponseClosed,
     ResponseContent,
@@ -118,8 +121,11 @@ from http3_models import (
 
 if TYPE_CHECKING:
     from http3_client import DigestAuth as DigestAuth
+    from http3_client import NetRCAuth as NetRCAuth
     from http3_models import DEFAULT_CA_BUNDLE_PATH as DEFAULT_CA_BUNDLE_PATH
     from http3_models import JSONDecodeError as JSONDecodeError
+    from http3_models import Proxy as Proxy
+    from http3_models import ProxyTypes as ProxyTypes
     from http3_models import StatusCode as StatusCode
     from http3_models import codes as codes
     from http3_transport import ASGIDispatch as ASGIDispatch
@@ -194,6 +200,8 @@ __all__ = [
     "Limits",
     "LocalProtocolError",
     "MockDispatcher",
+    "NetRCAuth",
+    "NetworkConfig",
     "NetworkError",
     "NotConnected",
     "Origin",
@@ -201,6 +209,9 @@ __all__ = [
     "PoolTimeout",
     "Protocol",
     "ProtocolError",
+    "Proxy",
+    "ProxyError",
+    "ProxyTypes",
     "QueryParamTypes",
     "QueryParams",
     "ReadError",
@@ -214,6 +225,7 @@ __all__ = [
     "RequestError",
     "RequestFiles",
     "RequestOptions",
+    "ResolverTypes",
     "Response",
     "ResponseClosed",
     "ResponseContent",
@@ -261,6 +273,9 @@ _LAZY = {
     "ConnectionPool": "http3_transport",
     "HTTPConnection": "http3_transport",
     "JSONDecodeError": "http3_models",
+    "NetRCAuth": "http3_client",
+    "Proxy": "http3_models",
+    "ProxyTypes": "http3_models",
     "TrioBackend": "http3_transport",
     "StatusCode": "http3_models",
     "WSGIDispatch": "http3_transport",

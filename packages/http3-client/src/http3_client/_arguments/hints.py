@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_NO_PROXIES = "proxies are not supported yet, and HTTP_PROXY and the like are not read"
+_PROXY = "write proxy=: a URL, a Proxy(url, auth=..., headers=...), a dict of patterns, or False"
 _VERIFY = "write verify=: True, False, a CA file or folder, or an ssl.SSLContext"
 _POOL_LIMITS = "write pool_limits=http3.PoolLimits(...) in the client"
 _LIMITS = "write limits=http3.Limits(...) in the client"
@@ -33,6 +33,7 @@ _DATA = "write data="
 _VERSIONS = 'write http_versions= in the client: ("HTTP/1.1",), ("HTTP/2",), or both'
 _CERT = "write cert=: a path, (certificate, key) or (certificate, key, password)"
 _MIDDLEWARE = "middleware is not supported yet; auth=, hooks= and dispatch= of a client can change requests"
+_NETWORK = "write network= in the client: NetworkConfig(resolver=, uds=, local_address=, ...)"
 _RETRIES = "retries are not supported yet; a request is sent once more where its connection broke (replay=)"
 _FIXED = "the classes of requests and responses can't be replaced"
 _COOKIES = "write cookies=: a dict, http3.Cookies or a CookieJar"
@@ -42,7 +43,7 @@ _ALLOW = "write allow_redirects="
 _DISPATCH = "write dispatch= in the client: what sends the requests"
 
 HINTS: dict[str, str] = {
-    **dict.fromkeys(("proxies", "proxy", "proxy_auth", "proxy_headers"), _NO_PROXIES),
+    **dict.fromkeys(("proxies", "proxy_auth", "proxy_headers"), _PROXY),
     **dict.fromkeys(("verify_ssl", "ssl_verify", "ssl", "ssl_context", "sslcontext"), _VERIFY),
     **dict.fromkeys(("cafile", "capath", "ca_certs", "ca_file", "ca_bundle"), 'write verify="ca.pem"'),
     **dict.fromkeys(("certfile", "cert_file", "keyfile", "key_file", "client_cert"), _CERT),
@@ -73,10 +74,12 @@ HINTS: dict[str, str] = {
     "pool_timeout": _TIMEOUT.format("pool_timeout=..."),
     "total_timeout": _TIMEOUT.format("total_timeout=..."),
     "ssl_shutdown_timeout": "leave it out: closing does not wait",
-    "connector": "write pool_limits=, verify=, cert= or backend= in the client",
+    "connector": "write pool_limits=, network=, proxy=, verify= or cert= in the client",
     "connector_owner": "leave it out: a client owns its connections; share the client instead",
     "loop": "leave it out: the running event loop is used",
-    "network": "a network of your own is not supported yet; write backend= in the client",
+    **dict.fromkeys(
+        ("uds", "local_address", "socket_options", "resolver", "family", "ttl_dns_cache"), _NETWORK
+    ),
     "fingerprint": "fingerprints of certificates are not checked; write verify= with a CA file",
     "server_hostname": "it is the host of the URL; a backend= of your own can connect elsewhere",
     "skip_auto_headers": "write headers={name: None}, which removes a default header",
@@ -112,7 +115,7 @@ CLIENT_OPTIONS = frozenset(
     {
         "max_redirects", "pool_limits", "base_url", "dispatch", "app", "raise_app_exceptions", "backend",
         "http_versions", "trust_env", "default_encoding", "hooks", "replay", "secret_headers", "runner",
-        "limits", "egress",
+        "limits", "egress", "network",
     }
 )  # fmt: skip
 """What a client has and a request has not."""

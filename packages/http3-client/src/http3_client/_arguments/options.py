@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         CertTypes,
         CookieTypes,
         HeaderTypes,
+        ProxyTypes,
         QueryParamTypes,
         RequestData,
         RequestFiles,
@@ -70,6 +71,9 @@ class CallOptions(TypedDict, total=False):
 
     timeout: TimeoutTypes | None
     """Seconds, (connect, read), (connect, read, write), or a `TimeoutConfig`. Default: None, the client's."""
+
+    proxy: ProxyTypes | None
+    """A URL, a `Proxy`, or False for none; also for redirects. Default: None, the client's."""
 
 
 class SendOptions(CallOptions, total=False):

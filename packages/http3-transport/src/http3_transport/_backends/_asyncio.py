@@ -18,7 +18,7 @@ from ._asyncio_waits import LONGEST, Alarms, AsyncioWaiter
 from ._connecting import Race, run_race
 from ._legacy_connect import BackendWithConnect
 from ._lookup import look_up
-from ._sockets import connect_error, make_socket
+from ._sockets import SocketSettings, connect_error, make_socket, socket_name
 
 if TYPE_CHECKING:
     pass
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 class AsyncioAttempts:
     """Connects under way, each in a task that does not outlive the race."""
 
-    __slots__ = ("_loop", "_tasks")
+    __slots__ = ("_loop", "_socket_settings", "_tasks")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, settings: SocketSettings) -> None:
         self._loop = loop
+        self._socket_settings = settings
         self._tasks: set[asyncio.Task[socket.socket]] = set()
 
     def start(self, address: Address) -> None:
-        self._tasks.add(self._loop.create_task(connect_socket(self._loop, address)))
+        self._tasks.add(self._loop.create_task(connect_socket(self._loop, address, self._socket_settings)))
 
     async def wait(self, seconds: float | None) -> Sequence[socket.socket | OSError]:
         done, _ = await asyncio.wait(self._tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -68,11 +69,13 @@ class AsyncioAttempts:
                     task.result().close()
 
 
-async def connect_socket(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
+async def connect_socket(
+    loop: asyncio.AbstractEventLoop, address: Address, settings: SocketSettings
+) -> socket.socket:
     """A socket connected to the address. Raises OSError; cancelled, it leaves nothing open."""
-    sock = make_socket(address)
+    sock = make_socket(address, settings)
     try:
-        await loop.sock_connect(sock, address[1])
+        await loop.sock_connect(sock, socket_name(address))
     except OSError as exc:
         sock.close()
         raise (connect_error(exc.errno, address) if exc.errno else exc) from exc
@@ -126,7 +129,7 @@ class AsyncioBackend(BackendWithConnect):
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
-                sock = await connect_socket(loop, address)
+                sock = await connect_socket(loop, address, self._socket_settings)
         except TimeoutError as exc:  # of `asyncio.timeout`, or of the kernel
             if limit.expired():
                 raise OperationTimeout from exc
@@ -137,7 +140,7 @@ class AsyncioBackend(BackendWithConnect):
         self, addresses: Sequence[Address], timeout: float | None, stagger: float
     ) -> Stream:
         loop = asyncio.get_running_loop()
-        attempts = AsyncioAttempts(loop)
+        attempts = AsyncioAttempts(loop, self._socket_settings)
         winner = None
         try:
             winner = await run_race(Race(addresses, stagger), attempts, timeout, loop.time)

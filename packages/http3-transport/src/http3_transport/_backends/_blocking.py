@@ -23,6 +23,7 @@ from ._sockets import (
     READABLE,
     WRITABLE,
     Poller,
+    SocketSettings,
     SocketStream,
     finish_connect,
     make_poller,
@@ -114,16 +115,17 @@ class BlockingWaiter:
 class BlockingAttempts:
     """Connects under way: their sockets, and what each connects to."""
 
-    __slots__ = ("_ended", "_sockets")
+    __slots__ = ("_ended", "_socket_settings", "_sockets")
 
-    def __init__(self) -> None:
+    def __init__(self, settings: SocketSettings) -> None:
+        self._socket_settings = settings
         self._sockets: dict[socket.socket, Address] = {}
         self._ended: list[socket.socket | OSError] = []
 
     def start(self, address: Address) -> None:
         sock = None
         try:
-            sock = make_socket(address)
+            sock = make_socket(address, self._socket_settings)
             self._sockets[sock] = address
             if start_connect(sock, address):
                 self._ended.append(sock)
@@ -191,7 +193,7 @@ class BlockingBackend(BackendWithConnect):
         return await look_up(host, port, timeout, BlockingWaiter)
 
     async def connect_address(self, address: Address, timeout: float | None) -> Stream:
-        sock = make_socket(address)
+        sock = make_socket(address, self._socket_settings)
         try:
             if not start_connect(sock, address):
                 ready = make_poller(sock, WRITABLE).poll(milliseconds(timeout))
@@ -208,7 +210,7 @@ class BlockingBackend(BackendWithConnect):
     async def connect_first(
         self, addresses: Sequence[Address], timeout: float | None, stagger: float
     ) -> Stream:
-        attempts = BlockingAttempts()
+        attempts = BlockingAttempts(self._socket_settings)
         try:
             winner = await run_race(Race(addresses, stagger), attempts, timeout, self._now)
             stream = BlockingStream(winner)

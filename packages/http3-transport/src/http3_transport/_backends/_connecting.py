@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .._interfaces import Address, Backend, Clock, OperationTimeout, Stream, remaining
+from ._sockets import is_unix
 
 if TYPE_CHECKING:
     from http3_models import EgressPolicy
@@ -115,18 +116,39 @@ async def run_race(race: Race, attempts: Attempts[T], timeout: float | None, now
     raise race.last_error or OSError("there is no address to connect to")
 
 
+class Addresses(Protocol):
+    """Resolves host names by more than what a backend does."""
+
+    async def resolve(
+        self, backend: Backend, host: str, port: int, timeout: float | None
+    ) -> Sequence[Address]:
+        """As `Backend.resolve`."""
+
+    def forget(self, host: str, port: int) -> None:
+        """No address of the host could be connected to."""
+
+
 class Refused(Exception):
     """No address of the host may be connected to."""
 
 
 def permitted(addresses: Sequence[Address], egress: EgressPolicy) -> list[Address]:
     """The addresses that the policy lets pass. Raises Refused if it refuses them all."""
-    refusals = {address: egress.refusal(str(address[1][0])) for address in addresses}
+    refusals = {address: _refusal(address, egress) for address in addresses}
     kept = [address for address, why in refusals.items() if why is None]
     if not kept and refusals:
-        found = ", ".join([f"{address[1][0]} ({why})" for address, why in refusals.items()])
+        found = ", ".join([f"{host_of(address)} ({why})" for address, why in refusals.items()])
         raise Refused(f"The egress policy refuses {found}")
     return kept
+
+
+def host_of(address: Address) -> str:
+    """The IP address, or the path of a Unix socket."""
+    return str(address[1][0])
+
+
+def _refusal(address: Address, egress: EgressPolicy) -> str | None:
+    return "a Unix socket" if is_unix(address) else egress.refusal(host_of(address))
 
 
 async def open_stream(
@@ -138,28 +160,40 @@ async def open_stream(
     egress: EgressPolicy | None = None,
     phases: PhaseTimes | None = None,
     now: Clock = time.monotonic,
+    addresses: Addresses | None = None,
+    stagger: float = STAGGER,
 ) -> Stream:
     """Open a plain connection to a host: resolve, order, connect one of those that ``egress`` permits.
 
+    ``addresses`` resolves in place of the backend. ``stagger``: see `Backend.connect_first`.
     ``timeout`` (seconds, None for no limit) spans all three. What the steps took goes to ``phases.dns`` and
     ``phases.connect``, also where they fail. Raises OSError, OperationTimeout or Refused.
     """
     start = now()
     try:
-        addresses = order_addresses(await backend.resolve(host, port, timeout))
+        found = await (
+            backend.resolve(host, port, timeout)
+            if addresses is None
+            else addresses.resolve(backend, host, port, timeout)
+        )
+        found = order_addresses(found)
         if egress is not None:
-            addresses = permitted(addresses, egress)
+            found = permitted(found, egress)
     finally:
         resolved = now()
         if phases is not None:
             phases.dns = resolved - start
-    if not addresses:
+    if not found:
         raise OSError(f"the host name has no address: {host}")
     left = remaining(timeout, start, resolved)
     try:
-        if len(addresses) == 1:
-            return await backend.connect_address(addresses[0], left)
-        return await backend.connect_first(addresses, left, STAGGER)
+        if len(found) == 1:
+            return await backend.connect_address(found[0], left)
+        return await backend.connect_first(found, left, stagger)
+    except OSError:
+        if addresses is not None:
+            addresses.forget(host, port)
+        raise
     finally:
         if phases is not None:
             phases.connect = now() - resolved

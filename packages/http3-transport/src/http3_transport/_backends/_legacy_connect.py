@@ -7,7 +7,8 @@ itself, or overrides it and calls ``super().connect``.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, cast
+from copy import copy
+from typing import TYPE_CHECKING, Self, cast
 
 from http3_models import (
     BaseReader,
@@ -22,11 +23,12 @@ from http3_models import (
 
 from .._interfaces import Backend, Clock, OperationTimeout, Stream, remaining
 from ._connecting import open_stream
+from ._sockets import PLAIN, SocketSettings
 
 if TYPE_CHECKING:
     import ssl
 
-    from http3_models import TimeoutConfig
+    from http3_models import NetworkConfig, TimeoutConfig
 
 
 class StreamReader(BaseReader):
@@ -89,6 +91,15 @@ class BackendWithConnect(ConcurrencyBackend):
 
     A subclass that overrides ``connect`` is used by its ``connect`` alone: that is what it was written for.
     """
+
+    _socket_settings: SocketSettings = PLAIN
+
+    def with_network(self, network: NetworkConfig) -> Self:
+        """A copy whose sockets come from ``local_address`` and have the ``socket_options`` of the
+        configuration."""
+        made = copy(self)
+        made._socket_settings = SocketSettings(network.local_address, network.socket_options)
+        return made
 
     def _clock(self) -> Clock:
         """The clock that `connect` measures its timeout with."""

@@ -19,6 +19,7 @@ import select
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 from typing import Protocol as TypingProtocol
 
 from http3_models import ConnectionInfo
@@ -35,13 +36,53 @@ SEND_SIZE = 1 << 20
 _IN_PROGRESS = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR, getattr(errno, "WSAEWOULDBLOCK", 10035))
 
 
-def make_socket(address: Address) -> socket.socket:
-    """A TCP socket for this address, not connected yet. Raises OSError (no such family, no descriptors)."""
+_UNIX = getattr(socket, "AF_UNIX", -1)
+
+
+class SocketSettings(NamedTuple):
+    """What the sockets of a backend get before they connect."""
+
+    local_address: tuple[str, int] | None = None
+    options: tuple[tuple[int, int, int | bytes], ...] = ()
+
+    def apply(self, sock: socket.socket) -> None:
+        """Raises OSError that says which setting was refused."""
+        for option in self.options:
+            try:
+                sock.setsockopt(*option)
+            except OSError as exc:
+                raise OSError(exc.errno, f"socket option {option}: {exc.strerror}") from exc
+        if self.local_address is not None and sock.family != _UNIX:
+            try:
+                sock.bind(self.local_address)
+            except OSError as exc:
+                raise OSError(exc.errno, f"local address {self.local_address}: {exc.strerror}") from exc
+
+
+PLAIN = SocketSettings()
+
+
+def is_unix(address: Address) -> bool:
+    """Whether it is that of a Unix socket."""
+    return address[0] == _UNIX
+
+
+def socket_name(address: Address) -> tuple[str, int] | tuple[str, int, int, int] | str:
+    """What ``socket.connect`` takes."""
+    return address[1][0] if address[0] == _UNIX else address[1]
+
+
+def make_socket(address: Address, settings: SocketSettings = PLAIN) -> socket.socket:
+    """A stream socket for this address, not connected yet. Raises OSError (no such family, no descriptors, a
+    setting that the system refuses)."""
     sock = socket.socket(address[0], _STREAM)
     try:
         if sock.gettimeout() != 0:
             sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if address[0] != _UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if settings is not PLAIN:
+            settings.apply(sock)
     except BaseException:
         sock.close()
         raise
@@ -50,7 +91,7 @@ def make_socket(address: Address) -> socket.socket:
 
 def start_connect(sock: socket.socket, address: Address) -> bool:
     """Begin to connect: True if that is done already, False if it goes on. Raises OSError."""
-    code = sock.connect_ex(address[1])
+    code = sock.connect_ex(socket_name(address))
     if code in _IN_PROGRESS:
         return False
     if code:
@@ -69,6 +110,8 @@ def connect_error(code: int, address: Address) -> OSError:
     """An OSError (of the right subclass) that names the address."""
     host, port = address[1][:2]
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if is_unix(address):
+        where = f"unix:{host}"
     return OSError(code, f"{os.strerror(code)} ({where})")
 
 

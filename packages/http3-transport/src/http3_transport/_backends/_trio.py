@@ -24,7 +24,15 @@ from ._alarm_clock import set_alarm
 from ._connecting import Race, run_race
 from ._legacy_connect import BackendWithConnect
 from ._lookup import look_up
-from ._sockets import SocketStream, closed_error, finish_connect, make_socket, peer_at, start_connect
+from ._sockets import (
+    SocketSettings,
+    SocketStream,
+    closed_error,
+    finish_connect,
+    make_socket,
+    peer_at,
+    start_connect,
+)
 
 
 def seconds_for_trio(timeout: float | None) -> float:
@@ -117,9 +125,12 @@ class TrioWaiter:
 class TrioAttempts:
     """Connects under way, each in a task of the nursery; those that succeed go to ``connected``."""
 
-    __slots__ = ("_connected", "_ended", "_news", "_nursery")
+    __slots__ = ("_connected", "_ended", "_news", "_nursery", "_socket_settings")
 
-    def __init__(self, nursery: trio.Nursery, connected: set[socket.socket]) -> None:
+    def __init__(
+        self, nursery: trio.Nursery, connected: set[socket.socket], settings: SocketSettings
+    ) -> None:
+        self._socket_settings = settings
         self._nursery = nursery
         self._connected = connected
         self._ended: list[socket.socket | OSError] = []
@@ -130,7 +141,7 @@ class TrioAttempts:
 
     async def _attempt(self, address: Address) -> None:
         try:
-            sock = await connect_socket(address)
+            sock = await connect_socket(address, self._socket_settings)
         except OSError as exc:
             self._ended.append(exc)
         else:
@@ -146,9 +157,9 @@ class TrioAttempts:
         return ended
 
 
-async def connect_socket(address: Address) -> socket.socket:
+async def connect_socket(address: Address, settings: SocketSettings) -> socket.socket:
     """A socket connected to the address. Raises OSError; cancelled, it leaves nothing open."""
-    sock = make_socket(address)
+    sock = make_socket(address, settings)
     try:
         if start_connect(sock, address):
             await trio.lowlevel.checkpoint()
@@ -212,7 +223,7 @@ class TrioBackend(BackendWithConnect):
 
     async def connect_address(self, address: Address, timeout: float | None) -> Stream:
         with trio.move_on_after(seconds_for_trio(timeout)):
-            return make_stream(await connect_socket(address), peer_at(address))
+            return make_stream(await connect_socket(address, self._socket_settings), peer_at(address))
         raise OperationTimeout
 
     async def connect_first(
@@ -225,7 +236,7 @@ class TrioBackend(BackendWithConnect):
             async with trio.open_nursery() as nursery:
                 # Nothing but a cancellation leaves the nursery as an exception: it would arrive wrapped.
                 try:
-                    attempts = TrioAttempts(nursery, connected)
+                    attempts = TrioAttempts(nursery, connected, self._socket_settings)
                     winner = await run_race(Race(addresses, stagger), attempts, timeout, trio.current_time)
                     connected.discard(winner)
                 except (OSError, OperationTimeout) as exc:

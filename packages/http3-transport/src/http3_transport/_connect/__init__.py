@@ -8,15 +8,20 @@ are used without a client; `unclosed` closes what was collected without `close`.
 
 from __future__ import annotations
 
-from .backend_choice import choose_backend, never_suspends
+from .._backends._address_book import AddressBook
+from .backend_choice import choose_backend, never_suspends, with_network
 from .open_connection import OpenConnection
 from .opening import establish
 from .options import TransportOptions, check_argument, check_options
+from .routes import Route, Routes
 from .standalone import outgoing, send_by
 from .unclosed import give_back, weakly
 
 __all__ = [
+    "AddressBook",
     "OpenConnection",
+    "Route",
+    "Routes",
     "TransportOptions",
     "check_argument",
     "check_options",
@@ -27,4 +32,5 @@ __all__ = [
     "outgoing",
     "send_by",
     "weakly",
+    "with_network",
 ]

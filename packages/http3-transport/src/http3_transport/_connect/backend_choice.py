@@ -13,7 +13,7 @@ from .._interfaces import BACKEND_METHODS
 from .legacy_backend import LegacyBackend
 
 if TYPE_CHECKING:
-    from http3_models import ConcurrencyBackend
+    from http3_models import ConcurrencyBackend, NetworkConfig
 
     from .._interfaces import Backend, Clock
 
@@ -47,6 +47,23 @@ def check_backend(backend: ConcurrencyBackend | Backend | None) -> ConcurrencyBa
     if len(missing) < len(BACKEND_METHODS):
         raise TypeError(f"backend {kind} lacks methods of a Backend: {', '.join(missing)}")
     raise TypeError(f"backend must be a Backend, a ConcurrencyBackend or None, not {kind}")
+
+
+def with_network(backend: Backend, network: NetworkConfig) -> Backend:
+    """The backend, with the socket settings of the configuration.
+
+    Raises ValueError if there are some, and the backend has no ``with_network``.
+    """
+    if network.local_address is None and not network.socket_options:
+        return backend
+    configure = getattr(backend, "with_network", None)
+    if configure is None:
+        raise ValueError(
+            f"{type(backend).__name__} has no with_network(): it can't use local_address or socket_options "
+            "of a NetworkConfig"
+        )
+    configured: Backend = configure(network)
+    return configured
 
 
 def choose_clock(now: Clock | None, backend: ConcurrencyBackend | Backend | None) -> Clock:

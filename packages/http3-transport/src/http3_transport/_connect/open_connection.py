@@ -12,11 +12,12 @@ from .unclosed import weakly
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from http3_models import Origin
+    from http3_models import ConnectionInfo, Headers, Origin
     from http3_models.engine import RequestState
 
     from .._http2 import HTTP2Connection
     from .._interfaces import ProtocolConnection
+    from .routes import Route
 
 _open_connections: WeakSet[OpenConnection] = WeakSet()
 """All that were opened in this process and are still referred to."""
@@ -43,6 +44,8 @@ class OpenConnection:
 
     __slots__ = (
         "__weakref__",
+        "_route",
+        "_via",
         "engine",
         "has_ended",
         "http2",
@@ -76,6 +79,8 @@ class OpenConnection:
         """Called when the stream limit has become known or has changed."""
         self.on_end: Callable[[], object] | None = None
         """Called when the server closes the connection, if the event loop notices."""
+        self._route: Route | None = None
+        self._via: Headers | None = None
         self.shown_as: ref[object] | None = None
         """The `HTTPConnection` that was last made for users."""
         _open_connections.add(self)
@@ -83,6 +88,15 @@ class OpenConnection:
             http2.on_settings = weakly(self._settings_received)
         if isinstance(engine.stream, WatchedStream):
             engine.stream.when_over(weakly(self._stream_ended))
+
+    def came_by(self, route: Route | None, via: Headers | None) -> None:
+        """Note the route that it took, and the header fields of the proxy's answer to CONNECT."""
+        self._route = route
+        self._via = via
+
+    def info_by_proxy(self, info: ConnectionInfo) -> ConnectionInfo:
+        """The facts of its stream, with those of the proxy."""
+        return info if self._route is None else info._replace(proxy=self._route.proxy.url, via=self._via)
 
     @property
     def is_closed(self) -> bool:

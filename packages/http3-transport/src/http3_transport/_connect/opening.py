@@ -13,11 +13,12 @@ from http3_models import (
     AddressRefused,
     ConnectError,
     Delivery,
+    ProxyError,
     RemoteProtocolError,
     RequestError,
     TLSError,
 )
-from http3_models.engine import ssl_context_for
+from http3_models.engine import DEFAULT_NETWORK, ssl_context_for
 
 from .. import _events
 from .._backends._connecting import Refused, open_stream
@@ -30,11 +31,14 @@ from .open_connection import OpenConnection
 if TYPE_CHECKING:
     import ssl
 
-    from http3_models import Origin, SSLConfig
+    from http3_models import Headers, Origin, SSLConfig
     from http3_models.engine import RequestState
 
+    from .._backends._address_book import AddressBook
+    from .._http1 import RequestForm
     from .._interfaces import Backend, Stream
     from .options import TransportOptions
+    from .routes import Route
 
 _ALPN_NAMES = {"HTTP/2": "h2", "HTTP/1.1": "http/1.1"}
 
@@ -50,8 +54,12 @@ async def establish(
     origin: Origin,
     config: SSLConfig,
     request: RequestState,
+    *,
+    addresses: AddressBook,
+    route: Route | None = None,
 ) -> OpenConnection:
-    """Connect to ``origin`` within the ``connect_timeout`` and deadline of ``request``.
+    """Connect to ``origin`` within the ``connect_timeout`` and deadline of ``request``; by ``route``, or
+    directly.
 
     Raises TransportError subclasses with ``delivery`` ``not_sent``; OSError for a CA file or certificate that
     can't be read.
@@ -61,20 +69,36 @@ async def establish(
     try:
         left = time_left(request, "connect")
         ends = None if left is None else now() + left
-        if isinstance(backend, LegacyBackend):
+        via, form, tls_done = None, None, False
+        if route is not None:
+            stream, via, form = await _by_proxy(options, backend, addresses, route, origin, request, ends)
+        elif isinstance(backend, LegacyBackend):
             stream = await _by_legacy_backend(backend, options, origin, context, request)
+            tls_done = True
         else:
             stream = await open_stream(
-                backend, origin.host, origin.port, left, egress=options.egress, phases=request.phases, now=now
+                backend,
+                origin.host,
+                origin.port,
+                left,
+                egress=options.egress,
+                phases=request.phases,
+                now=now,
+                addresses=addresses,
+                stagger=options.network.stagger,
             )
-            if context is not None:
-                if context is config.verify:  # the user's: another pool may have set other protocols
-                    _context(options, config)
-                stream = await _secured(options, stream, context, origin, request, ends)
+        if context is not None and not tls_done:
+            if context is config.verify:  # the user's: another pool may have set other protocols
+                _context(options, config)
+            stream = await _secured(options, stream, context, origin, request, ends)
         try:
-            if _version(options.http_versions, stream, request) == "HTTP/1.1":
-                return OpenConnection(origin, HTTP11Connection(stream, now=now, limits=options.limits))
-            return _start_http2(options, backend, origin, stream)
+            if form is not None or _version(options.http_versions, stream, request) == "HTTP/1.1":
+                http11 = HTTP11Connection(stream, now=now, limits=options.limits, form=form)
+                opened = OpenConnection(origin, http11)
+            else:
+                opened = _start_http2(options, backend, origin, stream)
+            opened.came_by(route, via)
+            return opened
         except BaseException:
             stream.abort()
             raise
@@ -95,6 +119,28 @@ def _context(options: TransportOptions, config: SSLConfig) -> ssl.SSLContext:
     return ssl_context_for(config, alpn_protocols(options.http_versions))
 
 
+async def _by_proxy(
+    options: TransportOptions,
+    backend: Backend,
+    addresses: AddressBook,
+    route: Route,
+    origin: Origin,
+    request: RequestState,
+    ends: float | None,
+) -> tuple[Stream, Headers | None, RequestForm | None]:
+    """The stream, the header fields of the answer to CONNECT, and the form of requests that are forwarded."""
+    from .by_proxy import ProxyOpener  # who uses no proxy does not load it
+    from .routes import ForwardForm
+
+    form = ForwardForm(route) if route.forwards(origin) else None
+    if form is not None and "HTTP/1.1" not in options.http_versions:
+        what = f"The proxy {route.proxy} forwards requests over HTTP/1.1, which http_versions excludes"
+        raise network_error(ProxyError, request, what, Delivery.NOT_SENT)
+    opener = ProxyOpener(options, backend, addresses, route, request, ends)
+    stream, via = await opener.open(origin)
+    return stream, via, form
+
+
 async def _by_legacy_backend(
     backend: LegacyBackend,
     options: TransportOptions,
@@ -104,6 +150,8 @@ async def _by_legacy_backend(
 ) -> Stream:
     if options.egress is not None:
         raise Refused("An egress policy can't be applied: the backend resolves host names itself")
+    if options.network != DEFAULT_NETWORK:
+        raise ValueError("network has no effect: a backend with only connect() opens connections itself")
     return await backend.open(origin, context, request)
 
 

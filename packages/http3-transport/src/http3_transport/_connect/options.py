@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from http3_models import DEFAULT_LIMITS, EgressPolicy, Limits, SSLConfig, TimeoutConfig
-from http3_models.engine import as_timeout, check_http_versions
+from http3_models import DEFAULT_LIMITS, EgressPolicy, Limits, NetworkConfig, SSLConfig, TimeoutConfig
+from http3_models.engine import DEFAULT_NETWORK, as_timeout, check_http_versions, proxy_rules
 
 from .backend_choice import check_backend, choose_clock
 
 if TYPE_CHECKING:
-    from http3_models import CertTypes, ConcurrencyBackend, TimeoutTypes, VerifyTypes
+    from http3_models import CertTypes, ConcurrencyBackend, ProxyTypes, TimeoutTypes, VerifyTypes
+    from http3_models.engine import ProxyRules
 
     from .._interfaces import Backend, Clock
 
@@ -29,6 +30,8 @@ class TransportOptions(NamedTuple):
     limits: Limits
     egress: EgressPolicy | None
     now: Clock
+    network: NetworkConfig = DEFAULT_NETWORK
+    proxies: ProxyRules | None = None
 
     def by_http11(self) -> TransportOptions:
         """The same for HTTP/1.1 alone."""
@@ -46,6 +49,8 @@ def check_options(
     limits: Limits | None,
     egress: EgressPolicy | None,
     now: Clock | None,
+    network: NetworkConfig | None = None,
+    proxy: ProxyTypes | ProxyRules | None = False,
 ) -> TransportOptions:
     """The options for what a user gave. Raises TypeError or ValueError, naming the argument."""
     return TransportOptions(
@@ -56,6 +61,8 @@ def check_options(
         http_versions=check_http_versions(http_versions),
         limits=DEFAULT_LIMITS if limits is None else check_argument("limits", limits, Limits),
         egress=None if egress is None else check_argument("egress", egress, EgressPolicy),
+        network=DEFAULT_NETWORK if network is None else check_argument("network", network, NetworkConfig),
+        proxies=proxy_rules(proxy, trust_env=trust_env),
     )
 
 

@@ -43,6 +43,7 @@ def outgoing(
         explicit_cookie=given.explicit_cookie,
         timeout=limits,
         deadline=deadline,
+        proxy=given.proxy,
         without_cert=given.without_cert,
         asynchronous=asynchronous,
     )

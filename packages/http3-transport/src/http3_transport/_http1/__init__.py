@@ -8,7 +8,9 @@ Below it: `upload` sends bodies, `body` reads them (`chunked`, `body_buffer`); `
 from __future__ import annotations
 
 from .connection import HTTP11Connection
+from .interfaces import RequestForm
 
 __all__ = [
     "HTTP11Connection",
+    "RequestForm",
 ]

@@ -33,7 +33,14 @@ from .._interfaces import OperationTimeout
 from .body import ChunkedBody, ClosingBody, LengthBody, send_on
 from .head_reader import HeadReader
 from .request_head import RequestHead, check_length, compose
-from .response_head import CHUNKED, STATUS_LINE_START, UNTIL_CLOSE, ResponseHead, announces_body
+from .response_head import (
+    CHUNKED,
+    STATUS_LINE_START,
+    UNTIL_CLOSE,
+    ResponseHead,
+    announces_body,
+    is_switch,
+)
 from .upload import Upload
 
 if TYPE_CHECKING:
@@ -43,6 +50,7 @@ if TYPE_CHECKING:
     from http3_models.engine import RequestState, ResponseBody
 
     from .._interfaces import Clock, Lease, Stream
+    from .interfaces import RequestForm
 
 IDLE, COMPOSE, WRITE, READ = "idle", "compose", "write", "read"
 """The phases of a connection, see above."""
@@ -72,6 +80,7 @@ class HTTP11Connection:
         "_began",
         "_closed",
         "_doubt",
+        "_form",
         "_info",
         "_lease",
         "_phase",
@@ -87,8 +96,17 @@ class HTTP11Connection:
 
     protocol = "HTTP/1.1"
 
-    def __init__(self, stream: Stream, *, now: Clock, limits: Limits, fast: bool | None = None) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        now: Clock,
+        limits: Limits,
+        fast: bool | None = None,
+        form: RequestForm | None = None,
+    ) -> None:
         self.stream = stream
+        self._form = form
         self.now = now
         self.limits = limits
         self.fast = FAST if fast is None else fast
@@ -214,11 +232,16 @@ class HTTP11Connection:
         """The request's head. Raises LocalProtocolError if it does not fit the body."""
         headers = request.headers
         headers.check()
-        head = compose(request.method, request.url.full_path, headers) if self.fast else None
+        form, target = self._form, request.url.full_path
+        if form is not None:
+            target, headers = form.write(request)
+            headers.check()
+        to_proxy = form is not None
+        head = compose(request.method, target, headers, to_proxy=to_proxy) if self.fast else None
         if head is None:
             from .h11_fallback import compose as compose_by_library
 
-            head = compose_by_library(request)
+            head = compose_by_library(request, target, headers, to_proxy=to_proxy)
         check_length(head, request.body.length)
         return head
 
@@ -303,6 +326,8 @@ class HTTP11Connection:
             self._info = info = self.stream.info
         status_code, reason, fields, length, stays_open, _, by_name, protocol = response
         reusable = stays_open and not closes
+        if not length and is_switch(request.method, status_code):
+            return self._switched(request, lease, response)
         if not length and (request.method == "HEAD" or status_code in (204, 304)):
             self._doubt = _AT_ONCE
             if request.method != "HEAD" and announces_body(fields):
@@ -323,6 +348,24 @@ class HTTP11Connection:
             body=body,
             request=request,
             connection=info,
+        )
+
+    def _switched(self, request: RequestState, lease: Lease, response: ResponseHead) -> ResponseState:
+        """After a 2xx to CONNECT: the response, with what came behind its head. The stream is a tunnel: it
+        stays open, and belongs to the one who made this connection; there is no further request."""
+        content = self.reader.pending
+        self._forget()
+        self._closed = True
+        self._phase = IDLE
+        lease.release()
+        return ResponseState(
+            status_code=response.status_code,
+            reason_phrase=response.reason,
+            protocol=response.protocol,
+            headers=headers_from_pairs(response.fields, response.by_name),
+            body=BufferedBody(content),
+            request=request,
+            connection=self._info,
         )
 
     def _body(

@@ -15,13 +15,13 @@ from http3_models import Delivery, LocalProtocolError
 
 from .._errors import Malformed, Oversized, protocol_error
 from .grammar import BLANK_LINE, MANY_BLANKS, says_close
-from .request_head import RequestHead
-from .response_head import CHUNKED, UNTIL_CLOSE, ResponseHead
+from .request_head import RequestHead, without_proxy_fields
+from .response_head import CHUNKED, UNTIL_CLOSE, ResponseHead, is_switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from http3_models import Limits
+    from http3_models import Headers, Limits
     from http3_models.engine import FieldPair, RequestState
 
 
@@ -44,10 +44,11 @@ class _Length:
         return self._length
 
 
-def compose(request: RequestState) -> RequestHead:
+def compose(request: RequestState, target: str, headers: Headers, *, to_proxy: bool = False) -> RequestHead:
     """The head as h11 writes it. Raises LocalProtocolError if it is not valid HTTP."""
+    pairs = headers.wire if to_proxy else without_proxy_fields(headers.wire)
     try:
-        event = _request_event(request)
+        event = h11.Request(method=request.method, target=target, headers=pairs)
         data = h11.Connection(h11.CLIENT).send(event)
     except h11.LocalProtocolError as exc:
         raise protocol_error(LocalProtocolError, request, exc, Delivery.NOT_SENT) from exc
@@ -62,15 +63,12 @@ def compose(request: RequestState) -> RequestHead:
     )
 
 
-def _request_event(request: RequestState) -> h11.Request:
-    return h11.Request(method=request.method, target=request.url.full_path, headers=request.headers.wire)
-
-
 def connection_after(request: RequestState, sent: int, finished: bool, max_head_size: int) -> h11.Connection:
     """An h11 connection that has sent the request, ``sent`` bytes of its body, and its end if
     ``finished``."""
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_head_size)
-    connection.send(_request_event(request))
+    method, target = request.method, request.url.full_path
+    connection.send(h11.Request(method=method, target=target, headers=request.headers.wire))
     if sent:
         # h11 returns the object without reading it; its types require bytes.
         connection.send_with_data_passthrough(h11.Data(data=_Length(sent)))  # type: ignore[arg-type]
@@ -201,7 +199,7 @@ def _body_length(method: str, status_code: int, fields: dict[bytes, bytes]) -> i
 
     h11 has checked the fields: Transfer-Encoding is just ``chunked``, Content-Length one number.
     """
-    if method == "HEAD" or status_code in (204, 304):
+    if method == "HEAD" or status_code in (204, 304) or is_switch(method, status_code):
         return 0
     if b"transfer-encoding" in fields:
         return CHUNKED

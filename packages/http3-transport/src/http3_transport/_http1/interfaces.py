@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from http3_models import Headers
     from http3_models.engine import RequestState
 
     from .._interfaces import Clock, Stream
     from .head_reader import HeadReader
     from .response_head import ResponseHead
+
+
+class RequestForm(Protocol):
+    """How the requests of a connection are written, where that is not to their origin but to a proxy."""
+
+    def write(self, request: RequestState) -> tuple[str, Headers]:
+        """The request target (RFC 9112 section 3.2) and the header fields."""
 
 
 class ExchangeOwner(Protocol):

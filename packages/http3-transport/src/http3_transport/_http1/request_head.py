@@ -26,6 +26,10 @@ _SINGLE = (b"host", b"content-length", b"transfer-encoding", b"connection", b"ex
 """Fields that an ordinary head has at most once."""
 
 
+_PROXY_FIELD = b"proxy-authorization"
+_PROXY_FIELD_LENGTH = len(_PROXY_FIELD)
+
+
 class RequestHead(NamedTuple):
     """A request's head, and what its fields declare: the length of the body in bytes (None: no
     Content-Length), whether the body is chunked, whether to wait for 100 (Continue), whether the connection
@@ -41,13 +45,15 @@ class RequestHead(NamedTuple):
         return f"<RequestHead of {len(self.data)} bytes>"
 
 
-def compose(method: str, target: str, headers: Headers) -> RequestHead | None:
+def compose(method: str, target: str, headers: Headers, *, to_proxy: bool = False) -> RequestHead | None:
     """The head, byte for byte as h11 would write it; None if h11 is to decide.
 
     ``headers`` were checked. CONNECT is left to h11, since it changes the meaning of the response.
+    ``to_proxy``:
+    Proxy-Authorization is sent; else it is left out.
     """
     # A client's requests begin with the same fields, which are written once (-3 to -5 us).
-    fields = headers.cached(write_fields, extend_fields)
+    fields = write_fields(headers, to_proxy=True) if to_proxy else headers.cached(write_fields, extend_fields)
     line = (_kept_line if len(target) <= _MAX_KEPT_TARGET else write_line)(method, target)
     return None if fields is None or line is None else RequestHead(line + fields.data, *fields[1:])
 
@@ -66,11 +72,14 @@ _kept_line = lru_cache(maxsize=256)(write_line)
 """The lines of recent targets (-1 us)."""
 
 
-def write_fields(headers: Headers) -> RequestHead | None:
+def write_fields(headers: Headers, *, to_proxy: bool = False) -> RequestHead | None:
     """The head without the request line, Host first; None if a field is not ordinary."""
     pairs = headers.wire
     names = [name.lower() for name, _ in pairs]
     by_name = dict(zip(names, [value for _, value in pairs], strict=True))
+    if _PROXY_FIELD in by_name and not to_proxy:
+        pairs = without_proxy_fields(pairs)
+        names = [name.lower() for name, _ in pairs]
     if b"host" not in by_name or (
         len(by_name) < len(names) and any(names.count(name) > 1 for name in _SINGLE)
     ):
@@ -93,6 +102,12 @@ def write_fields(headers: Headers) -> RequestHead | None:
     )
 
 
+def without_proxy_fields(pairs: list[FieldPair]) -> list[FieldPair]:
+    """The fields without Proxy-Authorization, which is for a proxy and never for an origin (RFC 9110 section
+    11.7.2)."""
+    return [pair for pair in pairs if pair[0].lower() != _PROXY_FIELD]
+
+
 def extend_fields(fields: RequestHead | None, pairs: list[FieldPair]) -> RequestHead | None:
     """``fields`` followed by ``pairs``, as `write_fields` would write them together.
 
@@ -101,7 +116,11 @@ def extend_fields(fields: RequestHead | None, pairs: list[FieldPair]) -> Request
     """
     if fields is None:
         return None
-    lines = [b"%b: %b\r\n" % pair for pair in pairs]
+    lines = [
+        b"%b: %b\r\n" % pair
+        for pair in pairs
+        if len(pair[0]) != _PROXY_FIELD_LENGTH or pair[0].lower() != _PROXY_FIELD
+    ]
     data = b"".join([fields.data[:-2], *lines, b"\r\n"])
     name, value = pairs[-1]
     length = int(value) if name == b"Content-Length" else fields.length

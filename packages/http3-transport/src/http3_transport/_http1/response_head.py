@@ -123,6 +123,12 @@ def _body_length(method: str, status_code: int, by_name: dict[bytes, bytes]) -> 
     return 0 if method == "HEAD" or status_code in (204, 304) else length
 
 
+def is_switch(method: str, status_code: int) -> bool:
+    """Whether the connection is a tunnel after this response (RFC 9110 section 9.3.6). It has no body,
+    whatever its head says."""
+    return method == "CONNECT" and 200 <= status_code < 300
+
+
 def announces_body(fields: list[FieldPair]) -> bool:
     """Whether these fields announce a body, although status or method exclude one."""
     by_name = dict(fields)

@@ -29,7 +29,10 @@ CONNECTION_FIELDS = frozenset(
 )
 """Fields that speak of an HTTP/1.1 connection: not sent, and malformed where received (section 8.2.2)."""
 
-SECRET_FIELDS = frozenset([b"authorization", b"proxy-authorization"])
+NOT_SENT = CONNECTION_FIELDS | {b"host", b"proxy-authorization"}
+"""Those, and what :authority replaces, and what is for a proxy."""
+
+SECRET_FIELDS = frozenset([b"authorization"])
 """Never put into a compression table: its size would tell when a guess is right (RFC 7541 section 7.1)."""
 
 SHORT_COOKIE = 20
@@ -93,7 +96,7 @@ def request_fields(request: RequestState) -> list[Field]:
 def _authority_and_dropped(raw: list[Field]) -> tuple[bytes | None, frozenset[bytes]]:
     """The Host field's value, and the names that are not sent: those that Connection lists go as well."""
     authority = None
-    dropped = CONNECTION_FIELDS | {b"host"}
+    dropped = NOT_SENT
     for name, value in raw:
         if name == b"host":
             authority = value

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from http3_models import Origin
 
-    from .._connect import OpenConnection
+    from .._connect import OpenConnection, Route
     from .._interfaces import Waiter
 
 
@@ -69,8 +69,8 @@ class OriginConnections:
 
 
 class ConnectionGroup:
-    """The interchangeable connections of an origin: those with one TLS configuration; and the requests for
-    them."""
+    """The interchangeable connections of an origin: those with one TLS configuration and one route; and the
+    requests for them."""
 
     __slots__ = (
         "entries",
@@ -116,16 +116,23 @@ class ConnectionGroup:
 class PoolRequest:
     """A request that needs a connection. ``entry`` is set once it has one, to use or to open."""
 
-    __slots__ = ("entry", "group", "key", "multiplexes", "newer_than", "number", "origin", "waiter")
+    __slots__ = ("entry", "group", "key", "multiplexes", "newer_than", "number", "origin", "route", "waiter")
 
     def __init__(
-        self, key: Hashable, origin: Origin, multiplexes: bool | None = None, newer_than: int = 0
+        self,
+        key: Hashable,
+        origin: Origin,
+        multiplexes: bool | None = None,
+        newer_than: int = 0,
+        route: Route | None = None,
     ) -> None:
         self.key = key
         """Equal for requests that may share connections."""
         self.origin = origin
         self.multiplexes = multiplexes
         """Whether the connection will be HTTP/2; None if that is known only after the handshake."""
+        self.route = route
+        """The way through a proxy; None: directly."""
         self.newer_than = newer_than
         """Only connections with a larger serial number will do; 0: any."""
         self.number = 0

@@ -33,6 +33,7 @@ from http3_models import (
 from http3_models.engine import (
     HTTP_VERSIONS,
     check_http_scheme,
+    drain,
     effective_pool_timeout,
     hide_arguments,
     sends_by_exchange,
@@ -40,7 +41,15 @@ from http3_models.engine import (
 )
 
 from .. import _events
-from .._connect import check_argument, check_options, choose_backend, never_suspends, outgoing, send_by
+from .._connect import (
+    Routes,
+    check_argument,
+    check_options,
+    choose_backend,
+    never_suspends,
+    outgoing,
+    send_by,
+)
 from .._errors import HTTP11Required, limit_left, timeout_error
 from .._interfaces import OperationTimeout
 from .connection import HTTPConnection, show
@@ -54,13 +63,16 @@ if TYPE_CHECKING:
         AsyncRequest,
         CertTypes,
         ConcurrencyBackend,
+        NetworkConfig,
         Origin,
+        ProxyTypes,
         Request,
         TimeoutTypes,
         VerifyTypes,
     )
-    from http3_models.engine import RequestState, ResponseState
+    from http3_models.engine import ProxyRules, RequestState, ResponseState
 
+    from .._connect import Route
     from .._interfaces import Backend, ProtocolConnection
 
 
@@ -70,6 +82,9 @@ WAIT_SLICE = 0.5
 SETTINGS_WAIT = 1.0
 """Seconds for which waiting requests wait for the SETTINGS of a new HTTP/2 connection; then one of them opens
 another connection. A server that sends none for so long may never do."""
+
+CHALLENGES = 2
+"""Times that a request is sent again for a 407: for a challenge, and again if its nonce was stale."""
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """RFC 9110 section 9.2.2."""
@@ -82,8 +97,9 @@ class ConnectionPool(AsyncDispatcher):
     the connections, ``limits`` what a server can make them store. ``http_versions`` may be negotiated.
     ``backend``: None selects one for the async library that runs at the first await. ``trust_env``: whether
     SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE are read. ``replay``: whether a request is sent a second
-    time if that is safe. ``egress``: which addresses are refused; None: none. ``now``: the clock, in seconds;
-    None: that of the backend, if it has one, else `time.monotonic`.
+    time if that is safe. ``egress``: which addresses are refused; None: none. ``proxy``, ``network``: as in
+    `http3_client.Client`. ``now``: the clock, in seconds; None: that of the backend, if it has one, else
+    `time.monotonic`.
     Raises TypeError or ValueError for wrong arguments.
     """
 
@@ -105,6 +121,8 @@ class ConnectionPool(AsyncDispatcher):
         replay: bool = True,
         limits: Limits | None = None,
         egress: EgressPolicy | None = None,
+        proxy: ProxyTypes | ProxyRules | None = None,
+        network: NetworkConfig | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
         self.pool_limits: PoolLimits = check_argument("pool_limits", pool_limits, PoolLimits)
@@ -118,8 +136,11 @@ class ConnectionPool(AsyncDispatcher):
             trust_env=trust_env,
             limits=limits,
             egress=egress,
+            proxy=proxy,
+            network=network,
             now=now,
         )
+        self._routes = Routes(options.proxies)
         self.timeout: TimeoutConfig = options.timeout
         self.now: Callable[[], float] = options.now
         self._multiplexes = _known_protocols(options.http_versions)
@@ -174,7 +195,7 @@ class ConnectionPool(AsyncDispatcher):
         lease = PoolLease(scope, self._pool_request(request))
         engine = await self._acquire(scope, request, lease)
         try:
-            return await engine.exchange(request, lease)
+            response = await engine.exchange(request, lease)
         except RequestError as exc:
             origin = lease.pool_request.origin
             declined = requires_http11(lease.pool_request, exc) and scope.require_http11(origin)
@@ -184,6 +205,10 @@ class ConnectionPool(AsyncDispatcher):
         except BaseException:
             lease.abort_and_release()
             raise
+        else:
+            if lease.pool_request.route is None:
+                return response
+            return await self._answered_by_proxy(scope, request, lease.pool_request, response)
         return await self._send_again(scope, request, lease.pool_request, first)
 
     async def close(self) -> None:
@@ -248,14 +273,49 @@ class ConnectionPool(AsyncDispatcher):
 
     def _pool_request(self, request: RequestState) -> PoolRequest:
         """Requests with equal keys may share connections: one origin, and one TLS configuration if that is
-        not the pool's."""
+        not the pool's. So may requests that one proxy forwards, whatever their origin."""
         origin = request.url.origin
         key: Hashable = origin
+        if request.proxy is not None or not self._routes.is_empty:
+            route = self._routes.choose(request)
+            if route is not None:
+                return self._by_route(request, route)
         if origin.is_ssl and (request.verify is not None or request.cert is not None or request.without_cert):
             config = self._ssl_config(request)
             if config != self._options.tls:
                 key = (origin, config)
         return PoolRequest(key, origin, self._multiplexes[origin.is_ssl])
+
+    def _by_route(self, request: RequestState, route: Route) -> PoolRequest:
+        origin = request.url.origin
+        if route.forwards(origin):
+            return PoolRequest(("forwards", route.key), route.proxy.origin, False, route=route)
+        config = self._ssl_config(request) if origin.is_ssl else None
+        return PoolRequest((origin, config, route.key), origin, self._multiplexes[origin.is_ssl], route=route)
+
+    async def _answered_by_proxy(
+        self, scope: PoolScope, request: RequestState, pool_request: PoolRequest, response: ResponseState
+    ) -> ResponseState:
+        """The response, with the facts of the proxy. After a 407 of a proxy that forwards requests it is that
+        of the request with other credentials, if there are such."""
+        route = pool_request.route
+        assert route is not None
+        for _ in range(CHALLENGES):
+            if response.status_code != 407 or not route.forwards(request.url.origin):
+                break
+            if not (request.body.can_send_again and route.learn(response.headers)):
+                break
+            await drain(response)
+            request.body.rewind()
+            pool_request = self._by_route(request, route)
+            lease = PoolLease(scope, pool_request)
+            engine = await self._acquire(scope, request, lease)
+            try:
+                response = await engine.exchange(request, lease)
+            except BaseException:
+                lease.abort_and_release()
+                raise
+        return note_proxy(pool_request, response)
 
     def _ssl_config(self, request: RequestState) -> SSLConfig:
         own = self._options.tls
@@ -323,11 +383,13 @@ class ConnectionPool(AsyncDispatcher):
         request.body.rewind()
         if request.phases.logged:
             _events.replayed(request, first)
-        pool_request = PoolRequest(failed.key, failed.origin, failed.multiplexes, scope.replays_after(failed))
+        pool_request = PoolRequest(
+            failed.key, failed.origin, failed.multiplexes, scope.replays_after(failed), failed.route
+        )
         lease = PoolLease(scope, pool_request)
         try:
             engine = await self._acquire(scope, request, lease)
-            return await engine.exchange(request, lease)
+            return note_proxy(pool_request, await engine.exchange(request, lease))
         except RequestError as second:
             if requires_http11(pool_request, second):
                 scope.require_http11(pool_request.origin)
@@ -339,6 +401,14 @@ class ConnectionPool(AsyncDispatcher):
         except BaseException:
             lease.abort_and_release()
             raise
+
+
+def note_proxy(pool_request: PoolRequest, response: ResponseState) -> ResponseState:
+    """Add the facts of the proxy, if there is one, to those of the response's connection."""
+    connection = None if pool_request.entry is None else pool_request.entry.connection
+    if pool_request.route is not None and connection is not None and response.connection is not None:
+        response.connection = connection.info_by_proxy(response.connection)
+    return response
 
 
 def _known_protocols(http_versions: tuple[str, ...]) -> tuple[bool | None, bool | None]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from http3_models import ClientClosed
 
 from .. import _events, _process
-from .._connect import establish, give_back, weakly
+from .._connect import AddressBook, establish, give_back, weakly, with_network
 from .idle_watch import IdleWatch, check_quietly
 from .state import PoolState
 
@@ -126,7 +126,8 @@ class PoolScope:
         http11_only: dict[Origin, None] | None = None,
     ) -> None:
         self.options = options
-        self.backend = backend
+        self.backend = with_network(backend, options.network)
+        self._addresses = AddressBook(options.network, options.now)
         self.loop_token = self.backend.loop_token()
         self.generation = _process.generation
         self.state = PoolState(limits)
@@ -230,7 +231,15 @@ class PoolScope:
         connection = None
         try:
             options = self.options.by_http11() if origin in self.state.http11_only else self.options
-            connection = await establish(options, self.backend, origin, config, request)
+            connection = await establish(
+                options,
+                self.backend,
+                request.url.origin,
+                config,
+                request,
+                addresses=self._addresses,
+                route=pool_request.route,
+            )
             connection.on_end = self.tend_later
             if connection.multiplexes:
                 connection.on_settings = weakly(self.on_settings, entry)

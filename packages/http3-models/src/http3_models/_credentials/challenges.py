@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 
-from http3_models.engine import TOKEN_CHARACTERS
+from .._grammar import TOKEN_CHARACTERS
 
 _MAX_WORDS = 256
 """Schemes and parameters of a field that are read. Servers send a dozen; a head has room for 100,000."""

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from ._brief import short_repr, short_text
-from ._values import ImmutableValue, set_fields
+from .._brief import short_repr, short_text
+from .._values import ImmutableValue, set_fields
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -65,17 +65,31 @@ class EgressPolicy(ImmutableValue):
     or
       single addresses.
     - ``deny``: networks to refuse beside the built-in ones. It wins over ``allow``.
+    - ``trusted_proxies``: True if the proxies of this client apply a policy of their own. Most proxies look
+      up the host names of targets themselves, so this policy can't be applied there: by default requests
+      through them are refused. A trusted proxy may also have an address that is not public. For a ``socks5``
+      proxy names are looked up here, and the policy applies to what they resolve to in either case.
 
-    Immutable; equal if both lists are. Raises ValueError for what is no network, TypeError for other types.
+    Immutable; equal if all fields are. Raises ValueError for what is no network, TypeError for other types.
     """
 
-    __slots__ = _fields = ("allow", "deny")
+    __slots__ = _fields = ("allow", "deny", "trusted_proxies")
 
     allow: tuple[str, ...]
     deny: tuple[str, ...]
+    trusted_proxies: bool
 
-    def __init__(self, *, allow: Iterable[str] = (), deny: Iterable[str] = ()) -> None:
-        set_fields(self, allow=_networks("allow", allow), deny=_networks("deny", deny))
+    def __init__(
+        self, *, allow: Iterable[str] = (), deny: Iterable[str] = (), trusted_proxies: bool = False
+    ) -> None:
+        if not isinstance(trusted_proxies, bool):
+            raise TypeError(f"trusted_proxies must be True or False, not {type(trusted_proxies).__name__}")
+        set_fields(
+            self,
+            allow=_networks("allow", allow),
+            deny=_networks("deny", deny),
+            trusted_proxies=trusted_proxies,
+        )
 
     def refusal(self, address: str) -> str | None:
         """Why ``address`` (IPv4 or IPv6, in digits) is refused, in a few words; None if it is allowed.
