@@ -1,0 +1,17 @@
+"""Cookies that outlive the program."""
+
+from __future__ import annotations
+
+import sys
+from http.cookiejar import MozillaCookieJar
+
+import http3
+
+jar = MozillaCookieJar("cookies.txt")
+with http3.Client(base_url=sys.argv[1], cookies=jar) as client:
+    client.post("/login", data={"user": "ada", "password": "secret"})
+jar.save(ignore_discard=True)
+
+again = MozillaCookieJar("cookies.txt")
+again.load(ignore_discard=True)
+print(http3.get(f"{sys.argv[1]}/account", cookies=again).json())

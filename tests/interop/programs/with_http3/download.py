@@ -1,0 +1,13 @@
+"""Download to a file, and show the progress."""
+
+from __future__ import annotations
+
+import sys
+
+import http3
+
+with http3.get(f"{sys.argv[1]}/file", stream=True) as response, open("copy.bin", "wb") as file:
+    total = int(response.headers["content-length"])
+    for chunk in response.stream(262_144):
+        file.write(chunk)
+        print(f"{response.num_bytes_downloaded >= file.tell()} {file.tell() / total:.0%}")
