@@ -227,8 +227,7 @@ class AsyncClient(HasSettings):
         """Send a request and return its response, after redirects.
 
         - ``data``: the body: a dict (sent as a form), str, bytes, a binary file, or a sync or async iterator
-        of
-          bytes.
+          of bytes.
         - ``files``: a multipart form, together with a dict as ``data``: name -> file, bytes or
           (filename, file[, type[, headers]]).
         - ``json``: an object that is sent as JSON.

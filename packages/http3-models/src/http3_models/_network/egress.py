@@ -62,8 +62,7 @@ class EgressPolicy(ImmutableValue):
     with AddressRefused before a byte is sent.
 
     - ``allow``: networks to permit although they are built in, such as ``"10.1.0.0/16"`` or ``"fd00::/8"``,
-    or
-      single addresses.
+      or single addresses.
     - ``deny``: networks to refuse beside the built-in ones. It wins over ``allow``.
     - ``trusted_proxies``: True if the proxies of this client apply a policy of their own. Most proxies look
       up the host names of targets themselves, so this policy can't be applied there: by default requests

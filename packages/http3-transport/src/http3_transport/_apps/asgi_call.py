@@ -11,8 +11,7 @@ wait, between any two calls of the client. The two sides meet here:
 - The end of the body is reported when the application has returned, so that what it does in the background
   is done when a test looks. One that takes longer than the read timeout is left to itself.
 - If the client goes away early, `receive` returns http.disconnect and `send` raises OSError. An application
-that waits for
-  something else, or does not return in time, is cancelled; what it raises then is ignored.
+  that waits for something else, or does not return in time, is cancelled; what it raises then is ignored.
 - While the application waits for the client's body, the read timeout does not run.
 
 All of it happens in the thread of one event loop; only `abort` may be called from another.

@@ -10,14 +10,12 @@ How it works:
 - The SSL object is touched under a `threading.Lock` only, which is never held during I/O. A read may run
   in one thread while another writes.
 - Ciphertext is sent in the order in which it was made. The sender takes it from the outgoing buffer; what the
-plain
-  stream did not take is kept and sent first next time. A reader may find that TLS itself has to answer (a key
-  update, a renegotiation, a request for a certificate): it sends that if there is no sender, else the sender
-  does.
+  plain stream did not take is kept and sent first next time. A reader may find that TLS itself has to answer
+  (a key update, a renegotiation, a request for a certificate): it sends that if there is no sender, else the
+  sender does.
 - There is no await between receiving ciphertext and feeding it, so a cancellation loses nothing.
 - The end comes with a close_notify alert, or without (``is_truncated``). They are distinguished here, not by
-OpenSSL,
-  which ignores the difference if a context says so.
+  OpenSSL, which ignores the difference if a context says so.
 """
 
 from __future__ import annotations
