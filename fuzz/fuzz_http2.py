@@ -2,8 +2,8 @@
 within the windows, no stream gets another's bytes, and each gets what plain h2 would give it. See README.md.
 
 An input is one byte for how it arrives, and frames, which follow SETTINGS. Bits 0 to 4: the size of the
-pieces; bit 5: what was received is read at once, and more may come; bit 6: halfway the reader of the first
-stream gives it up.
+pieces; bit 5: what was received is read at once, and more may come; bit 6: halfway the first stream is
+aborted.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ with instrumented("http3_transport"):
         if name.startswith("http3_transport._http2.") and hasattr(module, "INITIAL_STREAM_WINDOW"):
             module.__dict__["INITIAL_STREAM_WINDOW"] = WINDOW
     from http3_models import TransportError
-    from http3_transport._http2 import outgoing
+    from http3_transport._http2 import flow_control
     from http3_transport._http2.fast_h2 import FastH2Connection
     from http3_transport._http2.stream import HTTP2Stream
-    from transport.http2.test_frames import books, frames_of, outcome
+    from transport.http2.test_frames import frames_of, outcome, three_requests
 
 MOST_ANSWERED = 3
 """Bytes of ours for one of the server's; an answer to PING is as long as the PING."""
@@ -33,8 +33,8 @@ MOST_ANSWERED = 3
 DATA, HEADERS, PUSH_PROMISE, CONTINUATION = 0, 1, 5, 9
 PADDED, END_HEADERS = 8, 4
 
-assert outgoing.__dict__["INITIAL_STREAM_WINDOW"] == WINDOW
-outgoing.__dict__["GROWTH"] = SPARE
+assert flow_control.__dict__["INITIAL_STREAM_WINDOW"] == WINDOW
+flow_control.__dict__["GROWTH"] = SPARE
 
 
 Frame = tuple[int, int, int, int, bytes]
@@ -60,7 +60,7 @@ def bodies(frames: list[Frame]) -> dict[int, bytes]:
     return found
 
 
-def breaks_a_block(frames: list[Frame]) -> bool:
+def interrupts_a_header_block(frames: list[Frame]) -> bool:
     """Whether something comes between HEADERS and the CONTINUATION that they want (RFC 9113 section 6.10)."""
     wanted: int | None = None
     for length, kind, flags, stream_id, payload in frames:
@@ -75,21 +75,21 @@ def breaks_a_block(frames: list[Frame]) -> bool:
 
 
 class Reader:
-    """Feeds books, and takes what comes of it for each stream."""
+    """Feeds a state what the server sends, and reads its streams."""
 
-    def __init__(self, *, tamed: bool) -> None:
-        self.state, self.streams = books(tamed=tamed)
-        self.state.take_output()
+    def __init__(self, *, fast: bool) -> None:
+        self.state, self.streams = three_requests(fast=fast)
+        self.state.output.take()
         self.answered = 0
         self.taken: dict[HTTP2Stream, bytes] = dict.fromkeys(self.streams, b"")
 
-    def feed(self, parts: list[bytes], *, at_once: bool, give_up: bool = False) -> None:
+    def feed(self, parts: list[bytes], *, at_once: bool, abort_first: bool = False) -> None:
         for number, part in enumerate(parts):
-            if give_up and number == len(parts) // 2:
+            if abort_first and number == len(parts) // 2:
                 self.state.close_stream(self.streams.pop(0))
-                self.state.take_output()
+                self.state.output.take()
             self.state.receive(part)
-            self.answered += len(self.state.take_output())
+            self.answered += len(self.state.output.take())
             for stream in self.streams:
                 self._look_at(stream)
                 if at_once:
@@ -130,34 +130,34 @@ def check_end(reader: Reader) -> None:
         assert stream.ended or stream.failure is not None, "neither whole nor failed, for ever"
         state.close_stream(stream)
     assert not state.streams
-    assert state.growth_left == SPARE, "what the windows grew by does not come back"
+    assert state.flow.growth_left == SPARE, "what the windows grew by does not come back"
 
 
 def one_input(data: bytes) -> None:
     if len(data) < 10:
         return
     options, frames = data[0], data[1:]
-    tamed, plain = Reader(tamed=True), Reader(tamed=False)
-    tamed.feed(pieces(frames, options & 31), at_once=bool(options & 32), give_up=bool(options & 64))
-    assert tamed.answered <= MOST_ANSWERED * len(data), "the server makes us talk"
-    if breaks_a_block(found := list(frames_in(frames))):
-        assert tamed.state.broken is not None, "a block of header fields was torn apart"
+    fast, plain = Reader(fast=True), Reader(fast=False)
+    fast.feed(pieces(frames, options & 31), at_once=bool(options & 32), abort_first=bool(options & 64))
+    assert fast.answered <= MOST_ANSWERED * len(data), "too many bytes answer what the server sent"
+    if interrupts_a_header_block(found := list(frames_in(frames))):
+        assert fast.state.broken is not None, "another frame came within a header block"
     sent = bodies(found)
-    for stream in tamed.streams:
+    for stream in fast.streams:
         meant = sent.get(stream.stream_id, b"")
-        assert meant.startswith(tamed.body(stream)), "a stream gets what is not its own"
+        assert meant.startswith(fast.body(stream)), "a stream got bytes of another"
     plain.feed([frames], at_once=False)
     # Plain h2 fails more, and hands out no part of a frame that is not whole.
-    connection = tamed.state._h2
+    connection = fast.state._h2
     assert isinstance(connection, FastH2Connection)
-    is_like = plain.state.broken is None and tamed.state.broken is None and connection._piece is None
+    is_like = plain.state.broken is None and fast.state.broken is None and connection._piece is None
     if is_like and not any(stream.failure for stream in plain.streams):
-        for stream, expected in zip(reversed(tamed.streams), reversed(plain.streams), strict=False):
-            body = tamed.body(stream)
+        for stream, expected in zip(reversed(fast.streams), reversed(plain.streams), strict=False):
+            body = fast.body(stream)
             stream.inbox.clear()
             stream.inbox.append(body)
             assert outcome(stream) == outcome(expected)
-    check_end(tamed)
+    check_end(fast)
     check_end(plain)
 
 

@@ -11,7 +11,7 @@ from http3_models import Limits, LocalProtocolError
 from http3_transport._http2.headers import (
     Malformed,
     Oversized,
-    declared_length,
+    content_length,
     request_fields,
     response_head,
     trailer_fields,
@@ -89,8 +89,8 @@ def test_methods_that_are_refused(method: str) -> None:
         ([(b"content-length", b"012")], 12),
     ],
 )
-def test_declared_length(fields: list[tuple[bytes, bytes]], length: int | None) -> None:
-    assert declared_length(fields) == length
+def test_content_length(fields: list[tuple[bytes, bytes]], length: int | None) -> None:
+    assert content_length(fields) == length
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_declared_length(fields: list[tuple[bytes, bytes]], length: int | None) 
 )
 def test_lengths_that_are_refused(values: list[bytes]) -> None:
     with pytest.raises(Malformed):
-        declared_length([(b"content-length", value) for value in values])
+        content_length([(b"content-length", value) for value in values])
 
 
 def test_a_head_becomes_plain_pairs() -> None:

@@ -100,7 +100,7 @@ def test_thousands_of_requests_leave_nothing_behind(start_server: StartServer) -
         assert len(h2.streams) <= 2
         assert len(h2._closed_streams) <= 4096
         assert not engine._state.streams
-        assert engine._state.growth_left == 12 * MIB
+        assert engine._state.flow.growth_left == 12 * MIB
 
     talk(world, start_server(echo(initial_window_size=1000)), main)
 
@@ -322,7 +322,7 @@ def test_giving_up_at_any_moment(world: World, start_server: StartServer) -> Non
         chance.shuffle(calls)
         results = await together(world, *calls)
         assert results == [None] * len(calls)
-        assert engine._state.growth_left == 12 * MIB
+        assert engine._state.flow.growth_left == 12 * MIB
 
     talk(world, start_server(echo()), main)
 
@@ -369,14 +369,14 @@ def test_windows_grow_within_their_bound(world: World, start_server: StartServer
         size = 0
         while size < 14 * MIB:
             size += len(await response.body.read_chunk())
-        grown = engine._state.growth_left
+        grown = engine._state.flow.growth_left
         assert grown < 12 * MIB
         streams = list(engine._state.streams.values())
         assert sum(stream.window - 128 * 1024 for stream in streams) + grown == 12 * MIB
         response.body.abort()
         assert other.body is not None
         other.body.abort()
-        assert engine._state.growth_left == 12 * MIB
+        assert engine._state.flow.growth_left == 12 * MIB
 
     talk(world, start_server(echo()), main)
 
@@ -424,7 +424,7 @@ def answers_the_first_of_two(peer: Peer) -> None:
 def test_an_interrupted_exchange_takes_its_siblings_along_at_once(
     start_server: StartServer, monkeypatch: pytest.MonkeyPatch, where: str, order: list[str]
 ) -> None:
-    """Nobody knows what the books say then; a sibling that went on waiting would wait for its whole limit."""
+    """The state may be inconsistent then; a sibling that went on waiting would wait for its whole limit."""
     interrupted: list[str] = []
     original = getattr(HTTP2State, where)
 

@@ -1,4 +1,4 @@
-"""The books of an HTTP/2 connection, in memory: h2's server on the other side, no socket."""
+"""`HTTP2State` in memory: h2's server on the other side, no socket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from http3_models import Delivery, Limits, RemoteProtocolError, ResponseTooLarge
 from http3_transport._http2 import fast_h2
-from http3_transport._http2.outgoing import CONNECTION_WINDOW, GROWTH
+from http3_transport._http2.flow_control import CONNECTION_WINDOW, GROWTH
 from http3_transport._http2.state import HTTP2State
 from http3_transport._http2.stream import BODY, HEAD, WINDOW, HTTP2Stream, NoStreamLeft
 
@@ -29,7 +29,7 @@ KIB = 1024
 
 
 class Pair:
-    """Books, and the server they talk to."""
+    """A state, and the server it is connected to."""
 
     def __init__(self, limits: Limits | None = None, max_streams: int = 100) -> None:
         self.state = HTTP2State(limits or Limits(), max_streams)
@@ -48,13 +48,13 @@ class Pair:
     def exchange(self) -> None:
         """Carry everything to both sides until nothing is left."""
         while True:
-            output = self.state.take_output()
-            self.state.bytes_written += len(output)
+            output = self.state.output.take()
+            self.state.output.bytes_written += len(output)
             self.events += self.server.receive_data(output)
             answer = self.server.data_to_send()
             if answer:
                 self.state.receive(answer)
-            if not self.state.has_output:
+            if not self.state.output.pieces:
                 return
 
     def open(self, *, end: bool = True, method: bytes = b"GET") -> HTTP2Stream:
@@ -97,7 +97,7 @@ def test_a_whole_exchange() -> None:
     assert stream.ended
     assert list(stream.inbox) == [b"body"]
     pair.state.close_stream(stream)
-    assert not pair.state.has_output  # nothing to reset
+    assert not pair.state.output.pieces  # nothing to reset
     assert not pair.state.streams
     pair.state.close_stream(stream)
 
@@ -186,9 +186,9 @@ def test_windows_grow_while_the_reader_keeps_up() -> None:
         pair.exchange()
     assert fast.window == 128 * KIB + GROWTH
     assert slow.window == 128 * KIB
-    assert pair.state.growth_left == 0
+    assert pair.state.flow.growth_left == 0
     pair.state.close_stream(fast)
-    assert pair.state.growth_left == GROWTH
+    assert pair.state.flow.growth_left == GROWTH
 
 
 def test_the_connection_credit_comes_back_on_receipt() -> None:
@@ -229,17 +229,16 @@ def test_uploads_follow_the_windows() -> None:
     pair = Pair()
     stream = pair.open(end=False, method=b"POST")
     data = memoryview(bytes(range(256)) * 512)
-    assert pair.state.send_window(stream) == 65535
+    assert pair.state.flow.share(stream) == 65535
     assert pair.state.send_data(stream, data, end=True) == 65535
     assert pair.state.send_data(stream, data[65535:], end=True) == 0
     assert not pair.state.is_ready(stream, WINDOW)
     pair.exchange()
     pair.server.increment_flow_control_window(100_000, stream.stream_id)
     pair.exchange()
-    assert pair.state.send_window(stream) == 0  # the connection's is used up
+    assert pair.state.flow.share(stream) == 0  # the connection's is used up
     pair.server.increment_flow_control_window(100_000)
     pair.exchange()
-    assert pair.state.window_updated
     assert pair.state.is_ready(stream, WINDOW)
     assert pair.state.send_data(stream, data[65535:], end=True) == len(data) - 65535
     pair.exchange()
@@ -248,7 +247,7 @@ def test_uploads_follow_the_windows() -> None:
     assert max(map(len, received)) == 16 * KIB
     assert stream.request_sent
     assert pair.state.send_data(stream, data, end=True) == 0
-    assert pair.state.send_window(stream) == 0
+    assert pair.state.flow.share(stream) == 0
 
 
 def test_a_negative_window() -> None:
@@ -257,11 +256,11 @@ def test_a_negative_window() -> None:
     pair.state.send_data(stream, memoryview(bytes(60_000)), end=False)
     pair.server.update_settings({4: 10})
     pair.exchange()
-    assert pair.state.send_window(stream) == 0
+    assert pair.state.flow.share(stream) == 0
     assert pair.state.send_data(stream, memoryview(b"abc"), end=True) == 0
     pair.server.increment_flow_control_window(60_000, stream.stream_id)
     pair.exchange()
-    assert pair.state.send_window(stream) == 10
+    assert pair.state.flow.share(stream) == 10
     # The end itself takes no credit.
     assert pair.state.send_data(stream, memoryview(b""), end=True) == 0
     assert stream.request_sent
@@ -380,7 +379,7 @@ def test_a_stream_opened_by_the_server_breaks_the_connection() -> None:
     block = pair.server.encoder.encode([(":method", "GET"), (":path", "/")])
     pair.frames(HeadersFrame(2, block, flags=["END_HEADERS"]))
     assert stream.failure is not None
-    assert pair.state.has_output
+    assert pair.state.output.pieces
 
 
 def test_data_for_a_head_request() -> None:
@@ -389,6 +388,21 @@ def test_data_for_a_head_request() -> None:
     pair.answer(stream, b"body", end=False)
     assert stream.failure is not None
     assert not stream.inbox
+
+
+def test_a_violation_behind_many_bytes() -> None:
+    """What was received would be due for an update of the connection's window, which is over."""
+    pair = Pair()
+    streams = [pair.open() for _ in range(32)]
+    for stream in streams:
+        pair.answer(stream, end=False)
+    pieces = [DataFrame(stream.stream_id, bytes(16 * KIB)).serialize() for stream in streams] * 8
+    pair.state.receive(b"".join(pieces[:-1]))
+    # DATA without a stream.
+    pair.state.receive(pieces[-1] + b"\0\0\x01\0\0\0\0\0\0x")
+    assert pair.state.broken is not None
+    assert "without a stream" in pair.state.broken.text
+    assert all(stream.failure is pair.state.broken for stream in streams)
 
 
 def test_answers_that_nobody_reads_are_bounded() -> None:
@@ -415,11 +429,11 @@ def test_closing() -> None:
 
 
 @pytest.fixture
-def untamed(monkeypatch: pytest.MonkeyPatch) -> None:
+def plain_h2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast_h2, "IS_FAST", False)
 
 
-@pytest.mark.usefixtures("untamed")
+@pytest.mark.usefixtures("plain_h2")
 def test_plain_h2_serves_as_well() -> None:
     pair = Pair()
     stream = pair.open(end=False, method=b"POST")
@@ -432,7 +446,7 @@ def test_plain_h2_serves_as_well() -> None:
     assert [event for event in pair.events if isinstance(event, WindowUpdated)]
 
 
-@pytest.mark.usefixtures("untamed")
+@pytest.mark.usefixtures("plain_h2")
 @pytest.mark.parametrize("what", ["goaway", "malformed"])
 def test_plain_h2_fails_more_but_nothing_wrongly(what: str) -> None:
     pair = Pair()

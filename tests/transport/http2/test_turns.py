@@ -53,7 +53,7 @@ class Line(RuleBasedStateMachine):
         self.moment = 0.0
 
     def next_turn(self) -> None:
-        """As `Outgoing.next_turn`."""
+        """As `FlowControl.next_turn`."""
         stream = self.turns.next(self.moment, self.own_window) if self.window > 0 else None
         if stream is not None:
             assert stream in self.waiting

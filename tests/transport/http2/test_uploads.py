@@ -199,7 +199,7 @@ def test_requests_that_can_not_be_sent(
         with pytest.raises(LocalProtocolError, match=match) as caught:
             await fetch(engine, make_request(method, fields=fields))
         assert caught.value.delivery is Delivery.NOT_SENT
-        assert engine._state.bytes_written == 0
+        assert engine._state.output.bytes_written == 0
 
     talk(world, start_server(lambda sock: None), main)
 
@@ -257,7 +257,7 @@ def test_an_early_answer_while_nothing_can_be_sent(world: World, start_server: S
         narrow(engine)
         answer = await fetch(engine, make_request("POST", body=bytes(20 * MIB), timeout=TimeoutConfig(3)))
         assert answer.status_code == 413
-        assert engine._state.bytes_written < 20 * MIB
+        assert engine._state.output.bytes_written < 20 * MIB
 
     talk(world, start_server(late_reader(act)), main)
 

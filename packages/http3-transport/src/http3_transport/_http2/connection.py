@@ -17,8 +17,8 @@ from http3_models import ReadError
 from .._interfaces import OperationTimeout
 from .exchange import HTTP2Exchange
 from .lock import FIFOLock
-from .outgoing import MAX_STREAMS
 from .shared import SharedConnection
+from .state import MAX_STREAMS
 from .stream import Failure, HTTP2Stream
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class HTTP2Connection(SharedConnection):
 
     def abort_broken(self) -> None:
         """`abort` after an interruption at any point: the state may be inconsistent, a lock may be held."""
-        self._state.bytes_written += len(self._rest)  # the kernel may have taken some of it
+        self._output.bytes_written += len(self._output.rest)  # the kernel may have taken some of it
         self._write_error = ConnectionAbortedError()
         self.abort()
         self._write_lock.open()
@@ -176,12 +176,12 @@ class HTTP2Connection(SharedConnection):
 
     def has_begun_to_leave(self, stream: HTTP2Stream) -> bool:
         """Whether a part of the request's HEADERS was sent; then another writer sends the rest."""
-        return stream.queued_at < self._state.bytes_written
+        return stream.queued_at < self._output.bytes_written
 
     def send_window(self, stream: HTTP2Stream) -> int:
         """Bytes of the body that may be sent now."""
         with self._lock:
-            return self._state.send_window(stream)
+            return self._state.flow.share(stream)
 
     def delivery(self, stream: HTTP2Stream) -> Delivery:
         """How far a failed request got."""
@@ -213,12 +213,12 @@ class HTTP2Connection(SharedConnection):
         connection takes no further request: at once if that ``is_proof`` enough, else once a PING stays
         unanswered."""
         state = self._state
-        if stream.waits_behind is not None and (self._rest or self.stream.has_unsent):
+        if stream.waits_behind is not None and (self._output.rest or self.stream.has_unsent):
             self.pulse.is_clogged = True
         if not self._closed and self.pulse.note_timeout(
             stream,
             self.now(),
-            state.bytes_written,
+            self._output.bytes_written,
             settings_received=state.settings_received,
             is_proof=is_proof,
         ):

@@ -32,7 +32,7 @@ from .. import _events
 from .._content_length import check_sent
 from .._errors import EARLY, network_error, phase_timeout, protocol_error, request_error
 from .._interfaces import CONTINUE_WAIT, OperationTimeout
-from .headers import Malformed, declared_length, request_fields
+from .headers import Malformed, content_length, request_fields
 from .stream import BODY, HEAD, INFORMATIONAL, SETTINGS, WINDOW, Failure, NoStreamLeft
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class HTTP2Exchange:
         body = request.body
         fields = request_fields(request)
         try:
-            self._declared = declared_length(fields)
+            self._declared = content_length(fields)
         except Malformed as exc:
             raise LocalProtocolError(str(exc)) from exc
         data = body.data

@@ -96,11 +96,7 @@ class MalformedMessage(Event):
     def __init__(self, stream_id: int, text: str, frame: Frame | None = None) -> None:
         self.stream_id = stream_id
         self.text = text
-        self.flow_controlled_length = 0
-        self.only_ends = False
-        if isinstance(frame, DataFrame):
-            self.flow_controlled_length = frame.flow_controlled_length
-            self.only_ends = not frame.data and "END_STREAM" in frame.flags
+        self.only_ends = isinstance(frame, DataFrame) and not frame.data and "END_STREAM" in frame.flags
 
 
 def goaway_event(frame: GoAwayFrame) -> ConnectionTerminated:

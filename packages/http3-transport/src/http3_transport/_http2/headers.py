@@ -1,7 +1,7 @@
-"""Header lists of HTTP/2: building those of requests, judging those of responses (RFC 9113 section 8).
+"""Header lists of HTTP/2: building those of requests, checking those of responses (RFC 9113 section 8).
 
 Both directions are pure functions over lists of byte pairs. Requests are checked by `Headers.check` and
-here, so h2 need not check them again. Responses are judged here and not by h2, for two reasons: a
+here, so h2 need not check them again. Responses are checked here and not by h2, for two reasons: a
 malformed response is an error of its stream (section 8.1.1), while h2 ends the whole connection; and a
 compiled pattern costs a fraction of h2's loop over every byte.
 """
@@ -52,7 +52,7 @@ _KNOWN_NAMES = 1024
 
 
 class Malformed(Exception):
-    """A received header list that breaks the rules; the text says how."""
+    """A part of a response that breaks the rules; the text says how."""
 
 
 class Oversized(Malformed):
@@ -105,7 +105,7 @@ def _authority_and_dropped(raw: list[Field]) -> tuple[bytes | None, frozenset[by
     return authority, dropped
 
 
-def declared_length(fields: Iterable[Field]) -> int | None:
+def content_length(fields: Iterable[Field]) -> int | None:
     """The value of Content-Length, None without one. Raises Malformed if it is no number, or not one."""
     length = None
     for name, value in fields:

@@ -29,9 +29,8 @@ from http3_models import ReadError, WriteError
 from .._errors import broken, reason
 from .._interfaces import OperationTimeout, PatientStream
 from .lock import FIFOLock
-from .outgoing import MAX_STREAMS
 from .pulse import Pulse
-from .state import HTTP2State
+from .state import MAX_STREAMS, HTTP2State
 from .stream import BY_ID, WINDOW, Failure, HTTP2Stream
 
 if TYPE_CHECKING:
@@ -73,8 +72,8 @@ class SharedConnection:
         "_followers",
         "_leading",
         "_lock",
+        "_output",
         "_read_size",
-        "_rest",
         "_state",
         "_write_error",
         "_write_lock",
@@ -100,9 +99,8 @@ class SharedConnection:
         self._backend = backend
         self._lock = threading.Lock()
         self._state = HTTP2State(limits, max_streams)
+        self._output = self._state.output
         self._write_lock = FIFOLock(backend)
-        self._rest = memoryview(b"")
-        """Output taken from the state and not yet written; only for the holder of the write lock."""
         self._write_error: OSError | None = None
         self._read_size = READ_SIZE
         self._leading = False
@@ -155,7 +153,7 @@ class SharedConnection:
                     waiter = self._followers[stream] = self._backend.waiter()
                     stream.wants = wants
                     if wants & WINDOW:
-                        self._state.enqueue(stream, again=was_in_line)
+                        self._state.flow.enqueue(stream, again=was_in_line)
                         was_in_line = True
                 else:
                     self._leading = True
@@ -177,7 +175,7 @@ class SharedConnection:
                 came = await self._read_once(self._left(ends))
                 with self._lock:
                     if wants & WINDOW:
-                        self._state.take_turn(stream)
+                        self._state.flow.take_turn(stream)
                     if self._state.is_ready(stream, wants) or stream.informational != seen:
                         return
                 if not (came or was_asked) and self.pulse.is_quiet(self.now()):
@@ -194,7 +192,7 @@ class SharedConnection:
             with self._lock:
                 del self._followers[stream]
                 if stream.wants & WINDOW:
-                    self._state.leave_queue(stream)
+                    self._state.flow.turns.leave_queue(stream)
                 self._wake_heir()
 
     async def _read_once(self, left: float | None) -> bool:
@@ -202,7 +200,7 @@ class SharedConnection:
         time."""
         try:
             longest = READ_SLICE
-            if self._rest or self._state.has_output or self.stream.has_unsent:
+            if self._output.rest or self._output.pieces or self.stream.has_unsent:
                 longest = await self._push(left)
             data = await self._read_slice(longest if left is None or left > longest else left)
             if data is None:
@@ -312,7 +310,6 @@ class SharedConnection:
                     if stream.wants & WINDOW:
                         waiter.set()
         state.ready_streams.clear()
-        state.window_updated = False
 
     def pass_turn(self, stream: HTTP2Stream) -> None:
         """The stream does not use its turn to send."""
@@ -320,7 +317,7 @@ class SharedConnection:
             self._pass_turn(stream)
 
     def _pass_turn(self, stream: HTTP2Stream) -> None:
-        self._state.pass_turn(stream)
+        self._state.flow.pass_turn(stream)
         if self._state.ready_streams:
             self._wake_served()
 
@@ -385,7 +382,7 @@ class SharedConnection:
 
     def flush_nowait(self) -> None:
         """Send what is queued as far as that does not block; the next write sends the rest."""
-        while self._rest or self._state.has_output:
+        while self._output.rest or self._output.pieces:
             # If the lock is held, its holder flushes again after it has released the lock.
             if self._write_error is not None or not self._write_lock.try_acquire():
                 return
@@ -404,27 +401,23 @@ class SharedConnection:
         if self._write_error is not None:
             return True
         while True:
-            if not self._rest:
-                if not self._state.has_output:
+            if not self._output.rest:
+                if not self._output.pieces:
                     return not (self.stream.has_unsent or self.pulse.is_clogged) or self._sends_unsent()
                 with self._lock:
-                    self._rest = memoryview(self._state.take_output())
-            taken = self.stream.write_nowait(self._rest)
-            self._note_written(taken)
-            if self._rest:
+                    self._output.rest = memoryview(self._output.take())
+            taken = self.stream.write_nowait(self._output.rest)
+            self._output.written(taken)
+            if self._output.rest:
                 return False
-
-    def _note_written(self, count: int) -> None:
-        self._rest = self._rest[count:]
-        self._state.bytes_written += count
 
     def _progress(self, stream: HTTP2Stream) -> int:
         with self._lock:  # grows only as the peer takes data, not with what it sends (PING)
-            return self._state.bytes_written + self._state.window(stream)
+            return self._output.bytes_written + self._state.flow.window(stream)
 
     def _waits_to_write(self, stream: HTTP2Stream) -> float:
         """Note when the stream begins to wait, and how much was written then; returns the moment."""
-        stream.waits_behind = self._state.bytes_written
+        stream.waits_behind = self._output.bytes_written
         stream.waits_since = moment = self.now()
         return moment
 

@@ -1,15 +1,14 @@
-"""The state of one HTTP/2 connection: bytes in, bytes out, and what each stream has received (RFC 9113).
+"""`HTTP2State`: the state of one HTTP/2 connection, bytes in and bytes out (RFC 9113).
 
-No await, no clock, no I/O: the connection holds its lock around every call and moves the bytes. What is sent
-is in `outgoing`; here is what the server sends, as events of h2.
-
-This file owns one invariant. **Ends.** A response is whole only if END_STREAM came, after a valid head, with
-as many bytes as announced. Anything else that ends a stream is a `Failure`.
+No await, no clock, no I/O: the connection holds its lock around every call and moves the bytes. h2 applies
+the protocol's rules; its events go to the streams. A fault of one response ends its stream, a fault of the
+connection ends all. `SendBuffer` has what is to be sent, `FlowControl` the windows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from h2.errors import ErrorCodes
@@ -26,22 +25,30 @@ from h2.events import (
     TrailersReceived,
     WindowUpdated,
 )
-from h2.exceptions import DenialOfServiceError
+from h2.exceptions import (
+    DenialOfServiceError,
+    H2Error,
+    NoAvailableStreamIDError,
+    TooManyStreamsError,
+)
 
-from http3_models import RemoteProtocolError, ResponseTooLarge, TransportError
+from http3_models import Delivery, ReadError, RemoteProtocolError, ResponseTooLarge
 
 from .._errors import SPEAKS_TLS, TLS_ALERT, HTTP11Required
-from .fast_h2 import FastH2Connection
-from .frames import BodyPiece, Head, MalformedMessage, length_fault, violation
-from .headers import Malformed, Oversized, declared_length, response_head, trailer_fields
-from .outgoing import CONNECTION_WINDOW, Outgoing
-from .stream import BODY, HEAD, INFORMATIONAL, SETTINGS, WINDOW, Failure, HTTP2Stream
+from .fast_h2 import FastH2Connection, new_connection
+from .flow_control import FlowControl
+from .frames import BodyPiece, Head, MalformedMessage, violation
+from .headers import Malformed, Oversized
+from .send_buffer import SendBuffer
+from .stream import BODY, HEAD, INFORMATIONAL, SETTINGS, WINDOW, Failure, HTTP2Stream, NoStreamLeft
 
 if TYPE_CHECKING:
+    from http3_models import Limits
+
     from .headers import Field
 
-CONNECTION_STEP = CONNECTION_WINDOW // 4
-"""The connection's credit goes back in steps this large: one frame for 4 MiB."""
+MAX_STREAMS = 100
+"""Streams at a time (the least that section 5.1.2 recommends a server to allow)."""
 
 MAX_UNSENT = 1024 * 1024
 """Answers to PING and the like that may wait to be sent, in bytes. A peer that asks without ever reading
@@ -50,14 +57,223 @@ would fill memory; no honest one comes near."""
 MAX_ENCODER_TABLE = 64 * 1024
 """Bytes of header table that we keep, however much the server offers."""
 
-PADDING_STEP = 16 * 1024
-"""Credit for padding goes back in steps of this size."""
+PING_DATA = b"are you?"
+"""Eight bytes of our choice (RFC 9113 section 6.7)."""
+
+CLOSED_HERE = Failure(ReadError, "The exchange was closed on this side")
 
 
-class HTTP2State(Outgoing):
+class HTTP2State:
     """The state of a connection. Streams that have something to do are collected in ``ready_streams``."""
 
-    __slots__ = ()
+    __slots__ = (
+        "_first_bytes",
+        "_h2",
+        "_limits",
+        "_max_streams",
+        "_remote_limit",
+        "broken",
+        "draining",
+        "flow",
+        "http11_required",
+        "last_error",
+        "limit_changed",
+        "output",
+        "ready_streams",
+        "settings_received",
+        "streams",
+    )
+
+    def __init__(self, limits: Limits, max_streams: int = MAX_STREAMS) -> None:
+        self._h2 = new_connection(limits.max_head_size)
+        self._limits = limits
+        self._max_streams = max_streams
+        self._remote_limit = max_streams
+        self._first_bytes = b""
+        self.streams: dict[int, HTTP2Stream] = {}
+        self.ready_streams: set[HTTP2Stream] = set()
+        self.output = SendBuffer()
+        self.flow = FlowControl(self._h2, self.ready_streams)
+        self.draining = False
+        """No new streams (GOAWAY, ids used up, or closing); open ones continue."""
+        self.broken: Failure | None = None
+        """Why the connection has ended; None while it is open."""
+        self.last_error = ""
+        self.http11_required = False
+        """GOAWAY came with HTTP_1_1_REQUIRED."""
+        self.settings_received = False
+        """The server's first SETTINGS were received."""
+        self.limit_changed = False
+        """SETTINGS were received, or the server requires HTTP/1.1; the connection sets it back."""
+
+    def __repr__(self) -> str:
+        state = "broken" if self.broken else "draining" if self.draining else "open"
+        return f"<HTTP2State {state}, {len(self.streams)} streams>"
+
+    @property
+    def stream_limit(self) -> int:
+        """Streams that may be open at a time; 0 once none may be opened.
+
+        One until SETTINGS were received: some servers end the connection over one stream too many.
+        """
+        if self.draining or self.broken is not None:
+            return 0
+        if not self.settings_received:
+            return 1
+        return min(self._max_streams, self._remote_limit)
+
+    def is_ready(self, stream: HTTP2Stream, wants: int) -> bool:
+        """Whether one that waits for ``wants`` (HEAD and the like) on the stream has something to do."""
+        if stream.ended or stream.failure is not None:
+            return True
+        if wants & HEAD and stream.head is not None:
+            return True
+        if wants & BODY and stream.inbox:
+            return True
+        if wants & INFORMATIONAL and stream.informational:
+            return True
+        if wants & SETTINGS and self.settings_received:
+            return True
+        return bool(wants & WINDOW and (stream.reset or self.flow.share(stream)))
+
+    def delivery(self, stream: HTTP2Stream) -> Delivery:
+        """How far the failed request on this stream got."""
+        if stream.failure is not None and stream.failure.refused:
+            return Delivery.REFUSED
+        # While the connection is open, what is queued will be sent.
+        unsent = self.broken is not None and stream.queued_at >= self.output.bytes_written
+        return Delivery.NOT_SENT if unsent else Delivery.MAYBE_PROCESSED
+
+    # Bytes out.
+
+    def start(self) -> None:
+        """Queue the preface, SETTINGS and the connection's window."""
+        self._h2.initiate_connection()
+        self.flow.start()
+        self._collect()
+
+    def open(self, fields: list[Field], *, end_stream: bool) -> HTTP2Stream:
+        """Open a stream and queue its HEADERS. Raises NoStreamLeft."""
+        if self.broken is not None or self.draining:
+            text = self.broken.text if self.broken else self.last_error
+            raise NoStreamLeft(text or "The connection takes no new requests")
+        try:
+            stream_id, frames = self._request_frames(fields, end_stream)
+        except NoAvailableStreamIDError as exc:
+            self.draining = True
+            raise NoStreamLeft("All stream ids of the connection are used up") from exc
+        except TooManyStreamsError as exc:
+            raise NoStreamLeft("The server allows no further stream at this time") from exc
+        stream = HTTP2Stream(stream_id, self.output.bytes_queued, fields[0][1] == b"HEAD")
+        stream.request_sent = end_stream
+        self.streams[stream_id] = stream
+        self.output.put(frames)
+        return stream
+
+    def _request_frames(self, fields: list[Field], end_stream: bool) -> tuple[int, bytes]:
+        if isinstance(self._h2, FastH2Connection):
+            return self._h2.request_frames(fields, end_stream=end_stream)
+        stream_id = self._h2.get_next_available_stream_id()
+        self._h2.send_headers(stream_id, fields, end_stream=end_stream)
+        return stream_id, self._h2.data_to_send()
+
+    def send_data(self, stream: HTTP2Stream, data: memoryview, *, end: bool) -> int:
+        """Queue as much of ``data`` as the windows allow; with ``end`` and all of it, the request is over.
+
+        Returns the number of bytes queued; 0 for a stream that has ended.
+        """
+        if stream.reset or stream.request_sent:
+            return 0
+        size = len(data)
+        count = min(size, self.flow.share(stream))
+        last = end and count == size
+        # h2 makes the frame that ends the stream, so that its state is right.
+        frame_size = self._h2.max_outbound_frame_size
+        rest = (count - 1) // frame_size * frame_size if last else count
+        if rest > 0:
+            self._send_frames(stream.stream_id, data[:rest], frame_size)
+        if last:
+            self._h2.send_data(stream.stream_id, data[max(rest, 0) : count], end_stream=True)
+            stream.request_sent = True
+        self._collect()
+        self.flow.pass_turn(stream)
+        return count
+
+    def _send_frames(self, stream_id: int, data: memoryview, frame_size: int) -> None:
+        if isinstance(self._h2, FastH2Connection):
+            self.output.put(*self._h2.data_frames(stream_id, data))
+            return
+        for start in range(0, len(data), frame_size):
+            self._h2.send_data(stream_id, data[start : start + frame_size])
+
+    def update_window(self, stream: HTTP2Stream) -> None:
+        """Queue a WINDOW_UPDATE for what the reader has taken."""
+        self.flow.update(stream)
+        self._collect()
+
+    def ping(self) -> None:
+        """Queue a PING."""
+        if self.broken is None:
+            with suppress(H2Error):  # plain h2, after a GOAWAY
+                self._h2.ping(PING_DATA)
+            self._collect()
+
+    def _collect(self) -> None:
+        data = self._h2.data_to_send()
+        if data:
+            self.output.put(data)
+
+    # Ends.
+
+    def close_stream(self, stream: HTTP2Stream, code: ErrorCodes = ErrorCodes.CANCEL) -> bool:
+        """End the exchange. A stream that is not closed on the wire is reset; True if so."""
+        if self.streams.pop(stream.stream_id, None) is None:
+            return False
+        if not stream.ended and stream.failure is None:
+            stream.failure = CLOSED_HERE
+        self.ready_streams.discard(stream)
+        self.flow.close(stream)
+        is_reset = not (stream.ended and stream.request_sent) and self._reset(stream, code)
+        if isinstance(self._h2, FastH2Connection):
+            self._h2.drop(stream.stream_id)
+        return is_reset
+
+    def _reset(self, stream: HTTP2Stream, code: ErrorCodes) -> bool:
+        if stream.reset:
+            return False
+        stream.reset = True
+        try:
+            self._h2.reset_stream(stream.stream_id, code)
+        except H2Error:
+            return False  # closed on the wire already
+        self._collect()
+        return True
+
+    def fail_all(self, failure: Failure) -> None:
+        """The connection has ended: every response that is not whole fails."""
+        if self.broken is not None:
+            return
+        self.broken = failure
+        self.draining = True
+        for stream in self.streams.values():
+            if not stream.ended and stream.failure is None:
+                stream.failure = failure
+            stream.reset = True
+            self.ready_streams.add(stream)
+
+    def end_of_input(self) -> None:
+        """The server closed the connection."""
+        text = "The server closed the connection before the response was whole"
+        if not self._first_bytes:
+            text = "The server closed the connection without sending a byte of HTTP/2 (it may not speak it)"
+        self.fail_all(Failure(RemoteProtocolError, f"{text}. {self.last_error}" if self.last_error else text))
+
+    def close(self) -> None:
+        """Queue a GOAWAY; no further stream."""
+        if self.broken is None:
+            self.draining = True
+            self._h2.close_connection()
+            self._collect()
 
     # Bytes in.
 
@@ -68,42 +284,48 @@ class HTTP2State(Outgoing):
         """
         if self.broken is not None or not self._check_preface(data):
             return
-        failure = None
-        events: list[Event] = []
-        put_before = self._bytes_queued
-        self._moment = moment
-        try:
-            if isinstance(self._h2, FastH2Connection):
-                self._h2.floods.look_at(moment)
-                self._h2.take_bytes(data)
-            else:
-                events = self._h2.receive_data(data)
-        except DenialOfServiceError as exc:
-            failure = Failure(
-                ResponseTooLarge, f"The server's header list is beyond all bounds: {exc}", cause=exc
-            )
-        except Exception as exc:  # noqa: BLE001 - h2 lets slip KeyError and the like on absurd frames
-            failure = Failure(RemoteProtocolError, f"The server broke HTTP/2: {violation(exc)}", cause=exc)
-        if isinstance(self._h2, FastH2Connection):
-            events = self._h2.events
-            self._h2.events = []
+        queued = self.output.bytes_queued
+        self.flow.moment = moment
+        events, failure = self._events(data, moment)
         for event in events:
-            handler = _HANDLERS.get(type(event))
-            if handler is not None:
-                handler(self, event)
-        if self.window_updated:
-            self.next_turn()
-        self._update_connection_window()
-        self._collect()
-        self._answers += self._bytes_queued - put_before
+            if (of_response := _OF_RESPONSES.get(type(event))) is not None:
+                stream = self.streams.get(event.stream_id)
+                if stream is not None and stream.failure is None:
+                    try:
+                        of_response(self, stream, event)
+                    except Malformed as exc:
+                        self._fail(stream, exc)
+            elif (of_connection := _OF_CONNECTIONS.get(type(event))) is not None:
+                of_connection(self, event)
         if failure is not None:
             self.fail_all(failure)
-        elif self._answers > MAX_UNSENT:
-            self.fail_all(
-                Failure(
-                    RemoteProtocolError, "The server floods the connection with frames that want an answer"
-                )
-            )
+        elif self.broken is None:
+            self.flow.update_connection()
+        self._collect()
+        self.output.answers += self.output.bytes_queued - queued
+        if self.output.answers > MAX_UNSENT:
+            text = "The server floods the connection with frames that want an answer"
+            self.fail_all(Failure(RemoteProtocolError, text))
+
+    def _events(self, data: bytes, moment: float) -> tuple[list[Any], Failure | None]:
+        """What h2 makes of it, and the violation behind that."""
+        h2 = self._h2
+        events: list[Event] = []
+        failure = None
+        try:
+            if isinstance(h2, FastH2Connection):
+                h2.floods.look_at(moment)
+                h2.take_bytes(data)
+            else:
+                events = h2.receive_data(data)
+        except DenialOfServiceError as exc:
+            text = f"The server's header list is beyond all bounds: {exc}"
+            failure = Failure(ResponseTooLarge, text, cause=exc)
+        except Exception as exc:  # noqa: BLE001 - h2 lets slip KeyError and the like on absurd frames
+            failure = Failure(RemoteProtocolError, f"The server broke HTTP/2: {violation(exc)}", cause=exc)
+        if isinstance(h2, FastH2Connection):
+            events, h2.events = h2.events, []
+        return events, failure
 
     def _check_preface(self, data: bytes) -> bool:
         """Whether the first frame is SETTINGS (section 3.4); else the peer speaks no HTTP/2."""
@@ -119,114 +341,57 @@ class HTTP2State(Outgoing):
         self.fail_all(Failure(RemoteProtocolError, text))
         return False
 
-    def end_of_input(self) -> None:
-        """The server closed the connection."""
-        text = "The server closed the connection before the response was whole"
-        if not self._first_bytes:
-            text = "The server closed the connection without sending a byte of HTTP/2 (it may not speak it)"
-        self.fail_all(Failure(RemoteProtocolError, f"{text}. {self.last_error}" if self.last_error else text))
-
-    # Events of h2.
-
-    def _on_head(self, event: Head) -> None:
-        take = self._take_head if event.is_final else self._take_informational
-        take(event.stream_id, event.fields)
-
-    def _on_informational(self, event: InformationalResponseReceived) -> None:
-        self._take_informational(event.stream_id or 0, event.headers or [])
-
-    def _on_response(self, event: ResponseReceived) -> None:
-        self._take_head(event.stream_id or 0, event.headers or [])
-
-    def _take_informational(self, stream_id: int, received: Iterable[Field]) -> None:
-        stream = self.streams.get(stream_id)
-        if stream is None or stream.failure is not None:
-            return
-        try:
-            status, _ = response_head(received, self._limits)
-        except Malformed as exc:
-            self._malformed(stream, exc)
-            return
-        stream.informational += 1
+    def _fail(self, stream: HTTP2Stream, exc: Malformed) -> None:
+        """A response breaks the rules: its stream ends, the connection goes on."""
+        kind = ResponseTooLarge if isinstance(exc, Oversized) else RemoteProtocolError
+        stream.failure = Failure(kind, str(exc), in_answer=True)
         self.ready_streams.add(stream)
-        if status == 101:
-            text = "The server switched protocols (101 Switching Protocols), which HTTP/2 does not support"
-            self._fail(stream, RemoteProtocolError, text)
-        elif stream.informational > self._limits.max_informational:
-            text = f"More than max_informational ({self._limits.max_informational}) 1xx responses"
-            self._fail(stream, RemoteProtocolError, text)
+        self._reset(stream, ErrorCodes.PROTOCOL_ERROR)
 
-    def _take_head(self, stream_id: int, received: Iterable[Field]) -> None:
-        stream = self.streams.get(stream_id)
-        if stream is None or stream.failure is not None:
-            return
-        try:
-            status, fields = response_head(received, self._limits)
-            length = None if stream.is_head else declared_length(fields)
-            stream.bodyless = stream.is_head or status in (204, 304)
-            stream.expected = None if stream.bodyless else length
-        except Malformed as exc:
-            self._malformed(stream, exc)
-            return
-        stream.head = (status, fields)
+    # Events of responses that have not failed. They raise Malformed.
+
+    def _on_head(self, stream: HTTP2Stream, event: Head) -> None:
+        take = stream.take_head if event.is_final else stream.take_informational
+        take(event.fields, self._limits)
         self.ready_streams.add(stream)
 
-    def _on_trailers(self, event: TrailersReceived) -> None:
-        stream = self.streams.get(event.stream_id or 0)
-        if stream is None or stream.failure is not None:
-            return
-        try:
-            stream.trailers = trailer_fields(event.headers or [], self._limits)
-        except Malformed as exc:
-            self._malformed(stream, exc)
-
-    def _on_piece(self, event: BodyPiece) -> None:
-        data = b"".join(event.views)
-        self._take(event.stream_id, data, len(data))
-
-    def _on_data(self, event: DataReceived) -> None:
-        self._take(event.stream_id or 0, event.data or b"", event.flow_controlled_length or 0)
-
-    def _take(self, stream_id: int, data: bytes, length: int) -> None:
-        """Bytes of a body; ``length`` with padding."""
-        self._unacked += length
-        stream = self.streams.get(stream_id)
-        if stream is None or stream.failure is not None:
-            return
-        if length != len(data):
-            self._return_padding(stream, length - len(data))
-        if not data:
-            return
-        stream.received += len(data)
-        if stream.expected is not None and stream.received > stream.expected:
-            self._fail(stream, RemoteProtocolError, length_fault(stream.expected, stream.received))
-            return
-        if stream.bodyless:
-            self._fail(stream, RemoteProtocolError, "The server sent a body where there can be none")
-            return
-        stream.put(data)
+    def _on_informational(self, stream: HTTP2Stream, event: InformationalResponseReceived) -> None:
+        stream.take_informational(event.headers or [], self._limits)
         self.ready_streams.add(stream)
 
-    def _return_padding(self, stream: HTTP2Stream, length: int) -> None:
-        """Padding has no reader: the window is updated for it here."""
-        stream.padding += length
-        if stream.padding >= PADDING_STEP and not stream.reset:
-            self._increase_window(stream, stream.padding)
-            stream.padding = 0
+    def _on_response(self, stream: HTTP2Stream, event: ResponseReceived) -> None:
+        stream.take_head(event.headers or [], self._limits)
+        self.ready_streams.add(stream)
 
-    def _on_end(self, event: StreamEnded) -> None:
-        stream = self.streams.get(event.stream_id or 0)
-        if stream is not None and stream.failure is None:
-            self._end(stream)
+    def _on_piece(self, stream: HTTP2Stream, event: BodyPiece) -> None:
+        stream.take_data(b"".join(event.views))
+        self.ready_streams.add(stream)
 
-    def _end(self, stream: HTTP2Stream) -> None:
-        if stream.head is None:
-            self._fail(stream, RemoteProtocolError, "The response ended without a final head")
-        elif stream.expected is not None and stream.expected != stream.received:
-            self._fail(stream, RemoteProtocolError, length_fault(stream.expected, stream.received))
-        else:
-            stream.ended = True
+    def _on_data(self, stream: HTTP2Stream, event: DataReceived) -> None:
+        data = event.data or b""
+        if padding := (event.flow_controlled_length or 0) - len(data):
+            self.flow.take_padding(stream, padding)
+        if data:
+            stream.take_data(data)
             self.ready_streams.add(stream)
+
+    def _on_trailers(self, stream: HTTP2Stream, event: TrailersReceived) -> None:
+        stream.take_trailers(event.headers or [], self._limits)
+
+    def _on_end(self, stream: HTTP2Stream, event: StreamEnded) -> None:
+        stream.end()
+        self.ready_streams.add(stream)
+
+    def _on_malformed(self, stream: HTTP2Stream, event: MalformedMessage) -> None:
+        stream.reset = True
+        self.ready_streams.add(stream)
+        if stream.ended:
+            return  # a 1xx behind a whole response
+        if not (stream.bodyless and stream.head is not None and event.only_ends):
+            raise Malformed(event.text)
+        stream.end()  # h2 misses the body that a 304's Content-Length speaks of
+
+    # Events of the connection, and RST_STREAM.
 
     def _on_reset(self, event: StreamReset) -> None:
         stream = self.streams.get(event.stream_id or 0)
@@ -246,17 +411,6 @@ class HTTP2State(Outgoing):
         cause = HTTP11Required() if event.error_code == ErrorCodes.HTTP_1_1_REQUIRED else None
         stream.failure = Failure(RemoteProtocolError, f"{who} ({code})", refused, cause)
 
-    def _on_malformed(self, event: MalformedMessage) -> None:
-        self._unacked += event.flow_controlled_length
-        stream = self.streams.get(event.stream_id)
-        if stream is None or stream.failure is not None:
-            return
-        stream.reset = True
-        if stream.bodyless and stream.head is not None and event.only_ends:
-            self._end(stream)  # h2 misses the body that a 304's Content-Length speaks of
-        else:
-            self._fail(stream, RemoteProtocolError, event.text)
-
     def _on_goaway(self, event: ConnectionTerminated) -> None:
         self.draining = True
         ends_all = event.error_code == ErrorCodes.HTTP_1_1_REQUIRED
@@ -267,64 +421,35 @@ class HTTP2State(Outgoing):
         self.last_error = f"The server said goodbye ({code}{': ' if said else ''}{said})"
         last = event.last_stream_id or 0
         for stream in self.streams.values():
-            if stream.stream_id > last and not stream.ended and stream.failure is None:
-                stream.failure = Failure(
-                    RemoteProtocolError, f"{self.last_error} before this request", not stream.answered
-                )
-                stream.reset = True
-                self.ready_streams.add(stream)
-            elif ends_all and not stream.answered and stream.failure is None:
+            if stream.ended or stream.failure is not None:
+                continue
+            if stream.stream_id > last:
+                text, refused = f"{self.last_error} before this request", not stream.answered
+            elif ends_all and not stream.answered:
                 # An error of the connection (section 5.4.1): no answer comes, even if the socket stays open.
-                stream.failure = Failure(RemoteProtocolError, f"{self.last_error} and did not answer")
-                stream.reset = True
-                self.ready_streams.add(stream)
+                text, refused = f"{self.last_error} and did not answer", False
+            else:
+                continue
+            stream.failure = Failure(RemoteProtocolError, text, refused)
+            stream.reset = True
+            self.ready_streams.add(stream)
 
     def _on_settings(self, event: RemoteSettingsChanged) -> None:
         self.settings_received = self.limit_changed = True
         self._remote_limit = self._h2.remote_settings.max_concurrent_streams
         if self._h2.encoder.header_table_size > MAX_ENCODER_TABLE:
             self._h2.encoder.header_table_size = MAX_ENCODER_TABLE
-        self.window_updated = True
+        self.flow.next_turn()
 
     def _on_window(self, event: WindowUpdated) -> None:
         if not event.stream_id:
-            self.window_updated = True
+            self.flow.next_turn()
         elif (stream := self.streams.get(event.stream_id)) is not None:
             self.ready_streams.add(stream)
 
     def _on_request(self, event: RequestReceived) -> None:
         self._h2.close_connection(ErrorCodes.PROTOCOL_ERROR)
         self.fail_all(Failure(RemoteProtocolError, "The server opened a stream by itself"))
-
-    def _malformed(self, stream: HTTP2Stream, exc: Malformed) -> None:
-        self._fail(stream, ResponseTooLarge if isinstance(exc, Oversized) else RemoteProtocolError, str(exc))
-
-    def _fail(self, stream: HTTP2Stream, kind: type[TransportError], text: str) -> None:
-        """A fault of one stream: it ends, the connection goes on."""
-        stream.failure = Failure(kind, text, in_answer=True)
-        self.ready_streams.add(stream)
-        self._reset(stream, ErrorCodes.PROTOCOL_ERROR)
-
-    def _update_connection_window(self) -> None:
-        if self._unacked >= CONNECTION_STEP and self.broken is None:
-            self._h2.increment_flow_control_window(self._unacked)
-            self._unacked = 0
-
-    # What waits.
-
-    def is_ready(self, stream: HTTP2Stream, wants: int) -> bool:
-        """Whether one that waits for ``wants`` (HEAD and the like) on the stream has something to do."""
-        if stream.ended or stream.failure is not None:
-            return True
-        if wants & HEAD and stream.head is not None:
-            return True
-        if wants & BODY and stream.inbox:
-            return True
-        if wants & INFORMATIONAL and stream.informational:
-            return True
-        if wants & SETTINGS and self.settings_received:
-            return True
-        return bool(wants & WINDOW and (stream.reset or self.send_window(stream)))
 
 
 def error_name(code: int | None) -> str:
@@ -335,20 +460,22 @@ def error_name(code: int | None) -> str:
         return f"code {code:#x}"
 
 
-# Any: each handler takes the class of event it is listed for.
-_HANDLERS: dict[type[Event], Callable[[HTTP2State, Any], None]] = {
+# Any: each handler takes the class of event it is listed for. All other events (acknowledgements, PING that
+# h2 answers, unknown frames) pass by.
+_OF_RESPONSES: dict[type, Callable[[HTTP2State, HTTP2Stream, Any], None]] = {
     BodyPiece: HTTP2State._on_piece,
-    ConnectionTerminated: HTTP2State._on_goaway,
     DataReceived: HTTP2State._on_data,
     Head: HTTP2State._on_head,
     InformationalResponseReceived: HTTP2State._on_informational,
     MalformedMessage: HTTP2State._on_malformed,
-    RemoteSettingsChanged: HTTP2State._on_settings,
-    RequestReceived: HTTP2State._on_request,
     ResponseReceived: HTTP2State._on_response,
     StreamEnded: HTTP2State._on_end,
-    StreamReset: HTTP2State._on_reset,
     TrailersReceived: HTTP2State._on_trailers,
+}
+_OF_CONNECTIONS: dict[type, Callable[[HTTP2State, Any], None]] = {
+    ConnectionTerminated: HTTP2State._on_goaway,
+    RemoteSettingsChanged: HTTP2State._on_settings,
+    RequestReceived: HTTP2State._on_request,
+    StreamReset: HTTP2State._on_reset,
     WindowUpdated: HTTP2State._on_window,
 }
-"""Events that matter here; all others (acknowledgements, PING that h2 answers, unknown frames) pass by."""

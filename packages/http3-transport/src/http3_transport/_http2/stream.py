@@ -1,4 +1,8 @@
-"""`HTTP2Stream`: the connection's record of one exchange, filled by `HTTP2State`."""
+"""`HTTP2Stream`: what was received of one response, and how far its request was sent. `HTTP2State` fills it.
+
+It owns one invariant, **ends**. A response is whole only if END_STREAM came, after a valid head, with as many
+bytes as announced. Anything else that ends a stream is a `Failure`.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from .fast_h2 import INITIAL_STREAM_WINDOW
+from .frames import length_fault
+from .headers import Malformed, content_length, response_head, trailer_fields
 
 if TYPE_CHECKING:
-    from http3_models import TransportError
+    from collections.abc import Iterable
+
+    from http3_models import Limits, TransportError
 
     from .headers import Field
 
@@ -90,7 +98,7 @@ class HTTP2Stream:
         self.request_sent = False
         """END_STREAM was sent."""
         self.reset = False
-        """RST_STREAM was sent or received: no further frame may be sent."""
+        """No further frame may be sent: RST_STREAM was sent or received, or the connection has ended."""
         self.wants = 0
         self.waits_since: float | None = None
         """The moment at which it began to wait the last time."""
@@ -101,9 +109,51 @@ class HTTP2Stream:
         self.unacked = 0
         """Bytes taken by the reader and not yet in a WINDOW_UPDATE; counted by the reader."""
         self.padding = 0
-        """The same for padding; counted by `HTTP2State`."""
+        """The same for padding; counted by `FlowControl`."""
         self.reader_waiting = False
         """The reader has found the inbox empty since the last WINDOW_UPDATE: it is faster than the server."""
+
+    # What was received; each raises Malformed if the response breaks the rules.
+
+    def take_informational(self, received: Iterable[Field], limits: Limits) -> None:
+        """The head of a 1xx response."""
+        status, _ = response_head(received, limits)
+        self.informational += 1
+        if status == 101:
+            raise Malformed(
+                "The server switched protocols (101 Switching Protocols), which HTTP/2 does not support"
+            )
+        if self.informational > limits.max_informational:
+            raise Malformed(f"More than max_informational ({limits.max_informational}) 1xx responses")
+
+    def take_head(self, received: Iterable[Field], limits: Limits) -> None:
+        """The head of the final response."""
+        status, fields = response_head(received, limits)
+        length = None if self.is_head else content_length(fields)
+        self.bodyless = self.is_head or status in (204, 304)
+        self.expected = None if self.bodyless else length
+        self.head = (status, fields)
+
+    def take_data(self, data: bytes) -> None:
+        """Bytes of the body."""
+        self.received += len(data)
+        if self.expected is not None and self.received > self.expected:
+            raise Malformed(length_fault(self.expected, self.received))
+        if self.bodyless:
+            raise Malformed("The server sent a body where there can be none")
+        self.put(data)
+
+    def take_trailers(self, received: Iterable[Field], limits: Limits) -> None:
+        """The fields behind the body."""
+        self.trailers = trailer_fields(received, limits)
+
+    def end(self) -> None:
+        """END_STREAM."""
+        if self.head is None:
+            raise Malformed("The response ended without a final head")
+        if self.expected is not None and self.expected != self.received:
+            raise Malformed(length_fault(self.expected, self.received))
+        self.ended = True
 
     def put(self, data: bytes) -> None:
         """Add to the inbox. Many small pieces are joined: a piece of two bytes takes 56 bytes of memory, so a

@@ -5,7 +5,7 @@ turn: it sends its share and passes the turn on. A new stream is the last. So ea
 however many there are, and none uses all of every WINDOW_UPDATE.
 
 This module owns one invariant: **if the window is open and a stream waits, a stream has a turn.** A turn that
-is not used must be passed on; `Outgoing` does that when a stream stops sending for any reason.
+is not used must be passed on; `FlowControl` does that when a stream stops sending for any reason.
 """
 
 from __future__ import annotations
