@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -337,23 +338,39 @@ class Interruption(BaseException):
     """Like KeyboardInterrupt."""
 
 
-@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("script", [http11, http2])
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("place", range(4))
 async def test_an_interruption_of_a_handler_loses_no_connection(
-    world: World, debug: Records, place: int
+    world: World, debug: Records, authority: Authority, script: Any, tls: bool, place: int
 ) -> None:
+    """Nor a socket, of which a ResourceWarning would tell."""
+
     def strike() -> None:
         if len(debug.kept) == place + 1:
             raise Interruption
 
-    with ScriptedServer(http11) as server:
-        pool = http3.ConnectionPool(backend=world.backend, pool_limits=http3.PoolLimits(hard_limit=1))
+    alpn, version = ("http/1.1", "HTTP/1.1") if script is http11 else ("h2", "HTTP/2")
+    context = authority.server_context(alpn) if tls else None
+    with ScriptedServer(script, ssl_context=context) as server:
+        limits = http3.PoolLimits(hard_limit=1)
+        pool = http3.ConnectionPool(
+            backend=world.backend, pool_limits=limits, http_versions=(version,), verify=authority.ca_file
+        )
         client = world.client(dispatch=pool)
         debug.also = strike
-        await raised(Interruption, client.get, server.url)
+        await raised(Interruption, twice, client, server.url)
         debug.also = lambda: None
+        gc.collect()
         assert (await do(client.get(server.url))).status_code == 200
         assert len(pool.keepalive_connections) == 1
         assert not pool.active_connections
+
+
+async def twice(client: Any, url: str) -> None:
+    """Two requests."""
+    for _ in range(2):
+        await do(client.get(url))
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])

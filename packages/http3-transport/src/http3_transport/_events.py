@@ -22,7 +22,8 @@ _OF_PROTOCOL = {"HTTP/1.1": "http1", "HTTP/2": "http2"}
 def handshake_done(stream: Stream, request: RequestState) -> None:
     """TLS was negotiated."""
     alpn = stream.alpn_protocol or "nothing"
-    log("tls", "%s, ALPN %s on %s: %s", stream.info.tls_version, alpn, ends(stream.info), describe(request))
+    version = stream.info.tls_version or "TLS"  # a backend in 0.6.7's shape may not tell
+    log("tls", "%s, ALPN %s on %s: %s", version, alpn, ends(stream.info), describe(request))
 
 
 def opened(engine: ProtocolConnection, request: RequestState) -> None:

@@ -92,6 +92,8 @@ async def establish(
                 _context(options, config)
             stream = await _secured(options, stream, context, origin, request, ends)
         try:
+            if request.phases.logged and context is not None:
+                _events.handshake_done(stream, request)
             if form is not None or _version(options.http_versions, stream, request) == "HTTP/1.1":
                 http11 = HTTP11Connection(stream, now=now, limits=options.limits, form=form)
                 opened = OpenConnection(origin, http11)
@@ -168,7 +170,7 @@ async def _secured(
     started = options.now()
     try:
         left = None if ends is None else ends - started
-        secured = await start_tls(stream, context, origin.host, left, now=options.now)
+        return await start_tls(stream, context, origin.host, left, now=options.now)
     except OSError as exc:
         stream.abort()
         # The alert of RFC 7301 section 3.2; Python has no name for it.
@@ -181,9 +183,6 @@ async def _secured(
         raise
     finally:
         request.phases.tls = options.now() - started
-    if request.phases.logged:
-        _events.handshake_done(secured, request)
-    return secured
 
 
 def _start_http2(
