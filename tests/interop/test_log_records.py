@@ -12,6 +12,7 @@ import pytest
 
 import http3
 from http3_transport.testing import HTTP2Frames, ScriptedConnection, ScriptedServer
+from support.proxy_server import ProxyServer
 from support.servers import Authority
 from support.worlds import World, collect, do, raised
 
@@ -140,6 +141,32 @@ async def test_of_http2(world: World, debug: Records) -> None:
         f"pool: reused ENDS: {line}",
         f"http2: sent on ENDS, stream 3: {line}",
         f"http2: received 200 on ENDS, stream 3: {line}",
+        f"pool: closed ENDS: {server.url}",
+    )
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5"])
+@pytest.mark.parametrize("tls", [False, True])
+async def test_of_proxies(world: World, debug: Records, authority: Authority, kind: str, tls: bool) -> None:
+    context = authority.server_context("http/1.1") if tls else None
+    with (
+        ProxyServer(kind, credentials="me:hunter2") as proxy,
+        ScriptedServer(http11, ssl_context=context) as server,
+    ):
+        client = world.client(
+            proxy=proxy.url.replace("//", "//me:hunter2@"),
+            verify=authority.ca_file,
+            http_versions=("HTTP/1.1",),
+        )
+        assert (await do(client.get(server.url))).content == b"ok"
+        await do(client.close())
+    assert not [record for record in debug.kept if "hunter2" in f"{record.getMessage()} {record.args}"]
+    line = f"GET {server.url}AFTER"
+    debug.check(
+        *([f"tls: TLSv1.3, ALPN http/1.1 on ENDS: {line}"] if tls else []),
+        f"pool: opened ENDS, HTTP/1.1, through {proxy.url}: {line}",
+        f"http1: sent on ENDS: {line}",
+        f"http1: received 200 on ENDS: {line}",
         f"pool: closed ENDS: {server.url}",
     )
 

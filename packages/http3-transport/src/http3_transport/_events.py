@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from http3_models.engine import describe, log
 
 if TYPE_CHECKING:
-    from http3_models import ConnectionInfo, Origin, RequestError
+    from http3_models import ConnectionInfo, Origin, Proxy, RequestError
     from http3_models.engine import RequestState
 
     from ._interfaces import ProtocolConnection, Stream
@@ -26,9 +26,10 @@ def handshake_done(stream: Stream, request: RequestState) -> None:
     log("tls", "%s, ALPN %s on %s: %s", version, alpn, ends(stream.info), describe(request))
 
 
-def opened(engine: ProtocolConnection, request: RequestState) -> None:
-    """A connection was opened for a request."""
-    log("pool", "opened %s, %s: %s", ends(engine.stream.info), engine.protocol, describe(request))
+def opened(engine: ProtocolConnection, proxy: Proxy | None, request: RequestState) -> None:
+    """A connection was opened for a request; the password of a proxy is no part of its URL."""
+    how = engine.protocol if proxy is None else f"{engine.protocol}, through {proxy.url}"
+    log("pool", "opened %s, %s: %s", ends(engine.stream.info), how, describe(request))
 
 
 def reused(engine: ProtocolConnection, request: RequestState) -> None:

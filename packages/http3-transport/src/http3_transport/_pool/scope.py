@@ -249,7 +249,8 @@ class PoolScope:
             self._close_discarded()
             if request.phases.logged:
                 connection.logged = True
-                _events.opened(connection.engine, request)
+                route = pool_request.route
+                _events.opened(connection.engine, None if route is None else route.proxy, request)
         except BaseException:
             if connection is not None:
                 connection.abort()
