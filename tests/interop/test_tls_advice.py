@@ -13,7 +13,7 @@ import trustme
 import http3
 from http3_transport.testing import HTTP2Frames, ScriptedConnection, ScriptedServer
 from interop.test_backend_certificates import Legacy, LikeAsyncio
-from support.servers import Authority
+from support.servers import Authority, Hypercorn, Nginx
 from support.worlds import World, do, raised
 
 ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
@@ -51,6 +51,15 @@ async def test_https_to_a_port_in_clear_text(world: World, greeting: bytes) -> N
         assert url in str(error)
         assert error.delivery == "not_sent"
         assert isinstance(error.__cause__, ssl.SSLError)
+
+
+async def test_real_servers(world: World, nginx: Nginx, hypercorn: Hypercorn) -> None:
+    for url in (nginx.plain, nginx.h2c, hypercorn.url):
+        error = await raised(http3.TLSError, world.client().get, url.replace("http:", "https:"))
+        assert "for clear text write http:// in the URL" in str(error)
+    response = await do(world.client().get(nginx.tls.replace("https:", "http:")))
+    assert response.status_code == 400  # nginx says it by itself
+    assert "plain HTTP request was sent to HTTPS port" in response.text
 
 
 @pytest.mark.parametrize("world", ["asyncio"], indirect=True)
