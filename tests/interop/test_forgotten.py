@@ -110,7 +110,7 @@ async def test_forgetting_takes_no_lock(world: World, version: str, start_server
     books: Any = sut.pool._scope
     locks = [books._lock]
     if version == "HTTP/2":
-        locks += [engine._lock, engine._write_lock._state]
+        locks += [engine._lock, engine._writer.lock._state]
     for lock in locks:
         lock.acquire()
     try:

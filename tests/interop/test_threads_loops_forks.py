@@ -277,7 +277,7 @@ def test_forks_at_any_moment(way: str, start_server: StartServer, authority: Aut
 LOCKS: dict[str, Callable[[ConnectionPool], Any]] = {
     "pool": lambda pool: pool._scope._lock,  # type: ignore[union-attr]
     "engine": lambda pool: engine_of(pool)._lock,
-    "write": lambda pool: engine_of(pool)._write_lock._state,
+    "write": lambda pool: engine_of(pool)._writer.lock._state,
     "tls": lambda pool: engine_of(pool).stream._state._lock,
     "tls sending": lambda pool: engine_of(pool).stream._sending_lock,
     "replacing": lambda _: scope._replacing,

@@ -68,9 +68,9 @@ def talk(
         try:
             result = await main(engine)
             assert engine.is_idle
-            assert not engine._followers
-            assert not engine._leading
-            assert not engine._write_lock.is_held
+            assert not engine.reader.leader.followers
+            assert not engine.reader.leader.is_present
+            assert not engine._writer.lock.is_held
         finally:
             engine.abort()
         return result

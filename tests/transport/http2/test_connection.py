@@ -64,7 +64,7 @@ def test_goaway_refuses_what_came_after_it_and_lets_the_rest_end(
         with pytest.raises(NotConnected) as caught:
             await fetch(engine, make_request())
         assert caught.value.delivery is Delivery.NOT_SENT
-        assert "said goodbye" in str(caught.value)
+        assert "sent GOAWAY" in str(caught.value)
         assert not engine.check()
 
     talk(world, start_server(scripted(act)), main)
@@ -145,7 +145,7 @@ def test_check_notices_a_dead_connection(world: World, start_server: StartServer
     talk(world, start_server(script), main)
 
 
-def test_close_says_goodbye(world: World, start_server: StartServer) -> None:
+def test_close_sends_goaway(world: World, start_server: StartServer) -> None:
     def act(peer: Peer) -> None:
         peer.respond(peer.request().stream_id)
         peer.until(lambda: peer.goaway is not None)

@@ -119,7 +119,7 @@ class Line(RuleBasedStateMachine):
     def shares_fit_the_window(self) -> None:
         shares = [self.turns.share(stream, self.window) for stream in self.own]
         assert all(0 <= share <= self.window for share in shares)
-        assert LEAST_SHARE <= self.turns._least <= USUAL_SHARE
+        assert LEAST_SHARE <= self.turns._least_share <= USUAL_SHARE
 
 
 TestLine = Line.TestCase

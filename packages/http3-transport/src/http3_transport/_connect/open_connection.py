@@ -85,7 +85,7 @@ class OpenConnection:
         """The `HTTPConnection` that was last made for users."""
         _open_connections.add(self)
         if http2 is not None:
-            http2.on_settings = weakly(self._settings_received)
+            http2.when_limit_changes(weakly(self._settings_received))
         if isinstance(engine.stream, WatchedStream):
             engine.stream.when_over(weakly(self._stream_ended))
 

@@ -57,10 +57,10 @@ class HTTP2Exchange:
     """Runs one exchange; afterwards it is the `ResponseBody`."""
 
     __slots__ = (
-        "_asks_caller",
+        "_connection",
         "_declared",
-        "_engine",
         "_expects",
+        "_in_user_body",
         "_is_last",
         "_lease",
         "_marked",
@@ -76,20 +76,20 @@ class HTTP2Exchange:
         "trailers",
     )
 
-    def __init__(self, engine: HTTP2Connection, request: RequestState, lease: Lease) -> None:
+    def __init__(self, connection: HTTP2Connection, request: RequestState, lease: Lease) -> None:
         self._open = False
         """The stream is open and the lease is held."""
         self._whole = False
         """The response was read to its end."""
-        self._asks_caller = False
+        self._in_user_body = False
         """The caller's code runs for the next piece of the request's body."""
-        self._engine = engine
+        self._connection = connection
         self._request = request
         self._lease = lease
         self._phase = "write"
         self._spends = "send"
         """The field of `PhaseTimes` for the time since the last mark."""
-        self._marked = engine.now()
+        self._marked = connection.now()
         self._uploading = False
         self._pending: memoryview | None = None
         self._is_last = False
@@ -108,21 +108,8 @@ class HTTP2Exchange:
         """Send the request and return the response's head, with this object as its body."""
         try:
             self._begin()
-        except BaseException as exc:  # noqa: BLE001 - raised again
-            forget_locals(exc)
-            if self._is_interruption(exc):
-                self._engine.abort_broken()
-            self._lease.release()
-            error = self._error(exc, Delivery.NOT_SENT)
-            try:
-                if error is None:
-                    raise
-                raise error from exc
-            finally:
-                del error  # else the traceback would hold it: a cycle, for the garbage collector
-        try:
-            await self._converse()
-            return self._respond()
+            await self._send_and_receive_head()
+            return self._response()
         except BaseException as exc:  # noqa: BLE001 - raised again
             error = self._fail(exc)
             try:
@@ -146,20 +133,20 @@ class HTTP2Exchange:
             self._pending = memoryview(data)
             self._is_last = True
             self._count(len(data), over=True)
-        self._stream = self._engine.open_stream(fields, end_stream=data is not None and not data)
+        self._stream = self._connection.open_stream(fields, end_stream=data is not None and not data)
         self._uploading = not self._stream.request_sent
         self._expects = self._uploading and any(name == b"expect" for name, _ in fields)
         self._open = True
 
-    async def _converse(self) -> None:
+    async def _send_and_receive_head(self) -> None:
         """Send and receive until the final head is received and the upload is done or has to wait."""
-        engine, stream = self._engine, self._stream
+        connection, stream = self._connection, self._stream
         if self._pending is None or not self._uploading:
-            if engine.is_shared:
+            if connection.is_shared:
                 # Others are about to queue theirs: one write for all (-34 us each, 100 at a time on asyncio).
-                await engine.turn()
-            if not engine.has_begun_to_leave(stream):
-                await engine.send(stream, *self._limits("write"))
+                await connection.turn()
+            if not connection.is_partly_sent(stream):
+                await connection.send(stream, *self._limits("write"))
         if self._expects:
             await self._await_continue()
         while stream.head is None and stream.failure is None:
@@ -171,7 +158,7 @@ class HTTP2Exchange:
                     self._spends = "wait"
                     if self._request.phases.logged:
                         self._log_sent()
-                await engine.wait(stream, HEAD, *self._limits("read"))
+                await connection.reader.wait(stream, HEAD, *self._limits("read"))
         if stream.head is None:
             assert stream.failure is not None
             raise StreamFailed(stream.failure)
@@ -186,17 +173,17 @@ class HTTP2Exchange:
         self._spends = "receive"
 
     def _log_sent(self) -> None:
-        engine = self._engine
-        _events.sent(engine.protocol, engine.stream.info, self._request, self._stream.stream_id)
+        connection = self._connection
+        _events.sent(connection.protocol, connection.stream.info, self._request, self._stream.stream_id)
 
-    def _respond(self) -> ResponseState:
+    def _response(self) -> ResponseState:
         stream = self._stream
         assert stream.head is not None
         status, fields = stream.head
         self._phase = "read"
         self._lease.answered = True
         if self._request.phases.logged:
-            info, protocol = self._engine.stream.info, self._engine.protocol
+            info, protocol = self._connection.stream.info, self._connection.protocol
             _events.received(protocol, info, self._request, status, stream.stream_id)
         response = ResponseState(
             status_code=status,
@@ -205,7 +192,7 @@ class HTTP2Exchange:
             headers=headers_from_pairs(fields),
             body=self,
             request=self._request,
-            connection=self._engine.stream.info,
+            connection=self._connection.stream.info,
         )
         if stream.ended and not stream.inbox:
             self._finish()
@@ -215,7 +202,7 @@ class HTTP2Exchange:
 
     async def _await_continue(self) -> None:
         """Wait for 100 (Continue) or the final head (RFC 9110 section 10.1.1)."""
-        await self._engine.send(self._stream, *self._limits("write"))
+        await self._connection.send(self._stream, *self._limits("write"))
         await self._wait_a_moment("read", INFORMATIONAL)
 
     async def _wait_a_moment(self, phase: str, wants: int) -> None:
@@ -223,11 +210,11 @@ class HTTP2Exchange:
         limit, deadline = self._limits(phase)
         limit = CONTINUE_WAIT if limit is None else min(limit, CONTINUE_WAIT)
         with suppress(OperationTimeout):
-            await self._engine.wait(self._stream, HEAD | wants, limit, deadline)
+            await self._connection.reader.wait(self._stream, HEAD | wants, limit, deadline)
 
     def _can_upload(self) -> bool:
         """Whether a step of the upload is possible now; the end of a body needs no send window."""
-        return self._uploading and (self._pending is None or self._engine.send_window(self._stream) > 0)
+        return self._uploading and (self._pending is None or self._connection.send_window(self._stream) > 0)
 
     async def _upload_beside_answer(self) -> None:
         """After the head: continue the upload as long as that is wanted, and possible without waiting."""
@@ -236,43 +223,43 @@ class HTTP2Exchange:
             self._uploading = False
         while self._can_upload():
             await self._upload(0)
-        self._engine.pass_turn(self._stream)
+        self._connection.pass_turn(self._stream)
 
     async def _upload(self, wants: int) -> None:
         """Send one step of the body; with a closed window wait for it or for ``wants`` (0: don't wait)."""
-        engine, stream = self._engine, self._stream
+        connection, stream = self._connection, self._stream
         if self._pending is None:
-            if not engine.stream_limit_known and self._request.body.data is None:
+            if not connection.stream_limit_known and self._request.body.data is None:
                 # The caller's code may take long, or make another request to this origin, and other requests
                 # wait until the stream limit is known.
                 await self._wait_a_moment("write", SETTINGS)
             self._pending = await self._next_pending()
         if stream.request_begun:
-            engine.look()
+            connection.reader.look()
         if stream.reset or stream.ended or stream.failure is not None:
             self._uploading = False  # the rest is not wanted
-            engine.pass_turn(stream)
+            connection.pass_turn(stream)
             return
         piece = self._pending[:UPLOAD_STEP]
         end = self._is_last and len(piece) == len(self._pending)
-        if piece and not engine.send_window(stream):
+        if piece and not connection.send_window(stream):
             if wants:
-                await engine.wait(stream, wants | WINDOW, *self._limits("write"))
+                await connection.reader.wait(stream, wants | WINDOW, *self._limits("write"))
             return
-        sent = await engine.send(stream, *self._limits("write"), piece, end=end)
+        sent = await connection.send(stream, *self._limits("write"), piece, end=end)
         stream.request_begun = True
         self._pending = self._pending[sent:]
         if not self._pending:
             self._pending = None
             self._uploading = not self._is_last
         if self._uploading:
-            await engine.turn()
+            await connection.turn()
 
     async def _next_pending(self) -> memoryview:
         """The next piece of the caller's body. What that raises passes to the caller unchanged."""
-        self._asks_caller = True
+        self._in_user_body = True
         chunk = await self._request.body.read_chunk()
-        self._asks_caller = False
+        self._in_user_body = False
         self._is_last = not chunk
         self._count(len(chunk), over=self._is_last)
         return memoryview(chunk)
@@ -312,7 +299,7 @@ class HTTP2Exchange:
             is_over = stream.ended or stream.failure is not None
             if stream.inbox:
                 if self._uploading:  # the caller may not read on soon
-                    self._engine.pass_turn(stream)
+                    self._connection.pass_turn(stream)
                 return self._take()
             if is_over:
                 if stream.failure is not None:
@@ -324,14 +311,14 @@ class HTTP2Exchange:
                 await self._upload(0)
             else:
                 wants = BODY | WINDOW if self._uploading else BODY
-                await self._engine.wait(stream, wants, *self._limits("read"))
+                await self._connection.reader.wait(stream, wants, *self._limits("read"))
 
     def _take(self) -> bytes:
         stream = self._stream
         chunk = stream.inbox.popleft()
         stream.unacked += len(chunk)
         if stream.unacked >= stream.window // 2:
-            self._engine.update_window(stream)
+            self._connection.update_window(stream)
         return chunk
 
     def _finish(self) -> None:
@@ -341,7 +328,7 @@ class HTTP2Exchange:
         if stream.trailers:
             self.trailers = headers_from_pairs(stream.trailers)
         self._request.phases.receive = self._mark()
-        self._give_back(ErrorCodes.NO_ERROR)
+        self._close_stream(ErrorCodes.NO_ERROR)
 
     def _after_end(self) -> bytes:
         if self._whole:
@@ -357,16 +344,16 @@ class HTTP2Exchange:
     def abort(self) -> None:
         """Reset the stream without waiting."""
         if self._open:
-            self._give_back(ErrorCodes.CANCEL)
+            self._close_stream(ErrorCodes.CANCEL)
             self._stream.inbox.clear()
 
-    def _give_back(self, code: ErrorCodes) -> None:
+    def _close_stream(self, code: ErrorCodes) -> None:
         """Close the stream and release the lease."""
         self._open = False
         try:
-            self._engine.close_stream(self._stream, code)
+            self._connection.close_stream(self._stream, code)
         except BaseException:
-            self._engine.abort_broken()
+            self._connection.abort_broken()
             raise
         finally:
             self._lease.release()
@@ -374,7 +361,7 @@ class HTTP2Exchange:
     def __del__(self) -> None:
         if getattr(self, "_open", False):  # its constructor may have been interrupted
             self._open = False
-            self._lease.release_from_finalizer(partial(self._engine.close_stream_later, self._stream))
+            self._lease.release_from_finalizer(partial(self._connection.close_stream_later, self._stream))
             url = redacted(self._request.url)
             warnings.warn(f"the response of {url} was neither read nor closed", ResourceWarning, stacklevel=2)
 
@@ -382,7 +369,7 @@ class HTTP2Exchange:
 
     def _mark(self) -> float:
         """Seconds since the last mark."""
-        last, self._marked = self._marked, self._engine.now()
+        last, self._marked = self._marked, self._connection.now()
         return self._marked - last
 
     def _limits(self, phase: str) -> tuple[float | None, Deadline | None]:
@@ -393,11 +380,14 @@ class HTTP2Exchange:
     def _fail(self, exc: BaseException) -> RequestError | None:
         """End the exchange. Returns the exception to raise; None if ``exc`` is to pass unchanged."""
         forget_locals(cause_of(exc) or exc)
-        stream = self._stream
         if self._is_interruption(exc):
-            self._engine.abort_broken()
+            self._connection.abort_broken()
+        if not self._open:
+            self._lease.release()
+            return self._error(exc, Delivery.NOT_SENT)
+        stream = self._stream
         setattr(self._request.phases, self._spends, self._mark())
-        delivery = self._engine.delivery(stream)
+        delivery = self._connection.delivery(stream)
         failure = stream.failure
         if stream.head is not None or stream.informational or (failure is not None and failure.in_answer):
             self._lease.answered = True
@@ -412,19 +402,21 @@ class HTTP2Exchange:
         A deadline may have been short; and a server that reads nothing need not send anything.
         """
         timed_out = isinstance(exc, OperationTimeout)
-        if self._asks_caller or (isinstance(exc, Exception) and not timed_out):
+        if self._in_user_body or (isinstance(exc, Exception) and not timed_out):
             return
         deadline = self._request.deadline
         was_patient = self._phase == "read" and (deadline is None or deadline.remaining() > EARLY)
-        is_proof = timed_out and (was_patient or not self._engine.stream_limit_known)
-        self._engine.note_timeout(self._stream, is_proof=is_proof)
+        is_proof = timed_out and (was_patient or not self._connection.stream_limit_known)
+        self._connection.note_timeout(self._stream, is_proof=is_proof)
 
     def _is_interruption(self, exc: BaseException) -> bool:
         """Whether it may have left the connection's state inconsistent. Exceptions of this package, and those
         of the caller's body, do not."""
-        if self._asks_caller or isinstance(exc, (RequestError, OperationTimeout, StreamFailed, NoStreamLeft)):
+        if self._in_user_body or isinstance(
+            exc, (RequestError, OperationTimeout, StreamFailed, NoStreamLeft)
+        ):
             return False
-        return self._engine.may_be_half_done(exc)
+        return self._connection.may_be_half_done(exc)
 
     def _error(self, exc: BaseException, delivery: Delivery) -> RequestError | None:
         request = self._request

@@ -1,4 +1,4 @@
-"""h2 as we want it: without work done in vain, and with errors where RFC 9113 puts them.
+"""h2 without needless work, and with errors where RFC 9113 puts them.
 
 `FastH2Connection` cuts what arrives into frames itself. What most of the traffic consists of (requests, heads
 of responses, pieces of bodies) it makes and takes without the objects, checks and log records that h2 and
@@ -124,7 +124,7 @@ class FastH2Connection(H2Connection):
         """`receive_data` with the cutting done here; see `events` for what came. Raises the same."""
         data = self._tail + data if self._tail else data
         view = memoryview(data)
-        start, end = self._take_rest(view), len(data)
+        start, end = self._take_data(view), len(data)
         try:
             while end - start >= FRAME_HEADER_SIZE:
                 high, low, kind, flags, stream_id = FRAME_HEADER.unpack_from(data, start)
@@ -134,11 +134,11 @@ class FastH2Connection(H2Connection):
                     start = begin
                     self.close_connection(ErrorCodes.FRAME_SIZE_ERROR)
                     raise FrameTooLargeError(f"Received an overlong frame of {size} bytes")
-                if size < SMALL_FRAME and not self.floods.allows_one_more():
+                if size < SMALL_FRAME and not self.floods.allows_small_frame():
                     self.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
                     raise ProtocolError("It floods the connection with frames that bring nothing")
-                if kind == DATA and flags <= END_STREAM and self._begin_piece(stream_id, size, flags):
-                    start = begin + self._take_rest(view[begin:])
+                if kind == DATA and flags <= END_STREAM and self._begin_data(stream_id, size, flags):
+                    start = begin + self._take_data(view[begin:])
                     if size and not flags and self._piece is None:
                         start = self._take_equal_frames(stream_id, size, data, view, start)
                     continue
@@ -202,8 +202,8 @@ class FastH2Connection(H2Connection):
             self.close_connection(ErrorCodes.COMPRESSION_ERROR)
             raise ProtocolError(f"Error decoding header block: {exc}") from exc
 
-    def _begin_piece(self, stream_id: int, size: int, flags: int) -> bool:
-        """Count a DATA frame without padding, maybe the last; `_take_rest` takes its bytes as they come."""
+    def _begin_data(self, stream_id: int, size: int, flags: int) -> bool:
+        """Count a DATA frame without padding, maybe the last; `_take_data` takes its bytes as they come."""
         stream = self._receiving(stream_id)
         if stream is None or not stream.state_machine.headers_received:
             return False
@@ -222,7 +222,7 @@ class FastH2Connection(H2Connection):
         self._piece_left = size
         return True
 
-    def _take_rest(self, view: memoryview) -> int:
+    def _take_data(self, view: memoryview) -> int:
         """Take what has arrived of the piece under way; how many bytes that is.
 
         Pieces in a row are one for the reader, and nothing is put together that was cut on its way:
@@ -306,7 +306,7 @@ class FastH2Connection(H2Connection):
         if text is None and isinstance(frame, DataFrame):
             if frame.stream_id in self.streams:
                 self.floods.useless_frames = 0 if frame.data else self.floods.useless_frames
-            elif not self.floods.allows_late(frame.stream_id, frame.flow_controlled_length):
+            elif not self.floods.allows_late_data(frame.stream_id, frame.flow_controlled_length):
                 text = f"It goes on with stream {frame.stream_id}, which was reset"
         if text is not None:
             raise ProtocolError(text)
@@ -371,7 +371,7 @@ class FastH2Connection(H2Connection):
         try:
             return self.streams[stream_id].reset_stream(ErrorCodes.PROTOCOL_ERROR)
         except StreamClosedError:
-            # Its state machine closed it, without saying how; late frames are judged by that.
+            # Its state machine closed it, without saying how; that decides about late frames.
             self.streams[stream_id].state_machine.stream_closed_by = StreamClosedBy.SEND_RST_STREAM
             frame = RstStreamFrame(stream_id)
             frame.error_code = ErrorCodes.PROTOCOL_ERROR

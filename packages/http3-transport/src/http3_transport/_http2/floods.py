@@ -33,7 +33,7 @@ class FloodGuard:
             self._second_ends = moment + 1
             self.useless_frames = 0
 
-    def allows_one_more(self) -> bool:
+    def allows_small_frame(self) -> bool:
         """Count a small frame; False if there are too many."""
         self.useless_frames += 1
         return self.useless_frames <= MAX_USELESS
@@ -44,7 +44,7 @@ class FloodGuard:
         if len(self._late) > MAX_REMEMBERED:
             del self._late[next(iter(self._late))]
 
-    def allows_late(self, stream_id: int, size: int) -> bool:
+    def allows_late_data(self, stream_id: int, size: int) -> bool:
         """Count DATA of a stream that was reset; False if it is beyond what was left of the window."""
         left = self._late.get(stream_id)
         if left is None:

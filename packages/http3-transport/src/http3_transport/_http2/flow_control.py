@@ -20,6 +20,7 @@ from .turns import Turns
 if TYPE_CHECKING:
     from h2.connection import H2Connection
 
+    from .pulse import Pulse
     from .stream import HTTP2Stream
 
 CONNECTION_WINDOW = 16 * 1024 * 1024
@@ -41,15 +42,14 @@ class FlowControl:
     Streams that get a turn to send are added to ``ready_streams``.
     """
 
-    __slots__ = ("_h2", "_ready_streams", "growth_left", "moment", "turns")
+    __slots__ = ("_h2", "_pulse", "_ready_streams", "growth_left", "turns")
 
-    def __init__(self, h2: H2Connection, ready_streams: set[HTTP2Stream]) -> None:
+    def __init__(self, h2: H2Connection, ready_streams: set[HTTP2Stream], pulse: Pulse) -> None:
         self._h2 = h2
+        self._pulse = pulse
         self._ready_streams = ready_streams
         self.turns = Turns()
         self.growth_left = GROWTH
-        self.moment = 0.0
-        """When something was received last."""
 
     def __repr__(self) -> str:
         return f"<FlowControl {self.growth_left} bytes of growth left, {self.turns!r}>"
@@ -138,6 +138,6 @@ class FlowControl:
     def next_turn(self) -> None:
         """If the window allows it, the next stream has a turn."""
         if self._h2.outbound_flow_control_window > 0:
-            stream = self.turns.next(self.moment, self._own_window)
+            stream = self.turns.next(self._pulse.received_at, self._own_window)
             if stream is not None:
                 self._ready_streams.add(stream)

@@ -33,7 +33,7 @@ ENTRY_OVERHEAD = 32
 INDEXED, INDEXING, RESIZING, NEVER, PLAIN = 0x80, 0x40, 0x20, 0x10, 0x00
 """How a field begins (section 6): known; new and to be kept; none, but a new size; never kept; not kept."""
 
-LEVEL_OF_HEADERS = 10
+HEADERS_LEVEL = 10
 """`logging.DEBUG`, at which hpack logs everything that it does."""
 
 PACKED = 0x80
@@ -47,10 +47,10 @@ MAX_PLACES = 128
 MAX_INDEXED_SIZE = 2048
 """How many fields an encoder remembers to have put into the table, and of how many bytes each."""
 
-FLEETING = frozenset(
+VARYING = frozenset(
     [b":path", b"content-length", b"if-match", b"if-modified-since", b"if-none-match", b"range"]
 )
-"""Fields that are another's next time: in the table they would only push out what is of use."""
+"""Fields whose values differ from request to request: in the table they would only push out others."""
 
 _OF_TABLES = (
     "_current_size",
@@ -188,7 +188,7 @@ class FieldDecoder(Decoder):
 
 
 class FieldEncoder(Encoder):
-    """hpack's encoder, which knows by heart where in the table a field is: -10 us a request.
+    """hpack's encoder, which remembers where in the table a field is: -10 us a request.
 
     Strings go as they are, not in Huffman's code. That would save a fifth of their bytes, for most of them
     once in a connection, and take 0.2 us for each.
@@ -227,7 +227,7 @@ class FieldEncoder(Encoder):
         size = len(name) + len(value) + ENTRY_OVERHEAD
         if isinstance(field, NeverIndexedHeaderTuple):
             kind = NEVER
-        elif name in FLEETING or size > MAX_INDEXED_SIZE or size > self.header_table.maxsize // 2:
+        elif name in VARYING or size > MAX_INDEXED_SIZE or size > self.header_table.maxsize // 2:
             kind = PLAIN
         else:
             kind = INDEXING
@@ -278,7 +278,7 @@ def string(text: bytes) -> bytes:
 
 
 def _is_no_header(record: Any) -> bool:
-    return int(record.levelno) > LEVEL_OF_HEADERS
+    return int(record.levelno) > HEADERS_LEVEL
 
 
 def silence_hpack() -> None:

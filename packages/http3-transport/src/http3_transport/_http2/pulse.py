@@ -26,10 +26,10 @@ PATIENCE = 0.5
 class Pulse:
     """The liveness of one connection. ``moment`` is when it was opened."""
 
-    __slots__ = ("doubted_since", "heard", "is_clogged", "is_silent", "probes")
+    __slots__ = ("doubted_since", "is_clogged", "is_silent", "probes", "received_at")
 
     def __init__(self, moment: float) -> None:
-        self.heard = moment
+        self.received_at = moment
         """When something was received last."""
         self.doubted_since: float | None = None
         """When a PING was sent; None if none was, or something was received since."""
@@ -44,13 +44,13 @@ class Pulse:
 
     def is_quiet(self, moment: float) -> bool:
         """Whether nothing was received for `QUIET` seconds."""
-        return moment - self.heard >= QUIET
+        return moment - self.received_at >= QUIET
 
-    def has_said_nothing_to(self, stream: HTTP2Stream, bytes_written: int) -> bool:
+    def was_silent_for(self, stream: HTTP2Stream, bytes_written: int) -> bool:
         """Whether nothing was received since the stream began to wait; nor, if it waits to write, written:
         ``bytes_written`` is how many bytes the connection has written."""
         since, behind = stream.waits_since, stream.waits_behind
-        return since is not None and self.heard <= since and behind in (None, bytes_written)
+        return since is not None and self.received_at <= since and behind in (None, bytes_written)
 
     def note_timeout(
         self,
@@ -66,7 +66,7 @@ class Pulse:
         ``settings_received``: SETTINGS were received; before that nothing counts as received. ``is_proof``:
         it has waited so long that, if nothing was received, the connection is silent without a PING.
         """
-        was_silent = not settings_received or self.has_said_nothing_to(stream, bytes_written)
+        was_silent = not settings_received or self.was_silent_for(stream, bytes_written)
         if was_silent and is_proof:
             self.is_silent = True
         return was_silent or self.is_quiet(moment)

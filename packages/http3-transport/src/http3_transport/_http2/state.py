@@ -39,6 +39,7 @@ from .fast_h2 import FastH2Connection, new_connection
 from .flow_control import FlowControl
 from .frames import BodyPiece, Head, MalformedMessage, violation
 from .headers import Malformed, Oversized
+from .pulse import Pulse
 from .send_buffer import SendBuffer
 from .stream import BODY, HEAD, INFORMATIONAL, SETTINGS, WINDOW, Failure, HTTP2Stream, NoStreamLeft
 
@@ -79,12 +80,13 @@ class HTTP2State:
         "last_error",
         "limit_changed",
         "output",
+        "pulse",
         "ready_streams",
         "settings_received",
         "streams",
     )
 
-    def __init__(self, limits: Limits, max_streams: int = MAX_STREAMS) -> None:
+    def __init__(self, limits: Limits, max_streams: int = MAX_STREAMS, moment: float = 0.0) -> None:
         self._h2 = new_connection(limits.max_head_size)
         self._limits = limits
         self._max_streams = max_streams
@@ -93,7 +95,8 @@ class HTTP2State:
         self.streams: dict[int, HTTP2Stream] = {}
         self.ready_streams: set[HTTP2Stream] = set()
         self.output = SendBuffer()
-        self.flow = FlowControl(self._h2, self.ready_streams)
+        self.pulse = Pulse(moment)
+        self.flow = FlowControl(self._h2, self.ready_streams, self.pulse)
         self.draining = False
         """No new streams (GOAWAY, ids used up, or closing); open ones continue."""
         self.broken: Failure | None = None
@@ -104,7 +107,7 @@ class HTTP2State:
         self.settings_received = False
         """The server's first SETTINGS were received."""
         self.limit_changed = False
-        """SETTINGS were received, or the server requires HTTP/1.1; the connection sets it back."""
+        """``stream_limit`` may have changed; the connection sets it back."""
 
     def __repr__(self) -> str:
         state = "broken" if self.broken else "draining" if self.draining else "open"
@@ -124,17 +127,15 @@ class HTTP2State:
 
     def is_ready(self, stream: HTTP2Stream, wants: int) -> bool:
         """Whether one that waits for ``wants`` (HEAD and the like) on the stream has something to do."""
-        if stream.ended or stream.failure is not None:
-            return True
-        if wants & HEAD and stream.head is not None:
-            return True
-        if wants & BODY and stream.inbox:
-            return True
-        if wants & INFORMATIONAL and stream.informational:
-            return True
-        if wants & SETTINGS and self.settings_received:
-            return True
-        return bool(wants & WINDOW and (stream.reset or self.flow.share(stream)))
+        return bool(
+            stream.ended
+            or stream.failure is not None
+            or (wants & HEAD and stream.head is not None)
+            or (wants & BODY and stream.inbox)
+            or (wants & INFORMATIONAL and stream.informational)
+            or (wants & SETTINGS and self.settings_received)
+            or (wants & WINDOW and (stream.reset or self.flow.share(stream)))
+        )
 
     def delivery(self, stream: HTTP2Stream) -> Delivery:
         """How far the failed request on this stream got."""
@@ -260,6 +261,7 @@ class HTTP2State:
                 stream.failure = failure
             stream.reset = True
             self.ready_streams.add(stream)
+        self.ready_streams.update(self.pulse.end_doubt())
 
     def end_of_input(self) -> None:
         """The server closed the connection."""
@@ -285,7 +287,7 @@ class HTTP2State:
         if self.broken is not None or not self._check_preface(data):
             return
         queued = self.output.bytes_queued
-        self.flow.moment = moment
+        self._note_received(moment)
         events, failure = self._events(data, moment)
         for event in events:
             if (of_response := _OF_RESPONSES.get(type(event))) is not None:
@@ -307,8 +309,18 @@ class HTTP2State:
             text = "The server floods the connection with frames that want an answer"
             self.fail_all(Failure(RemoteProtocolError, text))
 
+    def _note_received(self, moment: float) -> None:
+        """The server is there."""
+        pulse = self.pulse
+        pulse.received_at = moment
+        if pulse.doubted_since is not None:
+            self.ready_streams.update(pulse.end_doubt())
+        if pulse.is_silent:
+            pulse.is_silent = False
+            self.limit_changed = True
+
     def _events(self, data: bytes, moment: float) -> tuple[list[Any], Failure | None]:
-        """What h2 makes of it, and the violation behind that."""
+        """The events of h2, and the violation that ended them."""
         h2 = self._h2
         events: list[Event] = []
         failure = None
@@ -386,7 +398,7 @@ class HTTP2State:
         stream.reset = True
         self.ready_streams.add(stream)
         if stream.ended:
-            return  # a 1xx behind a whole response
+            return  # a 1xx after a whole response
         if not (stream.bodyless and stream.head is not None and event.only_ends):
             raise Malformed(event.text)
         stream.end()  # h2 misses the body that a 304's Content-Length speaks of
@@ -417,8 +429,8 @@ class HTTP2State:
         if ends_all:
             self.http11_required = self.limit_changed = True
         code = error_name(event.error_code)
-        said = bytes(event.additional_data or b"")[:200].decode("utf-8", "backslashreplace")
-        self.last_error = f"The server said goodbye ({code}{': ' if said else ''}{said})"
+        debug = bytes(event.additional_data or b"")[:200].decode("utf-8", "backslashreplace")
+        self.last_error = f"The server sent GOAWAY ({code}{': ' if debug else ''}{debug})"
         last = event.last_stream_id or 0
         for stream in self.streams.values():
             if stream.ended or stream.failure is not None:
@@ -439,6 +451,8 @@ class HTTP2State:
         self._remote_limit = self._h2.remote_settings.max_concurrent_streams
         if self._h2.encoder.header_table_size > MAX_ENCODER_TABLE:
             self._h2.encoder.header_table_size = MAX_ENCODER_TABLE
+        # The windows of all streams may have changed.
+        self.ready_streams.update(stream for stream in self.streams.values() if stream.wants & WINDOW)
         self.flow.next_turn()
 
     def _on_window(self, event: WindowUpdated) -> None:

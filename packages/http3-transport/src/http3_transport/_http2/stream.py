@@ -144,7 +144,7 @@ class HTTP2Stream:
         self.put(data)
 
     def take_trailers(self, received: Iterable[Field], limits: Limits) -> None:
-        """The fields behind the body."""
+        """The fields after the body."""
         self.trailers = trailer_fields(received, limits)
 
     def end(self) -> None:

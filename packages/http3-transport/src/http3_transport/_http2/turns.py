@@ -28,13 +28,13 @@ LONG_WAIT = 0.25
 class Turns:
     """The turns of one connection."""
 
-    __slots__ = ("_holders", "_least", "_queue", "_soon")
+    __slots__ = ("_holders", "_least_share", "_queue", "_short_waits")
 
     def __init__(self) -> None:
         self._queue: OrderedDict[HTTP2Stream, None] = OrderedDict()
         self._holders: set[HTTP2Stream] = set()
-        self._least = USUAL_SHARE
-        self._soon = 0
+        self._least_share = USUAL_SHARE
+        self._short_waits = 0
         """Turns in a row without a long wait."""
 
     def __repr__(self) -> str:
@@ -47,7 +47,7 @@ class Turns:
             return window
         if stream not in self._holders:
             return 0
-        return min(window, max(window // others, self._least))
+        return min(window, max(window // others, self._least_share))
 
     def enqueue(self, stream: HTTP2Stream, own_window: int, *, again: bool) -> None:
         """Put the stream at the end of the queue; or at its front if it was woken in vain and waits
@@ -87,9 +87,9 @@ class Turns:
 
     def _adapt(self, waited: float) -> None:
         """Make turns smaller if streams wait long, and larger again if they do not."""
-        self._soon = self._soon + 1 if waited < LONG_WAIT / 2 else 0
+        self._short_waits = self._short_waits + 1 if waited < LONG_WAIT / 2 else 0
         if waited > LONG_WAIT:
-            self._least = max(self._least // 2, LEAST_SHARE)
-        elif self._soon > len(self._queue):
-            self._least = min(self._least * 2, USUAL_SHARE)
-            self._soon = 0
+            self._least_share = max(self._least_share // 2, LEAST_SHARE)
+        elif self._short_waits > len(self._queue):
+            self._least_share = min(self._least_share * 2, USUAL_SHARE)
+            self._short_waits = 0
