@@ -8,6 +8,7 @@ kernel should the test run be killed.
 from __future__ import annotations
 
 import ctypes
+import random
 import shutil
 import signal
 import socket
@@ -89,12 +90,18 @@ class Authority:
 # --- processes ---------------------------------------------------------------------------------------------
 
 
+# Below what systems give to sockets that ask for any port, so that none of those takes it in the meantime.
+_PORTS = range(15_000, 32_000)
+
+
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that was free a moment ago."""
+    """A port that nothing listens on, for a server that can't be handed a socket."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = random.choice(_PORTS)
+        with suppress(OSError), socket.socket(family) as probe:
+            probe.bind((host, port))
+            return port
 
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.thorough
 MUCH = 8.0
 """Seconds of CPU within which what takes less than two must be over, on any machine."""
 
-SHORT = http3.TimeoutConfig(total_timeout=0.3)
+SHORT_SECONDS = 0.3
+SHORT = http3.TimeoutConfig(total_timeout=SHORT_SECONDS)
 
 UNBOUNDED = http3.Limits(max_ratio=math.inf)
 
@@ -156,7 +157,7 @@ class Clock:
 async def timed_out(world: World, way: Any, client: Any, url: str) -> None:
     """The call ends at its total_timeout, and meanwhile others have their turns."""
     clock = Clock(world)
-    begun = time.monotonic()
+    begun, worked = time.monotonic(), time.process_time()
 
     async def work() -> None:
         try:
@@ -167,7 +168,7 @@ async def timed_out(world: World, way: Any, client: Any, url: str) -> None:
     outcomes = await world.together(work, *([clock.run] if world.is_async else []))
     assert outcomes[0] is None, repr(outcomes[0])
     assert time.monotonic() - begun < MUCH
-    if world.is_async:
+    if world.is_async and time.process_time() - worked > SHORT_SECONDS / 2:  # else others had the machine
         assert clock.turns > 1  # the first is before the work, or behind it
 
 

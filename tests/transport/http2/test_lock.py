@@ -34,15 +34,18 @@ def test_first_come_first_served(world: World) -> None:
         assert lock.try_acquire()
         order: list[int] = []
 
+        async def until(waiting: int) -> None:
+            while f"{waiting} waiting" not in repr(lock):
+                await world.backend.sleep(0.001)
+
         async def take(index: int) -> None:
-            await world.backend.sleep(0.05 * index)
+            await until(index)
             assert await lock.acquire(5)
             order.append(index)
             lock.release()
 
         async def let_go() -> None:
-            await world.backend.sleep(0.4)
-            assert "4 waiting" in repr(lock)
+            await until(4)
             lock.release()
 
         calls = [lambda index=index: take(index) for index in range(4)]

@@ -22,13 +22,13 @@ class DigestChallenge:
     __slots__ = ("_cnonce", "_count", "algorithm", "nonce", "opaque", "qop", "realm", "userhash", "utf8")
 
     def __init__(self, fields: dict[str, str], algorithm: str, qop: str | None) -> None:
-        self.realm = fields["realm"]
-        self.nonce = fields["nonce"]
-        self.opaque = fields.get("opaque")
-        self.algorithm = algorithm
-        self.qop = qop
-        self.userhash = fields.get("userhash", "").lower() == "true"
-        self.utf8 = fields.get("charset", "").upper() == "UTF-8"
+        self.realm: str = fields["realm"]
+        self.nonce: str = fields["nonce"]
+        self.opaque: str | None = fields.get("opaque")
+        self.algorithm: str = algorithm
+        self.qop: str | None = qop
+        self.userhash: bool = fields.get("userhash", "").lower() == "true"
+        self.utf8: bool = fields.get("charset", "").upper() == "UTF-8"
         self._count = itertools.count(1)  # atomic: two threads never get the same count
         self._cnonce = os.urandom(16).hex()
 
