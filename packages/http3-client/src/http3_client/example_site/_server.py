@@ -38,7 +38,8 @@ class ExampleServer(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind without looking up the name of the address, as `HTTPServer` does; that may take seconds."""
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = ADDRESS, self.server_address[1]
+        self.server_name: str = ADDRESS
+        self.server_port: int = self.server_address[1]
 
     @property
     def url(self) -> str:
