@@ -12,7 +12,7 @@ import trio
 
 import http3
 from http3_models.engine import run_sync
-from http3_transport import Backend, Stream, Waiter
+from http3_transport import Backend, Stream, Timer, Waiter
 from http3_transport.testing import BACKEND_CHECKS, STREAM_CHECKS, check_backend, check_stream, plain_pairs
 from support.servers import StartServer, answering, read_request
 from support.third_party_backend import CountingBackend, PlainBackend
@@ -46,7 +46,9 @@ def test_it_has_the_types() -> None:
     backend: Backend = PlainBackend("sync")
     waiter: Waiter = backend.waiter()
     assert not waiter.is_set
-    assert Stream.__module__ == "http3_transport"
+    timer: Timer | None = None  # it sets none
+    assert backend.call_later(1, waiter.set) is timer
+    assert {Backend.__module__, Stream.__module__, Timer.__module__} == {"http3_transport"}
 
 
 async def use(world: World, site: Site, backend: Any) -> Any:

@@ -129,7 +129,7 @@ TRANSPORT = {
     "TrioBackend",
     "WSGIDispatch",
 }
-OF_BACKENDS = {"Address", "Backend", "OperationTimeout", "Stream", "Waiter"}
+OF_BACKENDS = {"Address", "Backend", "OperationTimeout", "Stream", "Timer", "Waiter"}
 """Named in http3_transport alone: who writes a backend imports from there."""
 
 OF_CONFIG = {"CertTypes", "VerifyTypes", "TimeoutTypes"}

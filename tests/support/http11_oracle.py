@@ -243,6 +243,9 @@ class PlayedStream:
         self.written += data
         return len(data)
 
+    async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
+        return or_readable
+
     def close(self) -> None:
         self.is_closed = True
 

@@ -11,8 +11,7 @@ import trustme
 import uvloop
 
 from http3_transport._interfaces import Backend
-from http3_transport.testing import plain_pairs, tls_pairs
-from http3_transport.testing._conformance.peers import MakePair
+from http3_transport.testing import MakePair, plain_pairs, tls_pairs
 
 T = TypeVar("T")
 

@@ -129,6 +129,10 @@ class PlainStream:
         except BlockingIOError:
             return 0
 
+    async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
+        await self.wait(or_readable, True, timeout)
+        return or_readable and bool(select.select([self.sock], [], [], 0)[0])
+
     def close(self) -> None:
         self.abort()
 

@@ -18,7 +18,7 @@ import pytest
 
 from http3_transport._interfaces import Stream
 from http3_transport.testing import Faults, SimulatedServer, Simulation
-from http3_transport.testing._conformance import backends, streams
+from http3_transport.testing._conformance import backends, reporting, steps, streams
 from http3_transport.testing._conformance.peers import LIMIT
 from http3_transport.testing._simulation.sockets import READ, WRITE, VirtualSocket
 
@@ -233,6 +233,8 @@ def move_in(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
         assert Handover.current is not None
         Handover.current.block(Step(lambda: simulation.sleep(seconds), lambda: False, is_sleep=True))
 
+    for module in (reporting, steps):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=simulation.now))
     for suite in (streams, backends):
         monkeypatch.setattr(suite, "threading", SimpleNamespace(Timer=timer, Event=threading.Event))
         monkeypatch.setattr(suite, "time", SimpleNamespace(monotonic=simulation.now, sleep=sleep))

@@ -18,7 +18,7 @@ from http3_transport import AsyncioBackend
 from http3_transport._backends import _asyncio_stream
 from http3_transport._backends._asyncio_stream import HIGH_WATER, SMALL_READ, AsyncioStream
 from http3_transport.testing import OperationTimeout, Peer, ScriptedConnection, ScriptedServer, plain_pairs
-from http3_transport.testing._conformance.streams import pattern, read_to_end
+from http3_transport.testing._conformance.steps import pattern, read_to_end
 from support.counting_loops import CountingLoop
 from support.servers import StartServer
 from support.stalling_peers import never_bad, serve_http2, serve_http11

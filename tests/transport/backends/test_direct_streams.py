@@ -17,7 +17,7 @@ from http3_transport import AsyncioBackend
 from http3_transport._backends import _sockets
 from http3_transport._interfaces import NO_SENDFILE, DirectStream, OperationTimeout, Stream
 from http3_transport.testing import Peer, plain_pairs
-from http3_transport.testing._conformance.streams import pattern
+from http3_transport.testing._conformance.steps import pattern
 from support.worlds import World
 
 SIZE = 3 * 1024 * 1024 + 17

@@ -31,7 +31,7 @@ from http3_transport._backends._sockets import SocketStream, connection_info, ma
 from http3_transport._interfaces import OperationTimeout, Stream
 from http3_transport.testing import Peer, plain_pairs
 from http3_transport.testing._conformance.peers import Background
-from http3_transport.testing._conformance.streams import pattern, read_exactly, read_to_end
+from http3_transport.testing._conformance.steps import pattern, read_exactly, read_to_end
 from support.stream_pairs import run_uvloop
 from support.worlds import World
 

@@ -6,7 +6,7 @@ import select
 
 import pytest
 
-from http3_transport._interfaces import OperationTimeout, Stream
+from http3_transport import OperationTimeout, Stream
 from http3_transport.testing import STREAM_CHECKS, Peer, check_stream, plain_pairs
 from support.stream_pairs import make_pairs, run_uvloop
 from support.worlds import World
@@ -66,7 +66,7 @@ class TimesOutAsOSError(Wrapper):
         try:
             await self.stream.write(data, timeout)
         except OperationTimeout as exc:
-            raise TimeoutError from exc
+            raise TimeoutError("late") from exc
 
 
 class IgnoresEarlyAnswers(Wrapper):
@@ -85,21 +85,65 @@ class IsBlind(Wrapper):
         return None
 
 
+class HasNoRoom(Wrapper):
+    async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
+        return or_readable
+
+
 @pytest.mark.parametrize(
-    ("broken", "name"),
+    ("broken", "name", "message"),
     [
-        (ReadsTooMuch, "read_gives_what_was_sent"),
-        (LosesBytes, "end_comes_after_the_data"),
-        (HasNoReadTimeout, "read_times_out"),
-        (WritesHalf, "write_sends_all"),
-        (TimesOutAsOSError, "write_times_out"),
-        (IgnoresEarlyAnswers, "write_until_readable_stops"),
-        (StaysOpen, "close_ends_the_stream"),
-        (IsBlind, "read_nowait_takes_what_is_there"),
-        (IsBlind, "read_nowait_sees_the_end"),
+        (
+            ReadsTooMuch,
+            "read_gives_what_was_sent",
+            r"read\(4\) must return 1 to 4 bytes, but returned b'hello world'",
+        ),
+        (
+            LosesBytes,
+            "end_comes_after_the_data",
+            r"read before the end: expected 4194304 bytes, got \d+, and from byte \d+ on they differ",
+        ),
+        (
+            HasNoReadTimeout,
+            "read_times_out",
+            r"read with a timeout of 0.1 s raised OperationTimeout after 3.\d+ s",
+        ),
+        (WritesHalf, "write_sends_all", r"the peer waits for more, but no byte arrived within 1 s"),
+        (
+            TimesOutAsOSError,
+            "write_times_out",
+            "write .* must raise OperationTimeout, but it raised TimeoutError after 0.2 s: late",
+        ),
+        (
+            IgnoresEarlyAnswers,
+            "write_until_readable_stops",
+            r"OperationTimeout: write_until_readable\(<67108864 bytes>, 10.0\) gave up after \d.\d s",
+        ),
+        (
+            StaysOpen,
+            "close_ends_the_stream",
+            r"the peer waits for more, but no byte arrived within 1 s",
+        ),
+        (
+            IsBlind,
+            "read_nowait_takes_what_is_there",
+            r"read_nowait\(\) must return b'b', which is left over, but returned None",
+        ),
+        (
+            IsBlind,
+            "read_nowait_sees_the_end",
+            r"the peer has closed: read_nowait\(\) must return b'', but returned None",
+        ),
+        (
+            HasNoRoom,
+            "wait_writable_waits_for_room",
+            "wait_writable with a timeout of 0.1 s .* but it returned False after 0.0 s",
+        ),
     ],
 )
-def test_broken_streams_are_found(broken: type[Wrapper], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_streams_are_found(
+    broken: type[Wrapper], name: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # A failure need not take its time.
     monkeypatch.setattr("http3_transport.testing._conformance.peers.LIMIT", 1.0)
     world = World("sync")
@@ -110,5 +154,5 @@ def test_broken_streams_are_found(broken: type[Wrapper], name: str, monkeypatch:
         wrapped: Stream = broken(stream)  # type: ignore[assignment]
         return wrapped, peer
 
-    with pytest.raises(AssertionError, match=f"^{name}: ."):
+    with pytest.raises(AssertionError, match=f"^{name}: {message}$"):
         check_stream(world.run, make_pair, [name])

@@ -25,7 +25,7 @@ from http3_transport._tls.state import TLSState
 from http3_transport._tls.stream import TLSStream, make_state, start_tls
 from http3_transport.testing import Peer, tls_pairs
 from http3_transport.testing._conformance.peers import Background, Listener
-from http3_transport.testing._conformance.streams import pattern, read_exactly, read_to_end
+from http3_transport.testing._conformance.steps import pattern, read_exactly, read_to_end
 from support.stream_pairs import authority, client_context, server_context
 from support.worlds import World
 
@@ -236,6 +236,12 @@ class MemoryPeer:
         if taken < len(data) and not self.outgoing.pending:
             raise OperationTimeout
         return taken
+
+    async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
+        is_readable = bool(self.outgoing.pending or self.is_cut)
+        if not self.room and not (or_readable and is_readable):
+            raise OperationTimeout
+        return or_readable and is_readable
 
     def close(self) -> None:
         self.is_closed = True

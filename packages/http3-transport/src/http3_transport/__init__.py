@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._interfaces import Backend as Backend
     from ._interfaces import OperationTimeout as OperationTimeout
     from ._interfaces import Stream as Stream
+    from ._interfaces import Timer as Timer
     from ._interfaces import Waiter as Waiter
     from ._pool import ConnectionPool as ConnectionPool
     from ._pool import HTTPConnection as HTTPConnection
@@ -36,6 +37,7 @@ __all__ = [
     "HTTPConnection",
     "OperationTimeout",
     "Stream",
+    "Timer",
     "TrioBackend",
     "WSGIDispatch",
     "Waiter",
@@ -53,6 +55,7 @@ _HOMES = {
     "HTTPConnection": "_pool",
     "OperationTimeout": "_interfaces",
     "Stream": "_interfaces",
+    "Timer": "_interfaces",
     "TrioBackend": "_backends._trio",
     "WSGIDispatch": "_apps.wsgi",
     "Waiter": "_interfaces",

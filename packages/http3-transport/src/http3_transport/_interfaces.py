@@ -25,61 +25,96 @@ takes."""
 
 
 class OperationTimeout(Exception):
-    """An operation of a `Stream` or `Backend` took longer than the seconds it was given."""
+    """An operation of a `Stream` or `Backend` took longer than the seconds it was given.
+
+    Raise it with or without a text. The layer above makes a ConnectTimeout, ReadTimeout or WriteTimeout of
+    it.
+    """
 
     __module__ = "http3_transport"
 
+    def __str__(self) -> str:
+        return super().__str__() or "the operation took longer than the seconds it was given"
+
 
 class Stream(Protocol):
-    """A byte stream over one socket, with or without TLS.
+    """A byte stream over one socket, with or without TLS. `Backend.connect_address` returns one.
 
-    Failures are OSError, limits that ran out OperationTimeout; both are translated by the layer above.
-    ``timeout`` is in seconds, None for no limit. One reader and one writer may be active at a time, also
-    from two threads. A read or write that is cancelled or times out loses no byte on the way in.
+    ``timeout`` is in seconds, None for no limit, and counts from the call. Each operation raises OSError if
+    the connection broke or was closed on this side, and OperationTimeout after ``timeout`` seconds. The layer
+    above translates both. One task (or thread) may read while another writes. A read that is cancelled or
+    times out loses no byte. `http3_transport.testing.check_stream` tests a stream.
     """
 
     @property
     def info(self) -> ConnectionInfo:
-        """Addresses and TLS facts, gathered when first asked for."""
+        """Addresses and TLS facts, gathered when first asked for; then they stay, also after `abort`."""
 
     @property
     def alpn_protocol(self) -> str | None:
-        """What ALPN picked ("h2", "http/1.1"), None without TLS or without agreement."""
+        """The protocol that ALPN agreed on ("h2", "http/1.1"); None without TLS or without agreement."""
 
     @property
     def is_truncated(self) -> bool:
-        """True once reading met the end of a TLS stream without a close_notify alert (RFC 8446 6.1)."""
+        """True once reading met the end of a TLS stream without a close_notify alert (RFC 8446 section 6.1).
+        Without TLS always False."""
 
     @property
     def has_unsent(self) -> bool:
-        """True while bytes that a write has taken were not given to the kernel (TLS: they are encrypted, and
-        stay here). The next write sends them first; ``write(b"")`` sends them alone."""
+        """True while the stream holds bytes that a write has taken and the kernel has not: TLS encrypts a
+        whole record before it sends it. The next write sends them first; ``write(b"")`` sends them alone.
+        A stream without TLS holds none: always False."""
 
     async def read(self, max_bytes: int, timeout: float | None) -> bytes:
-        """Between 1 and ``max_bytes`` bytes as soon as there are any; b"" at the end of the stream."""
+        """Wait for bytes; return 1 to ``max_bytes`` of them as soon as there are any, b"" at the end of the
+        stream.
+
+        Raises OSError, OperationTimeout.
+        """
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
-        """What can be had without waiting: bytes, b"" at the end of the stream, None for nothing yet."""
+        """What there is to read now: 1 to ``max_bytes`` bytes, b"" at the end of the stream, None if nothing
+        has arrived yet.
+
+        Raises OSError.
+        """
 
     async def write(self, data: bytes | memoryview, timeout: float | None) -> None:
-        """Send all of ``data``; ``timeout`` limits each wait without a byte accepted."""
+        """Send all of ``data``. ``timeout`` limits each wait in which the kernel takes no byte, not the whole
+        write.
+
+        Raises OSError, OperationTimeout.
+        """
 
     async def write_until_readable(self, data: bytes | memoryview, timeout: float | None) -> int:
-        """Like `write`, but stop as soon as the peer has sent something (or closed).
+        """Like `write`, but stop as soon as there is something to read (or the end).
 
-        Returns how many bytes were taken; less than all only if there is something to read. Over TLS
-        whole records are taken.
+        Returns the number of bytes taken: less than ``len(data)`` only if there is something to read. Over
+        TLS whole records are taken. Raises OSError, OperationTimeout.
         """
 
     def write_nowait(self, data: bytes | memoryview) -> int:
-        """Send what the kernel takes at once; returns the number of bytes taken (over TLS: all or none is
-        acceptable, what is encrypted and not yet sent leaves before the next write)."""
+        """Send what the kernel takes now; return the number of bytes taken, 0 if it takes none.
+
+        Over TLS all of ``data`` or nothing is taken; what is encrypted and not sent is `has_unsent`. Raises
+        OSError.
+        """
+
+    async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
+        """Wait until `write_nowait` may take something, or, with ``or_readable``, until there is something to
+        read (or the end).
+
+        Returns True if ``or_readable`` is True and there is something to read, else False. It sends nothing,
+        so no byte is lost if it is cancelled or raises. Raises OSError, OperationTimeout.
+        """
 
     def close(self) -> None:
-        """Close in good order (TLS: send close_notify if that does not block), waiting for nothing."""
+        """Close without waiting, after what was written (TLS: send close_notify, if the kernel takes it now).
+        Idempotent; raises nothing."""
 
     def abort(self) -> None:
-        """Drop the socket at once. Idempotent; a pending read or write ends with an OSError."""
+        """Drop the socket at once. A read or write under way, also in another thread, ends with an OSError.
+        Idempotent; raises nothing."""
 
 
 class DirectStream:
@@ -120,21 +155,6 @@ class FillingStream:
         raise NotImplementedError
 
 
-class PatientStream:
-    """What a `Stream` offers besides where one can wait for room before one sends. A base class, as
-    `DirectStream`."""
-
-    __slots__ = ()
-
-    async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
-        """Wait until `Stream.write_nowait` may take something, or (``or_readable``) a read gives something.
-
-        Returns True if it was asked for and there is something to read (or the end). It takes no data, so
-        whatever it raises, OperationTimeout after ``timeout`` seconds included, nothing is lost.
-        """
-        raise NotImplementedError
-
-
 class WatchedStream:
     """What a `Stream` offers besides if an event loop reads it in the background. A base class, as
     `DirectStream`."""
@@ -165,75 +185,93 @@ NO_SENDFILE = frozenset(
 
 
 class Waiter(Protocol):
-    """A one-shot flag that one coroutine waits for. Made by the backend, where it is going to be awaited."""
+    """A flag that is set once, and that one coroutine (or thread) waits for. `Backend.waiter` makes one."""
 
     def set(self) -> None:
-        """Raise the flag and wake the one that waits. Idempotent; from any thread, never blocks."""
+        """Set the flag and wake the one that waits. From any thread; idempotent, never waits."""
 
     @property
     def is_set(self) -> bool:
         """True once `set` was called."""
 
     async def wait(self, timeout: float | None) -> bool:
-        """Wait until the flag is up: True; False when ``timeout`` seconds passed first."""
+        """Wait until the flag is set. Returns True then, also at once and again; False after ``timeout``
+        seconds (None: no limit) without it."""
 
 
 class Timer(Protocol):
-    """What `Backend.call_later` has set."""
+    """What `Backend.call_later` returns."""
 
     def cancel(self) -> object:
-        """Don't fire. In the loop's thread; harmless afterwards."""
+        """Do not call the action. In the thread of the event loop; does nothing once the action was called.
+        What it returns is ignored."""
 
 
 class Backend(Protocol):
     """Opens connections and waits, for one kind of I/O: blocking sockets, asyncio, trio.
 
-    ``backend=`` takes any object with these methods. It need not have the ``connect`` of
+    ``backend=`` takes any object with these members; no base class is needed, and no ``connect`` as in
     `ConcurrencyBackend`, the smaller interface of 0.6.7. `http3_transport.testing.check_backend` tests one.
 
-    Nothing here is tied to an event loop at construction: the running one is looked up at each call.
+    A backend is made before an event loop runs, and may serve several, one after the other: each method
+    looks up the one that runs when it is called. ``timeout`` is in seconds, None for no limit; after it
+    OperationTimeout is raised.
     """
 
     blocks: bool
-    """True where no method ever suspends, so that no event loop is needed."""
+    """True if no method ever suspends (waiting blocks the thread), so that no event loop is needed."""
 
     must_look: bool
-    """True where an event loop runs that does not read idle connections by itself: only a look tells whether
-    the peer has closed one."""
+    """True if an event loop runs that does not read idle connections by itself. Then the pool looks from time
+    to time whether the server has closed one. False without an event loop."""
 
     def loop_token(self) -> object:
         """What connections made now belong to: the running event loop (asyncio), the run (trio), or one
-        constant (blocking). Raises RuntimeError where none runs."""
+        constant (blocking). The same object on each call. Raises RuntimeError if no event loop runs."""
 
     def loop_has_ended(self, loop_token: object) -> bool:
-        """True if the loop is closed; its connections can only be dropped."""
+        """True if the event loop of this `loop_token` is closed: its sockets can only be dropped then."""
 
     async def resolve(self, host: str, port: int, timeout: float | None) -> Sequence[Address]:
-        """Addresses of a host name or literal, in the resolver's order. Raises OSError."""
+        """The addresses of a host name, in the resolver's order; those of an IP address in digits are itself.
+
+        Raises OSError for a name that does not or can not exist, OperationTimeout.
+        """
 
     async def connect_address(self, address: Address, timeout: float | None) -> Stream:
-        """Open one address. Every socket: TCP_NODELAY, non-inheritable. Raises OSError."""
+        """Connect to one address. Sockets have TCP_NODELAY and are not inheritable.
+
+        Raises OSError, OperationTimeout.
+        """
 
     async def connect_first(
         self, addresses: Sequence[Address], timeout: float | None, stagger: float
     ) -> Stream:
-        """Race several addresses (RFC 8305): the next starts after ``stagger`` seconds, or at once when one
-        fails; the first that connects wins, the others are closed. Raises the last OSError if all fail."""
+        """Connect to the first of several addresses that answers (RFC 8305 section 5).
+
+        The next attempt starts ``stagger`` seconds after the one before it, or at once when that has failed.
+        The first that connects wins; the others are closed. Raises the last OSError if all fail,
+        OperationTimeout after ``timeout`` seconds for all together.
+        """
 
     def waiter(self) -> Waiter:
-        """A new flag."""
+        """A new flag, to be awaited in the event loop that runs now."""
 
     async def sleep(self, seconds: float) -> None:
-        """Do nothing for a while."""
+        """Let ``seconds`` pass. 0 lets other tasks run."""
 
     def call_later(self, seconds: float, action: Callable[[], object]) -> Timer | None:
-        """Have the running loop call ``action`` later, if it still runs then; None where there is none.
+        """Have the event loop call ``action`` after ``seconds``, if it still runs then.
 
-        The action raises nothing and does not wait."""
+        ``action`` does not wait and raises nothing. Returns None, and never calls it, where there are no
+        timers: then idle connections are closed when the pool is used next.
+        """
 
     def call_soon(self, loop_token: object, action: Callable[[], object]) -> bool:
-        """Have the loop of ``loop_token`` call ``action`` soon. From any thread, also from a finaliser. False
-        if it has ended, or there never was one."""
+        """Have the event loop of ``loop_token`` call ``action`` soon. From any thread, also from a finaliser.
+
+        Returns False, and never calls it, if that loop has ended or there is none.
+        """
 
 
 BACKEND_METHODS = tuple(name for name, member in vars(Backend).items() if callable(member) and name[0] != "_")
@@ -302,7 +340,7 @@ class ProtocolConnection(Protocol):
 Clock = Callable[[], float]
 """Seconds, monotonic."""
 
-for _public in (Stream, Waiter, Backend):  # in the body of a protocol it would be a member
+for _public in (Stream, Waiter, Timer, Backend):  # in the body of a protocol it would be a member
     _public.__module__ = "http3_transport"
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from .._interfaces import Address, Clock, OperationTimeout, Stream, Timer, Waiter
 from ._asyncio_stream import AsyncioStream
@@ -19,9 +18,6 @@ from ._connecting import Race, run_race
 from ._legacy_connect import BackendWithConnect
 from ._lookup import look_up
 from ._sockets import SocketSettings, connect_error, make_socket, socket_name
-
-if TYPE_CHECKING:
-    pass
 
 
 class AsyncioAttempts:

@@ -26,7 +26,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from .. import _process
-from .._interfaces import FillingStream, OperationTimeout, PatientStream, WatchedStream
+from .._interfaces import FillingStream, OperationTimeout, WatchedStream
 from ._asyncio_tasks import running_loop, wake
 from ._asyncio_waits import NEVER, StreamWaits
 from ._sockets import READABLE, closed_error, connection_info, make_poller
@@ -59,7 +59,7 @@ TURN_AFTER = 0.001
 CAN_LOOK_AT_SOCKET = sys.platform != "win32"
 
 
-class AsyncioStream(FillingStream, PatientStream, WatchedStream, asyncio.Protocol):
+class AsyncioStream(FillingStream, WatchedStream, asyncio.Protocol):
     """A `Stream` over a transport. Belongs to one event loop; `abort` may be called from anywhere."""
 
     __slots__ = (

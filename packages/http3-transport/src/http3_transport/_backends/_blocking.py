@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from .._interfaces import Address, Clock, OperationTimeout, Stream, Timer, Waiter
 from ._connecting import Race, run_race
@@ -31,9 +30,6 @@ from ._sockets import (
     peer_at,
     start_connect,
 )
-
-if TYPE_CHECKING:
-    pass
 
 # The longest sleep of a waiting thread: finalisers in other threads may leave work behind that the pool's
 # waiters pick up, and can't wake them.

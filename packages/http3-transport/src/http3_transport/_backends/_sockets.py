@@ -25,7 +25,7 @@ from typing import Protocol as TypingProtocol
 from http3_models import ConnectionInfo
 
 from .. import _process
-from .._interfaces import Address, DirectStream, FillingStream, PatientStream
+from .._interfaces import Address, DirectStream, FillingStream
 
 # Linux makes a socket non-blocking with the call that makes it; elsewhere that takes another one.
 _STREAM = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
@@ -189,7 +189,7 @@ def _send_file(sock: int, descriptor: int, offset: int, size: int) -> int:
     return os.sendfile(sock, descriptor, offset, size)
 
 
-class SocketStream(DirectStream, FillingStream, PatientStream):
+class SocketStream(DirectStream, FillingStream):
     """A `Stream` over a connected non-blocking socket; the subclass knows how to wait."""
 
     __slots__ = (

@@ -192,6 +192,12 @@ class LegacyStream:
         self._writer.write_no_block(bytes(data))
         return len(data)
 
+    async def wait_writable(self, timeout: float | None, *, or_readable: bool = False) -> bool:
+        """False at once: there is always room for `write_nowait`, and whether there is something to read is
+        not known."""
+        self._check()
+        return False
+
     def close(self) -> None:
         """Run the writer's ``close`` up to its first await, and ignore what it raises.
 

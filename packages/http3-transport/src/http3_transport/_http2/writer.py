@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._interfaces import PatientStream
 from .lock import FIFOLock
 
 if TYPE_CHECKING:
@@ -19,20 +18,16 @@ if TYPE_CHECKING:
     from .._interfaces import Backend, Stream
     from .state import HTTP2State
 
-POLL_SECONDS = 0.02
-"""Seconds between two tries to write to a stream that is no `PatientStream`."""
-
 
 class Writer:
     """The way from the `SendBuffer` of a connection to its stream."""
 
-    __slots__ = ("_backend", "_output", "_state", "_stream", "error", "lock", "state_lock")
+    __slots__ = ("_output", "_state", "_stream", "error", "lock", "state_lock")
 
     def __init__(
         self, stream: Stream, backend: Backend, state: HTTP2State, state_lock: threading.Lock
     ) -> None:
         self._stream = stream
-        self._backend = backend
         self._state = state
         self._output = state.output
         self.state_lock = state_lock
@@ -90,8 +85,5 @@ class Writer:
         return True
 
     async def wait_writable(self, seconds: float | None, *, or_readable: bool = False) -> bool:
-        """See `PatientStream`; any other stream is tried again after a moment."""
-        if isinstance(self._stream, PatientStream):
-            return await self._stream.wait_writable(seconds, or_readable=or_readable)
-        await self._backend.sleep(POLL_SECONDS if seconds is None else min(POLL_SECONDS, seconds))
-        return or_readable
+        """As `Stream.wait_writable`."""
+        return await self._stream.wait_writable(seconds, or_readable=or_readable)

@@ -30,7 +30,7 @@ from contextlib import suppress
 from http3_models import ConnectionInfo
 
 from .. import _process
-from .._interfaces import Clock, FillingStream, PatientStream, Stream, WatchedStream, remaining
+from .._interfaces import Clock, FillingStream, Stream, WatchedStream, remaining
 from .state import RECORD_SIZE, TLSState
 
 # Ciphertext for each read: several records. With one record at a time a download took a quarter more CPU
@@ -56,7 +56,7 @@ def _pieces(data: bytes | memoryview) -> Sequence[bytes | memoryview]:
     return [view[start : start + WRITE_SIZE] for start in range(0, len(view), WRITE_SIZE)]
 
 
-class TLSStream(FillingStream, PatientStream, WatchedStream):
+class TLSStream(FillingStream, WatchedStream):
     """A `Stream` with TLS over another `Stream`. Made by `start_tls`."""
 
     __slots__ = (
@@ -269,9 +269,6 @@ class TLSStream(FillingStream, PatientStream, WatchedStream):
             raise _closed_error()
         if or_readable and self._has_plaintext():
             return True
-        if not isinstance(self._stream, PatientStream):
-            await self.write_until_readable(b"", timeout)  # interrupted, it breaks the connection
-            return or_readable and self._has_plaintext()
         return await self._stream.wait_writable(timeout, or_readable=or_readable) and self._has_plaintext()
 
     def _begin_sending(self) -> None:

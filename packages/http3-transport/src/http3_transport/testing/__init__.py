@@ -33,12 +33,14 @@ and HTTP/2 (`HTTP2Frames`)::
 
 from __future__ import annotations
 
-from .._interfaces import Address, Backend, OperationTimeout, Stream, Waiter
+from .._interfaces import Address, Backend, OperationTimeout, Stream, Timer, Waiter
 from ._conformance import (
     BACKEND_CHECKS,
     DISPATCHER_CHECKS,
     STREAM_CHECKS,
+    MakePair,
     Peer,
+    RunFunction,
     answer,
     asgi_app,
     check_backend,
@@ -87,10 +89,12 @@ __all__ = [
     "HTTP2Frames",
     "HTTP2Server",
     "HTTP11Server",
+    "MakePair",
     "OperationTimeout",
     "Peer",
     "ReceivedFrame",
     "ReceivedRequest",
+    "RunFunction",
     "Script",
     "ScriptedConnection",
     "ScriptedServer",
@@ -100,6 +104,7 @@ __all__ = [
     "Simulation",
     "Stream",
     "Task",
+    "Timer",
     "Trace",
     "Waiter",
     "answer",

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from http3_models import AsyncDispatcher, AsyncResponse, Dispatcher, RequestError, Response
-from http3_models.engine import run_sync
 
 from .backends import refusing_address
+from .reporting import RunFunction, named, picked, run_without_loop
 from .server import LARGE, Server
-from .streams import RunFunction
+from .steps import same_bytes
 
 
 class Caller:
@@ -46,18 +46,23 @@ async def request_and_response_arrive(caller: Caller) -> None:
     response, content = await caller.send(
         "POST", "/echo", data=b"payload", params={"a": "b c"}, headers={"X-Given": "yes"}
     )
-    assert response.status_code == 200, f"status {response.status_code}"
-    assert content == b"payload", f"the body came back as {content[:50]!r}"
-    for name, value in (("X-Method", "POST"), ("X-Seen", "yes")):
-        assert response.headers[name] == value, f"{name} is {response.headers[name]!r}"
-    assert response.headers["X-Query"] in ("a=b+c", "a=b%20c"), f"query {response.headers['X-Query']!r}"
+    assert response.status_code == 200, f"the status must be 200, but is {response.status_code}"
+    assert content == b"payload", f"the body b'payload' must come back, but {content[:50]!r} did"
+    for name, what, values in (
+        ("X-Method", "the method POST", ["POST"]),
+        ("X-Seen", "the header X-Given: yes", ["yes"]),
+        ("X-Query", "params={'a': 'b c'}", ["a=b+c", "a=b%20c"]),
+    ):
+        got = response.headers.get(name)
+        assert got in values, f"{what} must arrive as {' or '.join(values)}, but arrived as {got!r}"
 
 
 async def response_knows_its_request(caller: Caller) -> None:
     """The response leads back to the request, and its URL."""
     response, _ = await caller.send("GET", "/echo?x=1")
-    assert getattr(response.request, "method", None) == "GET", "response.request is missing"
-    assert str(response.url) == f"{caller.url}/echo?x=1", f"response.url is {response.url}"
+    method, url = getattr(response.request, "method", None), f"{caller.url}/echo?x=1"
+    assert method == "GET", f"response.request must be the GET, but is {response.request!r}"
+    assert str(response.url) == url, f"response.url must be {url}, but is {response.url}"
 
 
 async def iterated_body_arrives(caller: Caller) -> None:
@@ -67,56 +72,66 @@ async def iterated_body_arrives(caller: Caller) -> None:
         yield from (b"one ", b"two ", b"three")
 
     _, content = await caller.send("POST", "/echo", data=pieces())
-    assert content == b"one two three", f"the body came back as {content!r}"
+    assert content == b"one two three", (
+        f"the pieces b'one ', b'two ', b'three' must come back, but {content[:50]!r} did"
+    )
 
 
 async def large_bodies_arrive(caller: Caller) -> None:
     """A mebibyte in either direction."""
     _, content = await caller.send("GET", "/large")
-    assert content == LARGE, f"{len(content)} of {len(LARGE)} bytes came, or others"
+    same_bytes("the body of GET", content, LARGE)
     _, content = await caller.send("PUT", "/echo", data=LARGE)
-    assert content == LARGE, f"{len(content)} of {len(LARGE)} bytes went, or others"
+    same_bytes("the body of PUT, sent back", content, LARGE)
 
 
 async def head_has_no_body(caller: Caller) -> None:
     """Though it says how long the body would be."""
     response, content = await caller.send("HEAD", "/large")
-    assert content == b"", f"HEAD gave {len(content)} bytes"
-    assert response.headers["Content-Length"] == str(len(LARGE)), "Content-Length was not handed on"
+    assert content == b"", f"a response to HEAD must have no body, but has {len(content)} bytes"
+    length = response.headers.get("Content-Length")
+    assert length == str(len(LARGE)), f"Content-Length must stay {len(LARGE)}, but is {length!r}"
 
 
 async def errors_are_responses(caller: Caller) -> None:
     """4xx and 5xx are no exceptions; whether to raise is for the caller to say."""
     for status in (400, 404, 500, 503):
         response, _ = await caller.send("GET", f"/status/{status}")
-        assert response.status_code == status, f"{status} came as {response.status_code}"
+        assert response.status_code == status, f"the status must be {status}, but is {response.status_code}"
 
 
 async def redirects_are_responses(caller: Caller) -> None:
     """Following them is the client's business."""
     response, _ = await caller.send("GET", "/redirect")
-    assert response.status_code == 302, f"the redirect came as {response.status_code}"
-    assert response.headers["Location"] == "/echo", f"Location is {response.headers['Location']!r}"
+    assert response.status_code == 302, (
+        f"a redirect must not be followed: expected 302, but got {response.status_code}"
+    )
+    location = response.headers.get("Location")
+    assert location == "/echo", f"Location must be '/echo', but is {location!r}"
 
 
 async def no_content_ends_at_once(caller: Caller) -> None:
     """204 has no body, and the next request works."""
     for _ in range(3):
         response, content = await caller.send("GET", "/empty")
-        assert (response.status_code, content) == (204, b""), f"{response.status_code}, {content!r}"
+        assert (response.status_code, content) == (204, b""), (
+            f"expected status 204 without a body, but got {response.status_code} with {content[:50]!r}"
+        )
 
 
 async def repeated_headers_stay_apart(caller: Caller) -> None:
     """Two lines of one name are two values."""
     response, _ = await caller.send("GET", "/twice")
-    assert response.headers.getlist("X-Twice") == ["one", "two"], f"{response.headers.getlist('X-Twice')}"
+    values = response.headers.getlist("X-Twice")
+    assert values == ["one", "two"], f"X-Twice must have the values 'one' and 'two', but has {values}"
 
 
 async def many_requests_in_a_row(caller: Caller) -> None:
     """None gets the answer to another."""
     for number in range(30):
         _, content = await caller.send("POST", "/echo", data=str(number).encode())
-        assert content == str(number).encode(), f"request {number} was answered with {content!r}"
+        sent = str(number).encode()
+        assert content == sent, f"the body {sent!r} must come back, but {content[:50]!r} did"
 
 
 async def failures_are_request_errors(caller: Caller) -> None:
@@ -129,8 +144,8 @@ async def failures_are_request_errors(caller: Caller) -> None:
     except RequestError as exc:
         message = str(exc)
     else:
-        raise AssertionError("no server listens, and yet there was a response")
-    assert message, "the exception says nothing"
+        raise AssertionError("no server listens: a RequestError must be raised, but there was a response")
+    assert message, "the exception must have a message, but its text is empty"
 
 
 DISPATCHER_CHECKS: dict[str, DispatcherCheck] = {
@@ -152,41 +167,35 @@ DISPATCHER_CHECKS: dict[str, DispatcherCheck] = {
 """All checks of a dispatcher by name."""
 
 
-def run_without_loop(function: Any, /, *args: object) -> Any:
-    """Enough for a sync dispatcher, whose calls never suspend."""
-    return run_sync(function(*args))
-
-
 def check_dispatcher(
     make: Callable[[], Dispatcher | AsyncDispatcher],
-    run: RunFunction = run_without_loop,
+    run: RunFunction | None = None,
     *,
     url: str | None = None,
-    names: Iterable[str] = DISPATCHER_CHECKS,
+    names: Iterable[str] | None = None,
 ) -> None:
     """Check that a `Dispatcher` or `AsyncDispatcher` keeps its contract.
 
-    ``make`` is called once for each check, inside ``run(function, *args)``, which runs a coroutine function
-    (a sync dispatcher needs none). Requests go to a server that the suite starts; a dispatcher which leads
-    elsewhere gives the ``url`` to call, and has it answered by `wsgi_app`, `asgi_app` or `answer`. ``names``
-    picks from `DISPATCHER_CHECKS`, all by default. Raises AssertionError that names the check and what is
-    wrong.
+    ``make()`` returns a new one for each check. ``run(function, *args)`` runs a coroutine function as
+    `trio.run` does; None for a `Dispatcher`, whose calls do not suspend. ``names`` are those of the checks to
+    run; None for all of `DISPATCHER_CHECKS`.
+
+    Requests go to a server that the suite starts. For a dispatcher that can't reach it, ``url`` is what to
+    call instead, answered by `wsgi_app`, `asgi_app` or `answer`.
+
+    Raises AssertionError that begins with the check's name and says what was expected and what happened.
     """
 
     async def one(name: str, base: str) -> None:
         caller = Caller(make(), base, url is None)
         try:
             await DISPATCHER_CHECKS[name](caller)
-        except AssertionError as exc:
-            raise AssertionError(f"{name}: {exc}") from exc
-        except Exception as exc:
-            raise AssertionError(f"{name}: {type(exc).__name__}: {exc}") from exc
         finally:
             await caller.close()
 
-    for name in names:
+    for name in picked(DISPATCHER_CHECKS, names):
         if url is not None:
-            run(one, name, url)
+            (run or run_without_loop)(named, one, name, url)
             continue
         with Server() as server:
-            run(one, name, server.url)
+            (run or run_without_loop)(named, one, name, server.url)

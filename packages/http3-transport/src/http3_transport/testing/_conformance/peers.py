@@ -43,8 +43,10 @@ class Background(Generic[T]):
 
     def result(self) -> T:
         """What the function returned. Raises what it raised, AssertionError if it takes over 10 s."""
-        self._thread.join(LIMIT)
-        assert not self._thread.is_alive(), "the peer is stuck: the stream does not do its part"
+        self._thread.join(LIMIT + 1)  # a peer that waits for a byte says more, and gives up first
+        assert not self._thread.is_alive(), (
+            f"the peer must have received (or sent) all within {LIMIT:g} s, but still waits for the stream"
+        )
         if self._error is not None:
             raise self._error
         return self._outcome[0]
@@ -67,12 +69,18 @@ class Peer:
         return isinstance(self._socket, ssl.SSLSocket)
 
     def send(self, data: bytes) -> None:
-        """Send all of it."""
-        self._socket.sendall(data)
+        """Send all of it. Raises AssertionError if the stream's side takes nothing for 10 s."""
+        try:
+            self._socket.sendall(data)
+        except TimeoutError as exc:
+            raise AssertionError(f"the peer sends, but no byte was taken within {LIMIT:g} s") from exc
 
     def receive(self, max_bytes: int) -> bytes:
-        """Between 1 and ``max_bytes`` bytes; b"" at the end."""
-        return self._socket.recv(max_bytes)
+        """Between 1 and ``max_bytes`` bytes; b"" at the end. Raises AssertionError after 10 s without any."""
+        try:
+            return self._socket.recv(max_bytes)
+        except TimeoutError as exc:
+            raise AssertionError(f"the peer waits for more, but no byte arrived within {LIMIT:g} s") from exc
 
     def receive_exactly(self, size: int) -> bytes:
         """Just so many bytes, fewer only if the stream ends."""
@@ -128,8 +136,11 @@ class Listener:
         self.port: int = self._socket.getsockname()[1]
 
     def accept(self) -> socket.socket:
-        """The next connection. Raises TimeoutError after 10 s."""
-        return self._socket.accept()[0]
+        """The next connection. Raises AssertionError if there is none for 10 s."""
+        try:
+            return self._socket.accept()[0]
+        except TimeoutError as exc:
+            raise AssertionError(f"no connection arrived within {LIMIT:g} s") from exc
 
     def has_connection(self) -> bool:
         """Whether a client has connected and was not accepted yet, or connects within 0.1 s."""

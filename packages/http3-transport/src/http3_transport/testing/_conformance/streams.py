@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
 
-from ..._interfaces import OperationTimeout, PatientStream, Stream
+from ..._interfaces import Stream
 from .peers import LIMIT, MakePair, Peer
-
-T = TypeVar("T")
+from .reporting import RunFunction, named, picked, reporting, run_without_loop
+from .steps import (
+    all_operations_fail,
+    fails_with_oserror,
+    pattern,
+    poll,
+    read_exactly,
+    read_to_end,
+    same_bytes,
+    times_out,
+)
 
 MEGABYTE = 1 << 20
 
 # More than any kernel buffers for one connection.
 MORE_THAN_FITS = 64 * MEGABYTE
-
-
-class RunFunction(Protocol):
-    """Runs a coroutine function, called with the arguments, to its end. `trio.run` is one."""
-
-    def __call__(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: object) -> T: ...
 
 
 StreamCheck = Callable[[Stream, Peer], Awaitable[None]]
@@ -33,17 +35,17 @@ async def read_gives_what_was_sent(stream: Stream, peer: Peer) -> None:
     got = b""
     while len(got) < 11:
         part = await stream.read(4, LIMIT)
-        assert 1 <= len(part) <= 4, f"read(4) gave {len(part)} bytes"
+        assert 1 <= len(part) <= 4, f"read(4) must return 1 to 4 bytes, but returned {part!r}"
         got += part
-    assert got == b"hello world", f"got {got!r}"
+    assert got == b"hello world", f"the peer sent b'hello world', but {got!r} was read"
 
 
 async def read_does_not_wait_for_more(stream: Stream, peer: Peer) -> None:
     """Some bytes are enough for a read that allows for many."""
     peer.send(b"some")
     got = await stream.read(MEGABYTE, LIMIT)
-    assert got, "the stream ended instead"
-    assert b"some".startswith(got), f"got {got!r}"
+    assert got, "read() returned b'' (the end), though the peer has sent b'some' and goes on"
+    assert b"some".startswith(got), f"the peer sent b'some', but read() returned {got!r}"
 
 
 async def read_waits_without_limit(stream: Stream, peer: Peer) -> None:
@@ -52,7 +54,7 @@ async def read_waits_without_limit(stream: Stream, peer: Peer) -> None:
     timer.start()
     got = await stream.read(100, None)
     timer.join()
-    assert got, "read ended before anything was sent"
+    assert got, "read(100, None) must wait for bytes, but returned b'' (the end) before the peer sent any"
 
 
 async def end_comes_after_the_data(stream: Stream, peer: Peer) -> None:
@@ -66,33 +68,41 @@ async def end_comes_after_the_data(stream: Stream, peer: Peer) -> None:
     sending = peer.in_background(send_all)
     got = await read_to_end(stream, 65536)
     sending.result()
-    assert got == data, f"{len(got)} of {len(data)} bytes arrived, or others"
-    assert await stream.read(10, LIMIT) == b"", "a read after the end gave something"
-    assert stream.read_nowait(10) == b"", "read_nowait after the end does not tell of it"
-    assert not stream.is_truncated, "an orderly end counts as truncated"
+    same_bytes("read before the end", got, data)
+    again = await stream.read(10, LIMIT)
+    assert again == b"", f"read() after the end must return b'', but returned {again!r}"
+    now = stream.read_nowait(10)
+    assert now == b"", f"read_nowait() after the end must return b'', but returned {now!r}"
+    assert stream.is_truncated is False, (
+        f"is_truncated must be False after an orderly end, but is {stream.is_truncated!r}"
+    )
 
 
 async def read_times_out(stream: Stream, peer: Peer) -> None:
     """A read that gets nothing ends with OperationTimeout, about when it should, and nothing is lost."""
-    await times_out(stream.read(10, 0.1), 0.1)
+    await times_out("read", stream.read(10, 0.1), 0.1)
     peer.send(b"after")
-    assert await read_exactly(stream, 5) == b"after", "bytes were lost to a read that timed out"
+    same_bytes("read after a read that timed out", await read_exactly(stream, 5), b"after")
 
 
 async def read_nowait_takes_what_is_there(stream: Stream, peer: Peer) -> None:
     """None while there is nothing, and what an earlier read left over."""
-    assert stream.read_nowait(10) is None, "read_nowait gave something that was never sent"
+    got = stream.read_nowait(10)
+    assert got is None, f"nothing was sent: read_nowait() must return None, but returned {got!r}"
     peer.send(b"ab")
     first = await stream.read(1, LIMIT)
-    assert first == b"a", f"read(1) gave {first!r}"
-    assert await poll(stream, peer, 10) == b"b", "read_nowait does not see what is left over"
-    assert stream.read_nowait(10) is None, "read_nowait gave a byte twice"
+    assert first == b"a", f"the peer sent b'ab': read(1) must return b'a', but returned {first!r}"
+    rest = await poll(stream, peer, 10)
+    assert rest == b"b", f"read_nowait() must return b'b', which is left over, but returned {rest!r}"
+    got = stream.read_nowait(10)
+    assert got is None, f"all was read: read_nowait() must return None, but returned {got!r}"
 
 
 async def read_nowait_sees_the_end(stream: Stream, peer: Peer) -> None:
     """An idle stream notices that its peer has closed."""
     peer.finish()
-    assert await poll(stream, peer, 10) == b"", "read_nowait does not see the end"
+    got = await poll(stream, peer, 10)
+    assert got == b"", f"the peer has closed: read_nowait() must return b'', but returned {got!r}"
 
 
 async def write_sends_all(stream: Stream, peer: Peer) -> None:
@@ -103,13 +113,12 @@ async def write_sends_all(stream: Stream, peer: Peer) -> None:
     await stream.write(memoryview(b"-def-")[1:4], LIMIT)
     await stream.write(large, LIMIT)
     await stream.write(b"", LIMIT)
-    got = receiving.result()
-    assert got == b"abcdef" + large, f"{len(got)} bytes arrived, not all or not in order"
+    same_bytes("what write() sent", receiving.result(), b"abcdef" + large)
 
 
 async def write_times_out(stream: Stream, peer: Peer) -> None:
     """A peer that takes nothing makes a write end with OperationTimeout."""
-    await times_out(stream.write(bytes(MORE_THAN_FITS), 0.2), 0.2)
+    await times_out("write", stream.write(bytes(MORE_THAN_FITS), 0.2), 0.2)
 
 
 async def slow_is_no_write_timeout(stream: Stream, peer: Peer) -> None:
@@ -136,8 +145,10 @@ async def write_until_readable_sends_all(stream: Stream, peer: Peer) -> None:
     data = pattern(4 * MEGABYTE)
     receiving = peer.in_background(peer.receive_exactly, len(data))
     taken = await stream.write_until_readable(data, LIMIT)
-    assert taken == len(data), f"{taken} of {len(data)} bytes were taken, and nothing was there to read"
-    assert receiving.result() == data, "not all arrived, or not in order"
+    assert taken == len(data), (
+        f"nothing is there to read: write_until_readable() must take all {len(data)} bytes, but took {taken}"
+    )
+    same_bytes("what write_until_readable() sent", receiving.result(), data)
 
 
 async def write_until_readable_stops(stream: Stream, peer: Peer) -> None:
@@ -146,13 +157,15 @@ async def write_until_readable_stops(stream: Stream, peer: Peer) -> None:
     timer.start()
     taken = await stream.write_until_readable(bytes(MORE_THAN_FITS), LIMIT)
     timer.join()
-    assert taken < MORE_THAN_FITS, "it claims to have sent more than the peer can have taken"
-    assert await read_exactly(stream, 3) == b"413", "the early answer was lost"
+    assert taken < MORE_THAN_FITS, (
+        f"the peer answered and read nothing: write_until_readable() must stop, but took all {taken} bytes"
+    )
+    same_bytes("read after an early answer", await read_exactly(stream, 3), b"413")
 
 
 async def write_until_readable_times_out(stream: Stream, peer: Peer) -> None:
     """A peer that takes nothing and says nothing."""
-    await times_out(stream.write_until_readable(bytes(MORE_THAN_FITS), 0.2), 0.2)
+    await times_out("write_until_readable", stream.write_until_readable(bytes(MORE_THAN_FITS), 0.2), 0.2)
 
 
 async def write_nowait_never_waits(stream: Stream, peer: Peer) -> None:
@@ -162,22 +175,28 @@ async def write_nowait_never_waits(stream: Stream, peer: Peer) -> None:
     start = time.monotonic()
     while sent < MORE_THAN_FITS:
         taken = stream.write_nowait(chunk)
-        assert 0 <= taken <= len(chunk), f"write_nowait returned {taken}"
+        assert 0 <= taken <= len(chunk), (
+            f"write_nowait() of {len(chunk)} bytes must return 0 to {len(chunk)}, but returned {taken}"
+        )
         sent += taken
         if taken < len(chunk):
             break
-    assert sent < MORE_THAN_FITS, "write_nowait buffers without bound"
-    assert time.monotonic() - start < LIMIT, "write_nowait waits"
+    assert sent < MORE_THAN_FITS, (
+        f"write_nowait() must take nothing once the kernel's buffer is full, but took {sent} bytes"
+    )
+    seconds = time.monotonic() - start
+    assert seconds < LIMIT, (
+        f"write_nowait() must not wait, but took {seconds:.1f} s to fill the kernel's buffer"
+    )
     receiving = peer.in_background(peer.receive_exactly, sent + 3)
     await stream.write(b"end", LIMIT)
-    got = receiving.result()
     expected = (chunk * (sent // len(chunk) + 1))[:sent] + b"end"
-    assert got == expected, "what write_nowait took did not leave before the next write, or not in order"
+    same_bytes("what write_nowait() took, and a write() after it", receiving.result(), expected)
 
 
 async def unsent_leaves_with_an_empty_write(stream: Stream, peer: Peer) -> None:
     """What write_nowait took and could not send is told of, and goes with the next write, of nothing even."""
-    assert not stream.has_unsent, "has_unsent before anything was written"
+    assert not stream.has_unsent, "has_unsent must be False before anything was written, but is True"
     sent, taken = 0, 1
     chunk = pattern(16 * 1024)
     while taken and sent < MORE_THAN_FITS:
@@ -185,30 +204,36 @@ async def unsent_leaves_with_an_empty_write(stream: Stream, peer: Peer) -> None:
         sent += taken
     receiving = peer.in_background(peer.receive_exactly, sent)
     await stream.write(b"", LIMIT)
-    assert not stream.has_unsent, "has_unsent after a write of nothing"
-    assert len(receiving.result()) == sent, "what write_nowait took did not leave with a write of nothing"
+    assert not stream.has_unsent, (
+        "has_unsent must be False after write(b''), which sends the rest, but is True"
+    )
+    got = len(receiving.result())
+    assert got == sent, f"write_nowait() took {sent} bytes; after write(b'') all must arrive, but {got} did"
 
 
 async def wait_writable_waits_for_room(stream: Stream, peer: Peer) -> None:
-    """Where a stream offers it: until more is taken, or there is something to read; nothing is lost by it."""
-    if not isinstance(stream, PatientStream):
-        return
-    assert not await stream.wait_writable(LIMIT), "there is something to read, it says, and was not asked"
+    """Until more is taken, or there is something to read; nothing is lost by it."""
+    told = await stream.wait_writable(LIMIT)
+    assert told is False, f"wait_writable() without or_readable must return False, but returned {told!r}"
     sent, taken = 0, 1
     chunk = pattern(16 * 1024)
     while taken and sent < MORE_THAN_FITS:
         taken = stream.write_nowait(chunk)
         sent += taken
-    await times_out(stream.wait_writable(0.1), 0.1)
-    await times_out(stream.wait_writable(0.1, or_readable=True), 0.1)
+    await times_out("wait_writable", stream.wait_writable(0.1), 0.1)
+    await times_out("wait_writable, or_readable", stream.wait_writable(0.1, or_readable=True), 0.1)
     peer.send(b"news")
-    assert await stream.wait_writable(LIMIT, or_readable=True), "it does not tell of what there is to read"
-    assert await read_exactly(stream, 4) == b"news", "what there was to read was lost"
+    told = await stream.wait_writable(LIMIT, or_readable=True)
+    assert told is True, (
+        f"the peer sent something: wait_writable(or_readable=True) must return True, but returned {told!r}"
+    )
+    same_bytes("read after wait_writable()", await read_exactly(stream, 4), b"news")
     receiving = peer.in_background(peer.receive_exactly, sent + 3)
-    assert not await stream.wait_writable(LIMIT), "there is something to read, it says, once more"
+    told = await stream.wait_writable(LIMIT)
+    assert told is False, f"wait_writable() without or_readable must return False, but returned {told!r}"
     await stream.write(b"end", LIMIT)
     expected = (chunk * (sent // len(chunk) + 1))[:sent] + b"end"
-    assert receiving.result() == expected, "what was to be sent did not arrive, or not in order"
+    same_bytes("what was sent around wait_writable()", receiving.result(), expected)
 
 
 async def close_ends_the_stream(stream: Stream, peer: Peer) -> None:
@@ -218,8 +243,8 @@ async def close_ends_the_stream(stream: Stream, peer: Peer) -> None:
     stream.close()
     ended = peer.in_background(peer.receive_exactly, 4)
     await peer.sleep(0.01)  # an event loop may close at its next turn only
-    assert ended.result() == b"bye", "what was written before close() did not arrive"
-    await all_operations_fail(stream)
+    same_bytes("what was written before close()", ended.result(), b"bye")
+    await all_operations_fail(stream, "close()")
     stream.abort()
 
 
@@ -227,7 +252,7 @@ async def abort_drops_the_stream(stream: Stream, peer: Peer) -> None:
     """At once, as often as one likes; afterwards everything fails with an OSError."""
     stream.abort()
     stream.abort()
-    await all_operations_fail(stream)
+    await all_operations_fail(stream, "abort()")
     stream.close()
 
 
@@ -235,7 +260,7 @@ async def abort_wakes_a_reader(stream: Stream, peer: Peer) -> None:
     """A read under way ends with an OSError when another thread aborts the stream."""
     timer = threading.Timer(0.1, stream.abort)
     timer.start()
-    await fails_with_oserror("a read under way", stream.read(10, LIMIT))
+    await fails_with_oserror("a read under way while another thread calls abort()", stream.read(10, LIMIT))
     timer.join()
 
 
@@ -243,14 +268,16 @@ async def abort_wakes_a_writer(stream: Stream, peer: Peer) -> None:
     """A write under way ends with an OSError when another thread aborts the stream."""
     timer = threading.Timer(0.1, stream.abort)
     timer.start()
-    await fails_with_oserror("a write under way", stream.write(bytes(MORE_THAN_FITS), LIMIT))
+    await fails_with_oserror(
+        "a write under way while another thread calls abort()", stream.write(bytes(MORE_THAN_FITS), LIMIT)
+    )
     timer.join()
 
 
 async def reset_is_an_error(stream: Stream, peer: Peer) -> None:
     """A connection that the peer resets does not look like one that ended."""
     peer.reset()
-    await fails_with_oserror("a read after a reset", stream.read(10, LIMIT))
+    await fails_with_oserror("read after the peer reset the connection", stream.read(10, LIMIT))
 
 
 async def broken_pipe_is_an_error(stream: Stream, peer: Peer) -> None:
@@ -261,23 +288,29 @@ async def broken_pipe_is_an_error(stream: Stream, peer: Peer) -> None:
         for _ in range(100):
             await stream.write(bytes(65536), LIMIT)
 
-    await fails_with_oserror("writing after a reset", write_on())
+    await fails_with_oserror("writing on after the peer reset the connection", write_on())
 
 
 async def cut_is_told_from_end(stream: Stream, peer: Peer) -> None:
     """Over TLS an end without close_notify is truncation; without TLS there is no telling."""
     peer.send(b"half")
     peer.cut()
-    assert await read_to_end(stream, 100) == b"half", "bytes before the cut were lost"
-    assert stream.is_truncated is peer.is_tls, f"is_truncated is {stream.is_truncated}"
+    same_bytes("read before the cut", await read_to_end(stream, 100), b"half")
+    assert stream.is_truncated is peer.is_tls, (
+        f"is_truncated must be {peer.is_tls} (TLS: {peer.is_tls}) after an end without close_notify, "
+        f"but is {stream.is_truncated!r}"
+    )
 
 
 async def info_is_gathered_once(stream: Stream, peer: Peer) -> None:
     """The facts can be asked for, also later, and stay the same."""
     info = stream.info
-    assert (info.tls_version is not None) is peer.is_tls, f"tls_version is {info.tls_version!r}"
+    expected = "the TLS version" if peer.is_tls else "None without TLS"
+    assert (info.tls_version is not None) is peer.is_tls, (
+        f"info.tls_version must be {expected}, but is {info.tls_version!r}"
+    )
     stream.abort()
-    assert stream.info == info, "info changed when the stream was dropped"
+    assert stream.info == info, f"info must stay {info} after abort(), but is {stream.info}"
 
 
 STREAM_CHECKS: dict[str, StreamCheck] = {
@@ -312,104 +345,24 @@ STREAM_CHECKS: dict[str, StreamCheck] = {
 """All checks of a stream by name."""
 
 
-def check_stream(run: RunFunction, make_pair: MakePair, names: Iterable[str] = STREAM_CHECKS) -> None:
+def check_stream(run: RunFunction | None, make_pair: MakePair, names: Iterable[str] | None = None) -> None:
     """Check that a `Stream` keeps its contract.
 
-    ``run(function, *args)`` runs a coroutine function (as `trio.run` does), once for each check;
-    ``make_pair()`` is awaited inside and returns the stream and its `Peer`. ``names`` picks from
-    `STREAM_CHECKS`, all by default. Raises AssertionError that names the check and what is wrong.
+    ``run(function, *args)`` runs a coroutine function as `trio.run` does, once for each check; None for a
+    stream that never suspends. ``make_pair()`` is awaited inside and returns the stream and its `Peer`: see
+    `plain_pairs`. ``names`` are those of the checks to run; None for all of `STREAM_CHECKS`.
+
+    Raises AssertionError that begins with the check's name and says what was expected and what happened.
     """
 
     async def one(name: str) -> None:
         stream, peer = await make_pair()
         try:
-            await STREAM_CHECKS[name](stream, peer)
-        except AssertionError as exc:
-            raise AssertionError(f"{name}: {exc}") from exc
-        except Exception as exc:
-            raise AssertionError(f"{name}: {type(exc).__name__}: {exc}") from exc
+            await STREAM_CHECKS[name](reporting(stream), peer)
         finally:
             stream.abort()
             peer.close()
             await peer.sleep(0.01)
 
-    for name in names:
-        run(one, name)
-
-
-# What the checks are made of.
-
-
-def pattern(size: int) -> bytes:
-    """Bytes in which a gap or a swap shows."""
-    block = b"".join(number.to_bytes(4, "big") for number in range(4096))
-    return (block * (size // len(block) + 1))[:size]
-
-
-async def read_to_end(stream: Stream, max_bytes: int) -> bytes:
-    """All until b""."""
-    parts = []
-    while part := await stream.read(max_bytes, LIMIT):
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def read_exactly(stream: Stream, size: int) -> bytes:
-    """Just so many bytes, fewer only at the end."""
-    data = b""
-    while len(data) < size and (part := await stream.read(size - len(data), LIMIT)):
-        data += part
-    return data
-
-
-async def poll(stream: Stream, peer: Peer, max_bytes: int) -> bytes | None:
-    """``read_nowait`` until it gives something; None if that takes too long."""
-    for _ in range(100):
-        got = stream.read_nowait(max_bytes)
-        if got is not None:
-            return got
-        await peer.sleep(0.01)
-    return None
-
-
-async def times_out(operation: Coroutine[Any, Any, object], limit: float) -> None:
-    """Await something that must end with OperationTimeout after about ``limit`` seconds."""
-    start = time.monotonic()
-    try:
-        await operation
-    except OperationTimeout:
-        taken = time.monotonic() - start
-        # Clocks differ a little, busy machines are late; twice and more would be another mistake.
-        assert limit * 0.9 <= taken <= limit * 2 + 2, f"the limit of {limit} s ran out after {taken:.3f} s"
-        return
-    raise AssertionError("it ended without OperationTimeout")
-
-
-async def fails_with_oserror(what: str, operation: Coroutine[Any, Any, object]) -> None:
-    """Await something that must end with an OSError, and soon."""
-    start = time.monotonic()
-    try:
-        await operation
-    except OSError:
-        taken = time.monotonic() - start
-        assert taken < LIMIT / 2, f"{what} noticed only after {taken:.1f} s"
-        return
-    except OperationTimeout as exc:
-        raise AssertionError(f"{what} ran into its limit and not into an OSError") from exc
-    raise AssertionError(f"{what} ended without an OSError")
-
-
-async def all_operations_fail(stream: Stream) -> None:
-    """What holds once a stream was closed on this side."""
-    await fails_with_oserror("read", stream.read(10, LIMIT))
-    await fails_with_oserror("write", stream.write(b"x", LIMIT))
-    await fails_with_oserror("write_until_readable", stream.write_until_readable(b"x", LIMIT))
-    for what, operation in (
-        ("read_nowait", lambda: stream.read_nowait(10)),
-        ("write_nowait", lambda: stream.write_nowait(b"x")),
-    ):
-        try:
-            operation()
-        except OSError:
-            continue
-        raise AssertionError(f"{what} ended without an OSError")
+    for name in picked(STREAM_CHECKS, names):
+        (run or run_without_loop)(named, one, name)

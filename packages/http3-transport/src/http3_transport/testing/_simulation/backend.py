@@ -13,7 +13,7 @@ from http3_models import ConnectionInfo
 from ..._backends._connecting import Race, run_race
 from ..._backends._legacy_connect import BackendWithConnect
 from ..._backends._sockets import closed_error
-from ..._interfaces import Address, Clock, DirectStream, PatientStream, Stream, Timer, Waiter, WatchedStream
+from ..._interfaces import Address, Clock, DirectStream, Stream, Timer, Waiter, WatchedStream
 from .network import Attempt, VirtualNetwork
 from .sockets import READ, WRITE, VirtualSocket
 from .tasks import Timer as SchedulerTimer
@@ -27,7 +27,7 @@ FILE_PIECE = 64 * 1024
 """Bytes of a file that are read at a time."""
 
 
-class VirtualStream(DirectStream, PatientStream, WatchedStream):
+class VirtualStream(DirectStream, WatchedStream):
     """A `Stream` over one end of a simulated connection."""
 
     __slots__ = ("_info", "_socket", "_world")
