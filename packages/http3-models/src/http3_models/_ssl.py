@@ -92,8 +92,12 @@ def _files(config: SSLConfig) -> _Files:
     """Which files and folders hold the authorities, and where session keys are logged."""
     environment: Callable[[str], str] = _variable if config.trust_env else _no_variable
     keylog = environment("SSLKEYLOGFILE") or None
-    if config.verify is False or config.verify == SYSTEM:
+    if config.verify is False:
         return _Files("verify", None, (), keylog)
+    if config.verify == SYSTEM:
+        # What OpenSSL reads by itself, where it is the trust store: named here for the key of the cache.
+        named = [os.environ.get(name, "") for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
+        return _Files(SYSTEM, None, tuple([name for name in named if os.path.exists(name)]), keylog)
     if isinstance(config.verify, str):
         if os.path.isdir(config.verify):
             return _Files("verify", None, (config.verify,), keylog)
@@ -189,6 +193,8 @@ def _system_context(protocol: int) -> ssl.SSLContext:
 def _load_authorities(context: ssl.SSLContext, files: _Files) -> None:
     import ssl
 
+    if files.name == SYSTEM:
+        return
     try:
         if files.cafile is not None:
             context.load_verify_locations(cafile=files.cafile)

@@ -7,6 +7,7 @@ the name to a resolver that is perhaps not to know it.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._brief import short_repr
@@ -95,12 +96,19 @@ def parse_address(text: str) -> Address | None:
     return address if mapped is None else mapped
 
 
+_BRACKETS = re.compile(r"\[([^][]+)\](/\d+)?")
+"""An IPv6 address in brackets, with its prefix behind them or inside."""
+
+
 def parse_network(text: str) -> Network | None:
     """The network of ``10.0.0.0/8``, ``10.1.2.3/8`` (masked), ``10.1.2.3`` or ``[fe80::]/10``; None for
     anything else."""
     from ipaddress import ip_network
 
-    address, slash, prefix = text.replace("[", "").replace("]", "").partition("/")
+    match = _BRACKETS.fullmatch(text)
+    if match is not None:
+        text = match[1] + (match[2] or "")
+    address, slash, prefix = text.partition("/")
     if slash:
         try:
             return ip_network(f"{address}/{prefix}", strict=False) if prefix.isdecimal() else None
