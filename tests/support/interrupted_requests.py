@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import itertools
 import socket
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,10 +21,9 @@ import http3
 from http3 import URL
 from http3_transport import ConnectionPool
 from http3_transport._backends import _asyncio, _blocking, _lookup, _trio
-from http3_transport._backends import _connecting as backends__connecting
-from http3_transport._backends._sockets import make_socket
+from http3_transport._backends._sockets import SocketSettings, make_socket
 from http3_transport._interfaces import Address
-from support.servers import Authority, Nginx
+from support.servers import TESTS, Authority, Nginx, free_port, running
 from support.worlds import do
 
 SIZE = 200_000
@@ -88,7 +89,7 @@ def silent_first_address(target: Target, patch: pytest.MonkeyPatch) -> Iterator[
     port = URL(target.url).port
     found = [(socket.AF_INET6, ("::1", port, 0, 0)), (socket.AF_INET, ("127.0.0.1", port))]
     patch.setattr(_lookup, "get_addresses", lambda *_: found)
-    patch.setattr(backends__connecting, "STAGGER", 0.005)
+    target.options["network"] = http3.NetworkConfig(stagger=0.005)
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket(socket.AF_INET6))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -101,11 +102,38 @@ def silent_first_address(target: Target, patch: pytest.MonkeyPatch) -> Iterator[
         yield
 
 
+PROXIES: dict[str, tuple[str, list[str]]] = {
+    "http": ("http://127.0.0.1:{port}", ["http"]),
+    "digest": ("http://us:pw@127.0.0.1:{port}", ["http", "--credentials", "us:pw", "--scheme", "digest"]),
+    "digest, closing": (
+        "http://us:pw@127.0.0.1:{port}",
+        ["http", "--credentials", "us:pw", "--scheme", "digest", "--closes"],
+    ),
+    "tls": ("https://localhost:{port}", ["http"]),
+    "socks5": ("socks5://us:pw@127.0.0.1:{port}", ["socks5", "--credentials", "us:pw"]),
+    "socks5h": ("socks5h://127.0.0.1:{port}", ["socks5"]),
+}
+"""URLs of proxies, and the arguments of `support.proxy_server`."""
+
+
+@contextmanager
+def through(target: Target, name: str, authority: Authority, folder: Path) -> Iterator[None]:
+    """Requests to the target go through one of `PROXIES`, which runs in a process of its own."""
+    url, arguments = PROXIES[name]
+    port = free_port()
+    command = [sys.executable, "-m", "support.proxy_server", arguments[0], str(port), *arguments[1:]]
+    if name == "tls":
+        command += ["--certificate", authority.server_cert, authority.server_key]
+    target.options["proxy"] = http3.Proxy(url.format(port=port), verify=authority.ca_file)
+    with running(command, ports=[port], log=folder / "proxy.log", cwd=TESTS):
+        yield
+
+
 def narrow_sockets(patch: pytest.MonkeyPatch) -> None:
     """The kernel takes little at once, so that some writes wait."""
 
-    def narrow(address: Address) -> socket.socket:
-        sock = make_socket(address)
+    def narrow(address: Address, settings: SocketSettings) -> socket.socket:
+        sock = make_socket(address, settings)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
         return sock
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
 import hashlib
 import http.client
@@ -41,6 +42,9 @@ class ProxyServer:
     ``kind``: "http" (forwards and tunnels) or "socks5". ``credentials``: "user:password" that it wants, as
     ``scheme`` ("basic" or "digest") or by RFC 1929. ``places``: where names lead, (host, port) -> address.
     ``tls``: a server's context, for https:// proxies. ``keeps``: after a 407 the connection stays open.
+    ``stale``: how many right answers to Digest get a new nonce. As a program (``python -m
+    support.proxy_server``) it runs until it is killed, outside the process of the tests, whose sockets are
+    counted.
     """
 
     greeting = b"HTTP/1.1 200 Connection established\r\nVia: 1.1 test\r\n\r\n"
@@ -55,6 +59,7 @@ class ProxyServer:
         tls: ssl.SSLContext | None = None,
         keeps: bool = True,
         stale: int = 0,
+        port: int = 0,
     ) -> None:
         self.asked: list[Asked] = []
         self.connections = 0
@@ -65,7 +70,7 @@ class ProxyServer:
         self._tls = tls
         self._keeps = keeps
         self._stale = stale
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
         scheme_of_url = "socks5h" if kind == "socks5" else "https" if tls else "http"
         self.url = f"{scheme_of_url}://127.0.0.1:{self.port}"
@@ -293,3 +298,32 @@ def relay(left: socket.socket, right: socket.socket) -> None:
                 if not data:
                     return
                 (right if source is left else left).sendall(data)
+
+
+def main() -> None:
+    """Run one, as the arguments say."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=["http", "socks5"])
+    parser.add_argument("port", type=int)
+    parser.add_argument("--credentials")
+    parser.add_argument("--scheme", default="basic")
+    parser.add_argument("--closes", action="store_true")
+    parser.add_argument("--certificate", nargs=2)
+    options = parser.parse_args()
+    tls = None
+    if options.certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*options.certificate)
+    with ProxyServer(
+        options.kind,
+        port=options.port,
+        credentials=options.credentials,
+        scheme=options.scheme,
+        keeps=not options.closes,
+        tls=tls,
+    ):
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

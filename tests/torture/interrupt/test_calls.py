@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import warnings
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ import http3
 from http3_transport import BlockingBackend
 from support.interrupted_requests import (
     OPERATIONS,
+    PROXIES,
     TARGETS,
     Operation,
     Target,
@@ -25,6 +27,7 @@ from support.interrupted_requests import (
     note,
     one_request,
     silent_first_address,
+    through,
 )
 from support.interruption import Alarm, AtCall, Interruption, check_pool, open_sockets, points
 from support.servers import Authority, Nginx
@@ -62,6 +65,22 @@ def test_interrupted_in_a_race_of_addresses(
 ) -> None:
     with silent_first_address(target, monkeypatch):
         interrupt_everywhere(target, one_request, after=after, kind=kind, where=", racing")
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+@moments
+def test_interrupted_on_the_way_through_a_proxy(
+    target: Target,
+    proxy: str,
+    after: bool,
+    kind: type[BaseException],
+    authority: Authority,
+    tmp_path: Path,
+) -> None:
+    if target.name == "h2c" and not proxy.startswith("socks"):
+        pytest.skip("prior knowledge is not forwarded")
+    with through(target, proxy, authority, tmp_path):
+        interrupt_everywhere(target, one_request, after=after, kind=kind, where=f", by {proxy}")
 
 
 def interrupt_everywhere(

@@ -10,12 +10,14 @@ from __future__ import annotations
 import gc
 import warnings
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 import http3
 from support.interrupted_requests import (
     OPERATIONS,
+    PROXIES,
     SIZE,
     TARGETS,
     Operation,
@@ -26,6 +28,7 @@ from support.interrupted_requests import (
     one_request,
     silent_first_address,
     streamed,
+    through,
     upload_much,
     whole,
 )
@@ -58,6 +61,17 @@ def test_cancelled_in_a_race_of_addresses(
 ) -> None:
     with silent_first_address(target, monkeypatch):
         cancel_everywhere(world, target, one_request, late=late, where=", racing")
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+@pytest.mark.parametrize("late", [False, True], ids=["waiting", "served"])
+def test_cancelled_on_the_way_through_a_proxy(
+    world: World, target: Target, proxy: str, late: bool, authority: Authority, tmp_path: Path
+) -> None:
+    if target.name == "h2c" and not proxy.startswith("socks"):
+        pytest.skip("prior knowledge is not forwarded")
+    with through(target, proxy, authority, tmp_path):
+        cancel_everywhere(world, target, one_request, late=late, where=f", by {proxy}")
 
 
 def cancel_everywhere(
