@@ -443,3 +443,43 @@ def test_contexts_of_the_caller_are_for_the_target(
             assert (await do(client.get(secure_server.url))).status_code == 200
 
     world.run(main)
+
+
+@pytest.mark.parametrize("way", ["forwarded", "tunnel", "socks", "direct"])
+def test_what_is_for_a_proxy_never_reaches_a_server(
+    world: World,
+    authority: Authority,
+    plain: ScriptedServer,
+    secure_server: ScriptedServer,
+    way: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """In no chain of redirects; nor is it in any text."""
+
+    def redirect(connection: ScriptedConnection) -> None:
+        while True:
+            location = connection.read_request().target.partition("?")[2]
+            connection.write(response_bytes(b"", status="302 Found", headers={"Location": location}))
+
+    async def main() -> None:
+        with (
+            ProxyServer(credentials="user:hunter2") as http,
+            ProxyServer("socks5", credentials="user:hunter2") as socks,
+            ScriptedServer(redirect) as clear,
+            ScriptedServer(redirect, ssl_context=authority.server_context("http/1.1")) as secure,
+        ):
+            proxies = {"socks": socks.url_with("user:hunter2"), "direct": False}
+            client = client_of(world, authority, proxies.get(way, http.url_with("user:hunter2")))
+            first = {"forwarded": clear, "tunnel": secure}.get(way, clear)
+            for headers in ({}, {"Proxy-Authorization": "Basic dXNlcjpodW50ZXIy"}):
+                for target in (plain.url, secure_server.url):
+                    response = await do(client.get(f"{first.url}/?{target}", headers=headers))
+                    if response.status_code != 407:  # what was by hand is not sent again
+                        assert "proxy-authorization" not in response.text.lower()
+                    shown = repr(response) + repr(response.connection) + repr(client) + repr(response.request)
+                    assert "hunter2" not in shown
+            assert "hunter2" not in caplog.text
+            assert "dXNlcjpodW50ZXIy" not in caplog.text
+
+    with caplog.at_level("DEBUG"):
+        world.run(main)

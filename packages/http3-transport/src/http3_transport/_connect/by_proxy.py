@@ -19,7 +19,7 @@ from http3_models import (
     TimeoutConfig,
     TLSError,
 )
-from http3_models.engine import EMPTY_BODY, Deadline, RequestState, ssl_context_for
+from http3_models.engine import EMPTY_BODY, Deadline, RequestState, close, ssl_context_for
 
 from .._backends._connecting import Refused, host_of, open_stream, order_addresses, permitted
 from .._backends._sockets import is_unix
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from http3_models import Origin, Proxy
-    from http3_models.engine import ResponseBody, ResponseState
+    from http3_models.engine import ResponseState
 
     from .._backends._address_book import AddressBook
     from .._interfaces import Backend, Stream
@@ -189,9 +189,16 @@ class ProxyOpener:
         options = self._options
         form = ConnectForm(self._route, origin)
         connection = HTTP11Connection(stream, now=options.now, limits=options.limits, form=form)
+        is_first = True
         while True:
-            response = await self._asked(connection, origin)
-            content = b"" if response.body is None else await self._content(response.body)
+            try:
+                response = await self._asked(connection, origin)
+            except ProxyError as exc:
+                if is_first:
+                    raise
+                raise _Again from exc  # it was closed behind the challenge
+            is_first = False
+            content = await self._content(response)
             if 200 <= response.status_code < 300:
                 if content:
                     raise self._error("it sent bytes behind its answer to CONNECT before it was sent any")
@@ -222,12 +229,16 @@ class ProxyOpener:
             said = str(exc) if cause is None else reason(cause)
             raise self._error(f"CONNECT failed: {said}") from exc
 
-    async def _content(self, body: ResponseBody) -> bytes:
-        """What the proxy sent with its answer, up to `MAX_CONTENT` bytes and as far as it came."""
-        content = b""
+    async def _content(self, response: ResponseState) -> bytes:
+        """What the proxy sent with its answer, up to `MAX_CONTENT` bytes and as far as it came. Of more the
+        connection is closed."""
+        content, body = b"", response.body
         try:
-            while len(content) < MAX_CONTENT and (chunk := await body.read_chunk()):
+            while body is not None and (chunk := await body.read_chunk()):
                 content += chunk
+                if len(content) >= MAX_CONTENT:
+                    await close(response)
+                    break
         except RequestError:
             pass  # the status says more than that the text was cut off
         return content[:MAX_CONTENT]

@@ -185,10 +185,11 @@ class ConnectionPool(AsyncDispatcher):
             del cert  # see `http3_models._redaction`
         return view_response(AsyncResponse, await send_by(self.exchange, record, request))
 
-    async def exchange(self, request: RequestState) -> ResponseState:
-        """`Transport.exchange`."""
+    async def exchange(self, request: RequestState, *, challenges: int = CHALLENGES) -> ResponseState:
+        """`Transport.exchange`. ``challenges`` of a proxy are answered at most."""
         scope = self._open_scope()
-        request.phases.begin(self.now)
+        if challenges == CHALLENGES:
+            request.phases.begin(self.now)
         if request.timeout is None:
             request.timeout = self.timeout
         check_http_scheme(request.url)
@@ -208,7 +209,7 @@ class ConnectionPool(AsyncDispatcher):
         else:
             if lease.pool_request.route is None:
                 return response
-            return await self._answered_by_proxy(scope, request, lease.pool_request, response)
+            return await self._answered_by_proxy(request, lease.pool_request, response, challenges)
         return await self._send_again(scope, request, lease.pool_request, first)
 
     async def close(self) -> None:
@@ -294,27 +295,17 @@ class ConnectionPool(AsyncDispatcher):
         return PoolRequest((origin, config, route.key), origin, self._multiplexes[origin.is_ssl], route=route)
 
     async def _answered_by_proxy(
-        self, scope: PoolScope, request: RequestState, pool_request: PoolRequest, response: ResponseState
+        self, request: RequestState, pool_request: PoolRequest, response: ResponseState, challenges: int
     ) -> ResponseState:
         """The response, with the facts of the proxy. After a 407 of a proxy that forwards requests it is that
-        of the request with other credentials, if there are such."""
+        of the request with other credentials, if there are such; ``challenges`` is how often at most."""
         route = pool_request.route
         assert route is not None
-        for _ in range(CHALLENGES):
-            if response.status_code != 407 or not route.forwards(request.url.origin):
-                break
-            if not (request.body.can_send_again and route.learn(response.headers)):
-                break
+        is_challenge = response.status_code == 407 and route.forwards(request.url.origin)
+        if is_challenge and challenges and request.body.can_send_again and route.learn(response.headers):
             await drain(response)
             request.body.rewind()
-            pool_request = self._by_route(request, route)
-            lease = PoolLease(scope, pool_request)
-            engine = await self._acquire(scope, request, lease)
-            try:
-                response = await engine.exchange(request, lease)
-            except BaseException:
-                lease.abort_and_release()
-                raise
+            return await self.exchange(request, challenges=challenges - 1)
         return note_proxy(pool_request, response)
 
     def _ssl_config(self, request: RequestState) -> SSLConfig:
