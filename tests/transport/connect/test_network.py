@@ -37,7 +37,9 @@ def plainly(host: str, port: int) -> list[str] | None:
     return ["127.0.0.1"] if host == "a.example" else None
 
 
-@pytest.mark.parametrize("resolver", [{"A.example": "127.0.0.1"}, plainly, asynchronously], ids=repr)
+@pytest.mark.parametrize(
+    "resolver", [{"A.example": "127.0.0.1"}, plainly, asynchronously], ids=["mapping", "plain", "async"]
+)
 def test_resolvers(world: World, resolver: Any) -> None:
     if resolver is asynchronously and world.name != "asyncio":
         pytest.skip("it sleeps on asyncio")

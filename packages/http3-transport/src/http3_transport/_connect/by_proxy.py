@@ -27,7 +27,7 @@ from .._errors import network_error, reason
 from .._http1 import HTTP11Connection
 from .._interfaces import OperationTimeout
 from .legacy_backend import LegacyBackend
-from .routes import ConnectForm
+from .routes import ConnectForm, ProxyCredentials
 from .socks5 import ABOUT_THE_ADDRESS, SocksRefused, handshake
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class ProxyOpener:
         self._proxy: Proxy = route.proxy
         self._request = request
         self._ends = ends
+        self._credentials = ProxyCredentials(route)
         self._rounds = 0
 
     async def open(self, origin: Origin) -> tuple[Stream, Headers | None]:
@@ -187,7 +188,7 @@ class ProxyOpener:
     async def _connect(self, stream: Stream, origin: Origin) -> Headers:
         """Have the proxy connect. Returns the header fields of its answer. Raises `_Again`."""
         options = self._options
-        form = ConnectForm(self._route, origin)
+        form = ConnectForm(self._proxy, self._credentials, origin)
         connection = HTTP11Connection(stream, now=options.now, limits=options.limits, form=form)
         is_first = True
         while True:
@@ -204,7 +205,7 @@ class ProxyOpener:
                     raise self._error("it sent bytes behind its answer to CONNECT before it was sent any")
                 return response.headers
             self._rounds += 1
-            learns = response.status_code == 407 and self._route.learn(response.headers)
+            learns = response.status_code == 407 and self._credentials.learn(response.headers)
             if not learns or self._rounds >= _ROUNDS:
                 raise self._refusal(response, content)
             if connection.is_closed or not connection.is_idle:

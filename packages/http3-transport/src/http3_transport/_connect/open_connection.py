@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .._http2 import HTTP2Connection
     from .._interfaces import ProtocolConnection
-    from .routes import Route
+    from .routes import ForwardForm, Route
 
 _open_connections: WeakSet[OpenConnection] = WeakSet()
 """All that were opened in this process and are still referred to."""
@@ -44,6 +44,7 @@ class OpenConnection:
 
     __slots__ = (
         "__weakref__",
+        "_form",
         "_route",
         "_via",
         "engine",
@@ -81,6 +82,7 @@ class OpenConnection:
         """Called when the server closes the connection, if the event loop notices."""
         self._route: Route | None = None
         self._via: Headers | None = None
+        self._form: ForwardForm | None = None
         self.shown_as: ref[object] | None = None
         """The `HTTPConnection` that was last made for users."""
         _open_connections.add(self)
@@ -89,10 +91,19 @@ class OpenConnection:
         if isinstance(engine.stream, WatchedStream):
             engine.stream.when_over(weakly(self._stream_ended))
 
-    def came_by(self, route: Route | None, via: Headers | None) -> None:
-        """Note the route that it took, and the header fields of the proxy's answer to CONNECT."""
+    def came_by(self, route: Route | None, via: Headers | None, form: ForwardForm | None) -> None:
+        """Note the route that it took, the header fields of the proxy's answer to CONNECT, and the form of
+        requests that the proxy forwards."""
         self._route = route
         self._via = via
+        self._form = form
+
+    def route_after(self, challenge: Headers) -> Route | None:
+        """How a request is to be sent again after a 407 of a proxy that forwards it, with these fields; None
+        if it is not."""
+        if self._form is None or self._route is None or not self._form.credentials.learn(challenge):
+            return None
+        return self._route.after(self._form.credentials.challenge)
 
     def info_by_proxy(self, info: ConnectionInfo) -> ConnectionInfo:
         """The facts of its stream, with those of the proxy."""

@@ -35,10 +35,9 @@ if TYPE_CHECKING:
     from http3_models.engine import RequestState
 
     from .._backends._address_book import AddressBook
-    from .._http1 import RequestForm
     from .._interfaces import Backend, Stream
     from .options import TransportOptions
-    from .routes import Route
+    from .routes import ForwardForm, Route
 
 _ALPN_NAMES = {"HTTP/2": "h2", "HTTP/1.1": "http/1.1"}
 
@@ -99,7 +98,7 @@ async def establish(
                 opened = OpenConnection(origin, http11)
             else:
                 opened = _start_http2(options, backend, origin, stream)
-            opened.came_by(route, via)
+            opened.came_by(route, via, form)
             return opened
         except BaseException:
             stream.abort()
@@ -129,7 +128,7 @@ async def _by_proxy(
     origin: Origin,
     request: RequestState,
     ends: float | None,
-) -> tuple[Stream, Headers | None, RequestForm | None]:
+) -> tuple[Stream, Headers | None, ForwardForm | None]:
     """The stream, the header fields of the answer to CONNECT, and the form of requests that are forwarded."""
     from .by_proxy import ProxyOpener  # who uses no proxy does not load it
     from .routes import ForwardForm

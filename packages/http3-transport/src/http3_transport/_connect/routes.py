@@ -26,20 +26,22 @@ _REMEMBERED = 64
 
 
 class ProxyCredentials:
-    """The value of Proxy-Authorization: Basic at once, Digest once the proxy has asked for that (RFC 9110
-    section 11.7). Threads may share it: a challenge is replaced as a whole."""
+    """The value of Proxy-Authorization for the requests of one connection: Basic at once, Digest once the
+    proxy has asked for that (RFC 9110 section 11.7). Connections share no nonce: proxies such as squid refuse
+    counts that arrive in another order."""
 
-    __slots__ = ("_auth", "_challenge")
+    __slots__ = ("_auth", "_by_hand", "challenge")
 
-    def __init__(self, auth: tuple[str, str] | None) -> None:
-        self._auth = auth
-        self._challenge: DigestChallenge | None = None
+    def __init__(self, route: Route) -> None:
+        self._auth = route.proxy.auth
+        self._by_hand = route.by_hand
+        self.challenge = route.challenge
 
     def value(self, method: str, target: str) -> str | None:
         """For a request with this method and target; None if there are no credentials."""
-        auth, challenge = self._auth, self._challenge
-        if auth is None:
-            return None
+        auth, challenge = self._auth, self.challenge
+        if self._by_hand is not None or auth is None:
+            return self._by_hand
         if challenge is None:
             return basic_credentials(*auth)
         from http3_models.engine import digest_credentials
@@ -48,9 +50,9 @@ class ProxyCredentials:
         return digest_credentials(challenge, user.encode(), password.encode(), method, target)
 
     def learn(self, headers: Headers) -> bool:
-        """Whether credentials of another kind, or for a new nonce, answer this 407; they are sent from now
-        on."""
-        if self._auth is None:
+        """Whether a request is to be sent again after a 407 with these fields: as Digest, or with another
+        nonce."""
+        if self._auth is None or self._by_hand is not None:
             return False
         from http3_models.engine import find_digest_challenge
 
@@ -58,61 +60,58 @@ class ProxyCredentials:
         if found is None or found[0].qop == "auth-int":
             return False
         challenge, is_stale = found
-        had_none, self._challenge = self._challenge is None, challenge
+        had_none, self.challenge = self.challenge is None, challenge
         return had_none or is_stale
 
 
 class Route:
     """The way through one proxy. ``by_hand``: the caller's own Proxy-Authorization, in place of the proxy's
-    credentials."""
+    credentials. ``challenge``: that of a connection which was closed behind it, for the next one."""
 
-    __slots__ = ("_by_hand", "credentials", "key", "proxy")
+    __slots__ = ("by_hand", "challenge", "key", "proxy")
 
-    def __init__(self, proxy: Proxy, by_hand: str | None) -> None:
+    def __init__(self, proxy: Proxy, by_hand: str | None, challenge: DigestChallenge | None = None) -> None:
         self.proxy = proxy
+        self.by_hand = by_hand
+        self.challenge = challenge
         self.key: Hashable = proxy if by_hand is None else (proxy, by_hand)
         """Equal for routes whose connections may be shared."""
-        self.credentials = ProxyCredentials(proxy.auth)
-        self._by_hand = by_hand
 
     def __repr__(self) -> str:
         return f"<Route by {self.proxy}>"
+
+    def after(self, challenge: DigestChallenge | None) -> Route:
+        """The same, for a request that was given this challenge."""
+        return Route(self.proxy, self.by_hand, challenge)
 
     def forwards(self, origin: Origin) -> bool:
         """Whether the proxy is sent the request itself, instead of being asked for a tunnel."""
         return not origin.is_ssl and not self.proxy.is_socks
 
-    def authorization(self, method: str, target: str) -> str | None:
-        """The value of Proxy-Authorization, None for none."""
-        return self.credentials.value(method, target) if self._by_hand is None else self._by_hand
 
-    def learn(self, headers: Headers) -> bool:
-        """Whether a request is to be sent again after a 407 with these fields, with other credentials."""
-        return self._by_hand is None and self.credentials.learn(headers)
-
-    def fields(self, method: str, target: str) -> list[tuple[bytes, bytes]]:
-        """The header fields for the proxy alone."""
-        fields = self.proxy.headers
-        value = self.authorization(method, target)
-        if value is not None:
-            fields[_AUTHORIZATION] = value
-        return fields.wire
+def fields_for(proxy: Proxy, authorization: str | None) -> list[tuple[bytes, bytes]]:
+    """The header fields for the proxy alone."""
+    fields = proxy.headers
+    if authorization is not None:
+        fields[_AUTHORIZATION] = authorization
+    return fields.wire
 
 
 class ForwardForm:
     """The form of requests that a proxy forwards: an absolute target, and the fields for the proxy."""
 
-    __slots__ = ("_route",)
+    __slots__ = ("_proxy", "credentials")
 
     def __init__(self, route: Route) -> None:
-        self._route = route
+        self._proxy = route.proxy
+        self.credentials = ProxyCredentials(route)
 
     def write(self, request: RequestState) -> tuple[str, Headers]:
         """Target and header fields of a request."""
         url = request.url
         # OPTIONS for the server as a whole has no path then (RFC 9112 section 3.2.4).
         target = f"http://{url.netloc}{'' if url.full_path == '*' else url.full_path}"
-        added = self._route.fields(request.method, target)
+        added = fields_for(self._proxy, self.credentials.value(request.method, target))
         if not added:
             return target, request.headers
         headers = request.headers.copy()
@@ -124,15 +123,16 @@ class ForwardForm:
 class ConnectForm:
     """The form of CONNECT: the target is host and port (RFC 9110 section 9.3.6)."""
 
-    __slots__ = ("_route", "_target")
+    __slots__ = ("_credentials", "_proxy", "_target")
 
-    def __init__(self, route: Route, origin: Origin) -> None:
-        self._route = route
+    def __init__(self, proxy: Proxy, credentials: ProxyCredentials, origin: Origin) -> None:
+        self._proxy = proxy
+        self._credentials = credentials
         self._target = authority_of(origin)
 
     def write(self, request: RequestState) -> tuple[str, Headers]:
         """Target and header fields of CONNECT."""
-        fields = self._route.fields("CONNECT", self._target)
+        fields = fields_for(self._proxy, self._credentials.value("CONNECT", self._target))
         return self._target, Headers([(b"Host", self._target.encode()), *fields])
 
 

@@ -185,15 +185,18 @@ class ConnectionPool(AsyncDispatcher):
             del cert  # see `http3_models._redaction`
         return view_response(AsyncResponse, await send_by(self.exchange, record, request))
 
-    async def exchange(self, request: RequestState, *, challenges: int = CHALLENGES) -> ResponseState:
-        """`Transport.exchange`. ``challenges`` of a proxy are answered at most."""
+    async def exchange(
+        self, request: RequestState, *, challenges: int = CHALLENGES, route: Route | None = None
+    ) -> ResponseState:
+        """`Transport.exchange`. ``challenges`` of a proxy are answered at most, by ``route``."""
         scope = self._open_scope()
         if challenges == CHALLENGES:
             request.phases.begin(self.now)
         if request.timeout is None:
             request.timeout = self.timeout
         check_http_scheme(request.url)
-        lease = PoolLease(scope, self._pool_request(request))
+        pool_request = self._pool_request(request) if route is None else self._by_route(request, route)
+        lease = PoolLease(scope, pool_request)
         engine = await self._acquire(scope, request, lease)
         try:
             response = await engine.exchange(request, lease)
@@ -299,13 +302,13 @@ class ConnectionPool(AsyncDispatcher):
     ) -> ResponseState:
         """The response, with the facts of the proxy. After a 407 of a proxy that forwards requests it is that
         of the request with other credentials, if there are such; ``challenges`` is how often at most."""
-        route = pool_request.route
-        assert route is not None
-        is_challenge = response.status_code == 407 and route.forwards(request.url.origin)
-        if is_challenge and challenges and request.body.can_send_again and route.learn(response.headers):
-            await drain(response)
-            request.body.rewind()
-            return await self.exchange(request, challenges=challenges - 1)
+        connection = None if pool_request.entry is None else pool_request.entry.connection
+        if response.status_code == 407 and challenges and request.body.can_send_again and connection:
+            route = connection.route_after(response.headers)
+            if route is not None:
+                await drain(response)
+                request.body.rewind()
+                return await self.exchange(request, challenges=challenges - 1, route=route)
         return note_proxy(pool_request, response)
 
     def _ssl_config(self, request: RequestState) -> SSLConfig:
