@@ -99,7 +99,10 @@ class Incoming:
     def read(self) -> bytes:
         """Some of it; b"" at its end. Raises ConnectionError where it is cut."""
         if self._is_chunked and not self._left:
-            self._left = int(self._file.readline() or b"x", 16)
+            size = self._file.readline()
+            if not size.endswith(b"\n"):
+                raise ConnectionAbortedError("the upload was cut")
+            self._left = int(size, 16)
             if not self._left:
                 self._file.readline()
                 return b""

@@ -37,8 +37,8 @@ def test_requests_of_all_kinds(
     url = getattr(nginx, target)
 
     async def main() -> None:
-        # tinyproxy closes after each answer, and does not say so before.
-        closes = target == "plain" and way in ("tinyproxy", "tinyproxy_basic", "tls")
+        # Proxies close connections as they like; what can't be sent again must not meet that.
+        closes = target == "plain" and way != "dante"
         limits = http3.PoolLimits(soft_limit=0 if closes else 10)
         proxy = proxy_of(proxies, way, authority)
         client = world.client(proxy=proxy, verify=authority.ca_file, pool_limits=limits)
@@ -49,7 +49,9 @@ def test_requests_of_all_kinds(
             assert response.protocol == ("HTTP/2" if target == "tls_h2" else "HTTP/1.1")
             assert response.connection.proxy is not None
         assert (await do(client.post(f"{url}/sink", data=bytes(300_000)))).text == "taken\n"
-        pieces = iter([b"x" * 70_000] * 4)
+        # An iterator can't be sent again, as a challenge on a new connection would have it.
+        pieces: Any = [b"x" * 70_000] * 4
+        pieces = b"".join(pieces) if way == "squid_digest" else iter(pieces)
         assert (await do(client.put(f"{url}/files/{way}-{target}", data=pieces))).status_code in (201, 204)
         assert len((await do(client.get(f"{url}/files/{way}-{target}"))).content) == 280_000
         big = await do(client.get(f"{url}/big"))

@@ -307,6 +307,8 @@ class ConnectionPool(AsyncDispatcher):
             route = connection.route_after(response.headers)
             if route is not None:
                 await drain(response)
+                if request.body.length != 0:
+                    connection.close()  # squid leaves it open, and answers nothing more on it
                 request.body.rewind()
                 return await self.exchange(request, challenges=challenges - 1, route=route)
         return note_proxy(pool_request, response)
