@@ -98,6 +98,11 @@ class OpenConnection:
         self._via = via
         self._form = form
 
+    def follow(self, route: Route) -> None:
+        """Use the challenge of a route, if this connection has met none."""
+        if self._form is not None and self._form.credentials.challenge is None:
+            self._form.credentials.challenge = route.challenge
+
     def route_after(self, challenge: Headers) -> Route | None:
         """How a request is to be sent again after a 407 of a proxy that forwards it, with these fields; None
         if it is not."""

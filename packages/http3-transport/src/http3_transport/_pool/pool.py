@@ -198,6 +198,8 @@ class ConnectionPool(AsyncDispatcher):
         pool_request = self._pool_request(request) if route is None else self._by_route(request, route)
         lease = PoolLease(scope, pool_request)
         engine = await self._acquire(scope, request, lease)
+        if route is not None and pool_request.entry is not None and pool_request.entry.connection is not None:
+            pool_request.entry.connection.follow(route)
         try:
             response = await engine.exchange(request, lease)
         except RequestError as exc:
