@@ -205,7 +205,9 @@ class ProxyOpener:
                     raise self._error("it sent bytes behind its answer to CONNECT before it was sent any")
                 return response.headers
             self._rounds += 1
-            learns = response.status_code == 407 and self._credentials.learn(response.headers)
+            learns = response.status_code == 407 and self._credentials.learn(
+                response.headers, is_first=self._rounds == 1
+            )
             if not learns or self._rounds >= _ROUNDS:
                 raise self._refusal(response, content)
             if connection.is_closed or not connection.is_idle:

@@ -100,13 +100,15 @@ class OpenConnection:
 
     def follow(self, route: Route) -> None:
         """Use the challenge of a route, if this connection has met none."""
-        if self._form is not None and self._form.credentials.challenge is None:
-            self._form.credentials.challenge = route.challenge
+        if self._form is not None:
+            self._form.credentials.borrow(route.challenge)
 
-    def route_after(self, challenge: Headers) -> Route | None:
+    def route_after(self, challenge: Headers, *, is_first: bool) -> Route | None:
         """How a request is to be sent again after a 407 of a proxy that forwards it, with these fields; None
-        if it is not."""
-        if self._form is None or self._route is None or not self._form.credentials.learn(challenge):
+        if it is not. ``is_first``: it is the first one of this request."""
+        if self._form is None or self._route is None:
+            return None
+        if not self._form.credentials.learn(challenge, is_first=is_first):
             return None
         return self._route.after(self._form.credentials.challenge)
 

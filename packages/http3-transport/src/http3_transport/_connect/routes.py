@@ -30,16 +30,29 @@ class ProxyCredentials:
     proxy has asked for that (RFC 9110 section 11.7). Connections share no nonce: proxies such as squid refuse
     counts that arrive in another order."""
 
-    __slots__ = ("_auth", "_by_hand", "challenge")
+    __slots__ = ("_auth", "_by_hand", "_challenge", "_is_borrowed")
 
     def __init__(self, route: Route) -> None:
         self._auth = route.proxy.auth
         self._by_hand = route.by_hand
-        self.challenge = route.challenge
+        self._challenge = route.challenge
+        self._is_borrowed = route.challenge is not None
+
+    @property
+    def challenge(self) -> DigestChallenge | None:
+        """What the proxy asked for last, None for nothing."""
+        return self._challenge
+
+    def borrow(self, challenge: DigestChallenge | None) -> None:
+        """Use the challenge of another connection, if this one has met none. A count may then arrive too
+        late, so its refusal does not say that the credentials are wrong."""
+        if self._challenge is None and challenge is not None:
+            self._challenge = challenge
+            self._is_borrowed = True
 
     def value(self, method: str, target: str) -> str | None:
         """For a request with this method and target; None if there are no credentials."""
-        auth, challenge = self._auth, self.challenge
+        auth, challenge = self._auth, self._challenge
         if self._by_hand is not None or auth is None:
             return self._by_hand
         if challenge is None:
@@ -49,9 +62,9 @@ class ProxyCredentials:
         user, password = auth
         return digest_credentials(challenge, user.encode(), password.encode(), method, target)
 
-    def learn(self, headers: Headers) -> bool:
+    def learn(self, headers: Headers, *, is_first: bool) -> bool:
         """Whether a request is to be sent again after a 407 with these fields: as Digest, or with another
-        nonce."""
+        nonce. ``is_first``: it is the first 407 of this request, which other requests may have overtaken."""
         if self._auth is None or self._by_hand is not None:
             return False
         from http3_models.engine import find_digest_challenge
@@ -60,8 +73,9 @@ class ProxyCredentials:
         if found is None or found[0].qop == "auth-int":
             return False
         challenge, is_stale = found
-        had_none, self.challenge = self.challenge is None, challenge
-        return had_none or is_stale
+        was_borrowed, self._is_borrowed = self._is_borrowed, False
+        self._challenge = challenge
+        return is_first or was_borrowed or is_stale
 
 
 class Route:

@@ -83,8 +83,9 @@ SETTINGS_WAIT = 1.0
 """Seconds for which waiting requests wait for the SETTINGS of a new HTTP/2 connection; then one of them opens
 another connection. A server that sends none for so long may never do."""
 
-CHALLENGES = 2
-"""Times that a request is sent again for a 407: for a challenge, and again if its nonce was stale."""
+CHALLENGES = 3
+"""Times that a request is sent again for a 407: for a challenge, and again if its nonce was stale or that of
+another connection."""
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """RFC 9110 section 9.2.2."""
@@ -306,7 +307,8 @@ class ConnectionPool(AsyncDispatcher):
         of the request with other credentials, if there are such; ``challenges`` is how often at most."""
         connection = None if pool_request.entry is None else pool_request.entry.connection
         if response.status_code == 407 and challenges and request.body.can_send_again and connection:
-            route = connection.route_after(response.headers)
+            is_first = challenges == CHALLENGES
+            route = connection.route_after(response.headers, is_first=is_first)
             if route is not None:
                 await drain(response)
                 if request.body.length != 0:
