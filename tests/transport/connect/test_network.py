@@ -307,6 +307,19 @@ def test_what_has_no_effect_is_refused(world: World, option: dict[str, Any]) -> 
             world.client_class(**target, **option)
 
 
+@pytest.mark.parametrize("kind", [http3.ASGIDispatch, http3.WSGIDispatch])
+def test_a_dispatcher_of_an_app_has_no_proxy(world: World, kind: Any) -> None:
+    if world.name == "trio" and kind is http3.WSGIDispatch:
+        pytest.skip("it runs in a thread of asyncio's client")
+
+    async def main() -> None:
+        client = world.client(dispatch=kind(lambda *_: None))
+        with pytest.raises(ValueError, match=f"a {kind.__name__} calls its application"):
+            await do(client.get("http://a/", proxy="http://p"))
+
+    world.run(main)
+
+
 def test_an_app_has_no_proxy(world: World) -> None:
     def app(environ: Any, start_response: Any) -> list[bytes]:
         start_response("200 OK", [])

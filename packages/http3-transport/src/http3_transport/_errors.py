@@ -254,3 +254,9 @@ def reason(exc: BaseException) -> str:
         return said
     hint = _ABOUT_CERTIFICATES.get(alert)
     return f"The server ended TLS with the alert {alert!r}{f', {hint}' if hint else ''} ({said})"
+
+
+def check_no_proxy(request: RequestState, dispatcher: object) -> None:
+    """Raise ValueError if the request names a proxy, and goes to what has no connections."""
+    if request.proxy:
+        raise ValueError(f"proxy is for connections; a {type(dispatcher).__name__} calls its application")

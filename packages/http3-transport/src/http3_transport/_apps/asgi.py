@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from http3_models import AsyncDispatcher, AsyncResponse, TimeoutConfig
 from http3_models.engine import BufferedBody, sends_by_exchange, short_repr, state_of, view_response
 
+from .._errors import check_no_proxy
 from .asgi_call import AppCall
 from .body import AppBody
 from .response import server_error
@@ -76,6 +77,7 @@ class ASGIDispatch(AsyncDispatcher):
 
     async def exchange(self, request: RequestState) -> ResponseState:
         """`Transport.exchange`: the application's answer."""
+        check_no_proxy(request, self)
         now, phases = self.now, request.phases
         started = phases.begin(now)
         call = AppCall(request, raises=self.raise_app_exceptions, now=now)

@@ -19,6 +19,7 @@ from http3_models.engine import (
     view_response,
 )
 
+from .._errors import check_no_proxy
 from .body import AppBody
 from .response import CountedBody, server_error
 from .wsgi_call import WSGICall
@@ -94,6 +95,7 @@ class WSGIDispatch(Dispatcher):
 
     async def exchange(self, request: RequestState) -> ResponseState:
         """`Transport.exchange`: the application's answer."""
+        check_no_proxy(request, self)
         now, phases = self.now, request.phases
         started = phases.begin(now)
         chunks = CountedBody(request)

@@ -85,9 +85,9 @@ class Route:
     __slots__ = ("by_hand", "challenge", "key", "proxy")
 
     def __init__(self, proxy: Proxy, by_hand: str | None, challenge: DigestChallenge | None = None) -> None:
-        self.proxy = proxy
-        self.by_hand = by_hand
-        self.challenge = challenge
+        self.proxy: Proxy = proxy
+        self.by_hand: str | None = by_hand
+        self.challenge: DigestChallenge | None = challenge
         self.key: Hashable = proxy if by_hand is None else (proxy, by_hand)
         """Equal for routes whose connections may be shared."""
 
