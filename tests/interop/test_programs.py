@@ -17,6 +17,8 @@ from support.servers import TESTS, Authority, Nginx, free_port, running
 PROGRAMS = TESTS / "interop" / "programs"
 NAMES = sorted(path.stem for path in (PROGRAMS / "with_http3").glob("*.py"))
 FILES = {"photo.jpg": b"\xff\xd8\xff" * 100_000, "notes.txt": b"a note\n", "part.bin": FILE[:500_000]}
+pytestmark = pytest.mark.thorough
+
 DOWNLOADED = {"download": "copy.bin", "resume": "part.bin"}
 """Where a program leaves `FILE`."""
 

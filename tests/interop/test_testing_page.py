@@ -11,6 +11,8 @@ import pytest
 
 from support.source_tree import ROOT
 
+pytestmark = pytest.mark.thorough
+
 PAGE = ROOT / "docs" / "testing.md"
 FILE = re.compile(r"^```python\n# (test_\w+\.py)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 FILES = dict(FILE.findall(PAGE.read_text()))
