@@ -26,10 +26,10 @@ class SendBuffer:
     def __repr__(self) -> str:
         return f"<SendBuffer {self.bytes_written} of {self.bytes_queued} bytes written>"
 
-    def put(self, *pieces: bytes | memoryview) -> None:
+    def put(self, piece: bytes | memoryview) -> None:
         """Add output."""
-        self.pieces += pieces
-        self.bytes_queued += sum(map(len, pieces))
+        self.pieces.append(piece)
+        self.bytes_queued += len(piece)
 
     def take(self) -> bytes:
         """All that was put in. The caller must send all of it, in this order."""

@@ -202,7 +202,8 @@ class HTTP2State:
 
     def _send_frames(self, stream_id: int, data: memoryview, frame_size: int) -> None:
         if isinstance(self._h2, FastH2Connection):
-            self.output.put(*self._h2.data_frames(stream_id, data))
+            for piece in self._h2.data_frames(stream_id, data):
+                self.output.put(piece)
             return
         for start in range(0, len(data), frame_size):
             self._h2.send_data(stream_id, data[start : start + frame_size])
